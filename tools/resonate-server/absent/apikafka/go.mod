@@ -1,0 +1,3 @@
+module github.com/resonatehq/resonate/internal/app/subsystems/api/kafka
+
+go 1.24

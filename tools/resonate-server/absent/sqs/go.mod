@@ -1,0 +1,3 @@
+module github.com/resonatehq/resonate/internal/app/plugins/sqs
+
+go 1.24
