@@ -1,0 +1,1 @@
+"""The HTTP side: accepts executions, tells of them, and keeps nothing that matters."""

@@ -1,0 +1,69 @@
+"""Run one gateway until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import uvloop
+from aiohttp import web
+
+from gateway.app import create_app
+from gateway.engine import Engine
+from shared.log import configure_logging, get_logger
+from shared.settings import SettingsError, gateway_settings
+
+if TYPE_CHECKING:
+    from shared.settings import GatewaySettings
+
+
+async def serve(settings: GatewaySettings) -> int:
+    """Serve until a signal comes, then let requests end. Returns the exit code."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    runner = web.AppRunner(
+        create_app(settings, Engine(settings)),
+        access_log=None,
+        shutdown_timeout=settings.deadlines.shutdown,
+    )
+    log = get_logger()
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=4096)
+        try:
+            await site.start()
+        except OSError as error:
+            log.critical("not started", reason=f"port {settings.port}: {error.strerror}")
+            return 1
+        address = runner.addresses[0]
+        log.info("gateway started", host=address[0], port=address[1])
+        await stop.wait()
+        log.info("draining")
+    finally:
+        await runner.cleanup()
+    log.info("gateway stopped")
+    return 0
+
+
+def main() -> int:
+    """Return the exit code: 0 after a signal, 1 when the port is taken, 2 if unfit to start."""
+    try:
+        settings = gateway_settings()
+    except SettingsError as error:
+        for fault in error.faults:
+            print(f"gateway: {fault}", file=sys.stderr)  # noqa: T201 - logging is not set up yet
+        return 2
+    configure_logging(settings.log, os.environ.get("GATEWAY_NAME", "gateway"))
+    return uvloop.run(serve(settings))
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    # A call to a dead server may still be under way in a thread: nobody waits for it any more.
+    os._exit(code)

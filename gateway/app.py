@@ -1,0 +1,40 @@
+"""Assembles the application from its parts: knows everything, does nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from gateway import executions, health
+from gateway.keys import DRAINING, ENGINE, SETTINGS
+from gateway.middleware import answer_errors, observe
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from gateway.engine import Engine
+    from shared.settings import GatewaySettings
+
+
+def create_app(settings: GatewaySettings, engine: Engine) -> web.Application:
+    """Return the application; it closes `engine` when it ends."""
+    app = web.Application(middlewares=[observe, answer_errors], client_max_size=settings.max_body)
+    app[SETTINGS] = settings
+    app[ENGINE] = engine
+    app[DRAINING] = asyncio.Event()
+    app.on_shutdown.append(_drain)
+    app.cleanup_ctx.append(_engine)
+    for resource in (executions, health):
+        app.add_routes(resource.ROUTES)
+    return app
+
+
+async def _drain(app: web.Application) -> None:
+    app[DRAINING].set()
+
+
+async def _engine(app: web.Application) -> AsyncIterator[None]:
+    yield
+    app[ENGINE].close()

@@ -1,0 +1,158 @@
+"""The only file of the gateway that names the SDK: its blocking calls as async verbs.
+
+Executions are started and read through the client's `promises`. `begin_rpc` and `get` return
+handles, which tell neither whether this request was the first nor the deadline, and whose waiting
+and cancelling can end the process; the client is never started, so it has no thread to lose.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from resonate.conventions import Remote
+
+from gateway.model import activity_of, execution_of, steps_of
+from gateway.offload import Offload
+from shared import tags as tag
+from shared.client import build_client
+from shared.codec import encode_call
+from shared.errors import BackendUnavailable, IdReused, UnknownExecution
+from shared.ids import parts_pattern
+from shared.log import get_logger
+from shared.store import Store
+from shared.transport import Refused, Transport, Unanswered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from resonate.models.durable_promise import DurablePromise
+    from resonate.models.message import Mesg
+
+    from gateway.model import Execution, NewExecution
+    from shared.settings import GatewaySettings
+
+STEP_PAGES: Final = 10
+"""Pages of 100 that are read for an execution's steps; of more steps than that, the newest."""
+
+
+class Engine:
+    """Starts and reads executions. Every verb raises `BackendUnavailable` when nothing is known."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        deadlines = settings.deadlines
+        self._transport = Transport(
+            settings.server, attempt=deadlines.store_attempt, budget=deadlines.store_budget
+        )
+        self._store = Store(self._transport)
+        self._group = settings.worker_group
+        self._client = build_client(
+            self._store, SilentSource(), group="gateway", pid=uuid.uuid4().hex
+        )
+        self._offload = Offload(settings.threads, settings.queue, deadlines.offload)
+        self._log = get_logger()
+
+    async def begin(self, new: NewExecution) -> tuple[Execution, bool]:
+        """Store the execution, or find it; tell whether this very request created it.
+
+        Raises `IdReused` when the id belongs to another function or input.
+        """
+        return await self._ask(self._begin, new)
+
+    async def read(self, id: str, *, with_steps: bool = False) -> Execution:
+        """Return the execution as it is now. Raises `UnknownExecution`."""
+        return await self._ask(self._read, id, with_steps)
+
+    async def ping(self) -> None:
+        """Return if the server answers."""
+        await self._ask(self._ping)
+
+    def close(self) -> None:
+        self._offload.close()
+        self._transport.close()
+
+    async def _ask[T](self, call: Callable[..., T], *arguments: Any) -> T:
+        try:
+            return await self._offload.run(call, *arguments)
+        except Unanswered as error:
+            self._log.warning("server not reached", reason=str(error))
+            raise BackendUnavailable("the server cannot be reached") from error
+        except Refused as refusal:
+            self._log.error("server refused", reason=str(refusal))
+            raise BackendUnavailable("the server refused the call") from refusal
+
+    def _begin(self, new: NewExecution) -> tuple[Execution, bool]:
+        mark = uuid.uuid4().hex
+        remote = Remote(new.id, new.id, new.id, new.function).options(target=self._group)
+        try:
+            promise = self._client.promises.create(
+                new.id,
+                int((time.time() + new.timeout_seconds) * 1000),
+                ikey=new.fingerprint,
+                data=encode_call(new.function, new.version, new.input_json),
+                tags={**remote.tags, tag.REQUEST: mark},
+            )
+        except Refused as refusal:
+            if refusal.status != 409:
+                raise
+            raise IdReused(
+                "this id already belongs to another function or another input", id=new.id
+            ) from refusal
+        # Not told from the status: an answer may have been lost and the request repeated.
+        return execution_of(promise), promise.tags.get(tag.REQUEST) == mark
+
+    def _read(self, id: str, with_steps: bool) -> Execution:  # noqa: FBT001 - called through a thread
+        try:
+            execution = execution_of(self._client.promises.get(id))
+        except Refused as refusal:
+            if refusal.status != 404:
+                raise
+            raise UnknownExecution("no execution has this id", id=id) from refusal
+        if execution.done and not with_steps:
+            return execution
+        created = self._created_by(id, pages=STEP_PAGES) if with_steps else self._newest_of(id)
+        return replace(
+            execution,
+            activity=activity_of(created[0]) if created else None,
+            steps=steps_of(created) if with_steps else [],
+        )
+
+    def _newest_of(self, id: str) -> list[DurablePromise]:
+        found, _ = self._store.promises.search(parts_pattern(id), {tag.EXECUTION: id}, limit=1)
+        return found
+
+    def _created_by(self, id: str, *, pages: int) -> list[DurablePromise]:
+        created: list[DurablePromise] = []
+        cursor: str | None = None
+        for _ in range(pages):
+            found, cursor = self._store.promises.search(
+                parts_pattern(id), {tag.EXECUTION: id}, cursor=cursor
+            )
+            created += found
+            if cursor is None:
+                break
+        return created
+
+    def _ping(self) -> None:
+        self._transport.call("GET", "/ping", budget=0)
+
+
+class SilentSource:
+    """A message source that has nothing to say: the gateway is sent no work."""
+
+    unicast = "poll://uni@gateway/none"
+    anycast = "poll://any@gateway/none"
+
+    def start(self) -> None:
+        """Open nothing."""
+
+    def stop(self) -> None:
+        """Close nothing."""
+
+    def next(self) -> Mesg | None:
+        return None
+
+    def enqueue(self, mesg: Mesg) -> None:
+        raise RuntimeError(f"not part of this service: sending {mesg}")

@@ -1,0 +1,95 @@
+"""Errors as `application/problem+json` (RFC 9457), from one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import orjson
+from aiohttp import web
+
+from gateway.keys import REQUEST_ID
+from shared import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RETRY_AFTER_SECONDS: Final = "1"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A kind of problem: the last part of its type URI, its status and its title."""
+
+    slug: str
+    status: int
+    title: str
+
+
+INTERNAL: Final = Problem("internal", 500, "The service failed")
+UNAVAILABLE: Final = Problem("backend-unavailable", 503, "The server cannot be asked right now")
+
+OF_SERVICE: Final[Mapping[type[errors.ServiceError], Problem]] = {
+    errors.InvalidRequest: Problem("invalid-request", 400, "The request breaks a rule"),
+    errors.UnknownExecution: Problem("unknown-id", 404, "There is no execution of this id"),
+    errors.UnknownFunction: Problem("unknown-function", 404, "There is no function of this name"),
+    errors.IdReused: Problem("id-reused", 422, "The id belongs to another request"),
+    errors.UnsupportedMediaType: Problem("unsupported-media-type", 415, "The body must be JSON"),
+    errors.BackendUnavailable: UNAVAILABLE,
+    errors.Saturated: UNAVAILABLE,
+    errors.DeadlineExceeded: UNAVAILABLE,
+}
+
+OF_HTTP: Final[Mapping[int, Problem]] = {
+    404: Problem("not-found", 404, "There is nothing at this path"),
+    405: Problem("method-not-allowed", 405, "The path does not take this method"),
+    413: Problem("payload-too-large", 413, "The body is too large"),
+    415: Problem("unsupported-media-type", 415, "The body must be JSON"),
+}
+
+
+def problem_response(
+    request: web.Request, problem: Problem, detail: str, *, id: str | None = None
+) -> web.Response:
+    """Return the answer for a problem; `detail` tells the client what to do."""
+    body = {
+        "type": f"/problems/{problem.slug}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": detail,
+        "instance": request.path,
+        "id": id,
+        "request_id": request[REQUEST_ID],
+    }
+    headers = {"Error-Source": "gateway", "Cache-Control": "no-store"}
+    if problem.status == 503:
+        headers["Retry-After"] = RETRY_AFTER_SECONDS
+    return web.Response(
+        body=orjson.dumps({key: value for key, value in body.items() if value is not None}),
+        status=problem.status,
+        content_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def of_service(request: web.Request, error: errors.ServiceError) -> web.Response:
+    """Answer an error of the service's own tree."""
+    return problem_response(request, OF_SERVICE[type(error)], error.detail, id=error.id)
+
+
+def of_http(request: web.Request, error: web.HTTPException) -> web.Response:
+    """Give aiohttp's own refusals the same form, and keep headers such as `Allow`."""
+    problem = OF_HTTP.get(error.status) or Problem(
+        "invalid-request" if error.status < 500 else "internal", error.status, error.reason
+    )
+    response = problem_response(request, problem, DETAILS.get(error.status, problem.title))
+    if "Allow" in error.headers:
+        response.headers["Allow"] = error.headers["Allow"]
+    return response
+
+
+DETAILS: Final[Mapping[int, str]] = {
+    404: "see / for what there is",
+    405: "use a method that the Allow header names",
+    413: "send a smaller body; GATEWAY_MAX_BODY sets the limit",
+}

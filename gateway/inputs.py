@@ -1,0 +1,90 @@
+"""Reads what clients send: query parameters, ids and bodies, each by its rule or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import jiter
+import orjson
+
+from shared.errors import InvalidRequest, UnsupportedMediaType
+from shared.ids import ID_GRAMMAR, is_execution_id
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from shared.catalog import Function
+
+MAX_DEPTH: Final = 64
+EXACT_INTEGERS: Final = 2**53
+"""Floats beyond this are not exact, so an integral one is not taken for an integer there."""
+
+
+def query_of(request: web.Request, *known: str) -> dict[str, str]:
+    """Return the query parameters. Raises `InvalidRequest` for repeated and for unknown ones."""
+    given: dict[str, str] = {}
+    for key, value in request.query.items():
+        if key not in known:
+            raise InvalidRequest(f"unknown parameter {key[:64]!r}; known: {', '.join(known)}")
+        if key in given:
+            raise InvalidRequest(f"parameter {key!r} is given more than once")
+        given[key] = value
+    return given
+
+
+def checked_id(text: str) -> str:
+    """Return the id if it follows the grammar. Raises `InvalidRequest` otherwise."""
+    if not is_execution_id(text):
+        raise InvalidRequest(f"id must match {ID_GRAMMAR.pattern}")
+    return text
+
+
+@dataclass(frozen=True)
+class Input:
+    """A function's input as JSON text, and what is equal for equal inputs."""
+
+    json: str
+    fingerprint: str
+
+
+async def read_input(request: web.Request, function: Function) -> Input:
+    """Return the body as the function's input; an empty body stands for the function's default.
+
+    Raises `InvalidRequest`, `UnsupportedMediaType`, or aiohttp's 413.
+    """
+    raw = await request.read()
+    if not raw.strip():
+        raw = function.default_input.encode()
+    elif request.content_type != "application/json":
+        raise UnsupportedMediaType("send the body with Content-Type: application/json")
+    try:
+        value = jiter.from_json(raw, allow_inf_nan=False, catch_duplicate_keys=True)
+        text = orjson.dumps(value).decode()
+    except ValueError as error:
+        raise InvalidRequest(f"the body is not JSON: {error}") from error
+    except TypeError as error:
+        raise InvalidRequest(f"the body cannot be kept exactly: {error}") from error
+    canonical = orjson.dumps(
+        [function.name, _canonical(value, MAX_DEPTH)], option=orjson.OPT_SORT_KEYS
+    )
+    return Input(text, hashlib.sha256(canonical).hexdigest())
+
+
+def _canonical(value: Any, depth: int) -> Any:  # JSON in, JSON out
+    """Return the value with numbers that JSON does not tell apart (1 and 1.0) made one."""
+    match value:
+        case dict() | list() if depth == 0:
+            raise InvalidRequest(f"the body is nested deeper than {MAX_DEPTH}")
+        case dict():
+            return {key: _canonical(item, depth - 1) for key, item in value.items()}
+        case list():
+            return [_canonical(item, depth - 1) for item in value]
+        case float() if not math.isfinite(value):
+            raise InvalidRequest("the body has a number that is too large")
+        case float() if value.is_integer() and abs(value) < EXACT_INTEGERS:
+            return int(value)
+        case _:
+            return value

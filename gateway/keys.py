@@ -1,0 +1,13 @@
+"""Typed keys of what the application and its requests carry."""
+
+import asyncio
+
+from aiohttp import web
+
+from gateway.engine import Engine
+from shared.settings import GatewaySettings
+
+ENGINE = web.AppKey("engine", Engine)
+SETTINGS = web.AppKey("settings", GatewaySettings)
+DRAINING = web.AppKey("draining", asyncio.Event)
+REQUEST_ID = web.RequestKey("request_id", str)

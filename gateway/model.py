@@ -1,0 +1,129 @@
+"""Executions as the gateway knows them: the server's promises in the words of the API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from shared import tags as tag
+from shared.codec import Call, Failure, decode_call, decode_rejection, decode_result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from resonate.models.durable_promise import DurablePromise
+
+STATUS: Final = {
+    "PENDING": "pending",
+    "RESOLVED": "resolved",
+    "REJECTED": "rejected",
+    "REJECTED_CANCELED": "canceled",
+    "REJECTED_TIMEDOUT": "timedout",
+}
+
+
+@dataclass(frozen=True)
+class NewExecution:
+    """What a client asks for. `fingerprint` is equal for equal functions and inputs only."""
+
+    id: str
+    function: str
+    version: int
+    input_json: str
+    fingerprint: str
+    timeout_seconds: float
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Who works on an execution; `attempt` is how often it was picked up."""
+
+    worker: str
+    attempt: int
+    recovered_from: str | None
+
+
+@dataclass(frozen=True)
+class StepState:
+    """One step; times are milliseconds since the epoch."""
+
+    name: str
+    status: str
+    worker: str
+    started: int
+    ended: int | None
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One execution at one moment; times are milliseconds since the epoch.
+
+    `result_json` is there when it resolved, `error` when it was rejected. `activity` is None until
+    a worker has begun its first step; `steps` are there only when they were asked for.
+    """
+
+    id: str
+    status: str
+    call: Call
+    created_at: int
+    timeout_at: int
+    completed_at: int | None = None
+    result_json: str | None = None
+    error: Failure | None = None
+    activity: Activity | None = None
+    steps: list[StepState] = field(default_factory=list)
+
+    @property
+    def done(self) -> bool:
+        return self.status != "pending"
+
+
+def execution_of(promise: DurablePromise) -> Execution:
+    """Translate an execution's promise. Raises `ValueError` if it is not one of ours."""
+    status = STATUS[promise.state]
+    return Execution(
+        id=promise.id,
+        status=status,
+        call=decode_call(promise.param.data),
+        created_at=promise.created_on,
+        timeout_at=promise.timeout,
+        completed_at=promise.completed_on,
+        result_json=decode_result(promise.value.data) if status == "resolved" else None,
+        error=decode_rejection(promise.value.data) if status == "rejected" else None,
+    )
+
+
+def activity_of(newest: DurablePromise) -> Activity | None:
+    """Tell who works on an execution from the newest thing that it created."""
+    worker = newest.tags.get(tag.WORKER)
+    if worker is None:
+        return None
+    return Activity(
+        worker=worker,
+        attempt=int(newest.tags.get(tag.ATTEMPT, "1")),
+        recovered_from=newest.tags.get(tag.RECOVERED_FROM),
+    )
+
+
+def steps_of(created: Iterable[DurablePromise]) -> list[StepState]:
+    """Tell an execution's steps, oldest first, from all that it created, newest first.
+
+    A step's promise names the worker that began it. If another took the execution over before it
+    ended, that one's record of the recovery lies between its start and its end.
+    """
+    recoveries: list[DurablePromise] = []
+    steps: list[StepState] = []
+    for promise in created:
+        name = promise.tags.get(tag.STEP)
+        if name is None:
+            if tag.RECOVERED_FROM in promise.tags:
+                recoveries.append(promise)
+            continue
+        ended = promise.completed_on
+        worker = next(
+            (r.tags[tag.WORKER] for r in recoveries if ended is None or r.created_on <= ended),
+            promise.tags.get(tag.WORKER, ""),
+        )
+        status = STATUS[promise.state]
+        steps.append(StepState(name, status, worker, promise.created_on, ended))
+    return steps[::-1]

@@ -1,0 +1,53 @@
+"""The one door to threads: a bounded pool for blocking calls, with a deadline for each."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from shared.errors import DeadlineExceeded, Saturated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Offload:
+    """Runs blocking calls in `threads` named threads, with at most `queue` more calls waiting.
+
+    A call that finds no place is refused at once with `Saturated`, so that a dead server cannot
+    pile up work. A place is free again when the *thread* is done with it, not when the one who
+    waited gives up: his call is not stopped by that, because no thread can be.
+    """
+
+    def __init__(self, threads: int, queue: int, deadline: float) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="offload")
+        self._places = threading.Semaphore(threads + queue)
+        self._deadline = deadline
+
+    async def run[T](self, call: Callable[..., T], *arguments: Any) -> T:
+        """Return what the call returns, or raise `Saturated`, `DeadlineExceeded` or its error."""
+        if not self._places.acquire(blocking=False):
+            raise Saturated("too many calls are under way; try again with the same id")
+        context = contextvars.copy_context()
+        future: Future[T] = self._pool.submit(context.run, call, *arguments)
+        future.add_done_callback(self._release)
+        try:
+            async with asyncio.timeout(self._deadline):
+                return await asyncio.shield(asyncio.wrap_future(future))
+        except TimeoutError as error:
+            if future.done() and not future.cancelled():
+                raise
+            future.cancel()
+            raise DeadlineExceeded(
+                "the server took too long; try again with the same id"
+            ) from error
+
+    def close(self) -> None:
+        """Take no more calls. Those under way end by themselves: each has a deadline of its own."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _release(self, _: Future[Any]) -> None:
+        self._places.release()

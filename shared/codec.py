@@ -1,0 +1,108 @@
+"""JSON across the boundary between gateway and worker, and nothing else.
+
+An execution takes one JSON text and returns one JSON text, both carried as strings inside the
+SDK's own JSON. So nothing that a client sends is ever unpickled, no key has a meaning to the SDK,
+and integers, nulls and nesting arrive as they were sent. A failure is a JSON object as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+
+MESSAGE_LIMIT = 2048
+"""Longest error message that is stored, in UTF-8 bytes."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an execution or a step ended without a result."""
+
+    type: str
+    message: str
+    step: str | None = None
+    attempts: int | None = None
+
+    def encode(self) -> str:
+        return orjson.dumps({k: v for k, v in asdict(self).items() if v is not None}).decode()
+
+    @classmethod
+    def of(cls, stored: dict[str, Any]) -> Failure:
+        """Make a failure of what `encode` wrote, once decoded."""
+        return cls(stored["type"], stored["message"], stored.get("step"), stored.get("attempts"))
+
+    def rejection(self) -> str:
+        """Return what `decode_rejection` reads: the form in which the SDK stores an exception."""
+        return orjson.dumps({"__error__": self.encode()}).decode()
+
+    @classmethod
+    def decode(cls, text: str) -> Failure:
+        """Read a stored failure; one that is not ours becomes a failure of type `Error`."""
+        try:
+            return cls.of(orjson.loads(text))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return cls("Error", clip(text))
+
+
+def clip(message: str) -> str:
+    """Return the message as text that can be stored: valid UTF-8 and not over `MESSAGE_LIMIT`."""
+    raw = message.encode("utf-8", "replace")
+    if len(raw) <= MESSAGE_LIMIT:
+        return raw.decode()
+    return raw[: MESSAGE_LIMIT - 3].decode("utf-8", "ignore") + "…"
+
+
+def encode_call(function: str, version: int, input_json: str) -> str:
+    """Return the invocation as the SDK's workers read it, the input as one JSON text."""
+    return orjson.dumps(
+        {"func": function, "args": [input_json], "kwargs": {}, "version": version}
+    ).decode()
+
+
+@dataclass(frozen=True)
+class Call:
+    """An invocation as it is stored with the execution."""
+
+    function: str
+    version: int
+    input_json: str
+
+
+def decode_call(data: str | None) -> Call:
+    """Read a stored invocation. Raises `ValueError` for anything that `encode_call` cannot make."""
+    match orjson.loads(data or ""):
+        case {
+            "func": str(function),
+            "args": [str(text)],
+            "kwargs": {**named},
+            "version": int(n),
+        } if not named and not isinstance(n, bool):
+            orjson.loads(text)
+            return Call(function, n, text)
+        case _:
+            raise ValueError("not an invocation of this service")
+
+
+def decode_result(data: str | None) -> str:
+    """Return the JSON text that an execution resolved with, or raise `ValueError`."""
+    match orjson.loads(data or ""):
+        case str(text):
+            orjson.loads(text)
+            return text
+        case _:
+            raise ValueError("not a result of this service")
+
+
+def decode_rejection(data: str | None) -> Failure:
+    """Return why an execution was rejected, whoever rejected it."""
+    try:
+        stored: Any = orjson.loads(data or "")
+    except ValueError:
+        stored = data
+    match stored:
+        case {"__error__": str(text)}:
+            return Failure.decode(text)
+        case _:
+            return Failure("Error", clip(str(stored or "rejected without a reason")))

@@ -1,0 +1,31 @@
+"""The grammar of execution ids, and the ids that are derived from them.
+
+A client's id goes into URLs of the server, into its LIKE patterns and into the ids of steps
+(`<id>.<n>`). So the grammar has no `.` (a client could name another execution's step), no `/`,
+`?`, `#` or `%` (paths of the server), no `:` (the server joins ids with it) and nothing that
+is not ASCII (headers and event streams carry ids).
+"""
+
+from __future__ import annotations
+
+import re
+
+ID_GRAMMAR = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+def is_execution_id(text: str) -> bool:
+    """Tell whether a client may use this id."""
+    return ID_GRAMMAR.fullmatch(text) is not None
+
+
+def parts_pattern(execution_id: str) -> str:
+    """Return the server's search pattern for everything that an execution has created.
+
+    `_` in an id also matches any other character there: filter by the tag `execution` as well.
+    """
+    return f"{execution_id}.*"
+
+
+def attempt_id(execution_id: str, attempt: int) -> str:
+    """Return the id of the record that says who took an execution over, as its n-th attempt."""
+    return f"{execution_id}.attempt.{attempt}"

@@ -1,0 +1,72 @@
+"""Logging: one line per event on standard output, JSON for machines or columns for a person.
+
+Our own events go through structlog; records of the standard library's logging (aiohttp's, the
+SDK's) are rendered by the same processors. Every JSON line carries `process`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import structlog
+
+if TYPE_CHECKING:
+    from shared.settings import LogSettings
+
+type Logger = structlog.typing.FilteringBoundLogger
+
+
+def configure_logging(settings: LogSettings, process: str) -> None:
+    """Set up logging for this process; only `__main__` modules call it."""
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+
+    def name_process(_: object, __: str, event: structlog.typing.EventDict) -> Any:
+        event["process"] = process
+        return event
+
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if settings.format == "json":
+        shared += [name_process, structlog.processors.format_exc_info]
+        renderer: structlog.typing.Processor = structlog.processors.JSONRenderer(orjson.dumps)
+        factory: Any = structlog.BytesLoggerFactory(sys.stdout.buffer)
+    else:
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+        factory = structlog.PrintLoggerFactory(sys.stdout)
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=factory,
+        cache_logger_on_first_use=True,
+    )
+    _adopt_standard_logging(level, shared, renderer)
+
+
+def _adopt_standard_logging(
+    level: int, shared: list[structlog.typing.Processor], renderer: structlog.typing.Processor
+) -> None:
+    def as_text(logger: Any, name: str, event: structlog.typing.EventDict) -> Any:
+        rendered = renderer(logger, name, event)
+        return rendered.decode() if isinstance(rendered, bytes) else rendered
+
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, as_text],
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(max(level, logging.WARNING))
+
+
+def get_logger(**bound: object) -> Logger:
+    """Return a logger that adds `bound` to each of its events."""
+    logger: Logger = structlog.get_logger(**bound)
+    return logger

@@ -1,0 +1,203 @@
+"""Settings, read once from a mapping of environment variables into frozen dataclasses.
+
+Every fault is collected and reported together, each naming its variable, so that one start
+shows all there is to mend.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TOKEN_GRAMMAR = re.compile(r"[A-Za-z0-9._~+/=-]{8,512}")
+"""What a bearer token may hold (RFC 6750), and long enough not to be guessed by accident."""
+
+NAME_GRAMMAR = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""Worker names and groups: they stand in URLs of the server and in answers to clients."""
+
+
+class SettingsError(Exception):
+    """The environment does not make sense; `faults` holds one line for each variable at fault."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """Where the Resonate server is. `host` is a URL without a port, as the SDK has it."""
+
+    host: str = "http://localhost"
+    store_port: int = 8001
+    message_port: int = 8002
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """`level` is a name of the standard library's; `format` is `console` or `json`."""
+
+    level: str = "info"
+    format: str = "json"
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """Seconds, each shorter than the next, or the outer one would hide the inner."""
+
+    store_attempt: float = 2.0
+    store_budget: float = 3.0
+    offload: float = 4.0
+    shutdown: float = 10.0
+
+
+@dataclass(frozen=True)
+class GatewaySettings:
+    """One gateway process. An empty `tokens` means that anybody may call it."""
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    host: str = "127.0.0.1"
+    port: int = 5001
+    max_body: int = 1024 * 1024
+    worker_group: str = "worker"
+    threads: int = 32
+    queue: int = 4096
+    deadlines: Deadlines = field(default_factory=Deadlines)
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """One worker process. `lease_seconds` is how long a dead worker's job stays with it."""
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    name: str = "worker"
+    group: str = "worker"
+    concurrency: int = 16
+    lease_seconds: float = 2.0
+    drain_seconds: float = 20.0
+    alive_file: str = ""
+
+
+class _Reader:
+    """Reads typed values and remembers what was wrong instead of stopping at the first fault."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.faults: list[str] = []
+
+    def text(self, name: str, default: str, grammar: re.Pattern[str] | None = None) -> str:
+        value = self._environment.get(name, "").strip() or default
+        if grammar is not None and not grammar.fullmatch(value):
+            self.faults.append(f"{name} must match {grammar.pattern}, got {value!r}")
+        return value
+
+    def choice(self, name: str, default: str, *allowed: str) -> str:
+        value = self.text(name, default).lower()
+        if value not in allowed:
+            self.faults.append(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+        return value
+
+    def number(self, name: str, default: float, low: float, high: float, unit: str) -> float:
+        raw = self.text(name, str(default))
+        try:
+            value = float(raw)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high:
+            self.faults.append(f"{name} must be {low:g} to {high:g} {unit}, got {raw!r}")
+            return default
+        return value
+
+    def integer(self, name: str, default: int, low: int, high: int, unit: str) -> int:
+        value = self.number(name, default, low, high, unit)
+        if not value.is_integer():
+            self.faults.append(f"{name} must be a whole number, got {value!r}")
+        return int(value)
+
+    def port(self, name: str, default: int, low: int = 1) -> int:
+        return self.integer(name, default, low, 65535, "(a TCP port)")
+
+    def url(self, name: str, default: str) -> str:
+        value = self.text(name, default)
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/"):
+            self.faults.append(f"{name} must look like http://host, got {value!r}")
+        elif ":" in parts.netloc.rpartition("]")[2]:
+            self.faults.append(
+                f"{name} must have no port: RESONATE_PORT_STORE and RESONATE_PORT_MESSAGE_SOURCE"
+                f" say it, got {value!r}"
+            )
+        return value.rstrip("/")
+
+    def finish(self) -> None:
+        if self.faults:
+            raise SettingsError(self.faults)
+
+
+def _server(read: _Reader) -> ServerSettings:
+    username = read.text("RESONATE_USERNAME", "")
+    password = read.text("RESONATE_PASSWORD", "")
+    if bool(username) != bool(password):
+        read.faults.append("RESONATE_USERNAME and RESONATE_PASSWORD go together: set both or none")
+    return ServerSettings(
+        host=read.url("RESONATE_HOST", "http://localhost"),
+        store_port=read.port("RESONATE_PORT_STORE", 8001),
+        message_port=read.port("RESONATE_PORT_MESSAGE_SOURCE", 8002),
+        username=username,
+        password=password,
+    )
+
+
+def _log(read: _Reader, *, terminal: bool) -> LogSettings:
+    return LogSettings(
+        level=read.choice("LOG_LEVEL", "info", "debug", "info", "warning", "error"),
+        format=read.choice("LOG_FORMAT", "console" if terminal else "json", "console", "json"),
+    )
+
+
+def gateway_settings(
+    environment: Mapping[str, str] = os.environ, *, terminal: bool | None = None
+) -> GatewaySettings:
+    """Return the gateway's settings, or raise `SettingsError` with every fault there is."""
+    read = _Reader(environment)
+    settings = GatewaySettings(
+        server=_server(read),
+        log=_log(read, terminal=sys.stdout.isatty() if terminal is None else terminal),
+        host=read.text("GATEWAY_HOST", "127.0.0.1"),
+        port=read.port("GATEWAY_PORT", 5001, low=0),
+        max_body=read.integer("GATEWAY_MAX_BODY", 1024 * 1024, 1, 64 * 1024 * 1024, "bytes"),
+        worker_group=read.text("WORKER_GROUP", "worker", NAME_GRAMMAR),
+    )
+    read.finish()
+    return settings
+
+
+def worker_settings(
+    environment: Mapping[str, str] = os.environ, *, terminal: bool | None = None
+) -> WorkerSettings:
+    """Return the worker's settings, or raise `SettingsError` with every fault there is."""
+    read = _Reader(environment)
+    settings = WorkerSettings(
+        server=_server(read),
+        log=_log(read, terminal=sys.stdout.isatty() if terminal is None else terminal),
+        name=read.text("WORKER_NAME", socket.gethostname(), NAME_GRAMMAR),
+        group=read.text("WORKER_GROUP", "worker", NAME_GRAMMAR),
+        concurrency=read.integer("WORKER_CONCURRENCY", 16, 1, 256, "executions at once"),
+        lease_seconds=read.number("WORKER_LEASE_SECONDS", 2.0, 0.5, 300, "seconds"),
+        drain_seconds=read.number("WORKER_DRAIN_SECONDS", 20.0, 0, 3600, "seconds"),
+        alive_file=read.text("WORKER_ALIVE_FILE", ""),
+    )
+    read.finish()
+    return settings

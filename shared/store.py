@@ -1,0 +1,255 @@
+"""Our store on the SDK's public protocols, and the calls the SDK has no verb for.
+
+Different from the SDK's own: connections are kept, tries are finite, every status is told apart,
+ids are escaped in paths, a write that lost a race adopts what is stored, and the header in which
+the SDK carries pickled values is dropped both ways, so that nobody who can write to the server's
+store can have code run here.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+from urllib.parse import quote, urlencode
+
+from resonate.encoders import Base64Encoder
+from resonate.models.callback import Callback
+from resonate.models.durable_promise import DurablePromise
+
+from shared.transport import Refused, Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from resonate.models.encoder import Encoder
+    from resonate.models.schedules import Schedule
+    from resonate.models.task import Task
+
+PICKLED: Final = "resonate:format-py"
+"""The header in which the SDK carries values that jsonpickle would bring to life."""
+
+PAGE: Final = 100
+"""The most that the server returns for one search."""
+
+
+class Store:
+    """A `Store` of the SDK over `transport`.
+
+    `fence` holds headers for every write; while it is set, the server refuses writes (412) unless
+    the claim that it names is the one that holds the execution.
+    """
+
+    encoder: Encoder[str | None, str | None] = Base64Encoder()
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        self.promises = Promises(self)
+        self.tasks = Tasks(transport)
+        self.schedules = Schedules()
+
+    def promise(self, data: dict[str, Any]) -> DurablePromise:
+        """Make a promise of the server's JSON, without pickled values."""
+        for part in ("param", "value"):
+            headers = (data.get(part) or {}).get("headers")
+            if headers:
+                headers.pop(PICKLED, None)
+        return DurablePromise.from_dict(self, data)
+
+
+class Promises:
+    """The SDK's `PromiseStore`. All verbs raise `Refused` or `Unanswered`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._transport = store.transport
+
+    def fence(self) -> Mapping[str, str]:
+        """Return headers that bind a write to a claim; here there is none."""
+        return {}
+
+    def get(self, id: str) -> DurablePromise:
+        return self._store.promise(self._transport.call("GET", _path(id)))
+
+    def create(  # noqa: PLR0913 - the SDK's protocol
+        self,
+        id: str,
+        timeout: int,
+        *,
+        ikey: str | None = None,
+        strict: bool = False,
+        headers: dict[str, str] | None = None,
+        data: str | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> DurablePromise:
+        body = {"id": id, "param": _value(data), "timeout": timeout, "tags": tags or {}}
+        return self._store.promise(
+            self._transport.call("POST", "/promises", body, self._headers(ikey, strict=strict))
+        )
+
+    def resolve(
+        self,
+        id: str,
+        *,
+        ikey: str | None = None,
+        strict: bool = False,
+        headers: dict[str, str] | None = None,
+        data: str | None = None,
+    ) -> DurablePromise:
+        return self._settle(id, "RESOLVED", ikey, data, strict=strict)
+
+    def reject(
+        self,
+        id: str,
+        *,
+        ikey: str | None = None,
+        strict: bool = False,
+        headers: dict[str, str] | None = None,
+        data: str | None = None,
+    ) -> DurablePromise:
+        return self._settle(id, "REJECTED", ikey, data, strict=strict)
+
+    def cancel(
+        self,
+        id: str,
+        *,
+        ikey: str | None = None,
+        strict: bool = False,
+        headers: dict[str, str] | None = None,
+        data: str | None = None,
+    ) -> DurablePromise:
+        return self._settle(id, "REJECTED_CANCELED", ikey, data, strict=strict)
+
+    def _settle(
+        self, id: str, state: str, ikey: str | None, data: str | None, *, strict: bool
+    ) -> DurablePromise:
+        body = {"state": state, "value": _value(data)}
+        headers = self._headers(ikey, strict=strict)
+        try:
+            answer = self._transport.call("PATCH", _path(id), body, headers)
+        except Refused as refusal:
+            if refusal.status != 403 or strict:
+                raise
+            return self.get(id)
+        return self._store.promise(answer)
+
+    def callback(
+        self, promise_id: str, root_promise_id: str, recv: str, timeout: int
+    ) -> tuple[DurablePromise, Callback | None]:
+        answer = self._transport.call(
+            "POST",
+            f"/promises/callback/{quote(promise_id, safe='')}",
+            {"rootPromiseId": root_promise_id, "recv": recv, "timeout": timeout},
+            self.fence(),
+        )
+        callback = answer.get("callback")
+        return (
+            self._store.promise(answer["promise"]),
+            Callback.from_dict(callback) if callback else None,
+        )
+
+    def search(
+        self, pattern: str, tags: Mapping[str, str], *, limit: int = PAGE, cursor: str | None = None
+    ) -> tuple[list[DurablePromise], str | None]:
+        """Return a page of the promises that match, newest first, and the next page's cursor."""
+        query = {"cursor": cursor} if cursor else {"id": pattern, "limit": str(limit)}
+        if not cursor:
+            query |= {f"tags[{key}]": value for key, value in tags.items()}
+        answer = self._transport.call("GET", f"/promises?{urlencode(query)}")
+        found = [self._store.promise(data) for data in answer.get("promises") or []]
+        return found, answer.get("cursor") or None
+
+    def _headers(self, ikey: str | None, *, strict: bool) -> dict[str, str]:
+        headers = dict(self.fence())
+        if ikey is not None:
+            headers["idempotency-key"] = ikey
+        if strict:
+            headers["strict"] = "true"
+        return headers
+
+    def create_with_task(  # noqa: PLR0913 - the SDK's protocol
+        self,
+        id: str,
+        timeout: int,
+        pid: str,
+        ttl: int,
+        *,
+        ikey: str | None = None,
+        strict: bool = False,
+        headers: dict[str, str] | None = None,
+        data: str | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> tuple[DurablePromise, Task | None]:
+        _unused("starting an execution in the process that asks for it")
+
+    def subscribe(
+        self, id: str, promise_id: str, recv: str, timeout: int
+    ) -> tuple[DurablePromise, Callback | None]:
+        _unused("the SDK's own subscriptions")
+
+
+class Tasks:
+    """The SDK's `TaskStore` and `drop`. All verbs raise `Refused` or `Unanswered`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def claim(
+        self, id: str, counter: int, pid: str, ttl: int
+    ) -> tuple[DurablePromise, DurablePromise | None]:
+        _unused("claims by the SDK: the worker makes its own")
+
+    def claim_raw(self, id: str, counter: int, pid: str, ttl: int) -> dict[str, Any]:
+        """Claim a task once and return the server's `promises`; a repeated claim is refused."""
+        body = {"id": id, "counter": counter, "processId": pid, "ttl": ttl}
+        answer: dict[str, Any] = self._transport.call("POST", "/tasks/claim", body, retry=False)
+        return answer
+
+    def complete(self, id: str, counter: int) -> bool:
+        self._transport.call("POST", "/tasks/complete", {"id": id, "counter": counter})
+        return True
+
+    def drop(self, id: str, counter: int, *, budget: float | None = None) -> None:
+        """Hand a claimed task back; another worker has it within a tick or two of the server."""
+        self._transport.call("POST", "/tasks/drop", {"id": id, "counter": counter}, budget=budget)
+
+    def heartbeat(self, pid: str) -> int:
+        answer = self._transport.call("POST", "/tasks/heartbeat", {"processId": pid}, budget=0)
+        return int(answer.get("tasksAffected", 0))
+
+
+class Schedules:
+    """The SDK's `ScheduleStore`, which nothing here uses."""
+
+    def create(  # noqa: PLR0913 - the SDK's protocol
+        self,
+        id: str,
+        cron: str,
+        promise_id: str,
+        promise_timeout: int,
+        *,
+        ikey: str | None = None,
+        description: str | None = None,
+        tags: dict[str, str] | None = None,
+        promise_headers: dict[str, str] | None = None,
+        promise_data: str | None = None,
+        promise_tags: dict[str, str] | None = None,
+    ) -> Schedule:
+        _unused("schedules")
+
+    def get(self, id: str) -> Schedule:
+        _unused("schedules")
+
+    def delete(self, id: str) -> None:
+        _unused("schedules")
+
+
+def _path(id: str) -> str:
+    return f"/promises/{quote(id, safe='')}"
+
+
+def _value(data: str | None) -> dict[str, str]:
+    return {} if data is None else {"data": base64.b64encode(data.encode()).decode()}
+
+
+def _unused(what: str) -> NoReturn:
+    raise RuntimeError(f"not part of this service: {what}")

@@ -1,0 +1,28 @@
+"""Names of the tags that promises carry in the server's store.
+
+Tags are written once, at creation. They are how any gateway can tell who works on an execution
+without asking a worker. The server's search cannot match keys with a dot, so none has one.
+"""
+
+from typing import Final
+
+REQUEST: Final = "request"
+"""On an execution: the request that created it, so that its sender knows it was the first."""
+
+EXECUTION: Final = "execution"
+"""On everything an execution creates: the id of that execution."""
+
+STEP: Final = "step"
+"""On a step: its name."""
+
+WORKER: Final = "worker"
+"""On everything a claim creates: the name of the worker."""
+
+CLAIM: Final = "claim"
+"""On everything a claim creates: `<task>/<counter>`, which no two claims share."""
+
+ATTEMPT: Final = "attempt"
+"""On everything a claim creates: how often the execution had been picked up by then."""
+
+RECOVERED_FROM: Final = "recovered_from"
+"""On everything a claim creates after a recovery: the worker that held the execution before."""

@@ -1,0 +1,37 @@
+"""A claim: this worker's hold on one execution, from the moment it asks for it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass(eq=False)
+class Claim:
+    """`task` and `counter` name the claim to the server; no two claims share both.
+
+    `deadline` is the execution's, in milliseconds since the epoch; it is known once the claim is
+    granted. `lost` says why nothing may be written for it any more. `finished` means that the
+    execution has its result. `attempt` and `recovered_from` are what the store shows of earlier
+    claims.
+    """
+
+    task: str
+    counter: int
+    execution: str
+    deadline: int = 0
+    taken_at: float = field(default_factory=time.monotonic)
+    lost: str | None = None
+    finished: bool = False
+    attempt: int = 1
+    recovered_from: str | None = None
+    history_read: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.task}/{self.counter}"
+
+    @property
+    def fence(self) -> dict[str, str]:
+        """Headers with which the server refuses a write unless this claim holds the execution."""
+        return {"task-id": self.task, "task-counter": str(self.counter)}

@@ -1,0 +1,132 @@
+"""What a durable function sees, and the wrapper that makes a function durable.
+
+A durable function is a generator: it yields what its `Context` makes and is sent the outcome. It
+may be run again from its start at any time, on any worker; what was stored is not done again, its
+outcome is sent at once. So the function itself only orders and branches, and everything that
+touches the world, the clock or chance is in a step.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from shared import tags as tag
+from shared.codec import Failure
+from shared.log import get_logger
+from worker.errors import Fenced, Rejection, StepFailed, describe
+from worker.retry import Retry
+from worker.steps import StepEncoder, StepRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    import resonate
+
+    from worker.leases import Hold
+    from worker.steps import StepFunction
+
+type Command = Any
+"""What a `Context` returns, to be yielded; what is in it is the SDK's affair."""
+
+type Workflow[T] = Generator[Command, Any, T]
+"""The return type of a durable function that returns a T, which must be JSON."""
+
+type DurableFunction = Callable[[Context, Any], Workflow[Any]] | StepFunction
+
+DEFAULT_RETRY = Retry()
+ENCODER = StepEncoder()
+
+
+class Context:
+    """Makes the commands that a durable function yields."""
+
+    def __init__(self, sdk: resonate.Context, hold: Hold) -> None:
+        self._sdk = sdk
+        self._hold = hold
+
+    @property
+    def id(self) -> str:
+        """The execution's id, as the client knows it."""
+        return self._hold.claim.execution
+
+    def step(
+        self,
+        function: StepFunction,
+        *arguments: Any,
+        name: str | None = None,
+        retry: Retry = DEFAULT_RETRY,
+        timeout: float | None = None,
+    ) -> Command:
+        """Run `function(step, *arguments)` once and for all; yields its result, which is JSON.
+
+        It is tried again as `retry` says. When it has failed for good, the `yield` raises
+        `StepFailed`. With a `timeout` in seconds, a try that takes longer counts as failed.
+        """
+        label = str(name or getattr(function, "__name__", "step"))
+        run = StepRun(function, label, self._hold, retry, timeout)
+
+        def step(sdk: resonate.Context) -> Any:
+            return run.run(sdk.id, arguments)
+
+        return self._sdk.run(step).options(
+            encoder=ENCODER, retry_policy=run, tags={tag.STEP: label}
+        )
+
+
+def durable(function: DurableFunction) -> Callable[..., Generator[Any, Any, str]]:
+    """Wrap a function for the SDK: one JSON text in, one JSON text out, every failure as data.
+
+    A plain function becomes the only step of its execution.
+    """
+    if inspect.isgeneratorfunction(function):
+        workflow = function
+    else:
+
+        def workflow(context: Context, value: Any) -> Workflow[Any]:
+            return (yield context.step(function, value))
+
+    def execution(sdk: resonate.Context, input_json: str) -> Generator[Any, Any, str]:
+        hold: Hold = sdk.get_dependency("hold")
+        log = get_logger(id=hold.claim.execution)
+        try:
+            value = yield from _drive(workflow(Context(sdk, hold), orjson.loads(input_json)))
+            return orjson.dumps(value).decode()
+        except Fenced:
+            raise
+        except (Exception, SystemExit) as error:
+            expected = isinstance(error, StepFailed)
+            log.warning("execution failed", error=repr(error), exc_info=None if expected else error)
+            raise Rejection(describe(error).encode()) from None
+
+    return execution
+
+
+def _drive(body: Workflow[Any]) -> Generator[Any, Any, Any]:
+    """Run the user's generator, and translate what the SDK raises at its yields.
+
+    A fence closes it: its `finally` blocks run, no `except` of its own does.
+    """
+    send, value = body.send, None
+    while True:
+        try:
+            command = send(value)
+        except StopIteration as end:
+            return end.value
+        try:
+            send, value = body.send, (yield command)
+        except Fenced:
+            body.close()
+            raise
+        except Exception as error:  # noqa: BLE001 - all that the SDK can raise here is an outcome
+            send, value = body.throw, _outcome(error)
+
+
+def _outcome(error: Exception) -> StepFailed:
+    match error.args:
+        case ({"type": str(), "message": str()} as stored,):
+            return StepFailed(Failure.of(stored))
+        case _:
+            return StepFailed(describe(error))

@@ -1,0 +1,188 @@
+"""The store of one lane: every write carries the claim, and no failure reaches the SDK's threads.
+
+The SDK's bridge cannot take an error: one would end the process, or leave it alive and deaf. So a
+write that was refused, or not answered in all the time there is, is answered with a promise of our
+own making whose result is `Fenced`. That ends the function's body at its `yield`, and every later
+write for the claim is answered here, without the server.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from resonate.models.durable_promise import DurablePromise, DurablePromiseValue
+from resonate.models.result import Ko
+
+from shared import tags as tag
+from shared.codec import Failure
+from shared.ids import attempt_id, parts_pattern
+from shared.log import get_logger
+from shared.store import Promises, Store
+from shared.transport import Refused, Transport, Unanswered
+from worker.errors import Fenced
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from resonate.models.callback import Callback
+    from resonate.models.encoder import Encoder
+    from resonate.models.result import Result
+
+    from worker.claims import Claim
+
+FENCED_OFF: Final = 412
+
+
+class FencedPromise(DurablePromise):
+    """Says that the execution is no longer ours; it exists in no store."""
+
+    def __init__(self, id: str, store: Store) -> None:
+        nothing = DurablePromiseValue(None, None)
+        super().__init__(id, "REJECTED_CANCELED", 0, None, None, nothing, nothing, {}, 0, 0, store)
+
+    def result(
+        self, encoder: Encoder[object, tuple[dict[str, str] | None, str | None]]
+    ) -> Result[object]:
+        return Ko(Fenced(self.id))
+
+
+class FencedStore(Store):
+    """Writes for one claim at a time, set by the lane before the SDK hears of the task."""
+
+    def __init__(self, transport: Transport, worker: str) -> None:
+        super().__init__(transport)
+        self.claim: Claim | None = None
+        self.promises: FencedPromises = FencedPromises(self, worker)
+
+
+class FencedPromises(Promises):
+    """The promise verbs that the SDK's bridge calls; none of them raises."""
+
+    def __init__(self, store: FencedStore, worker: str) -> None:
+        super().__init__(store)
+        self._fenced = store
+        self._worker = worker
+        self._log = get_logger()
+
+    def fence(self) -> Mapping[str, str]:
+        claim = self._fenced.claim
+        return {} if claim is None else claim.fence
+
+    def create(  # noqa: PLR0913 - the SDK's protocol
+        self,
+        id: str,
+        timeout: int,
+        *,
+        ikey: str | None = None,
+        strict: bool = False,
+        headers: dict[str, str] | None = None,
+        data: str | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> DurablePromise:
+        def write(claim: Claim) -> DurablePromise:
+            marked = {**(tags or {}), **self._marks(claim)}
+            promise = super(FencedPromises, self).create(
+                id, timeout, ikey=ikey, strict=strict, data=data, tags=marked
+            )
+            if promise.tags.get(tag.CLAIM, claim.key) != claim.key and not claim.history_read:
+                self._read_history(claim)
+            return promise
+
+        return self._write(id, write)
+
+    def _settle(
+        self, id: str, state: str, ikey: str | None, data: str | None, *, strict: bool
+    ) -> DurablePromise:
+        def write(claim: Claim) -> DurablePromise:
+            promise = super(FencedPromises, self)._settle(id, state, ikey, data, strict=strict)
+            if id == claim.execution:
+                claim.finished = True
+            return promise
+
+        return self._write(id, write)
+
+    def callback(
+        self, promise_id: str, root_promise_id: str, recv: str, timeout: int
+    ) -> tuple[DurablePromise, Callback | None]:
+        registered: list[Callback | None] = []
+
+        def write(_: Claim) -> DurablePromise:
+            promise, callback = super(FencedPromises, self).callback(
+                promise_id, root_promise_id, recv, timeout
+            )
+            registered.append(callback)
+            return promise
+
+        promise = self._write(promise_id, write)
+        return promise, registered[0] if registered else None
+
+    def _write(self, id: str, write: Callable[[Claim], DurablePromise]) -> DurablePromise:
+        claim = self._fenced.claim
+        if claim is None or claim.lost is not None:
+            return FencedPromise(id, self._fenced)
+        try:
+            return write(claim)
+        except Unanswered as error:
+            claim.lost = f"the server did not answer: {error}"
+        except Refused as refusal:
+            claim.lost = str(refusal)
+            if refusal.status != FENCED_OFF:
+                self._reject_execution(claim, refusal)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the SDK's thread must live on
+            claim.lost = repr(error)
+            self._log.exception("a write failed", id=id)
+        self._log.warning("execution given up", id=claim.execution, reason=claim.lost)
+        return FencedPromise(id, self._fenced)
+
+    def _reject_execution(self, claim: Claim, refusal: Refused) -> None:
+        """End an execution whose write the server will never take, from any worker."""
+        failure = Failure(
+            "StoreRefused", f"the server refused a write of this execution: {refusal}"
+        )
+        try:
+            super()._settle(
+                claim.execution, "REJECTED", claim.execution, failure.rejection(), strict=False
+            )
+        except (Refused, Unanswered) as error:
+            self._log.error("execution not rejected", id=claim.execution, reason=str(error))
+
+    def _marks(self, claim: Claim) -> dict[str, str]:
+        marks = {
+            tag.EXECUTION: claim.execution,
+            tag.WORKER: self._worker,
+            tag.CLAIM: claim.key,
+            tag.ATTEMPT: str(claim.attempt),
+        }
+        if claim.recovered_from is not None:
+            marks[tag.RECOVERED_FROM] = claim.recovered_from
+        return marks
+
+    def _read_history(self, claim: Claim) -> None:
+        """Learn what earlier claims left, and record a recovery if this claim is one.
+
+        The newest thing that the execution created tells. If an earlier claim of this same task
+        made it, that claim ended without completing the task: this one recovers it. If it belongs
+        to another task, the execution was suspended in order, which counts as no attempt.
+        """
+        claim.history_read = True
+        found, _ = self.search(
+            parts_pattern(claim.execution), {tag.EXECUTION: claim.execution}, limit=1
+        )
+        if not found:
+            return
+        newest = found[0].tags
+        claim.attempt = int(newest.get(tag.ATTEMPT, "1"))
+        claim.recovered_from = newest.get(tag.RECOVERED_FROM)
+        made_by = newest.get(tag.CLAIM, "")
+        if made_by == claim.key or made_by.rpartition("/")[0] != claim.task:
+            return
+        claim.attempt += 1
+        claim.recovered_from = newest.get(tag.WORKER)
+        marker = attempt_id(claim.execution, claim.attempt)
+        super().create(marker, claim.deadline, ikey=claim.key, tags=self._marks(claim))
+        self._log.info(
+            "execution recovered",
+            id=claim.execution,
+            attempt=claim.attempt,
+            recovered_from=claim.recovered_from,
+        )

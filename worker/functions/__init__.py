@@ -1,0 +1,1 @@
+"""Durable functions, one per file; each has an entry in `shared/catalog.py`."""

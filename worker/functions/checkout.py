@@ -1,0 +1,102 @@
+"""An order: five steps, each with an idempotency key, taken back in reverse when a later one fails.
+
+Input: `{"pace": seconds that each step takes, "fail": name of the step that fails for good}`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from worker.errors import Permanent, StepFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker.context import Context, Workflow
+    from worker.steps import Step
+
+DEFAULT_PACE: Final = 1.0
+
+
+class Declined(Permanent):
+    """The service behind a step said no; asking again would get the same answer."""
+
+
+def checkout(context: Context, order: dict[str, Any] | None) -> Workflow[dict[str, Any]]:
+    """Return the order's id and each step's receipt; fail with the failed step's error."""
+    order = order or {}
+    pace, fail = float(order.get("pace", DEFAULT_PACE)), order.get("fail")
+    receipts: dict[str, str] = {}
+    try:
+        for step, _ in STEPS:
+            receipts[step.__name__] = yield context.step(step, pace, fail)
+    except StepFailed:
+        for step, undo in reversed(STEPS):
+            if undo is not None and step.__name__ in receipts:
+                yield context.step(undo, receipts[step.__name__])
+        raise
+    return {"order": context.id, "receipts": receipts}
+
+
+def reserve(step: Step, pace: float, fail: str | None) -> str:
+    """Hold the goods."""
+    return _call_service(step, pace, fail)
+
+
+def charge(step: Step, pace: float, fail: str | None) -> str:
+    """Take the money."""
+    return _call_service(step, pace, fail)
+
+
+def pack(step: Step, pace: float, fail: str | None) -> str:
+    """Put the goods in a box."""
+    return _call_service(step, pace, fail)
+
+
+def ship(step: Step, pace: float, fail: str | None) -> str:
+    """Hand the box to the carrier."""
+    return _call_service(step, pace, fail)
+
+
+def notify(step: Step, pace: float, fail: str | None) -> str:
+    """Tell the customer."""
+    return _call_service(step, pace, fail)
+
+
+def release(step: Step, receipt: str) -> str:
+    """Take back `reserve`."""
+    return f"{step.name} {receipt}"
+
+
+def refund(step: Step, receipt: str) -> str:
+    """Take back `charge`."""
+    return f"{step.name} {receipt}"
+
+
+def unpack(step: Step, receipt: str) -> str:
+    """Take back `pack`."""
+    return f"{step.name} {receipt}"
+
+
+def recall(step: Step, receipt: str) -> str:
+    """Take back `ship`."""
+    return f"{step.name} {receipt}"
+
+
+STEPS: Final[tuple[tuple[Callable[..., str], Callable[..., str] | None], ...]] = (
+    (reserve, release),
+    (charge, refund),
+    (pack, unpack),
+    (ship, recall),
+    (notify, None),
+)
+"""Each step and what takes it back; nothing takes back a notification."""
+
+
+def _call_service(step: Step, pace: float, fail: str | None) -> str:
+    """Stand in for the call of another service, which is given the idempotency key."""
+    time.sleep(pace)
+    if step.name == fail:
+        raise Declined(f"{step.name} was declined")
+    return f"{step.name}-{step.idempotency_key}"

@@ -1,0 +1,210 @@
+"""A lane: one client of the SDK that holds at most one claim.
+
+The SDK claims whatever it is sent, remembers every execution for ever and cannot take a refusal.
+With a client for each execution that runs, none of that matters: the lane asks for work only when
+it is free, claims it itself, and replaces its client, with all that it remembers, after a
+suspension, a lost claim or `RUNS_PER_CLIENT` executions.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from shared.client import build_client
+from shared.codec import Failure, decode_call
+from shared.log import get_logger
+from shared.transport import Refused, Unanswered
+from worker.bindings import SessionSource, SessionTasks
+from worker.claims import Claim
+from worker.fencing import FencedStore
+from worker.leases import Hold
+
+if TYPE_CHECKING:
+    from resonate.models.durable_promise import DurablePromise
+    from resonate.registry import Registry
+
+    from shared.store import Tasks
+    from shared.transport import Transport
+    from worker.leases import Leases
+    from worker.stream import Inbox, Message
+
+RUNS_PER_CLIENT: Final = 200
+STEP_THREADS: Final = 2
+"""Steps of one execution that can run at the same time."""
+
+
+@dataclass(frozen=True)
+class Crew:
+    """What all lanes of a worker share."""
+
+    name: str
+    group: str
+    pid: str
+    registry: Registry
+    transport: Transport
+    tasks: Tasks
+    inbox: Inbox
+    leases: Leases
+
+
+class Lane:
+    """Runs one execution after the other until the inbox is closed."""
+
+    def __init__(self, crew: Crew) -> None:
+        self.crew = crew
+        self._session = Session(self)
+
+    def start(self) -> None:
+        self._session.start()
+
+    def replace(self, session: Session) -> None:
+        """Go on with a new client. Called on a thread of the old one, which is stopped apart."""
+        if session is not self._session:
+            return
+        self._session = Session(self)
+        self._session.start()
+        threading.Thread(target=session.stop, name="closing", daemon=True).start()
+
+
+class Session:
+    """One client of a lane, and the SDK's message source and task store for it."""
+
+    def __init__(self, lane: Lane) -> None:
+        crew = lane.crew
+        self._lane = lane
+        self._crew = crew
+        self._log = get_logger()
+        self._free = threading.Semaphore(1)
+        self._stopped = threading.Event()
+        self._runs = 0
+        self._promises: tuple[DurablePromise, DurablePromise | None] | None = None
+        self._store = FencedStore(crew.transport, crew.name)
+        self._store.tasks = SessionTasks(crew.transport, self)
+        self._client = build_client(
+            self._store,
+            SessionSource(self, crew.group, crew.pid),
+            group=crew.group,
+            pid=crew.pid,
+            registry=crew.registry,
+            threads=STEP_THREADS,
+        )
+
+    def start(self) -> None:
+        self._client.start()
+
+    def stop(self) -> None:
+        """End the client's threads; waits for a step that is still running."""
+        self._stopped.set()
+        self._free.release()
+        self._client.stop()
+
+    def next_task(self) -> Message | None:
+        """Wait until the client is free and a task is claimed for it; None when it is over."""
+        self._free.acquire()
+        while not self._stopped.is_set():
+            message = self._crew.inbox.take()
+            if message is None:
+                return None
+            try:
+                if self._claim(message):
+                    return message
+            except Exception:  # noqa: BLE001 - it would end the process, on this thread of the SDK
+                self._log.exception("task not taken", task=message.task)
+        return None
+
+    def _claim(self, message: Message) -> bool:
+        """Claim the task and make it ready for the SDK; False if it is not for us after all."""
+        claim = Claim(message.task, message.counter, message.execution)
+        leases = self._crew.leases
+        leases.hold(claim)
+        try:
+            answer = self._crew.tasks.claim_raw(
+                claim.task, claim.counter, self._crew.pid, leases.milliseconds
+            )
+        except Refused:
+            leases.release(claim)
+            return False
+        except Unanswered:
+            leases.give_back(claim)
+            return False
+        try:
+            return self._admit(claim, message, answer["promises"])
+        except BaseException:
+            leases.give_back(claim)
+            raise
+
+    def _admit(self, claim: Claim, message: Message, promises: dict[str, Any]) -> bool:
+        root = self._store.promise(promises["root"]["data"])
+        leaf = self._store.promise(promises["leaf"]["data"]) if "leaf" in promises else None
+        claim.execution, claim.deadline = root.id, root.timeout
+        self._store.claim = claim
+        failure = self._unfit(message, root, leaf)
+        if failure is not None:
+            self._reject(claim, failure)
+            return False
+        self._promises = root, leaf
+        hold = Hold(claim, self._crew.leases)
+        self._client.set_dependency("hold", hold)
+        self._runs += 1
+        return True
+
+    def _unfit(
+        self, message: Message, root: DurablePromise, leaf: DurablePromise | None
+    ) -> Failure | None:
+        """Say why the SDK, which would end the process over it, must not see this execution."""
+        if message.kind == "resume" and leaf is None:
+            return Failure("InvalidCall", "nothing to resume with")
+        try:
+            call = decode_call(root.param.data)
+        except ValueError as error:
+            return Failure("InvalidCall", str(error))
+        try:
+            self._crew.registry.get(call.function, call.version)
+        except ValueError:
+            return Failure("UnknownFunction", f"{call.function} version {call.version}")
+        return None
+
+    def _reject(self, claim: Claim, failure: Failure) -> None:
+        self._log.error("execution rejected", id=claim.execution, reason=failure.message)
+        self._store.promises.reject(claim.execution, ikey=claim.execution, data=failure.rejection())
+        if claim.finished:
+            self._crew.leases.release(claim)
+        else:
+            self._crew.leases.give_back(claim)
+
+    def wait_stopped(self) -> None:
+        """Return when the session is over."""
+        self._stopped.wait()
+
+    def claimed(self) -> tuple[DurablePromise, DurablePromise | None]:
+        """Return what the claim that `next_task` made was answered with."""
+        if self._promises is None:
+            raise RuntimeError("the SDK asked for a claim that was not made")
+        return self._promises
+
+    def ended(self) -> None:
+        """The SDK has nothing more to do for the claim: finished, suspended or fenced off."""
+        claim = self._store.claim
+        if claim is None:
+            return
+        suspended = claim.lost is None and not claim.finished
+        if suspended:
+            self._complete(claim)
+        if claim.lost is None:
+            self._crew.leases.release(claim)
+        else:
+            self._crew.leases.give_back(claim)
+        self._store.claim = None
+        if suspended or claim.lost is not None or self._runs >= RUNS_PER_CLIENT:
+            self._lane.replace(self)
+        else:
+            self._free.release()
+
+    def _complete(self, claim: Claim) -> None:
+        try:
+            self._crew.tasks.complete(claim.task, claim.counter)
+        except (Refused, Unanswered) as error:
+            claim.lost = str(error)
+            self._log.warning("task not completed", task=claim.task, reason=claim.lost)

@@ -1,0 +1,133 @@
+"""One worker process: its parts, its start, its watch over itself and its orderly end."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from shared.log import get_logger
+from shared.store import Tasks
+from shared.transport import Refused, Transport, Unanswered
+from worker.lane import Crew, Lane
+from worker.leases import RENEWALS_PER_LEASE, Leases
+from worker.sdk import replace_growing_parts
+from worker.stream import Inbox, Stream
+
+if TYPE_CHECKING:
+    from resonate.registry import Registry
+
+    from shared.settings import WorkerSettings
+
+WRITE_ATTEMPT: Final = 5.0
+WRITE_BUDGET: Final = 600.0
+"""Seconds that a write is tried for: longer than any restart of the server should take."""
+
+WATCH_SECONDS: Final = 1.0
+BLIND_SECONDS: Final = 60.0
+"""A worker that could not renew for so long starts afresh, in case the fault is its own."""
+
+DROP_BUDGET: Final = 1.0
+
+
+class Worker:
+    """Runs executions from `start()` until `stop()`."""
+
+    def __init__(self, settings: WorkerSettings, registry: Registry) -> None:
+        replace_growing_parts()
+        self._settings = settings
+        self._stopping = threading.Event()
+        pid = uuid.uuid4().hex
+        transport = Transport(
+            settings.server,
+            attempt=WRITE_ATTEMPT,
+            budget=WRITE_BUDGET,
+            stopped=self._stopping.is_set,
+        )
+        renewals = Transport(
+            settings.server, attempt=settings.lease_seconds / RENEWALS_PER_LEASE, budget=0
+        )
+        self._tasks = Tasks(transport)
+        self._inbox = Inbox()
+        self._leases = Leases(Tasks(renewals), pid, settings.lease_seconds)
+        self._stream = Stream(settings.server, settings.group, pid, self._inbox)
+        self._crew = Crew(
+            name=settings.name,
+            group=settings.group,
+            pid=pid,
+            registry=registry,
+            transport=transport,
+            tasks=self._tasks,
+            inbox=self._inbox,
+            leases=self._leases,
+        )
+        self._lanes = [Lane(self._crew) for _ in range(settings.concurrency)]
+        self._log = get_logger()
+
+    def start(self) -> None:
+        self._leases.start()
+        for lane in self._lanes:
+            lane.start()
+        self._stream.start()
+        self._log.info(
+            "worker started",
+            worker=self._settings.name,
+            group=self._settings.group,
+            concurrency=self._settings.concurrency,
+        )
+
+    def fault(self) -> str | None:
+        """Say what is broken beyond what this process can mend, if anything is."""
+        running = [thread.name for thread in threading.enumerate()]
+        for name in ("bridge", "message-source"):
+            if running.count(name) < len(self._lanes):
+                return f"a {name} thread of the SDK is gone"
+        if not self._stream.is_alive():
+            return "the stream's thread is gone"
+        if not self._leases.is_alive():
+            return "the leases' thread is gone"
+        if self._leases.overdue() > max(BLIND_SECONDS, self._settings.lease_seconds):
+            return f"no lease could be renewed for {BLIND_SECONDS:g} s"
+        return None
+
+    def watch(self, stop: threading.Event) -> str | None:
+        """Return None once `stop` is set, or at once what is broken."""
+        while not stop.wait(WATCH_SECONDS):
+            fault = self.fault()
+            if fault is not None:
+                return fault
+            if self._settings.alive_file:
+                Path(self._settings.alive_file).touch()
+        return None
+
+    def stop(self, hurry: threading.Event) -> None:
+        """Take nothing more, let what runs end within the drain time, hand back the rest."""
+        began = time.monotonic()
+        self._stream.close()
+        self._inbox.close()
+        self._log.info("draining", running=len(self._leases.held()))
+        end = began + self._settings.drain_seconds
+        while self._leases.held() and time.monotonic() < end and not hurry.wait(0.02):
+            pass
+        self._stopping.set()
+        handed_back = self._hand_back()
+        self._leases.close()
+        self._log.info(
+            "worker stopped", handed_back=handed_back, seconds=round(time.monotonic() - began, 3)
+        )
+
+    def _hand_back(self) -> int:
+        held = self._leases.held()
+        for claim in held:
+            claim.lost = "this worker is stopping"
+        for claim in held:
+            try:
+                self._tasks.drop(claim.task, claim.counter, budget=DROP_BUDGET)
+            except Refused as refusal:
+                self._log.warning("not handed back", id=claim.execution, reason=str(refusal))
+            except Unanswered as error:
+                self._log.warning("not handed back", id=claim.execution, reason=str(error))
+                break
+        return len(held)
