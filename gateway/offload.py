@@ -34,9 +34,11 @@ class Offload:
         context = contextvars.copy_context()
         future: Future[T] = self._pool.submit(context.run, call, *arguments)
         future.add_done_callback(self._release)
+        outcome = asyncio.wrap_future(future)
+        outcome.add_done_callback(_retrieve)
         try:
             async with asyncio.timeout(self._deadline):
-                return await asyncio.shield(asyncio.wrap_future(future))
+                return await asyncio.shield(outcome)
         except TimeoutError as error:
             if future.done() and not future.cancelled():
                 raise
@@ -51,3 +53,9 @@ class Offload:
 
     def _release(self, _: Future[Any]) -> None:
         self._places.release()
+
+
+def _retrieve(outcome: asyncio.Future[Any]) -> None:
+    """Look at an outcome that nobody may wait for any more; asyncio would complain."""
+    if not outcome.cancelled():
+        outcome.exception()
