@@ -9,6 +9,7 @@ suspension, a lost claim or `RUNS_PER_CLIENT` executions.
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from resonate.models.durable_promise import DurablePromise
     from resonate.registry import Registry
 
+    from shared.codec import Call
     from shared.store import Tasks
     from shared.transport import Transport
     from worker.leases import Leases
@@ -33,6 +35,13 @@ if TYPE_CHECKING:
 RUNS_PER_CLIENT: Final = 200
 STEP_THREADS: Final = 2
 """Steps of one execution that can run at the same time."""
+
+
+UNKNOWN_SECONDS: Final = 60.0
+"""How long an execution of a function that no worker knows is offered around."""
+
+UNKNOWN_PAUSE: Final = 1.0
+"""Seconds before it is handed back each time, so that it does not spin."""
 
 
 @dataclass(frozen=True)
@@ -140,9 +149,16 @@ class Session:
         leaf = self._store.promise(promises["leaf"]["data"]) if "leaf" in promises else None
         claim.execution, claim.deadline = root.id, root.timeout
         self._store.claim = claim
-        failure = self._unfit(message, root, leaf)
-        if failure is not None:
-            self._reject(claim, failure)
+        try:
+            call = decode_call(root.param.data)
+            if message.kind == "resume" and leaf is None:
+                raise ValueError("nothing to resume with")  # noqa: TRY301 - unfit either way
+        except ValueError as error:
+            # The SDK would end the process over it, and so every worker in turn.
+            self._reject(claim, Failure("InvalidCall", str(error)))
+            return False
+        if not self._knows(call):
+            self._pass_on(claim, call, root)
             return False
         self._promises = root, leaf
         hold = Hold(claim, self._crew.leases)
@@ -150,21 +166,22 @@ class Session:
         self._runs += 1
         return True
 
-    def _unfit(
-        self, message: Message, root: DurablePromise, leaf: DurablePromise | None
-    ) -> Failure | None:
-        """Say why the SDK, which would end the process over it, must not see this execution."""
-        if message.kind == "resume" and leaf is None:
-            return Failure("InvalidCall", "nothing to resume with")
-        try:
-            call = decode_call(root.param.data)
-        except ValueError as error:
-            return Failure("InvalidCall", str(error))
+    def _knows(self, call: Call) -> bool:
         try:
             self._crew.registry.get(call.function, call.version)
         except ValueError:
-            return Failure("UnknownFunction", f"{call.function} version {call.version}")
-        return None
+            return False
+        return True
+
+    def _pass_on(self, claim: Claim, call: Call, root: DurablePromise) -> None:
+        """Leave the execution to a newer worker, as there is in the middle of an update."""
+        ready_at = max(root.created_on, int(root.tags.get("resonate:delay", "0"))) / 1000
+        wanted = f"{call.function} version {call.version}"
+        if time.time() - ready_at > UNKNOWN_SECONDS:
+            self._reject(claim, Failure("UnknownFunction", f"no worker knows {wanted}"))
+            return
+        self._log.warning("unknown function handed back", id=claim.execution, function=wanted)
+        self._crew.leases.give_back(claim, UNKNOWN_PAUSE)
 
     def _reject(self, claim: Claim, failure: Failure) -> None:
         self._log.error("execution rejected", id=claim.execution, reason=failure.message)

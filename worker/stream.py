@@ -152,6 +152,8 @@ class Stream:
                 # Only now is the old one closed: the server moves over without a gap.
                 _shut(previous)
                 previous = self._socket
+                if self.connected_at is None:
+                    self._log.info("stream opened")
                 self.connected_at = time.monotonic()
                 self._read(response)
             if time.monotonic() - opened_at > LONGEST_PAUSE:
