@@ -21,11 +21,12 @@ from shared.transport import authorization
 if TYPE_CHECKING:
     from shared.settings import ServerSettings
 
-IDLE_SECONDS: Final = 15.0
-"""A stream that was silent for so long is opened anew: the server sends no keep-alive, so a link
-that has died without a word cannot be told from an idle one."""
+RENEW_SECONDS: Final = 0.6
+"""Half of the server's `disconnectAfter`, so that a stream in order is never ended by it."""
 
-CONNECT_SECONDS: Final = 5.0
+SILENT_SECONDS: Final = 5.0
+"""How long connecting may take, and a stream that was renewed may linger."""
+
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 1.0
 
@@ -106,7 +107,13 @@ class Inbox:
 
 
 class Stream:
-    """Reads the server's event stream into `inbox` and connects again whenever it ends."""
+    """Keeps an event stream of the server open and reads it into `inbox`.
+
+    The stream is opened anew every `renew_seconds`: the server moves over to the new connection
+    without a gap, sends what it had for the old one there, and ends it. It ends by itself any
+    connection that is older than its `disconnectAfter`. So a process that is frozen, or cut off
+    without a word, is soon offered no more work that nobody would do.
+    """
 
     def __init__(
         self,
@@ -115,17 +122,16 @@ class Stream:
         pid: str,
         inbox: Inbox,
         *,
-        idle_seconds: float = IDLE_SECONDS,
+        renew_seconds: float = RENEW_SECONDS,
     ) -> None:
         self._server = server
         self._path = f"/{quote(group, safe='')}/{quote(pid, safe='')}"
         self._inbox = inbox
-        self._idle_seconds = idle_seconds
+        self._renew_seconds = renew_seconds
         self._closed = threading.Event()
-        self._socket: socket.socket | None = None
+        self._connection: _Connection | None = None
         self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
         self._log = get_logger()
-        self.connected_at: float | None = None
 
     def start(self) -> None:
         self._thread.start()
@@ -136,70 +142,70 @@ class Stream:
     def close(self) -> None:
         """Leave the group: the server offers nothing more to this process."""
         self._closed.set()
-        _shut(self._socket)
+        connection = self._connection
+        if connection is not None:
+            connection.close()
 
     def _run(self) -> None:
         pause = FIRST_PAUSE
-        previous: socket.socket | None = None
+        open_before = False
         while not self._closed.is_set():
-            opened_at = time.monotonic()
             try:
-                self._socket, response = self._open()
+                self._connection = _Connection(self._server, self._path, self._inbox)
             except (OSError, http.client.HTTPException) as error:
-                self.connected_at = None
-                self._log.warning("no stream from the server", reason=repr(error))
+                if open_before:
+                    self._log.warning("stream lost", reason=repr(error))
+                open_before = False
             else:
-                # Only now is the old one closed: the server moves over without a gap.
-                _shut(previous)
-                previous = self._socket
-                if self.connected_at is None:
+                if not open_before:
                     self._log.info("stream opened")
-                self.connected_at = time.monotonic()
-                self._read(response)
-            if time.monotonic() - opened_at > LONGEST_PAUSE:
-                pause = FIRST_PAUSE
-            else:
-                self._closed.wait(pause * (0.5 + random.random()))  # noqa: S311 - jitter
-                pause = min(pause * 2, LONGEST_PAUSE)
-        _shut(previous)
-
-    def _open(self) -> tuple[socket.socket, http.client.HTTPResponse]:
-        url = urlsplit(self._server.host)
-        kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-        connection = kind(
-            url.hostname or "localhost", self._server.message_port, timeout=CONNECT_SECONDS
-        )
-        connection.connect()
-        opened: socket.socket = connection.sock
-        connection.request("GET", self._path, headers=authorization(self._server))
-        response = connection.getresponse()
-        if response.status != 200:
-            connection.close()
-            raise http.client.HTTPException(f"the message port answered {response.status}")
-        opened.settimeout(self._idle_seconds)
-        return opened, response
-
-    def _read(self, response: http.client.HTTPResponse) -> None:
-        try:
-            while not self._closed.is_set() and (line := response.readline()):
-                try:
-                    message = parse(line)
-                except ValueError:
-                    self._log.warning("unreadable message skipped", line=repr(line[:200]))
+                open_before = True
+                if not self._connection.ended.wait(self._renew_seconds):
+                    pause = FIRST_PAUSE
                     continue
-                if message is not None:
-                    self._inbox.put(message)
-        except TimeoutError:
-            return
+            self._closed.wait(pause * (0.5 + random.random()))  # noqa: S311 - jitter
+            pause = min(pause * 2, LONGEST_PAUSE)
+        self.close()
+
+
+class _Connection:
+    """One connection and the thread that reads it until the server ends it."""
+
+    def __init__(self, server: ServerSettings, path: str, inbox: Inbox) -> None:
+        url = urlsplit(server.host)
+        kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+        connection = kind(url.hostname or "localhost", server.message_port, timeout=SILENT_SECONDS)
+        connection.connect()
+        self._socket: socket.socket = connection.sock
+        connection.request("GET", path, headers=authorization(server))
+        self._response = connection.getresponse()
+        if self._response.status != 200:
+            connection.close()
+            raise http.client.HTTPException(f"the server answered {self._response.status}")
+        self._inbox = inbox
+        self.ended = threading.Event()
+        threading.Thread(target=self._read, name="stream-reader", daemon=True).start()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _read(self) -> None:
+        try:
+            while line := self._response.readline():
+                self._take(line)
         except (OSError, ValueError, http.client.HTTPException) as error:
-            if not self._closed.is_set():
-                self._log.warning("stream ended", reason=repr(error))
+            get_logger().debug("stream cut", reason=repr(error))
+        finally:
+            self.ended.set()
+            self._response.close()
+            self._socket.close()
 
-
-def _shut(opened: socket.socket | None) -> None:
-    """End a connection that another thread may be reading from."""
-    if opened is None:
-        return
-    with contextlib.suppress(OSError):
-        opened.shutdown(socket.SHUT_RDWR)
-    opened.close()
+    def _take(self, line: bytes) -> None:
+        try:
+            message = parse(line)
+        except ValueError:
+            get_logger().warning("unreadable message skipped", line=repr(line[:200]))
+            return
+        if message is not None:
+            self._inbox.put(message)
