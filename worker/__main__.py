@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 
 from shared.log import configure_logging, get_logger
 from shared.settings import SettingsError, worker_settings
+from shared.signals import StopSignals
 from worker.registry import build_registry
 from worker.runtime import Worker
 
@@ -22,20 +22,14 @@ def main() -> int:
             print(f"worker: {fault}", file=sys.stderr)  # noqa: T201 - logging is not set up yet
         return 2
     configure_logging(settings.log, settings.name)
-    stop, hurry = threading.Event(), threading.Event()
-
-    def on_signal(_number: int, _frame: object) -> None:
-        (hurry if stop.is_set() else stop).set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
+    signals = StopSignals(signal.SIGTERM, signal.SIGINT)
     worker = Worker(settings, build_registry())
     worker.start()
-    broken = worker.watch(stop)
+    broken = worker.watch(signals.stop)
     if broken is not None:
         get_logger().critical("worker broken", reason=broken)
         return 1
-    worker.stop(hurry)
+    worker.stop(signals.hurry)
     return 0
 
 

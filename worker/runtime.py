@@ -25,7 +25,7 @@ WRITE_ATTEMPT: Final = 5.0
 WRITE_BUDGET: Final = 600.0
 """Seconds that a write is tried for: longer than any restart of the server should take."""
 
-WATCH_SECONDS: Final = 1.0
+WATCH_SECONDS: Final = 0.25
 BLIND_SECONDS: Final = 60.0
 """A worker that could not renew for so long starts afresh, in case the fault is its own."""
 
@@ -93,14 +93,18 @@ class Worker:
         return None
 
     def watch(self, stop: threading.Event) -> str | None:
-        """Return None once `stop` is set, or at once what is broken."""
-        while not stop.wait(WATCH_SECONDS):
+        """Return None once `stop` is set, or at once what is broken.
+
+        Touches the alive file for as long as this worker is sound and can be offered work.
+        """
+        while True:
             fault = self.fault()
             if fault is not None:
                 return fault
-            if self._settings.alive_file:
+            if self._settings.alive_file and self._stream.is_open():
                 Path(self._settings.alive_file).touch()
-        return None
+            if stop.wait(WATCH_SECONDS):
+                return None
 
     def stop(self, hurry: threading.Event) -> None:
         """Take nothing more, let what runs end within the drain time, hand back the rest."""

@@ -130,6 +130,7 @@ class Stream:
         self._renew_seconds = renew_seconds
         self._closed = threading.Event()
         self._connection: _Connection | None = None
+        self._open = False
         self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
         self._log = get_logger()
 
@@ -138,6 +139,10 @@ class Stream:
 
     def is_alive(self) -> bool:
         return self._thread.is_alive()
+
+    def is_open(self) -> bool:
+        """Tell whether the server can offer work to this process, as far as it knows."""
+        return self._open
 
     def close(self) -> None:
         """Leave the group: the server offers nothing more to this process."""
@@ -148,18 +153,17 @@ class Stream:
 
     def _run(self) -> None:
         pause = FIRST_PAUSE
-        open_before = False
         while not self._closed.is_set():
             try:
                 self._connection = _Connection(self._server, self._path, self._inbox)
             except (OSError, http.client.HTTPException) as error:
-                if open_before:
+                if self._open:
                     self._log.warning("stream lost", reason=repr(error))
-                open_before = False
+                self._open = False
             else:
-                if not open_before:
+                if not self._open:
                     self._log.info("stream opened")
-                open_before = True
+                self._open = True
                 if not self._connection.ended.wait(self._renew_seconds):
                     pause = FIRST_PAUSE
                     continue

@@ -1,0 +1,44 @@
+# Every target is one line that a person can read; `make` alone lists them.
+PYTHON ?= $(shell command -v python3.13 || command -v python3)
+UV := .tools/bin/uv
+BIN := .venv/bin
+T ?=
+export UV_PYTHON_DOWNLOADS := never
+
+.DEFAULT_GOAL := help
+.PHONY: help sync server run format lint types imports test check
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(UV):
+	@$(PYTHON) -c 'import sys, venv; sys.exit(sys.version_info[:2] != (3, 13))' || { echo 'make: Python 3.13 with venv is needed, and PYTHON=… names it' >&2; exit 1; }
+	@$(PYTHON) -m venv .tools && .tools/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9 && touch $@
+
+.venv/.synced: $(UV) pyproject.toml uv.lock
+	@$(UV) sync --quiet --locked --python .tools/bin/python && touch $@
+
+sync: .venv/.synced ## Install the locked dependencies
+
+server: sync ## Build the Resonate server as .bin/resonate
+	$(BIN)/python -m tools.server build
+
+run: sync ## Run everything without containers: server, gateway on 5001, three workers
+	@$(BIN)/python -m tools.run
+
+format: sync ## Format the code
+	$(BIN)/ruff format && $(BIN)/ruff check --fix
+
+lint: sync ## Format, lint and docstring rules
+	$(BIN)/ruff format --check && $(BIN)/ruff check && $(BIN)/interrogate --quiet gateway worker shared tools tests bench
+
+types: sync ## mypy, strict, tests included
+	$(BIN)/mypy
+
+imports: sync ## Who may import whom
+	$(BIN)/lint-imports
+
+test: sync ## Everything that needs no containers, the real server included; T= narrows it
+	$(BIN)/python -m tools.server path && $(BIN)/pytest $(T)
+
+check: lint types imports test ## What CI runs

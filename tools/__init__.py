@@ -1,0 +1,1 @@
+"""Tools around the service: its server, its start without containers, its demonstration."""

@@ -1,0 +1,1 @@
+"""The whole service without containers: `python -m tools.run`, or `make run`."""

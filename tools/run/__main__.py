@@ -1,0 +1,179 @@
+"""Start the service, wait until it can be used, and end all of it on a signal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING, Final
+
+from shared.signals import StopSignals
+from tools import server
+from tools.run import checks
+from tools.run.output import Output
+from tools.run.plan import (
+    WORKERS,
+    Places,
+    Ports,
+    data_directory,
+    programs,
+    supervisor_configuration,
+    tied,
+)
+from tools.server import ROOT
+from tools.store import indexes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+READY_SECONDS: Final = 60.0
+TRY: Final = """
+Ready: http://localhost:{port}      Ctrl-C stops everything; the data stay in {data}
+
+  curl -X POST "http://localhost:{port}/begin?id=job-001" \\
+       -H "Content-Type: application/json" -d '{{"foo": "hello"}}'
+  curl "http://localhost:{port}/wait?id=job-001"
+
+Five steps of a second each; kill the worker that runs them, and watch another go on:
+
+  curl -X POST "http://localhost:{port}/begin?id=order-1&function=checkout"
+  curl "http://localhost:{port}/wait?id=order-1&include=steps"
+  kill -9 $(cat {data}/worker-1.pid)
+"""
+
+
+def run(environment: Mapping[str, str]) -> int:
+    """Return the exit code: 0 after a signal, 1 when the service could not start or broke."""
+    places = Places(data_directory(environment))
+    try:
+        ports = Ports.of(environment)
+        checks.check_settings(environment)
+        lock = checks.take_lock(places)
+    except ValueError as error:
+        raise checks.NotStartedError(str(error)) from None
+    with lock:
+        checks.check_ports(ports)
+        try:
+            binary = server.locate(environment)
+        except server.ServerError as error:
+            raise checks.NotStartedError(str(error)) from None
+        signals = StopSignals(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        terminal = sys.stdout.isatty()
+        output = Output(
+            readable=environment.get("LOG_FORMAT", "console" if terminal else "json") == "console"
+        )
+        found = programs(binary, ports, places, environment)
+        for program in found:
+            output.add_pipe(program.name, places.output(program.name))
+            places.pid(program.name).unlink(missing_ok=True)
+            places.alive(program.name).unlink(missing_ok=True)
+        places.supervisor.touch(mode=0o600)
+        places.supervisor.write_text(supervisor_configuration(found, places))
+        with supervised(places, output, signals) as supervisor:
+            return serve(supervisor, signals, output, ports, places)
+
+
+@contextlib.contextmanager
+def supervised(
+    places: Places, output: Output, signals: StopSignals
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the supervisor and, at the end, see to it that nothing is left of it.
+
+    It is in a session of its own: a Ctrl-C or a closing terminal reaches only us, and the
+    supervisor, which would take SIGHUP for an order to restart, gets SIGTERM in any case.
+    """
+    pipe, end = os.pipe()
+    command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(places.supervisor)]
+    supervisor = subprocess.Popen(
+        tied(signal.SIGTERM, places.pid("supervisor"), command),
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=end,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    os.close(end)
+    output.add("supervisor", pipe)
+    output.start()
+    try:
+        yield supervisor
+    finally:
+        supervisor.terminate()
+        while supervisor.poll() is None and not signals.hurry.wait(0.05):
+            pass
+        # What it started is tied to it and ends with it.
+        supervisor.kill()
+        supervisor.wait()
+
+
+def serve(
+    supervisor: subprocess.Popen[bytes],
+    signals: StopSignals,
+    output: Output,
+    ports: Ports,
+    places: Places,
+) -> int:
+    """Wait for the service to be ready, tell how to use it, and wait for its end."""
+
+    terminal = sys.stdout.isatty()
+
+    def over() -> bool:
+        # Of a terminal that closes, only the leader of its session is sure to be told: a shell
+        # passes that on, `make` does not.
+        closed = terminal and not sys.stdout.isatty()
+        return signals.stop.is_set() or closed or supervisor.poll() is not None
+
+    stages: list[tuple[str, Callable[[], bool]]] = [
+        ("the server", lambda: _answers(f"http://127.0.0.1:{ports.store}/ping")),
+        ("the store", lambda: _index(places)),
+        ("the gateway", lambda: _answers(f"http://127.0.0.1:{ports.gateway}/readyz")),
+        ("the workers", lambda: all(places.alive(name).exists() for name in WORKERS)),
+    ]
+    deadline = time.monotonic() + READY_SECONDS
+    for what, ready in stages:
+        while not over() and not ready():
+            if time.monotonic() > deadline:
+                output.say("not ready", reason=f"{what} did not answer for {READY_SECONDS:g} s")
+                return 1
+            signals.stop.wait(0.03)
+    if not over():
+        output.show(TRY.format(port=ports.gateway, data=os.path.relpath(places.data)))
+    while not over():
+        signals.stop.wait(0.5)
+    if supervisor.poll() is not None:
+        output.say("the supervisor ended", code=supervisor.returncode)
+        return 1
+    output.say("stopping", hint="once more to stop without waiting for running steps")
+    return 0
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - our own address
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _index(places: Places) -> bool:
+    indexes.apply(places.database)
+    return True
+
+
+def main() -> int:
+    """Return the exit code, with a line on standard error for each thing that is amiss."""
+    try:
+        return run(os.environ)
+    except checks.NotStartedError as error:
+        for fault in error.faults:
+            server.say(f"run: {fault}")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""One stream of log lines out of many: each names its process, as JSON or as columns."""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import sys
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+CHUNK: Final = 65536
+LONGEST_LINE: Final = 1024 * 1024
+SUPERVISOR_LINE: Final = re.compile(rb"[-0-9]+ [:,0-9]+ [A-Z]+ (?P<event>.*)")
+SUPERVISOR_CHATTER: Final = (b"success:", b"waiting for", b"supervisord started", b"Set uid")
+
+
+class Output:
+    """Reads a named pipe per process and prints whole lines; `say` adds lines of our own.
+
+    A terminal that is gone is no reason to stop: what cannot be shown is dropped.
+    """
+
+    def __init__(self, *, readable: bool) -> None:
+        colors = readable and sys.stdout.isatty()
+        self._readable = readable
+        self._renderer = structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=24)
+        self._selector = selectors.DefaultSelector()
+        self._thread = threading.Thread(target=self._read, name="output", daemon=True)
+        self._lock = threading.Lock()
+        self._left: dict[str, bytes] = {}
+
+    def add_pipe(self, name: str, path: Path) -> None:
+        """Make a named pipe that the process's lines will come through."""
+        path.unlink(missing_ok=True)
+        os.mkfifo(path, 0o600)
+        # For writing too: without a writer of our own the pipe would end with the first process.
+        self.add(name, os.open(path, os.O_RDWR | os.O_NONBLOCK))
+
+    def add(self, name: str, descriptor: int) -> None:
+        """Print what comes from an open pipe."""
+        self._selector.register(descriptor, selectors.EVENT_READ, name)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def say(self, event: str, **fields: object) -> None:
+        """Print an event of the launcher's own."""
+        self._print_event({"process": "run", "event": event, "level": "info", **fields})
+
+    def show(self, text: str) -> None:
+        """Print text for a person as it is; a machine gets it as an event."""
+        if self._readable:
+            self._print(text.encode() + b"\n")
+        else:
+            self.say("try", text=text)
+
+    def _read(self) -> None:
+        while True:
+            for key, _ in self._selector.select():
+                try:
+                    chunk = os.read(key.fd, CHUNK)
+                except BlockingIOError:
+                    continue
+                if not chunk:
+                    self._selector.unregister(key.fd)
+                    continue
+                self._take(key.data, chunk)
+
+    def _take(self, name: str, chunk: bytes) -> None:
+        *lines, rest = (self._left.pop(name, b"") + chunk).split(b"\n")
+        if len(rest) > LONGEST_LINE:
+            lines.append(rest)
+            rest = b""
+        self._left[name] = rest
+        for line in filter(None, lines):
+            self._print_line(name, line)
+
+    def _print_line(self, name: str, line: bytes) -> None:
+        if name == "supervisor" and (match := SUPERVISOR_LINE.fullmatch(line)):
+            line = match["event"]
+            if line.startswith(SUPERVISOR_CHATTER):
+                return
+        try:
+            entry = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            entry = None
+        if not isinstance(entry, dict):
+            text = line.decode(errors="replace")
+            self._print_event({"process": name, "event": text, "level": "info"})
+        elif self._readable:
+            self._print_event(entry)
+        else:
+            self._print(line + b"\n")
+
+    def _print_event(self, entry: Mapping[str, Any]) -> None:
+        stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        event = {"timestamp": stamp, **entry}
+        if not self._readable:
+            self._print(orjson.dumps(event, default=str) + b"\n")
+            return
+        event["timestamp"] = str(event["timestamp"])[11:23]
+        process = f"{event.pop('process', '?'):<9}"
+        event.pop("level", None)
+        event["event"] = f"{process} {event['event']}"
+        self._print(str(self._renderer(None, "", event)).encode() + b"\n")
+
+    def _print(self, line: bytes) -> None:
+        with self._lock:
+            try:
+                sys.stdout.buffer.write(line)
+                sys.stdout.buffer.flush()
+            except OSError:
+                pass

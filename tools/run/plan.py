@@ -1,0 +1,180 @@
+"""What runs: each process, its command, its environment; and the supervisor's configuration."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tools import server
+from tools.server import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+WORKERS: Final = ("worker-1", "worker-2", "worker-3")
+DRAIN_SECONDS: Final = "2"
+"""Of workers here, unless WORKER_DRAIN_SECONDS says otherwise: whoever presses Ctrl-C waits."""
+
+PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
+"""What every process gets to see; the server would take other variables for settings."""
+SETTINGS: Final = ("GATEWAY_", "WORKER_", "LOG_LEVEL", "RESONATE_USERNAME", "RESONATE_PASSWORD")
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The three ports of the service, each set by a variable."""
+
+    gateway: int
+    store: int
+    message: int
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Ports:
+        """Raises `ValueError` naming the variable that is no port."""
+
+        def port(name: str, default: int) -> int:
+            text = environment.get(name) or str(default)
+            if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+                raise ValueError(f"{name} must be a TCP port, got {text!r}")
+            return int(text)
+
+        return cls(
+            port("GATEWAY_PORT", 5001),
+            port("RESONATE_PORT_STORE", 8001),
+            port("RESONATE_PORT_MESSAGE_SOURCE", 8002),
+        )
+
+    def named(self) -> dict[str, int]:
+        return {
+            "GATEWAY_PORT": self.gateway,
+            "RESONATE_PORT_STORE": self.store,
+            "RESONATE_PORT_MESSAGE_SOURCE": self.message,
+        }
+
+
+@dataclass(frozen=True)
+class Program:
+    """One process: started in `order`, stopped in the opposite one."""
+
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    group: str
+    order: int
+    stop_seconds: int
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things lie under the data folder."""
+
+    data: Path
+
+    @property
+    def database(self) -> Path:
+        return self.data / "resonate.db"
+
+    @property
+    def lock(self) -> Path:
+        return self.data / "run.lock"
+
+    @property
+    def supervisor(self) -> Path:
+        return self.data / "supervisord.conf"
+
+    def pid(self, name: str) -> Path:
+        return self.data / f"{name}.pid"
+
+    def alive(self, name: str) -> Path:
+        return self.data / f"{name}.alive"
+
+    def output(self, name: str) -> Path:
+        return self.data / f"{name}.out"
+
+
+def programs(
+    binary: Path, ports: Ports, places: Places, environment: Mapping[str, str]
+) -> list[Program]:
+    """Return every process of the service."""
+    base = {key: environment[key] for key in PASSED_ON if key in environment}
+    settings = {key: value for key, value in environment.items() if key.startswith(SETTINGS)}
+    ours = {
+        **base,
+        "WORKER_DRAIN_SECONDS": DRAIN_SECONDS,
+        **settings,
+        "PYTHONUNBUFFERED": "1",
+        "LOG_FORMAT": "json",
+        "RESONATE_HOST": "http://127.0.0.1",
+        **{name: str(port) for name, port in ports.named().items()},
+    }
+    serve = server.command(
+        binary, store_port=ports.store, message_port=ports.message, database=places.database
+    )
+    drain = ours["WORKER_DRAIN_SECONDS"]
+    patience = int(float(drain)) + 10 if drain.replace(".", "", 1).isdigit() else 30
+    found = [
+        # With tasks that it cannot send it would try for ever; its store stands a hard end.
+        Program("server", serve, base, "server", 1, stop_seconds=2),
+        Program("gateway", _python("gateway"), ours, "gateway", 2, stop_seconds=15),
+    ]
+    for name in WORKERS:
+        own = {**ours, "WORKER_NAME": name, "WORKER_ALIVE_FILE": str(places.alive(name))}
+        found.append(Program(name, _python("worker"), own, "workers", 3, stop_seconds=patience))
+    return found
+
+
+def tied(number: int, pid_file: Path, command: list[str]) -> list[str]:
+    """Return the command as one that gets a signal when its parent dies and tells its pid."""
+    return [*_python("tools.run.tied"), str(number), str(pid_file), *command]
+
+
+def _python(*module: str) -> list[str]:
+    return [sys.executable, "-m", *module]
+
+
+def supervisor_configuration(found: list[Program], places: Places) -> str:
+    """Return the text of a supervisord.conf that runs these programs in the foreground."""
+    # Without the line it complains about root at every start.
+    user = "user = root\n" if os.geteuid() == 0 else ""
+    head = (
+        "[supervisord]\nnodaemon = true\nlogfile = /dev/null\nlogfile_maxbytes = 0\n"
+        f"pidfile = {_escaped(places.pid('supervisord'))}\n"
+        f"directory = {_escaped(ROOT)}\nloglevel = info\n{user}"
+    )
+    sections = [head]
+    groups: dict[str, list[Program]] = {}
+    for program in found:
+        groups.setdefault(program.group, []).append(program)
+        command = tied(signal.SIGKILL, places.pid(program.name), program.command)
+        variables = ",".join(f"{k}={_quoted(v)}" for k, v in program.environment.items())
+        sections.append(
+            f"[program:{program.name}]\n"
+            f"command = {' '.join(_quoted(word) for word in command)}\n"
+            f"environment = {variables}\n"
+            "autorestart = true\nstartsecs = 1\nstartretries = 1000000\n"
+            f"stopwaitsecs = {program.stop_seconds}\n"
+            "redirect_stderr = true\nstdout_logfile_maxbytes = 0\n"
+            f"stdout_logfile = {_escaped(places.output(program.name))}\n"
+        )
+    for group, members in groups.items():
+        names = ",".join(member.name for member in members)
+        sections.append(f"[group:{group}]\nprograms = {names}\npriority = {members[0].order}\n")
+    return "\n".join(sections)
+
+
+def _escaped(value: object) -> str:
+    return str(value).replace("%", "%%")
+
+
+def _quoted(word: str) -> str:
+    escaped = _escaped(word).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def data_directory(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return where the store lies: DATA_DIR, or `.data` in the project."""
+    return Path(environment.get("DATA_DIR") or ROOT / ".data").absolute()

@@ -1,0 +1,21 @@
+-- Indexes and a trigger for the server's tables (v0.8.2). Without them it reads all that ever
+-- finished again and again: measured, throughput fell from 344 to 122 jobs/s within 12,000 jobs.
+-- State first: with the root first, ANALYZE makes the planner choose a full scan.
+CREATE INDEX IF NOT EXISTS durable_tasks_open ON tasks(state, root_promise_id, sort_id);
+CREATE INDEX IF NOT EXISTS durable_tasks_timeout ON tasks(timeout);
+CREATE INDEX IF NOT EXISTS durable_promises_open ON promises(timeout) WHERE state = 1;
+CREATE INDEX IF NOT EXISTS durable_callbacks_promise ON callbacks(promise_id);
+-- The server searches ids with LIKE, which in SQLite uses an index only if it ignores case.
+CREATE INDEX IF NOT EXISTS durable_promises_id ON promises(id COLLATE NOCASE);
+-- A finished task (state 8 and up) leaves the ranges that the expiry scan and heartbeats read.
+CREATE TRIGGER IF NOT EXISTS durable_tasks_done AFTER UPDATE OF state ON tasks
+WHEN NEW.state >= 8 AND OLD.state < 8
+BEGIN
+    UPDATE tasks
+    SET expires_at = 9223372036854775807, timeout = 9223372036854775807, process_id = NULL
+    WHERE sort_id = NEW.sort_id;
+END;
+-- Those that finished before there was the trigger.
+UPDATE tasks
+SET expires_at = 9223372036854775807, timeout = 9223372036854775807, process_id = NULL
+WHERE state >= 8 AND timeout < 9223372036854775807;
