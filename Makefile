@@ -29,8 +29,8 @@ run: sync ## Run everything without containers: server, gateway on 5001, three w
 format: sync ## Format the code
 	$(BIN)/ruff format && $(BIN)/ruff check --fix
 
-lint: sync ## Format, lint and docstring rules
-	$(BIN)/ruff format --check && $(BIN)/ruff check && $(BIN)/interrogate --quiet gateway worker shared tools tests bench
+lint: sync ## Formatting and lint rules
+	$(BIN)/ruff format --check && $(BIN)/ruff check
 
 types: sync ## mypy, strict, tests included
 	$(BIN)/mypy

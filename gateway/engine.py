@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from gateway.model import Execution, NewExecution
     from shared.settings import GatewaySettings
 
+PROMISE_NOT_FOUND: Final = 40400
+PROMISE_EXISTS: Final = 40900
+"""Codes of the server's: its id is taken by a promise with another idempotency key."""
+
 STEP_PAGES: Final = 10
 """Pages of 100 that are read for an execution's steps; of more steps than that, the newest."""
 
@@ -95,7 +99,7 @@ class Engine:
                 tags={**remote.tags, tag.REQUEST: mark},
             )
         except Refused as refusal:
-            if refusal.status != 409:
+            if refusal.code != PROMISE_EXISTS:
                 raise
             raise IdReused(
                 "this id already belongs to another function or another input", id=new.id
@@ -107,7 +111,7 @@ class Engine:
         try:
             execution = execution_of(self._client.promises.get(id))
         except Refused as refusal:
-            if refusal.status != 404:
+            if refusal.code != PROMISE_NOT_FOUND:
                 raise
             raise UnknownExecution("no execution has this id", id=id) from refusal
         if execution.done and not with_steps:
@@ -136,7 +140,7 @@ class Engine:
         return created
 
     def _ping(self) -> None:
-        self._transport.call("GET", "/ping", budget=0)
+        self._store.ping()
 
 
 class SilentSource:

@@ -7,7 +7,7 @@ from aiohttp import web
 from gateway.errors import UNAVAILABLE, problem_response
 from gateway.keys import DRAINING, ENGINE
 from gateway.views import json_response
-from shared.errors import BackendUnavailable
+from shared.errors import BackendUnavailable, Saturated
 
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -23,6 +23,8 @@ async def readyz(request: web.Request) -> web.Response:
         return problem_response(request, UNAVAILABLE, "draining: this gateway is shutting down")
     try:
         await request.app[ENGINE].ping()
+    except Saturated:
+        return problem_response(request, UNAVAILABLE, "threads: all of them are busy")
     except BackendUnavailable:
         return problem_response(request, UNAVAILABLE, "server: it does not answer")
     return json_response({"status": "ok"}, headers=NO_STORE)

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jiter
 import orjson
+from aiohttp import web
 
 from shared.errors import InvalidRequest, UnsupportedMediaType
 from shared.ids import ID_GRAMMAR, is_execution_id
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from shared.catalog import Function
 
 MAX_DEPTH: Final = 64
@@ -55,7 +54,10 @@ async def read_input(request: web.Request, function: Function) -> Input:
 
     Raises `InvalidRequest`, `UnsupportedMediaType`, or aiohttp's 413.
     """
-    raw = await request.read()
+    try:
+        raw = await request.read()
+    except web.RequestPayloadError as error:
+        raise InvalidRequest("the body is not what its headers say, or broke off") from error
     if not raw.strip():
         raw = function.default_input.encode()
     elif request.content_type != "application/json":

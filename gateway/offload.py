@@ -32,7 +32,11 @@ class Offload:
         if not self._places.acquire(blocking=False):
             raise Saturated("too many calls are under way; try again with the same id")
         context = contextvars.copy_context()
-        future: Future[T] = self._pool.submit(context.run, call, *arguments)
+        try:
+            future: Future[T] = self._pool.submit(context.run, call, *arguments)
+        except RuntimeError as error:
+            self._places.release()
+            raise Saturated("this gateway is stopping; try again with the same id") from error
         future.add_done_callback(self._release)
         outcome = asyncio.wrap_future(future)
         outcome.add_done_callback(_retrieve)

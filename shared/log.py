@@ -37,7 +37,9 @@ def configure_logging(settings: LogSettings, process: str) -> None:
         renderer: structlog.typing.Processor = structlog.processors.JSONRenderer(orjson.dumps)
         factory: Any = structlog.BytesLoggerFactory(sys.stdout.buffer)
     else:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
         factory = structlog.PrintLoggerFactory(sys.stdout)
     structlog.configure(
         processors=[*shared, renderer],

@@ -47,6 +47,10 @@ class Store:
         self.tasks = Tasks(transport)
         self.schedules = Schedules()
 
+    def ping(self) -> None:
+        """Return if the server answers right now. Raises `Refused` or `Unanswered`."""
+        self.transport.call("GET", "/ping", read=_read_ping, budget=0)
+
     def promise(self, data: dict[str, Any]) -> DurablePromise:
         """Make a promise of the server's JSON, without pickled values."""
         for part in ("param", "value"):
@@ -68,7 +72,7 @@ class Promises:
         return {}
 
     def get(self, id: str) -> DurablePromise:
-        return self._store.promise(self._transport.call("GET", _path(id)))
+        return self._transport.call("GET", _path(id), read=self._store.promise)
 
     def create(  # noqa: PLR0913 - the SDK's protocol
         self,
@@ -82,9 +86,8 @@ class Promises:
         tags: dict[str, str] | None = None,
     ) -> DurablePromise:
         body = {"id": id, "param": _value(data), "timeout": timeout, "tags": tags or {}}
-        return self._store.promise(
-            self._transport.call("POST", "/promises", body, self._headers(ikey, strict=strict))
-        )
+        sent = self._headers(ikey, strict=strict)
+        return self._transport.call("POST", "/promises", body, sent, read=self._store.promise)
 
     def resolve(
         self,
@@ -123,29 +126,25 @@ class Promises:
         self, id: str, state: str, ikey: str | None, data: str | None, *, strict: bool
     ) -> DurablePromise:
         body = {"state": state, "value": _value(data)}
-        headers = self._headers(ikey, strict=strict)
+        sent = self._headers(ikey, strict=strict)
         try:
-            answer = self._transport.call("PATCH", _path(id), body, headers)
+            return self._transport.call("PATCH", _path(id), body, sent, read=self._store.promise)
         except Refused as refusal:
             if refusal.status != 403 or strict:
                 raise
             return self.get(id)
-        return self._store.promise(answer)
 
     def callback(
         self, promise_id: str, root_promise_id: str, recv: str, timeout: int
     ) -> tuple[DurablePromise, Callback | None]:
-        answer = self._transport.call(
-            "POST",
-            f"/promises/callback/{quote(promise_id, safe='')}",
-            {"rootPromiseId": root_promise_id, "recv": recv, "timeout": timeout},
-            self.fence(),
-        )
-        callback = answer.get("callback")
-        return (
-            self._store.promise(answer["promise"]),
-            Callback.from_dict(callback) if callback else None,
-        )
+        def read(answer: Any) -> tuple[DurablePromise, Callback | None]:
+            made = answer.get("callback")
+            promise = self._store.promise(answer["promise"])
+            return promise, Callback.from_dict(made) if made else None
+
+        path = f"/promises/callback/{quote(promise_id, safe='')}"
+        body = {"rootPromiseId": root_promise_id, "recv": recv, "timeout": timeout}
+        return self._transport.call("POST", path, body, self.fence(), read=read)
 
     def search(
         self, pattern: str, tags: Mapping[str, str], *, limit: int = PAGE, cursor: str | None = None
@@ -154,9 +153,12 @@ class Promises:
         query = {"cursor": cursor} if cursor else {"id": pattern, "limit": str(limit)}
         if not cursor:
             query |= {f"tags[{key}]": value for key, value in tags.items()}
-        answer = self._transport.call("GET", f"/promises?{urlencode(query)}")
-        found = [self._store.promise(data) for data in answer.get("promises") or []]
-        return found, answer.get("cursor") or None
+
+        def read(answer: Any) -> tuple[list[DurablePromise], str | None]:
+            found = [self._store.promise(data) for data in answer["promises"] or []]
+            return found, answer.get("cursor") or None
+
+        return self._transport.call("GET", f"/promises?{urlencode(query)}", read=read)
 
     def _headers(self, ikey: str | None, *, strict: bool) -> dict[str, str]:
         headers = dict(self.fence())
@@ -198,23 +200,41 @@ class Tasks:
     ) -> tuple[DurablePromise, DurablePromise | None]:
         _unused("claims by the SDK: the worker makes its own")
 
-    def claim_raw(self, id: str, counter: int, pid: str, ttl: int) -> dict[str, Any]:
-        """Claim a task once and return the server's `promises`; a repeated claim is refused."""
+    def claim_raw(
+        self, id: str, counter: int, pid: str, ttl: int
+    ) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """Claim a task and return its root and leaf promise as the server's JSON.
+
+        Tried once: a repeated claim would be refused.
+        """
+
+        def read(answer: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
+            promises = answer["promises"]
+            root, leaf = promises["root"]["data"], promises.get("leaf")
+            return dict(root), dict(leaf["data"]) if leaf else None
+
         body = {"id": id, "counter": counter, "processId": pid, "ttl": ttl}
-        answer: dict[str, Any] = self._transport.call("POST", "/tasks/claim", body, retry=False)
-        return answer
+        return self._transport.call("POST", "/tasks/claim", body, read=read, retry=False)
 
     def complete(self, id: str, counter: int) -> bool:
-        self._transport.call("POST", "/tasks/complete", {"id": id, "counter": counter})
+        self._transport.call(
+            "POST", "/tasks/complete", {"id": id, "counter": counter}, read=_anything
+        )
         return True
 
     def drop(self, id: str, counter: int, *, budget: float | None = None) -> None:
         """Hand a claimed task back; another worker has it within a tick or two of the server."""
-        self._transport.call("POST", "/tasks/drop", {"id": id, "counter": counter}, budget=budget)
+        body = {"id": id, "counter": counter}
+        self._transport.call("POST", "/tasks/drop", body, read=_anything, budget=budget)
 
     def heartbeat(self, pid: str) -> int:
-        answer = self._transport.call("POST", "/tasks/heartbeat", {"processId": pid}, budget=0)
-        return int(answer.get("tasksAffected", 0))
+        """Renew the leases of all that this process holds; return how many those are."""
+
+        def read(answer: Any) -> int:
+            return int(answer["tasksAffected"])
+
+        body = {"processId": pid}
+        return self._transport.call("POST", "/tasks/heartbeat", body, read=read, budget=0)
 
 
 class Schedules:
@@ -241,6 +261,14 @@ class Schedules:
 
     def delete(self, id: str) -> None:
         _unused("schedules")
+
+
+def _read_ping(answer: Any) -> str:
+    return str(answer["status"])
+
+
+def _anything(_: Any) -> None:
+    """Read nothing: the status says it all."""
 
 
 def _path(id: str) -> str:

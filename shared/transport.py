@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from shared.settings import ServerSettings
 
+NOT_AS_EXPECTED: Final = (ValueError, KeyError, TypeError, AttributeError)
+"""What taking apart JSON of another shape than expected raises."""
+
 FIRST_PAUSE: Final = 0.02
 LONGEST_PAUSE: Final = 1.0
 
@@ -30,7 +33,7 @@ class Unanswered(Exception):
 
 
 class Refused(Exception):
-    """The server said no. `code` is its own and finer than `status`; 0 if it gave none."""
+    """The server said no. `code` is its own and finer than `status`."""
 
     def __init__(self, status: int, code: int, message: str) -> None:
         super().__init__(f"{status}/{code}: {message}")
@@ -43,8 +46,9 @@ class Transport:
     """Calls to one address, safe to use from many threads at once.
 
     A call is tried again with growing, jittered pauses while the server cannot be reached, does not
-    answer within `attempt` seconds or answers 429 or 5xx, until `budget` seconds have passed. Every
-    call of the server's that we make may be repeated safely, but for claims (`retry=False`).
+    answer within `attempt` seconds, answers 429 or 5xx, or something answers that is not the server
+    (a proxy, an error page), until `budget` seconds have passed. Every call of the server's that we
+    make may be repeated safely, but for claims (`retry=False`).
     """
 
     def __init__(
@@ -66,30 +70,38 @@ class Transport:
         self._headers = {"Content-Type": "application/json", **authorization(server)}
         self._idle: deque[http.client.HTTPConnection] = deque()
 
-    def call(  # noqa: PLR0913 - the parts of an HTTP request
+    def call[T](  # noqa: PLR0913 - the parts of an HTTP request
         self,
         method: str,
         path: str,
         body: object = None,
         headers: Mapping[str, str] | None = None,
         *,
+        read: Callable[[Any], T],
         budget: float | None = None,
         retry: bool = True,
-    ) -> Any:
-        """Return the decoded answer of a 2xx. Raises `Refused` or `Unanswered`."""
+    ) -> T:
+        """Return what `read` makes of the JSON of a 2xx. Raises `Refused` or `Unanswered`.
+
+        An answer that `read` raises `NOT_AS_EXPECTED` for did not come from the server.
+        """
         data = None if body is None else orjson.dumps(body)
         sent = self._headers if headers is None else {**self._headers, **headers}
         end = time.monotonic() + (self._budget if budget is None else budget)
         pause = FIRST_PAUSE
         while True:
+            status, answer = 0, b""
             try:
                 status, answer = self._once(method, path, data, sent)
+                if status < 300:
+                    return read(orjson.loads(answer) if answer else None)
+                no = orjson.loads(answer)["error"]
+                refusal = Refused(status, int(no["code"]), str(no["message"]))
             except (OSError, http.client.HTTPException) as error:
                 reason = repr(error)
+            except NOT_AS_EXPECTED:
+                reason = f"{status}: not an answer of the server: {answer[:200]!r}"
             else:
-                if status < 300:
-                    return decoded(answer)
-                refusal = refused(status, answer)
                 if status < 500 and status != 429:
                     raise refusal
                 reason = str(refusal)
@@ -139,20 +151,3 @@ def authorization(server: ServerSettings) -> dict[str, str]:
         return {}
     token = base64.b64encode(f"{server.username}:{server.password}".encode()).decode()
     return {"Authorization": f"Basic {token}"}
-
-
-def decoded(answer: bytes) -> Any:
-    """Decode a body, or raise `Unanswered`: what is no JSON did not come from the server."""
-    try:
-        return orjson.loads(answer) if answer else None
-    except ValueError as error:
-        raise Unanswered("the answer was not JSON") from error
-
-
-def refused(status: int, answer: bytes) -> Refused:
-    """Make the error of an answer that is not 2xx, whether or not it is the server's own."""
-    try:
-        error = orjson.loads(answer)["error"]
-        return Refused(status, int(error["code"]), str(error["message"]))
-    except (ValueError, KeyError, TypeError):
-        return Refused(status, 0, answer[:200].decode("utf-8", "replace"))

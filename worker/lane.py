@@ -129,7 +129,7 @@ class Session:
         leases = self._crew.leases
         leases.hold(claim)
         try:
-            answer = self._crew.tasks.claim_raw(
+            root, leaf = self._crew.tasks.claim_raw(
                 claim.task, claim.counter, self._crew.pid, leases.milliseconds
             )
         except Refused:
@@ -139,14 +139,20 @@ class Session:
             leases.give_back(claim)
             return False
         try:
-            return self._admit(claim, message, answer["promises"])
+            return self._admit(claim, message, root, leaf)
         except BaseException:
             leases.give_back(claim)
             raise
 
-    def _admit(self, claim: Claim, message: Message, promises: dict[str, Any]) -> bool:
-        root = self._store.promise(promises["root"]["data"])
-        leaf = self._store.promise(promises["leaf"]["data"]) if "leaf" in promises else None
+    def _admit(
+        self,
+        claim: Claim,
+        message: Message,
+        root_data: dict[str, Any],
+        leaf_data: dict[str, Any] | None,
+    ) -> bool:
+        root = self._store.promise(root_data)
+        leaf = self._store.promise(leaf_data) if leaf_data else None
         claim.execution, claim.deadline = root.id, root.timeout
         self._store.claim = claim
         try:

@@ -119,7 +119,6 @@ def serve(
     places: Places,
 ) -> int:
     """Wait for the service to be ready, tell how to use it, and wait for its end."""
-
     terminal = sys.stdout.isatty()
 
     def over() -> bool:

@@ -32,7 +32,9 @@ class Output:
     def __init__(self, *, readable: bool) -> None:
         colors = readable and sys.stdout.isatty()
         self._readable = readable
-        self._renderer = structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=24)
+        self._renderer = structlog.dev.ConsoleRenderer(
+            colors=colors, pad_event_to=30, exception_formatter=structlog.dev.plain_traceback
+        )
         self._selector = selectors.DefaultSelector()
         self._thread = threading.Thread(target=self._read, name="output", daemon=True)
         self._lock = threading.Lock()

@@ -1,0 +1,1 @@
+"""Measurements, as ratios within one run: absolute figures drift with the machine."""

@@ -1,0 +1,86 @@
+"""Does the service stay as fast and as small as it was? `python -m bench.endurance [jobs]`.
+
+Runs `foo` executions through one gateway and three workers, none of which is restarted, and prints
+for each window its rate relative to the first window's, and the memory of every process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from tests.support.stack import Stack, running_stack
+
+WINDOWS = 10
+CLIENTS = 64
+
+
+@dataclass(frozen=True)
+class Window:
+    """What one part of the run came to; `resident` is in MiB for each process."""
+
+    jobs: int
+    rate: float
+    resident: dict[str, float]
+
+
+def resident_mib(pid: int) -> float:
+    """Return the resident memory of a process, from /proc."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def ended(database: Path) -> int:
+    """Count executions that resolved (state 2 of the server's schema)."""
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+        query = "SELECT count(*) FROM promises WHERE state = 2 AND id NOT LIKE '%.%'"
+        return int(connection.execute(query).fetchone()[0])
+
+
+async def run_window(stack: Stack, number: int, jobs: int) -> float:
+    """Begin the window's jobs, wait until all have ended, and return jobs per second."""
+    pending = iter(range(jobs))
+    began = time.monotonic()
+    async with aiohttp.ClientSession() as session:
+
+        async def client() -> None:
+            for n in pending:
+                async with session.post(f"{stack.url}/begin?id=e{number}-{n}") as response:
+                    if response.status != 202:
+                        raise RuntimeError(f"begin answered {response.status}")
+
+        await asyncio.gather(*(client() for _ in range(CLIENTS)))
+    target = number * jobs
+    while ended(stack.server.database) < target:
+        await asyncio.sleep(0.1)  # the database tells nobody when it changes
+    return jobs / (time.monotonic() - began)
+
+
+def main(total: int) -> None:
+    """Run all windows and print a table."""
+    windows: list[Window] = []
+    with tempfile.TemporaryDirectory() as directory, running_stack(Path(directory)) as stack:
+        pids = {name: p.pid for name, p in (stack.gateways | stack.workers).items()}
+        assert stack.server.pid is not None
+        pids["server"] = stack.server.pid
+        print("jobs", "rate", "of first", *pids, sep="\t")
+        for number in range(1, WINDOWS + 1):
+            rate = asyncio.run(run_window(stack, number, total // WINDOWS))
+            resident = {name: resident_mib(pid) for name, pid in pids.items()}
+            windows.append(Window(number * total // WINDOWS, rate, resident))
+            share = f"{rate / windows[0].rate:.2f}"
+            memory = [f"{mib:.0f}" for mib in resident.values()]
+            print(windows[-1].jobs, f"{rate:.0f}/s", share, *memory, sep="\t", flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)

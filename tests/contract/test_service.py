@@ -1,0 +1,368 @@
+"""What holds on every route: paths, methods, request ids, and a server that is away."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from blockbuster import BlockingError
+
+from gateway.keys import DRAINING, ENGINE
+from shared.settings import Deadlines, GatewaySettings, ServerSettings
+from tests.contract.gateways import JSON, assert_problem, running_gateway
+from tests.support.server import resonate_server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shared.store import Store
+    from tests.contract.gateways import Gateway
+
+NOTHING: Final = "see / for what there is"
+METHOD: Final = "use a method that the Allow header names"
+UNREACHED: Final = "the server cannot be reached"
+TOO_LONG: Final = "the server took too long; try again with the same id"
+SATURATED: Final = "too many calls are under way; try again with the same id"
+AWAY: Final = "server: it does not answer"
+
+
+def away(port: int, **changed: Any) -> GatewaySettings:
+    """Return settings of a gateway, with the deadlines of production, for a server at `port`."""
+    return GatewaySettings(server=ServerSettings("http://127.0.0.1", port), **changed)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_a_gateway_with_a_server_is_well(gateway: Gateway, path: str) -> None:
+    """Both checks answer 200 while the server answers."""
+    answer = await gateway.ask("GET", path)
+
+    assert (answer.status, answer.body) == (200, {"status": "ok"})
+    assert answer.headers["Content-Type"] == JSON
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_a_gateway_without_a_server_lives_but_is_not_ready(offline: Gateway) -> None:
+    """/healthz is about the process only; /readyz names the check that fails."""
+    assert (await offline.ask("GET", "/healthz")).status == 200
+    assert_problem(await offline.ask("GET", "/readyz"), "backend-unavailable", "/readyz", AWAY)
+
+
+async def test_a_draining_gateway_is_not_ready(gateway: Gateway) -> None:
+    """A gateway that shuts down says so, and still answers the requests that it has."""
+    gateway.app[DRAINING].set()
+
+    answer = await gateway.ask("GET", "/readyz")
+
+    detail = "draining: this gateway is shutting down"
+    assert_problem(answer, "backend-unavailable", "/readyz", detail)
+    assert (await gateway.ask("GET", "/healthz")).status == 200
+    assert (await gateway.ask("POST", "/begin")).status == 202
+
+
+async def test_the_index_names_paths_that_exist(gateway: Gateway) -> None:
+    """Every link of the index leads somewhere."""
+    answer = await gateway.ask("GET", "/")
+
+    assert (answer.status, answer.headers["Content-Type"]) == (200, JSON)
+    links = answer.body["links"].values()
+    answers = [await gateway.ask("OPTIONS", path) for path in links]
+    assert {found.status for found in answers} == {405}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/nope", "/begin/", "/begin/x", "/Begin", "//begin", "/wait/job-1", "/..%2F", "/%00", "/a.b"],
+)
+async def test_an_unknown_path_is_a_problem(offline: Gateway, path: str) -> None:
+    """A path that is none is a 404 of its own type, which no client takes for an unknown id."""
+    answer = await offline.ask("GET", path)
+
+    assert_problem(answer, "not-found", answer.body["instance"], NOTHING)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/begin", {"POST"}),
+        ("HEAD", "/begin", {"POST"}),
+        ("PUT", "/begin", {"POST"}),
+        ("DELETE", "/begin", {"POST"}),
+        ("OPTIONS", "/begin", {"POST"}),
+        ("POST", "/wait", {"GET", "HEAD"}),
+        ("DELETE", "/wait", {"GET", "HEAD"}),
+        ("PATCH", "/wait", {"GET", "HEAD"}),
+        ("POST", "/healthz", {"GET", "HEAD"}),
+        ("POST", "/readyz", {"GET", "HEAD"}),
+        ("POST", "/", {"GET", "HEAD"}),
+        ("TRACE", "/wait", {"GET", "HEAD"}),
+    ],
+)
+async def test_a_wrong_method_is_told_the_right_ones(
+    offline: Gateway, method: str, path: str, allowed: set[str]
+) -> None:
+    """A method that a path does not take is a 405 with `Allow`, and does nothing."""
+    answer = await offline.ask(method, path)
+
+    assert answer.status == 405
+    assert set(answer.headers["Allow"].replace(" ", "").split(",")) == allowed
+    if method != "HEAD":
+        assert_problem(answer, "method-not-allowed", path, METHOD)
+
+
+@pytest.mark.parametrize("path", ["/wait?id={job}", "/healthz", "/readyz", "/"])
+async def test_head_is_get_without_a_body(gateway: Gateway, job: str, path: str) -> None:
+    """HEAD works where GET does, with the same status and headers."""
+    await gateway.begin(job)
+    target = path.format(job=job)
+    own = {"X-Request-Id": job}
+
+    got, head = (
+        await gateway.ask("GET", target, headers=own),
+        await gateway.ask("HEAD", target, headers=own),
+    )
+
+    assert (head.status, head.body) == (got.status, None)
+    assert _without_date(head.headers) == _without_date(got.headers)
+
+
+async def test_head_of_an_unknown_id_is_unknown(gateway: Gateway, job: str) -> None:
+    """HEAD tells what GET would, errors included."""
+    answer = await gateway.ask("HEAD", f"/wait?id={job}")
+
+    assert (answer.status, answer.body) == (404, None)
+    assert answer.headers["Error-Source"] == "gateway"
+
+
+@pytest.mark.parametrize("given", ["r", "7f3a-11", "a.b_c:d/e+f=g", "x" * 128])
+@pytest.mark.parametrize("target", ["/healthz", "/nope", "/wait?id=a.b"])
+async def test_a_sane_request_id_comes_back(offline: Gateway, given: str, target: str) -> None:
+    """Every answer carries the client's request id, a problem in its body too."""
+    answer = await offline.ask("GET", target, headers={"X-Request-Id": given})
+
+    assert answer.headers["X-Request-Id"] == given
+    assert answer.status == 200 or answer.body["request_id"] == given
+
+
+@pytest.mark.parametrize("given", [None, "", " ", "a b", "x" * 129, "é", "<b>", 'a"', "a;b", "a,b"])
+async def test_any_other_request_id_is_replaced(offline: Gateway, given: str | None) -> None:
+    """A request id that could do harm in a log, or none, is replaced by one of ours."""
+    headers = {} if given is None else {"X-Request-Id": given}
+
+    ids = [(await offline.ask("GET", "/healthz", headers=headers)).headers for _ in range(2)]
+
+    first, second = (answer["X-Request-Id"] for answer in ids)
+    assert uuid.UUID(hex=first).hex == first
+    assert first != second
+
+
+async def test_errors_say_where_they_come_from(gateway: Gateway, job: str) -> None:
+    """Every refusal of ours carries `Error-Source: gateway`, and no success does."""
+    await gateway.begin(job, 1)
+    refused = [
+        await gateway.begin(job, 2),
+        await gateway.begin(job, b"{"),
+        await gateway.begin(job, function="nope"),
+        await gateway.begin("a.b"),
+        await gateway.wait(f"{job}-unknown"),
+        await gateway.ask("GET", "/begin"),
+        await gateway.ask("GET", "/nope"),
+    ]
+    done = [await gateway.wait(job), await gateway.begin(job, 1), await gateway.ask("GET", "/")]
+
+    assert [answer.status for answer in refused] == [422, 400, 404, 400, 404, 405, 404]
+    assert {answer.headers.get("Error-Source") for answer in refused} == {"gateway"}
+    assert {answer.headers.get("Error-Source") for answer in done} == {None}
+
+
+async def test_a_server_that_is_down_is_told_in_time(closed_port: int, job: str) -> None:
+    """Without a server every route that needs it is a 503 within 5 s, and never a 404."""
+    async with running_gateway(away(closed_port)) as gateway:
+        began = time.monotonic()
+        begun, minted, read, ready = await asyncio.gather(
+            gateway.begin(job, 1),
+            gateway.ask("POST", "/begin"),
+            gateway.wait(job),
+            gateway.ask("GET", "/readyz"),
+        )
+        took = time.monotonic() - began
+
+    assert took < 5
+    assert_problem(begun, "backend-unavailable", "/begin", UNREACHED, id=job)
+    id = minted.body["id"]
+    assert uuid.UUID(id).version == 7
+    assert_problem(minted, "backend-unavailable", "/begin", UNREACHED, id=id)
+    assert_problem(read, "backend-unavailable", "/wait", UNREACHED)
+    assert_problem(ready, "backend-unavailable", "/readyz", AWAY)
+
+
+async def test_a_server_that_says_nothing_is_told_in_time(silent_port: int, job: str) -> None:
+    """A server that accepts and never answers is a 503 within 5 s, and never a hang."""
+    async with running_gateway(away(silent_port)) as gateway:
+        began = time.monotonic()
+        begun, minted, read, ready, alive = await asyncio.gather(
+            gateway.begin(job, 1),
+            gateway.ask("POST", "/begin"),
+            gateway.wait(job),
+            gateway.ask("GET", "/readyz"),
+            gateway.ask("GET", "/healthz"),
+        )
+        took = time.monotonic() - began
+
+    assert took < 5
+    assert alive.status == 200
+    assert begun.body["detail"] in {UNREACHED, TOO_LONG}
+    assert_problem(begun, "backend-unavailable", "/begin", begun.body["detail"], id=job)
+    assert uuid.UUID(minted.body["id"]).version == 7
+    assert (minted.status, read.status) == (503, 503)
+    assert_problem(ready, "backend-unavailable", "/readyz", AWAY)
+
+
+async def test_a_server_that_comes_back_is_asked_again(tmp_path: Path, job: str) -> None:
+    """While the server is away its executions are never unknown, and afterwards they are back."""
+    with resonate_server(tmp_path) as server:
+        short = Deadlines(store_attempt=1, store_budget=0.2, offload=2, shutdown=3)
+        async with running_gateway(away(server.store_port, deadlines=short)) as gateway:
+            created = await gateway.begin(job, 1)
+            await asyncio.to_thread(server.kill)
+            lost = await asyncio.gather(gateway.wait(job), gateway.begin(job, 1))
+            await asyncio.to_thread(server.start)
+            found = await gateway.wait(job)
+            replay = await gateway.begin(job, 1)
+            ready = await gateway.ask("GET", "/readyz")
+
+    assert (created.status, created.body["created"]) == (202, True)
+    assert [answer.status for answer in lost] == [503, 503]
+    assert lost[1].body["id"] == job
+    assert (found.status, found.body["promise_id"]) == (200, job)
+    assert replay.body == {**created.body, "created": False}
+    assert ready.status == 200
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (200, "<html>"),
+        (200, "{}"),
+        (200, "null"),
+        (204, ""),
+        (301, ""),
+        (401, "<html>"),
+        (403, "<html>"),
+        (404, "<html>"),
+        (409, "<html>"),
+        (429, "<html>"),
+        (500, "<html>"),
+        (502, ""),
+    ],
+)
+async def test_an_answer_that_is_not_the_servers_tells_nothing(
+    status: int, text: str, job: str
+) -> None:
+    """What something between us and the server answers is a 503, whatever number it has."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status, text=text, content_type="text/html")
+
+    between = web.Application()
+    between.router.add_route("*", "/{path:.*}", answer)
+    short = Deadlines(store_attempt=1, store_budget=0.1, offload=2, shutdown=3)
+    async with (
+        TestServer(between) as server,
+        running_gateway(away(server.port or 0, deadlines=short)) as gateway,
+    ):
+        answers = [
+            await gateway.begin(job, 1),
+            await gateway.wait(job),
+            await gateway.ask("GET", "/readyz"),
+        ]
+
+    assert [found.status for found in answers] == [503, 503, 503]
+    assert {found.body["type"] for found in answers} == {"/problems/backend-unavailable"}
+
+
+async def test_a_full_gateway_refuses_at_once(silent_port: int, job: str) -> None:
+    """Calls for which there is no room are refused before those under way have ended."""
+    short = Deadlines(store_attempt=0.5, store_budget=0, offload=2, shutdown=3)
+    settings = away(silent_port, threads=1, queue=1, deadlines=short)
+    details = []
+    async with running_gateway(settings) as gateway:
+        for next_to_end in asyncio.as_completed([gateway.begin(f"{job}-{n}", 1) for n in range(8)]):
+            answer = await next_to_end
+            details.append(answer.body["detail"])
+            assert answer.body["id"].startswith(job)
+            assert_problem(
+                answer, "backend-unavailable", "/begin", details[-1], id=answer.body["id"]
+            )
+
+    assert details == [*[SATURATED] * 6, *[UNREACHED] * 2]
+
+
+async def test_room_is_there_again_after_an_outage(silent_port: int, job: str) -> None:
+    """A gateway that was full takes calls again once those under way have ended."""
+    short = Deadlines(store_attempt=0.3, store_budget=0, offload=2, shutdown=3)
+    settings = away(silent_port, threads=1, queue=0, deadlines=short)
+    async with running_gateway(settings) as gateway:
+        first = await asyncio.gather(*(gateway.wait(job) for _ in range(4)))
+        again = await gateway.wait(job)
+
+    assert sorted(answer.body["detail"] for answer in first) == [UNREACHED, *[SATURATED] * 3]
+    assert again.body["detail"] == UNREACHED
+
+
+async def test_an_unexpected_error_is_not_shown(settings: GatewaySettings) -> None:
+    """An exception that nobody foresaw is a 500 that tells nothing of it but the request's id."""
+
+    async def fail(_: web.Request) -> web.Response:
+        raise RuntimeError("secret in /srv/secret.py")
+
+    async with running_gateway(settings, [web.get("/fail", fail)]) as gateway:
+        answer = await gateway.ask("GET", "/fail", headers={"X-Request-Id": "seen"})
+
+    assert_problem(answer, "internal", "/fail", "tell the operator the request_id")
+    assert answer.body["request_id"] == "seen"
+
+
+async def test_what_is_no_execution_is_not_shown(gateway: Gateway, store: Store, job: str) -> None:
+    """A stored thing that is none of ours is a 500, and nothing of it gets out."""
+    deadline = int((time.time() + 60) * 1000)
+    await asyncio.to_thread(store.promises.create, job, deadline, data='{"secret": 1}')
+
+    answer = await gateway.wait(job)
+
+    assert_problem(answer, "internal", "/wait", "tell the operator the request_id")
+
+
+async def test_a_raised_http_error_keeps_its_form(settings: GatewaySettings) -> None:
+    """A refusal that aiohttp raises by itself becomes a problem of the same form."""
+
+    async def fail(_: web.Request) -> web.Response:
+        raise web.HTTPExpectationFailed(text="secret")
+
+    async with running_gateway(settings, [web.get("/fail", fail)]) as gateway:
+        answer = await gateway.ask("GET", "/fail")
+
+    assert answer.body == {
+        "type": "/problems/invalid-request",
+        "title": "Expectation Failed",
+        "status": 417,
+        "detail": "Expectation Failed",
+        "instance": "/fail",
+        "request_id": answer.headers["X-Request-Id"],
+    }
+
+
+async def test_the_guard_sees_blocking_calls(gateway: Gateway) -> None:
+    """A call to the server from the loop itself raises, so no other test can pass with one."""
+    await gateway.ask("GET", "/readyz")
+
+    with pytest.raises(BlockingError):
+        gateway.app[ENGINE]._ping()
+
+
+def _without_date(headers: Any) -> dict[str, str]:
+    return {key: value for key, value in headers.items() if key != "Date"}

@@ -1,0 +1,347 @@
+"""GET /wait, row by row of the contract."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from shared import tags as tag
+from shared.codec import Failure, encode_call
+from shared.ids import ID_GRAMMAR, attempt_id
+from tests.contract.gateways import JSON, assert_problem
+from tests.contract.hostile import HOSTILE, short
+from tests.support.processes import wait_until
+
+if TYPE_CHECKING:
+    from resonate.models.durable_promise import DurablePromise
+
+    from shared.store import Store
+    from tests.contract.gateways import Gateway
+
+UNKNOWN = "no execution has this id"
+
+
+def shown(milliseconds: int | None) -> str:
+    """Return a time of the store's as the contract shows it."""
+    assert milliseconds is not None
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03}Z"
+
+
+def pending(promise: DurablePromise, **also: object) -> dict[str, Any]:
+    """Return the whole body for an execution that has not ended."""
+    return {
+        "status": "pending",
+        "promise_id": promise.id,
+        "done": False,
+        "function": "foo",
+        "created_at": shown(promise.created_on),
+        "timeout_at": shown(promise.timeout),
+        **also,
+    }
+
+
+def ended(promise: DurablePromise, status: str, **also: object) -> dict[str, Any]:
+    """Return the whole body for an execution that has ended."""
+    completed_at = shown(promise.completed_on)
+    return pending(promise, status=status, done=True, completed_at=completed_at, **also)
+
+
+def create_part(store: Store, execution: str, id: str, worker: str, **tags: str) -> DurablePromise:
+    """Store what a worker's claim on an execution would: a step, or the record of an attempt."""
+    marks = {tag.EXECUTION: execution, tag.WORKER: worker, tag.ATTEMPT: "1", **tags}
+    return store.promises.create(id, int((time.time() + 60) * 1000), ikey=id, tags=marks)
+
+
+async def test_a_pending_execution_is_told_whole(gateway: Gateway, store: Store, job: str) -> None:
+    """A pending execution has its times and function, and says when to ask again."""
+    await gateway.begin(job, 1)
+    promise = await asyncio.to_thread(store.promises.get, job)
+
+    answer = await gateway.wait(job)
+
+    assert (answer.status, answer.body) == (200, pending(promise))
+    assert answer.headers["Content-Type"] == JSON
+    assert answer.headers["Retry-After"] == "1"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "Error-Source" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "result", ["null", "0", '""', "[]", '{"a":[1,2.5,"é"]}', "18446744073709551615"]
+)
+async def test_a_result_is_told_as_it_was_returned(
+    gateway: Gateway, store: Store, job: str, result: str
+) -> None:
+    """A resolved execution has its result, whatever JSON it is, and no advice to ask again."""
+    await gateway.begin(job, 1)
+    data = orjson.dumps(result).decode()
+    promise = await asyncio.to_thread(store.promises.resolve, job, data=data)
+
+    answer = await gateway.wait(job)
+
+    assert answer.status == 200
+    assert answer.body == ended(promise, "resolved", result=orjson.loads(result))
+    assert "Retry-After" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (
+            Failure("OutOfStock", "none left", "reserve", 3).rejection(),
+            {"type": "OutOfStock", "message": "none left", "step": "reserve", "attempts": 3},
+        ),
+        (Failure("KeyError", "'é'").rejection(), {"type": "KeyError", "message": "'é'"}),
+        ('"stopped by hand"', {"type": "Error", "message": "stopped by hand"}),
+        ("no json", {"type": "Error", "message": "no json"}),
+        (None, {"type": "Error", "message": "rejected without a reason"}),
+    ],
+)
+async def test_an_error_is_told_and_is_no_error_of_the_request(
+    gateway: Gateway, store: Store, job: str, data: str | None, error: dict[str, Any]
+) -> None:
+    """Reading a rejected execution is a 200 with the error, whoever rejected it."""
+    await gateway.begin(job, 1)
+    promise = await asyncio.to_thread(store.promises.reject, job, data=data)
+
+    answer = await gateway.wait(job)
+
+    assert (answer.status, answer.body) == (200, ended(promise, "rejected", error=error))
+
+
+async def test_a_canceled_execution_says_so(gateway: Gateway, store: Store, job: str) -> None:
+    """A canceled execution is done and has neither result nor error."""
+    await gateway.begin(job, 1)
+    promise = await asyncio.to_thread(store.promises.cancel, job)
+
+    answer = await gateway.wait(job)
+
+    assert (answer.status, answer.body) == (200, ended(promise, "canceled"))
+    assert (await gateway.begin(job, 1)).body["status"] == "canceled"
+
+
+async def test_a_timed_out_execution_says_so(gateway: Gateway, store: Store, job: str) -> None:
+    """An execution whose deadline has passed is done and has neither result nor error."""
+    soon = int((time.time() + 0.2) * 1000)
+    call = encode_call("foo", 1, "1")
+    await asyncio.to_thread(store.promises.create, job, soon, ikey=job, data=call)
+
+    def timed_out() -> DurablePromise | None:
+        promise = store.promises.get(job)
+        return promise if promise.state == "REJECTED_TIMEDOUT" else None
+
+    promise = await asyncio.to_thread(wait_until, timed_out, what="the timeout")
+    assert promise is not None
+    answer = await gateway.wait(job)
+
+    assert (answer.status, answer.body) == (200, ended(promise, "timedout"))
+
+
+async def test_an_end_is_never_taken_back(gateway: Gateway, store: Store, job: str) -> None:
+    """Once an execution was read as finished, every later read and replay says the same."""
+    await gateway.begin(job, 1)
+    await asyncio.to_thread(store.promises.resolve, job, data='"1"')
+    first = await gateway.wait(job)
+    await asyncio.to_thread(store.promises.reject, job, data=Failure("Late", "").rejection())
+
+    answers = await asyncio.gather(*(gateway.wait(job) for _ in range(20)))
+
+    assert all(answer.body == first.body for answer in answers)
+
+
+async def test_an_unknown_id_is_a_problem(gateway: Gateway, job: str) -> None:
+    """An id that the server does not know is a 404 that names it."""
+    assert_problem(await gateway.wait(job), "unknown-id", "/wait", UNKNOWN, id=job)
+
+
+async def test_reading_creates_nothing(gateway: Gateway, job: str) -> None:
+    """An id stays unknown however often it was asked for, and can still be begun."""
+    assert {(await gateway.wait(job)).status for _ in range(3)} == {404}
+
+    assert (await gateway.begin(job)).body["created"] is True
+
+
+@pytest.mark.parametrize("query", HOSTILE, ids=short)
+async def test_a_hostile_id_is_refused_and_not_passed_on(offline: Gateway, query: str) -> None:
+    """An id that breaks the grammar is a 400 without a call to the server."""
+    answer = await offline.ask("GET", f"/wait?{query}")
+
+    assert (answer.status, answer.body["type"]) == (400, "/problems/invalid-request"), answer
+    assert answer.headers["Error-Source"] == "gateway"
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("", "the parameter id is missing"),
+        ("?", "the parameter id is missing"),
+        ("?include=input", "the parameter id is missing"),
+        ("?id=a%2E1", f"id must match {ID_GRAMMAR.pattern}"),
+        ("?id=a&id=a", "parameter 'id' is given more than once"),
+        ("?id=a&include=input&include=steps", "parameter 'include' is given more than once"),
+        ("?id=a&function=foo", "unknown parameter 'function'; known: id, include"),
+        ("?id=a&Include=input", "unknown parameter 'Include'; known: id, include"),
+        ("?id=a&include=inputs", "include takes input, steps, comma-separated"),
+        ("?id=a&include=input,all", "include takes input, steps, comma-separated"),
+        ("?id=a&include=input%20steps", "include takes input, steps, comma-separated"),
+        ("?id=a&include=INPUT", "include takes input, steps, comma-separated"),
+    ],
+)
+async def test_a_bad_query_is_refused(offline: Gateway, query: str, detail: str) -> None:
+    """What is missing, repeated, unknown or without meaning is a 400 that says which."""
+    answer = await offline.ask("GET", f"/wait{query}")
+
+    assert_problem(answer, "invalid-request", "/wait", detail)
+
+
+@pytest.mark.parametrize("include", ["input", "input,", "input,input", "%69nput"])
+async def test_the_input_is_included_when_asked_for(
+    gateway: Gateway, store: Store, job: str, include: str
+) -> None:
+    """`include=input` adds the input to an answer that is otherwise the same."""
+    await gateway.begin(job, {"n": [1, None]})
+    promise = await asyncio.to_thread(store.promises.get, job)
+
+    answer = await gateway.wait(job, include)
+
+    assert answer.body == pending(promise, input={"n": [1, None]})
+
+
+@pytest.mark.parametrize("include", ["", ","])
+async def test_nothing_is_included_when_nothing_is_named(
+    gateway: Gateway, store: Store, job: str, include: str
+) -> None:
+    """An `include` that names nothing adds nothing."""
+    await gateway.begin(job)
+    promise = await asyncio.to_thread(store.promises.get, job)
+
+    answer = await gateway.ask("GET", f"/wait?id={job}&include={include}")
+
+    assert answer.body == pending(promise)
+
+
+async def test_a_null_input_is_included(gateway: Gateway, job: str) -> None:
+    """An input of null is shown as null and not left out."""
+    await gateway.begin(job, None)
+
+    body = (await gateway.wait(job, "input")).body
+    assert ("input" in body, body["input"]) == (True, None)
+
+
+async def test_no_steps_are_an_empty_list(gateway: Gateway, store: Store, job: str) -> None:
+    """`include=steps` of an execution that has none adds an empty list."""
+    await gateway.begin(job, 1)
+    promise = await asyncio.to_thread(store.promises.get, job)
+
+    answer = await gateway.wait(job, "steps", "input")
+
+    assert answer.body == pending(promise, input=1, steps=[])
+
+
+async def test_steps_are_listed_in_their_order(gateway: Gateway, store: Store, job: str) -> None:
+    """Each step has name, status, worker and times, and a running one has no end."""
+    await gateway.begin(job, 1)
+
+    def work() -> tuple[DurablePromise, DurablePromise, DurablePromise]:
+        create_part(store, job, f"{job}.1", "worker-1", **{tag.STEP: "reserve"})
+        first = store.promises.resolve(f"{job}.1", data="1")
+        create_part(store, job, f"{job}.2", "worker-1", **{tag.STEP: "charge"})
+        second = store.promises.reject(f"{job}.2", data=Failure("Declined", "").rejection())
+        third = create_part(store, job, f"{job}.3", "worker-1", **{tag.STEP: "refund"})
+        return first, second, third
+
+    first, second, third = await asyncio.to_thread(work)
+    promise = await asyncio.to_thread(store.promises.get, job)
+    answer = await gateway.wait(job, "steps")
+
+    steps = [
+        {
+            "name": name,
+            "status": status,
+            "worker": "worker-1",
+            "started": shown(step.created_on),
+            "ended": shown(step.completed_on) if step.completed_on else None,
+        }
+        for name, status, step in (
+            ("reserve", "resolved", first),
+            ("charge", "rejected", second),
+            ("refund", "pending", third),
+        )
+    ]
+    assert answer.body == pending(promise, worker="worker-1", attempt=1, steps=steps)
+    bare = await gateway.wait(job)
+    assert bare.body == pending(promise, worker="worker-1", attempt=1)
+
+
+async def test_who_took_over_is_told(gateway: Gateway, store: Store, job: str) -> None:
+    """After a recovery the answer names both workers, and the open step has the new one."""
+    await gateway.begin(job, 1)
+    taken = {tag.ATTEMPT: "2", tag.RECOVERED_FROM: "worker-1"}
+
+    def work() -> DurablePromise:
+        step = create_part(store, job, f"{job}.1", "worker-1", **{tag.STEP: "reserve"})
+        create_part(store, job, attempt_id(job, 2), "worker-2", **taken)
+        return step
+
+    step = await asyncio.to_thread(work)
+    promise = await asyncio.to_thread(store.promises.get, job)
+    answer = await gateway.wait(job, "steps")
+
+    assert answer.body == pending(
+        promise,
+        worker="worker-2",
+        attempt=2,
+        recovered_from="worker-1",
+        steps=[
+            {
+                "name": "reserve",
+                "status": "pending",
+                "worker": "worker-2",
+                "started": shown(step.created_on),
+                "ended": None,
+            }
+        ],
+    )
+
+
+async def test_a_similar_id_lends_no_steps(gateway: Gateway, store: Store, job: str) -> None:
+    """`_` stands for itself: the steps of an id that differs there are not shown."""
+    mine, other = f"{job}_a", f"{job}-a"
+    for id in (mine, other):
+        await gateway.begin(id, 1)
+    step = {tag.STEP: "reserve"}
+    await asyncio.to_thread(create_part, store, other, f"{other}.1", "worker-1", **step)
+
+    body = (await gateway.wait(mine, "steps")).body
+
+    assert (body["steps"], "worker" in body) == ([], False)
+
+
+async def test_many_steps_are_all_listed(gateway: Gateway, store: Store, job: str) -> None:
+    """More steps than one page of the server's are listed whole and in order."""
+    await gateway.begin(job, 1)
+
+    def work() -> None:
+        for n in range(1, 251):
+            create_part(store, job, f"{job}.{n}", "worker-1", **{tag.STEP: f"step-{n}"})
+
+    await asyncio.to_thread(work)
+    steps = (await gateway.wait(job, "steps")).body["steps"]
+
+    assert [step["name"] for step in steps] == [f"step-{n}" for n in range(1, 251)]
+
+
+async def test_many_readers_read_the_same(gateway: Gateway, job: str) -> None:
+    """200 reads at once of one pending execution are all answered alike."""
+    await gateway.begin(job, 1)
+
+    answers = await asyncio.gather(*(gateway.wait(job) for _ in range(200)))
+
+    assert {answer.status for answer in answers} == {200}
+    assert all(answer.body == answers[0].body for answer in answers)

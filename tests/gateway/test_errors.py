@@ -1,0 +1,80 @@
+"""The table that gives errors their numbers is whole, and says what the contract says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gateway.errors import INTERNAL, OF_HTTP, OF_SERVICE, UNAVAILABLE, Problem
+from shared import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONTRACT = {
+    "invalid-request": 400,
+    "unknown-id": 404,
+    "unknown-function": 404,
+    "not-found": 404,
+    "method-not-allowed": 405,
+    "payload-too-large": 413,
+    "unsupported-media-type": 415,
+    "id-reused": 422,
+    "internal": 500,
+    "backend-unavailable": 503,
+}
+
+
+def tree(root: type[errors.ServiceError]) -> Iterator[type[errors.ServiceError]]:
+    """Yield every error of the shared tree below a root."""
+    for kind in root.__subclasses__():
+        if kind.__module__ == errors.__name__:
+            yield kind
+            yield from tree(kind)
+
+
+EVERY = list(tree(errors.ServiceError))
+PROBLEMS = [*OF_SERVICE.values(), *OF_HTTP.values(), INTERNAL, UNAVAILABLE]
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_every_error_is_a_problem(kind: type[errors.ServiceError]) -> None:
+    """No error of the tree can be raised that the table does not know."""
+    assert kind in OF_SERVICE
+
+
+def test_the_table_has_nothing_else() -> None:
+    """The table names no error that is not in the tree."""
+    assert set(OF_SERVICE) == set(EVERY)
+
+
+@pytest.mark.parametrize("kind", [k for k in EVERY if issubclass(k, errors.BackendUnavailable)])
+def test_what_may_be_tried_again_is_one_problem(kind: type[errors.ServiceError]) -> None:
+    """Whatever kept the server from being asked, clients meet one problem."""
+    assert OF_SERVICE[kind] is UNAVAILABLE
+
+
+def test_every_problem_is_of_the_contract() -> None:
+    """All problems together are the contract's, each with its status."""
+    assert {problem.slug: problem.status for problem in PROBLEMS} == CONTRACT
+
+
+def test_one_slug_is_one_problem() -> None:
+    """A problem that comes from us and from aiohttp has one title."""
+    assert len(set(PROBLEMS)) == len({problem.slug for problem in PROBLEMS})
+
+
+@pytest.mark.parametrize(("status", "problem"), OF_HTTP.items())
+def test_refusals_of_aiohttp_keep_their_status(status: int, problem: Problem) -> None:
+    """A refusal of aiohttp's gets a name and not another number."""
+    assert problem.status == status
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_an_error_carries_what_clients_are_told(kind: type[errors.ServiceError]) -> None:
+    """Every error is made of a detail, which is its text, and an id where there is one."""
+    bare, whole = kind("what to do"), kind("what to do", id="job-1")
+
+    assert (bare.detail, str(bare), bare.id) == ("what to do", "what to do", None)
+    assert whole.id == "job-1"

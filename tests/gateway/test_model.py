@@ -1,0 +1,234 @@
+"""Promises of the server's in the words of the API."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+import orjson
+import pytest
+
+from gateway.model import Activity, StepState, activity_of, execution_of, steps_of
+from shared import tags as tag
+from shared.codec import Call, Failure, encode_call
+from shared.settings import ServerSettings
+from shared.store import Store
+from shared.transport import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from resonate.models.durable_promise import DurablePromise
+
+CALL = encode_call("foo", 1, '{"n":1}')
+RESULT = '"[1,2]"'
+
+
+def promise(  # noqa: PLR0913 - the parts of a promise
+    id: str = "job-1",
+    state: str = "PENDING",
+    *,
+    param: str | None = CALL,
+    value: str | None = None,
+    created: int = 1_000,
+    completed: int | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> DurablePromise:
+    """Return a promise as the store makes it of the server's JSON; nothing is connected to."""
+    store = Store(Transport(ServerSettings(), attempt=1, budget=1))
+    return store.promise(
+        {
+            "id": id,
+            "state": state,
+            "timeout": 90_000,
+            "param": _value(param),
+            "value": _value(value),
+            "tags": dict(tags or {}),
+            "createdOn": created,
+            "completedOn": completed,
+        }
+    )
+
+
+def part(
+    name: str | None,
+    worker: str,
+    created: int,
+    *,
+    completed: int | None = None,
+    recovered_from: str | None = None,
+) -> DurablePromise:
+    """Return what a worker's claim created: a step, or without a name its other records."""
+    tags = {tag.STEP: name, tag.WORKER: worker, tag.RECOVERED_FROM: recovered_from}
+    return promise(
+        "job-1.1",
+        "PENDING" if completed is None else "RESOLVED",
+        created=created,
+        completed=completed,
+        tags={key: value for key, value in tags.items() if value is not None},
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        ("PENDING", "pending"),
+        ("RESOLVED", "resolved"),
+        ("REJECTED", "rejected"),
+        ("REJECTED_CANCELED", "canceled"),
+        ("REJECTED_TIMEDOUT", "timedout"),
+    ],
+)
+def test_every_state_has_a_word(state: str, status: str) -> None:
+    """Each state of the server's is one status, and all but pending are the end."""
+    execution = execution_of(promise(state=state, value=RESULT))
+
+    assert (execution.status, execution.done) == (status, status != "pending")
+    assert (execution.result_json is not None) == (status == "resolved")
+    assert (execution.error is not None) == (status == "rejected")
+
+
+def test_a_state_that_is_none_is_an_error() -> None:
+    """A state that the server does not have is not taken for one that it has."""
+    with pytest.raises(KeyError):
+        execution_of(promise(state="PAUSED"))
+
+
+def test_an_execution_has_its_call_and_times() -> None:
+    """Function, version, input and times come from the promise as they are."""
+    execution = execution_of(promise(state="RESOLVED", value=RESULT, completed=2_000))
+
+    assert (execution.id, execution.call) == ("job-1", Call("foo", 1, '{"n":1}'))
+    assert (execution.created_at, execution.completed_at, execution.timeout_at) == (
+        *(1_000, 2_000),
+        90_000,
+    )
+    assert (execution.result_json, execution.activity, execution.steps) == ("[1,2]", None, [])
+
+
+@pytest.mark.parametrize(
+    "param",
+    [
+        None,
+        "",
+        "{",
+        "null",
+        "[]",
+        '"foo"',
+        "{}",
+        '{"func":"foo","args":[],"kwargs":{},"version":1}',
+        '{"func":"foo","args":["1","2"],"kwargs":{},"version":1}',
+        '{"func":"foo","args":[1],"kwargs":{},"version":1}',
+        '{"func":"foo","args":["{"],"kwargs":{},"version":1}',
+        '{"func":"foo","args":["1"],"kwargs":{"a":1},"version":1}',
+        '{"func":"foo","args":["1"],"kwargs":{},"version":true}',
+        '{"func":1,"args":["1"],"kwargs":{},"version":1}',
+    ],
+)
+def test_what_is_no_call_of_ours_is_no_execution(param: str | None) -> None:
+    """A promise whose call we cannot have written is refused."""
+    with pytest.raises(ValueError, match=r"."):
+        execution_of(promise(param=param))
+
+
+@pytest.mark.parametrize("value", [None, "", "{", "1", "null", '{"a":1}', '"{"'])
+def test_what_is_no_result_of_ours_is_refused(value: str | None) -> None:
+    """A value that is not a JSON text in a JSON string is no result."""
+    with pytest.raises(ValueError, match=r"."):
+        execution_of(promise(state="RESOLVED", value=value))
+
+
+@pytest.mark.parametrize(
+    ("value", "failure"),
+    [
+        (Failure("A", "b", "c", 2).rejection(), Failure("A", "b", "c", 2)),
+        (Failure("A", "b").rejection(), Failure("A", "b")),
+        ('{"__error__":"boom"}', Failure("Error", "boom")),
+        ('{"__error__":"{\\"type\\":1}"}', Failure("Error", '{"type":1}')),
+        ("boom", Failure("Error", "boom")),
+        (None, Failure("Error", "rejected without a reason")),
+    ],
+)
+def test_every_rejection_is_a_failure(value: str | None, failure: Failure) -> None:
+    """Whoever rejected an execution and with what, there is an error to show."""
+    assert execution_of(promise(state="REJECTED", value=value)).error == failure
+
+
+def test_nobody_works_on_what_has_no_worker() -> None:
+    """Without a worker's tag nothing is known."""
+    assert activity_of(promise()) is None
+
+
+def test_the_newest_record_tells_who_works() -> None:
+    """Worker, attempt and the worker before come from the tags."""
+    tags = {tag.WORKER: "w2", tag.ATTEMPT: "3", tag.RECOVERED_FROM: "w1"}
+
+    assert activity_of(promise(tags=tags)) == Activity("w2", 3, "w1")
+    assert activity_of(promise(tags={tag.WORKER: "w1"})) == Activity("w1", 1, None)
+
+
+def test_steps_are_told_oldest_first() -> None:
+    """Steps come newest first from the server and are told in the order they began."""
+    created = [
+        part("charge", "w1", 20),
+        part("reserve", "w1", 10, completed=15),
+    ]
+
+    assert steps_of(created) == [
+        StepState("reserve", "resolved", "w1", 10, 15),
+        StepState("charge", "pending", "w1", 20, None),
+    ]
+
+
+def test_what_is_no_step_is_not_told() -> None:
+    """Other things that an execution created, such as timers, are not among its steps."""
+    assert steps_of([part(None, "w1", 20), part(None, "w2", 10)]) == []
+
+
+@pytest.mark.parametrize(
+    ("completed", "worker"), [(None, "w2"), (40, "w2"), (30, "w2"), (29, "w1")]
+)
+def test_a_step_is_of_the_worker_that_ended_it(completed: int | None, worker: str) -> None:
+    """A step that was taken over before its end is the new worker's, any other its beginner's."""
+    taken = part(None, "w2", 30, recovered_from="w1")
+    step = part("reserve", "w1", 10, completed=completed)
+
+    assert [found.worker for found in steps_of([taken, step])] == [worker]
+
+
+def test_the_last_recovery_before_the_end_counts() -> None:
+    """Of several recoveries after a step's start, the last before its end names its worker."""
+    created = [
+        part(None, "w4", 60, recovered_from="w3"),
+        part(None, "w3", 40, recovered_from="w2"),
+        part(None, "w2", 30, recovered_from="w1"),
+        part("reserve", "w1", 10, completed=50),
+    ]
+
+    assert [found.worker for found in steps_of(created)] == ["w3"]
+
+
+def test_a_recovery_before_a_step_is_not_its_own() -> None:
+    """A step that began after a recovery is the worker's that began it."""
+    created = [
+        part("charge", "w3", 40, recovered_from="w1"),
+        part(None, "w2", 30, recovered_from="w1"),
+    ]
+
+    assert [found.worker for found in steps_of(created)] == ["w3"]
+
+
+def test_a_step_without_a_worker_is_told_all_the_same() -> None:
+    """A step whose tags are incomplete is still listed."""
+    assert steps_of([promise(tags={tag.STEP: "reserve"})]) == [
+        StepState("reserve", "pending", "", 1_000, None)
+    ]
+
+
+def test_the_test_reads_what_it_writes() -> None:
+    """The promises made here carry their data the way the server's do."""
+    assert orjson.loads(promise().param.data or "")["func"] == "foo"
+
+
+def _value(data: str | None) -> dict[str, str]:
+    return {} if data is None else {"data": base64.b64encode(data.encode()).decode()}

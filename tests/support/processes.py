@@ -1,0 +1,134 @@
+"""Gateways and workers as real processes, each with its log in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+ROOT = Path(__file__).parents[2]
+
+
+def wait_until[T](condition: Callable[[], T], *, seconds: float = 10.0, what: str = "it") -> T:
+    """Return the first truthy value of the condition, or fail once the time is over."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} did not happen within {seconds:g} s")
+        time.sleep(0.01)
+
+
+@dataclass
+class Process:
+    """A child `python -m <module>` of the project; `environment` is all that it gets to see."""
+
+    module: str
+    environment: Mapping[str, str]
+    log: Path
+    child: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _earlier: int = field(default=0, init=False)
+
+    def start(self) -> None:
+        self._earlier = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            self.child = subprocess.Popen(
+                [sys.executable, "-m", self.module],
+                cwd=ROOT,
+                env={"PATH": os.environ["PATH"], **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    @property
+    def pid(self) -> int:
+        assert self.child is not None
+        return self.child.pid
+
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until the process is gone."""
+        assert self.child is not None
+        self.child.kill()
+        self.child.wait()
+
+    def stop(self, seconds: float = 30.0) -> int:
+        """SIGTERM; returns the exit code."""
+        assert self.child is not None
+        self.child.terminate()
+        return self.child.wait(seconds)
+
+    def end(self) -> None:
+        """Whatever state it is in, end it."""
+        if self.child is not None and self.child.poll() is None:
+            self.child.send_signal(signal.SIGCONT)
+            self.kill()
+
+    def running(self) -> bool:
+        return self.child is not None and self.child.poll() is None
+
+    def events(self, event: str | None = None, **fields: object) -> list[dict[str, Any]]:
+        """Return the log's events by name and fields, without a line that is being written."""
+        return self._events(0, event, fields)
+
+    def started(self, event: str) -> dict[str, Any]:
+        """Wait for an event that this start has logged, and return it."""
+        found = wait_until(
+            lambda: self._events(self._earlier, event, {}), what=f"{event} of {self.log.stem}"
+        )
+        return found[0]
+
+    def _events(
+        self, offset: int, event: str | None, fields: Mapping[str, object]
+    ) -> list[dict[str, Any]]:
+        found = []
+        for line in self.log.read_bytes()[offset:].splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if event is not None and entry.get("event") != event:
+                continue
+            if all(entry.get(key) == value for key, value in fields.items()):
+                found.append(entry)
+        return found
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a gateway answered."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+
+
+def call(url: str, method: str = "GET", body: object = None, timeout: float = 10.0) -> Answer:
+    """Make one HTTP request; a refusal is an answer like any other."""
+    data = None if body is None else json.dumps(body).encode()
+    headers = {} if data is None else {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, data, headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as response:
+            return Answer(
+                response.status, json.loads(response.read() or b"null"), dict(response.headers)
+            )
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answer(error.code, json.loads(error.read() or b"null"), dict(error.headers))

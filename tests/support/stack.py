@@ -1,0 +1,112 @@
+"""A whole service on free ports: the real server, one gateway and workers, each a process."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from tests.support.processes import Answer, Process, call, wait_until
+from tests.support.server import resonate_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.server import Server
+
+
+class Stack:
+    """The processes of one service, and the calls that its tests make."""
+
+    def __init__(self, server: Server, directory: Path, lease_seconds: float) -> None:
+        self.server = server
+        self._directory = directory
+        self._lease_seconds = lease_seconds
+        self.workers: dict[str, Process] = {}
+        self.gateways: dict[str, Process] = {}
+        self.url = ""
+
+    def add_gateway(self, name: str = "gateway") -> str:
+        """Start a gateway and return its URL once it is ready."""
+        process = self._start("gateway", name, {"GATEWAY_NAME": name, "GATEWAY_PORT": "0"})
+        self.gateways[name] = process
+        url = f"http://127.0.0.1:{process.started('gateway started')['port']}"
+        wait_until(lambda: call(f"{url}/readyz").status == 200, what=f"readiness of {name}")
+        self.url = self.url or url
+        return url
+
+    def add_worker(self, name: str, **environment: str) -> Process:
+        """Start a worker; returns once the server can offer it work."""
+        process = self._start(
+            "worker",
+            name,
+            {
+                "WORKER_NAME": name,
+                "WORKER_LEASE_SECONDS": str(self._lease_seconds),
+                **environment,
+            },
+        )
+        self.workers[name] = process
+        process.started("stream opened")
+        return process
+
+    def _start(self, module: str, name: str, environment: dict[str, str]) -> Process:
+        process = Process(
+            module,
+            {
+                "RESONATE_HOST": "http://127.0.0.1",
+                "RESONATE_PORT_STORE": str(self.server.store_port),
+                "RESONATE_PORT_MESSAGE_SOURCE": str(self.server.message_port),
+                "LOG_FORMAT": "json",
+                **environment,
+            },
+            self._directory / f"{name}.log",
+        )
+        process.start()
+        return process
+
+    def end(self) -> None:
+        for process in (*self.workers.values(), *self.gateways.values()):
+            process.end()
+
+    def begin(self, id: str, function: str = "foo", body: object = None) -> Answer:
+        return call(f"{self.url}/begin?id={id}&function={function}", "POST", body)
+
+    def state(self, id: str, *, steps: bool = False) -> dict[str, Any]:
+        """Return what /wait says of an execution that exists."""
+        answer = call(f"{self.url}/wait?id={id}{'&include=steps' if steps else ''}")
+        assert answer.status == 200, answer
+        body: dict[str, Any] = answer.body
+        return body
+
+    def outcome(self, id: str, seconds: float = 20.0) -> dict[str, Any]:
+        """Wait for the execution's end, and return what /wait says of it, steps included."""
+
+        def done() -> bool:
+            answer = call(f"{self.url}/wait?id={id}")
+            return answer.status == 200 and bool(answer.body["done"])
+
+        wait_until(done, seconds=seconds, what=f"end of {id}")
+        return self.state(id, steps=True)
+
+    def starts(self, id: str) -> list[tuple[str, str]]:
+        """Return (worker, step) for each step that any worker's log says was started, in order."""
+        events = [e for w in self.workers.values() for e in w.events("step started", id=id)]
+        events.sort(key=lambda event: event["timestamp"])
+        return [(event["process"], event["step"]) for event in events]
+
+
+@contextlib.contextmanager
+def running_stack(
+    directory: Path, *, workers: int = 3, lease_seconds: float = 2.0
+) -> Iterator[Stack]:
+    """Run a service until the block ends, then end every process of it."""
+    with resonate_server(directory) as server:
+        stack = Stack(server, directory, lease_seconds)
+        try:
+            stack.add_gateway()
+            for number in range(1, workers + 1):
+                stack.add_worker(f"worker-{number}")
+            yield stack
+        finally:
+            stack.end()

@@ -1,0 +1,85 @@
+"""The indexes of the server's store."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.processes import ROOT, call
+from tests.support.server import resonate_server
+from tools.store import indexes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAMES = {
+    "durable_tasks_open",
+    "durable_tasks_timeout",
+    "durable_promises_open",
+    "durable_callbacks_promise",
+    "durable_promises_id",
+    "durable_tasks_done",
+}
+
+
+def names(database: Path) -> set[str]:
+    """Return what of ours is in the database."""
+    with closing(sqlite3.connect(database)) as store:
+        rows = store.execute(
+            "SELECT name FROM sqlite_master WHERE name LIKE 'durable!_%' ESCAPE '!'"
+        )
+        return {name for (name,) in rows}
+
+
+def test_they_are_added_once_and_while_the_server_runs(tmp_path: Path) -> None:
+    """Applied again and again beside a server that writes, they stand and no write fails."""
+    with resonate_server(tmp_path) as server:
+        url = f"http://127.0.0.1:{server.store_port}/promises"
+
+        def create(n: int) -> int:
+            return call(url, "POST", {"id": f"p{n}", "timeout": 2**53, "tags": {}}).status
+
+        with ThreadPoolExecutor(8) as pool:
+            writes = pool.map(create, range(300))
+            for _ in range(5):
+                indexes.apply(server.database)
+            assert set(writes) == {201}
+        assert names(server.database) == NAMES
+
+
+def test_the_server_uses_them(tmp_path: Path) -> None:
+    """An execution's steps are found by id through an index, not by reading every promise."""
+    with resonate_server(tmp_path) as server, closing(sqlite3.connect(server.database)) as store:
+        plan = store.execute("EXPLAIN QUERY PLAN SELECT id FROM promises WHERE id LIKE 'job-1.%'")
+        assert "durable_promises_id" in str(list(plan))
+
+
+def test_a_store_that_no_server_made_is_refused(tmp_path: Path) -> None:
+    """What is missing is said in one line, and nothing is created."""
+    absent, empty = tmp_path / "absent.db", tmp_path / "empty.db"
+    sqlite3.connect(empty).close()
+    empty.touch()
+
+    with pytest.raises(indexes.StoreError, match="no such file"):
+        indexes.apply(absent)
+    with pytest.raises(indexes.StoreError, match="tables of a Resonate server are not in it"):
+        indexes.apply(empty, schema_seconds=0)
+    assert not absent.exists()
+
+
+def test_the_command_tells_what_is_amiss(tmp_path: Path) -> None:
+    """As a command it exits 1 with a line on standard error."""
+    command = [sys.executable, "-m", "tools.store.indexes", str(tmp_path / "absent.db")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        done.stderr
+        == f"store-indexes: {command[-1]}: there is no such file; start the server first\n"
+    )

@@ -1,0 +1,76 @@
+"""Which server is run, and how."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.processes import call
+from tests.support.server import resonate_server
+from tools import server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def program(directory: Path, says: str) -> Path:
+    """Make a program named resonate that says something when asked for its version."""
+    directory.mkdir(exist_ok=True)
+    made = directory / "resonate"
+    made.write_text(f"#!/bin/sh\necho '{says}'\n")
+    made.chmod(0o755)
+    return made
+
+
+def test_the_named_one_comes_first(tmp_path: Path) -> None:
+    """RESONATE_SERVER_BIN is taken before what is on PATH."""
+    named = program(tmp_path / "named", "resonate version 0.8.2")
+    on_path = program(tmp_path / "path", "resonate version 0.8.3")
+
+    found = server.locate({"RESONATE_SERVER_BIN": str(named), "PATH": str(on_path.parent)})
+
+    assert found == named
+
+
+@pytest.mark.parametrize("says", ["resonate version 0.9.4", "hello"])
+def test_the_named_one_must_be_right(tmp_path: Path, says: str) -> None:
+    """A wrong RESONATE_SERVER_BIN is said to be wrong; nothing else is run in its place."""
+    named = program(tmp_path, says)
+
+    with pytest.raises(server.ServerError, match=r"RESONATE_SERVER_BIN=.* 0\.8\.x is needed"):
+        server.locate({"RESONATE_SERVER_BIN": str(named), "PATH": ""})
+
+
+def test_one_on_path_is_used(tmp_path: Path) -> None:
+    """Any 0.8.x on PATH will do."""
+    on_path = program(tmp_path, "resonate version 0.8.9")
+
+    assert server.locate({"PATH": str(tmp_path)}) == on_path
+
+
+def test_a_newer_one_is_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A 0.9 on PATH is another program: one line says so, and the one that was built is used."""
+    server.locate()
+    on_path = program(tmp_path, "resonate 0.9.1")
+
+    found = server.locate({"PATH": str(tmp_path)})
+
+    assert found == server.BUILT
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"passing over {on_path}: it is 0.9.1, and the SDK speaks to 0.8.x only"
+    )
+
+
+def test_the_configuration_is_taken(tmp_path: Path) -> None:
+    """Keys of the configuration reach the server: gRPC is off, and the log holds no complaint."""
+    with resonate_server(tmp_path) as running:
+        assert running.answers()
+        tagged = {"id": "t", "timeout": 2**53, "tags": {"resonate:invoke": "poll://any@nobody"}}
+        assert call(f"http://127.0.0.1:{running.store_port}/promises", "POST", tagged).status == 201
+        listening = running.listening_ports()
+        log = (tmp_path / "server.log").read_text()
+
+    assert listening >= {running.store_port, running.message_port}
+    assert 50051 not in listening
+    assert "ERROR" not in log
