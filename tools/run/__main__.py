@@ -39,10 +39,10 @@ Ready: http://localhost:{port}      Ctrl-C stops everything; the data stay in {d
        -H "Content-Type: application/json" -d '{{"foo": "hello"}}'
   curl "http://localhost:{port}/wait?id=job-001"
 
-Five steps of a second each; kill the worker that runs them, and watch another go on:
+Five steps of a second each; kill the worker that /wait names, and watch another go on:
 
   curl -X POST "http://localhost:{port}/begin?id=order-1&function=checkout"
-  curl "http://localhost:{port}/wait?id=order-1&include=steps"
+  curl "http://localhost:{port}/wait?id=order-1"
   kill -9 $(cat {data}/worker-1.pid)
 """
 
