@@ -146,8 +146,12 @@ def command(binary: Path, *, store_port: int, message_port: int, database: Path)
 
 
 def sqlite_path(database: Path) -> str:
-    """Return the server's name for a database: every commit on disk, readers beside the writer."""
-    return f"file:{database}?_journal_mode=WAL&_synchronous=FULL"
+    """Return the server's name for a database: every commit on disk, readers beside the writer.
+
+    Transactions take the write lock at their start: one that reads first and then writes would
+    fail, not wait, if another process has written in between.
+    """
+    return f"file:{database}?_journal_mode=WAL&_synchronous=FULL&_txlock=immediate"
 
 
 def main(arguments: list[str]) -> int:
