@@ -30,8 +30,18 @@ class Failure:
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> Failure:
-        """Make a failure of what `encode` wrote, once decoded."""
-        return cls(stored["type"], stored["message"], stored.get("step"), stored.get("attempts"))
+        """Make a failure of what `encode` wrote, once decoded, or raise `ValueError`."""
+        match stored:
+            case {"type": str(type), "message": str(message)}:
+                step, attempts = stored.get("step"), stored.get("attempts")
+                return cls(
+                    type,
+                    clip(message),
+                    step if isinstance(step, str) else None,
+                    attempts if isinstance(attempts, int) else None,
+                )
+            case _:
+                raise ValueError("not a failure of this service")
 
     def rejection(self) -> str:
         """Return what `decode_rejection` reads: the form in which the SDK stores an exception."""

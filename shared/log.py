@@ -6,6 +6,7 @@ SDK's) are rendered by the same processors. Every JSON line carries `process`.
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ import orjson
 import structlog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shared.settings import LogSettings
 
 type Logger = structlog.typing.FilteringBoundLogger
@@ -21,6 +24,8 @@ type Logger = structlog.typing.FilteringBoundLogger
 
 def configure_logging(settings: LogSettings, process: str) -> None:
     """Set up logging for this process; only `__main__` modules call it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     level = logging.getLevelNamesMapping()[settings.level.upper()]
 
     def name_process(_: object, __: str, event: structlog.typing.EventDict) -> Any:
@@ -34,7 +39,7 @@ def configure_logging(settings: LogSettings, process: str) -> None:
     ]
     if settings.format == "json":
         shared += [name_process, structlog.processors.format_exc_info]
-        renderer: structlog.typing.Processor = structlog.processors.JSONRenderer(orjson.dumps)
+        renderer: structlog.typing.Processor = structlog.processors.JSONRenderer(_dumps)
         factory: Any = structlog.BytesLoggerFactory(sys.stdout.buffer)
     else:
         renderer = structlog.dev.ConsoleRenderer(
@@ -48,6 +53,18 @@ def configure_logging(settings: LogSettings, process: str) -> None:
         cache_logger_on_first_use=True,
     )
     _adopt_standard_logging(level, shared, renderer)
+
+
+def _dumps(event: structlog.typing.EventDict, default: Callable[[Any], Any]) -> bytes:
+    """Encode an event, whatever is in it: a line that cannot be exact is better than none."""
+    try:
+        return orjson.dumps(event, default=default)
+    except TypeError:
+        return orjson.dumps({str(key): _plain(value) for key, value in event.items()})
+
+
+def _plain(value: object) -> str:
+    return str(value).encode("utf-8", "backslashreplace").decode()
 
 
 def _adopt_standard_logging(

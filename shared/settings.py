@@ -17,11 +17,12 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TOKEN_GRAMMAR = re.compile(r"[A-Za-z0-9._~+/=-]{8,512}")
-"""What a bearer token may hold (RFC 6750), and long enough not to be guessed by accident."""
-
-NAME_GRAMMAR = re.compile(r"[A-Za-z0-9._-]{1,64}")
+NAME_GRAMMAR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Worker names and groups: they stand in URLs of the server and in answers to clients."""
+
+
+HOST_GRAMMAR = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d*)?/?")
+"""A name, an IPv4 or a bracketed IPv6 address; the port is recognised only to be refused."""
 
 
 class SettingsError(Exception):
@@ -60,10 +61,16 @@ class Deadlines:
     offload: float = 4.0
     shutdown: float = 10.0
 
+    def __post_init__(self) -> None:
+        if not self.store_attempt <= self.offload < self.shutdown or (
+            self.store_budget >= self.offload
+        ):
+            raise ValueError(f"every deadline must be shorter than the next: {self}")
+
 
 @dataclass(frozen=True)
 class GatewaySettings:
-    """One gateway process. An empty `tokens` means that anybody may call it."""
+    """One gateway process."""
 
     server: ServerSettings = field(default_factory=ServerSettings)
     log: LogSettings = field(default_factory=LogSettings)
@@ -131,10 +138,13 @@ class _Reader:
 
     def url(self, name: str, default: str) -> str:
         value = self.text(name, default)
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/"):
+        if "@" in value:  # not shown: what stands before it is a secret
+            self.faults.append(
+                f"{name} must hold no user: RESONATE_USERNAME and RESONATE_PASSWORD say it"
+            )
+        elif not HOST_GRAMMAR.fullmatch(value):
             self.faults.append(f"{name} must look like http://host, got {value!r}")
-        elif ":" in parts.netloc.rpartition("]")[2]:
+        elif ":" in urlsplit(value).netloc.rpartition("]")[2]:
             self.faults.append(
                 f"{name} must have no port: RESONATE_PORT_STORE and RESONATE_PORT_MESSAGE_SOURCE"
                 f" say it, got {value!r}"

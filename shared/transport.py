@@ -92,7 +92,7 @@ class Transport:
         while True:
             status, answer = 0, b""
             try:
-                status, answer = self._once(method, path, data, sent)
+                status, answer = self._once(method, path, data, sent, again=retry)
                 if status < 300:
                     return read(orjson.loads(answer) if answer else None)
                 no = orjson.loads(answer)["error"]
@@ -112,17 +112,27 @@ class Transport:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def _once(
-        self, method: str, path: str, data: bytes | None, headers: Mapping[str, str]
+        self,
+        method: str,
+        path: str,
+        data: bytes | None,
+        headers: Mapping[str, str],
+        *,
+        again: bool,
     ) -> tuple[int, bytes]:
+        """Try once; `again` allows for another try if a kept connection turns out to be dead."""
         connection = self._take()
+        kept = connection.sock is not None
         try:
             connection.request(method, path, data, dict(headers))
             response = connection.getresponse()
             answer = response.read()
-        except BaseException:
+        except BaseException as error:
             connection.close()
             # One dead connection means that the server has gone: the idle ones are dead as well.
             self.close()
+            if again and kept and isinstance(error, ConnectionError):
+                return self._once(method, path, data, headers, again=False)
             raise
         if response.will_close:
             connection.close()

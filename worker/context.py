@@ -16,7 +16,7 @@ import orjson
 from shared import tags as tag
 from shared.codec import Failure
 from shared.log import get_logger
-from worker.errors import Fenced, Rejection, StepFailed, describe
+from worker.errors import Fenced, Rejection, StepFailed, describe, json_of, shown
 from worker.retry import Retry
 from worker.steps import StepEncoder, StepRun
 
@@ -93,12 +93,14 @@ def durable(function: DurableFunction) -> Callable[..., Generator[Any, Any, str]
         log = get_logger(id=hold.claim.execution)
         try:
             value = yield from _drive(workflow(Context(sdk, hold), orjson.loads(input_json)))
-            return orjson.dumps(value).decode()
+            return json_of(value)
         except Fenced:
             raise
         except (Exception, SystemExit) as error:
             expected = isinstance(error, StepFailed)
-            log.warning("execution failed", error=repr(error), exc_info=None if expected else error)
+            log.warning(
+                "execution failed", error=shown(error), exc_info=None if expected else error
+            )
             raise Rejection(describe(error).encode()) from None
 
     return execution

@@ -1,17 +1,26 @@
 """What a durable function can raise and meet.
 
 Permanent       raise it in a step: trying again would not help
+└── NotJson     what a step or a function returned cannot be stored
 StepFailed      what the function sees when a step failed for good; catch it to compensate
 Fenced          the execution is no longer this worker's; functions never see it
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+import orjson
+
 from shared.codec import Failure, clip
 
 
 class Permanent(Exception):
     """Raise this, or a class derived from it, in a step that must not be tried again."""
+
+
+class NotJson(Permanent):
+    """A result that cannot be JSON: trying again would not help."""
 
 
 class StepFailed(Exception):
@@ -45,3 +54,19 @@ def describe(
     except Exception:  # noqa: BLE001 - any exception class may be broken in any way
         message = "its message cannot be shown"
     return Failure(type(error).__name__, clip(message), step, attempts)
+
+
+def shown(error: BaseException) -> str:
+    """Return an exception for the log; whatever its `__repr__` does, this does not raise."""
+    try:
+        return clip(repr(error))
+    except Exception:  # noqa: BLE001 - as above
+        return type(error).__name__
+
+
+def json_of(result: Any) -> str:
+    """Return a result as JSON text, or raise `NotJson`."""
+    try:
+        return orjson.dumps(result).decode()
+    except TypeError as error:
+        raise NotJson(f"the result cannot be stored: {error}") from error

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Final
+
+DOUBLINGS: Final = 60
+"""More of them make no pause longer, and at last overflow a float."""
 
 
 @dataclass(frozen=True)
@@ -27,5 +31,5 @@ class Retry:
         """Return the seconds to wait after so many failed tries, None to give up."""
         if failed_tries >= self.tries:
             return None
-        longest: float = min(self.first * 2.0 ** (failed_tries - 1), self.longest)
+        longest: float = min(self.first * 2.0 ** min(failed_tries - 1, DOUBLINGS), self.longest)
         return longest * (0.5 + random.random() / 2)  # noqa: S311 - jitter

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from shared.log import Logger, get_logger
-from worker.errors import Fenced, Permanent, Rejection, StepTimeout, describe
+from worker.errors import Fenced, Permanent, Rejection, StepTimeout, describe, json_of, shown
 from worker.timeouts import call_within
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from worker.leases import Hold
     from worker.retry import Retry
 
-NEVER_RETRIED: Final = (Permanent, SystemExit, orjson.JSONEncodeError)
+NEVER_RETRIED: Final = (Permanent, SystemExit)
 
 type StepFunction = Callable[..., Any]
 """A plain function whose first argument is a `Step`; what it does may happen more than once."""
@@ -97,7 +97,7 @@ class StepRun:
         step = Step(self._hold.claim.execution, self._name, id, self._tries, self._log)
         try:
             value = call_within(self._timeout, self._function, step, *arguments)
-            result = Encoded(orjson.dumps(value).decode())
+            result = Encoded(json_of(value))
         except Fenced:
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a step may raise anything
@@ -116,7 +116,7 @@ class StepRun:
             "step failed",
             attempt=self._tries,
             again=not self._over,
-            error=repr(error),
+            error=shown(error),
             exc_info=None if expected else error,
         )
         return describe(error, step=self._name, attempts=self._tries)

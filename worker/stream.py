@@ -147,6 +147,7 @@ class Stream:
     def close(self) -> None:
         """Leave the group: the server offers nothing more to this process."""
         self._closed.set()
+        self._open = False
         connection = self._connection
         if connection is not None:
             connection.close()
@@ -161,6 +162,8 @@ class Stream:
                     self._log.warning("stream lost", reason=repr(error))
                 self._open = False
             else:
+                if self._closed.is_set():  # while it was being opened
+                    break
                 if not self._open:
                     self._log.info("stream opened")
                 self._open = True
@@ -179,13 +182,18 @@ class _Connection:
         url = urlsplit(server.host)
         kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
         connection = kind(url.hostname or "localhost", server.message_port, timeout=SILENT_SECONDS)
-        connection.connect()
-        self._socket: socket.socket = connection.sock
-        connection.request("GET", path, headers=authorization(server))
-        self._response = connection.getresponse()
-        if self._response.status != 200:
+        try:
+            connection.connect()
+            self._socket: socket.socket = connection.sock
+            connection.request("GET", path, headers=authorization(server))
+            self._response = connection.getresponse()
+            if self._response.status != 200:
+                raise http.client.HTTPException(  # noqa: TRY301 - closed below
+                    f"the server answered {self._response.status}"
+                )
+        except BaseException:
             connection.close()
-            raise http.client.HTTPException(f"the server answered {self._response.status}")
+            raise
         self._inbox = inbox
         self.ended = threading.Event()
         threading.Thread(target=self._read, name="stream-reader", daemon=True).start()

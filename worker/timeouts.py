@@ -35,7 +35,7 @@ def call_within[T](seconds: float | None, function: Callable[..., T], *arguments
     try:
         return outcome.result(seconds)
     except TimeoutError:
-        if outcome.done():
-            raise
+        if outcome.done():  # in the last moment, or by a TimeoutError of its own
+            return outcome.result()
         thread.name = "overdue"
         raise StepTimeout(f"not done within {seconds:g} s") from None

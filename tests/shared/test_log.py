@@ -1,0 +1,139 @@
+"""What a process writes to its standard output, line by line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.support.processes import ROOT
+
+BEGIN = """
+import logging
+import structlog
+from shared.log import configure_logging, get_logger
+from shared.settings import LogSettings
+configure_logging(LogSettings({level!r}, {format!r}), "worker-1")
+"""
+
+
+def output(code: str, *, level: str = "info", format: str = "json") -> list[str]:
+    """Return the lines that a process with this logging writes."""
+    program = BEGIN.format(level=level, format=format) + code
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stderr == b""
+    return done.stdout.decode().splitlines()
+
+
+def events(code: str, *, level: str = "info") -> list[dict[str, Any]]:
+    """Return the events of a process that logs JSON, after a look at their times."""
+    found = [orjson.loads(line) for line in output(code, level=level)]
+    for event in found:
+        age = datetime.now(UTC) - datetime.fromisoformat(event.pop("timestamp"))
+        assert timedelta(0) <= age < timedelta(minutes=1)
+    return found
+
+
+def test_an_event_is_one_line_of_json() -> None:
+    """An event has its name, its level, its process and what was bound or given."""
+    assert events('get_logger(id="job-1").info("started", attempt=2, text="é\\n")') == [
+        {
+            "event": "started",
+            "level": "info",
+            "process": "worker-1",
+            "id": "job-1",
+            "attempt": 2,
+            "text": "é\n",
+        }
+    ]
+
+
+def test_libraries_log_the_same_way() -> None:
+    """A record of the standard library's logging looks like one of our own."""
+    assert events('logging.getLogger("aiohttp.web").warning("odd %s", "thing")') == [
+        {"event": "odd thing", "level": "warning", "process": "worker-1"}
+    ]
+
+
+def test_what_is_bound_to_the_context_is_logged() -> None:
+    """A value bound for one request is in each of its events, ours or a library's."""
+    found = events(
+        'structlog.contextvars.bind_contextvars(request="r1")\n'
+        'get_logger().info("ours")\n'
+        'logging.getLogger("x").error("theirs")'
+    )
+
+    assert [(event["event"], event["request"]) for event in found] == [
+        ("ours", "r1"),
+        ("theirs", "r1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [
+        ("debug", ["d", "i", "w", "e", "lib w", "lib e"]),
+        ("info", ["i", "w", "e", "lib w", "lib e"]),
+        ("warning", ["w", "e", "lib w", "lib e"]),
+        ("error", ["e", "lib e"]),
+    ],
+)
+def test_the_level_is_a_threshold(level: str, shown: list[str]) -> None:
+    """What is below the level is not logged, and of libraries nothing below a warning."""
+    found = events(
+        'log, lib = get_logger(), logging.getLogger("lib")\n'
+        'log.debug("d"); log.info("i"); log.warning("w"); log.error("e")\n'
+        'lib.debug("lib d"); lib.info("lib i"); lib.warning("lib w"); lib.error("lib e")',
+        level=level,
+    )
+
+    assert [event["event"] for event in found] == shown
+
+
+@pytest.mark.parametrize(
+    "log", ["get_logger().exception('broken')", "logging.getLogger('x').exception('broken')"]
+)
+def test_an_exception_stays_on_its_line(log: str) -> None:
+    """A traceback is a value of the event and breaks no line."""
+    (event,) = events(f"try:\n    1 / 0\nexcept ZeroDivisionError:\n    {log}")
+    trace = event.pop("exception")
+
+    assert event == {"event": "broken", "level": "error", "process": "worker-1"}
+    assert trace.startswith("Traceback (most recent call last):")
+    assert trace.endswith("ZeroDivisionError: division by zero")
+
+
+def test_a_value_that_is_no_json_is_shown() -> None:
+    """Logging a value of any class ends neither the line nor the process."""
+    (event,) = events('get_logger().info("odd", value=object, ids={"a"})')
+
+    assert (event["value"], event["ids"]) == ("<class 'object'>", "{'a'}")
+
+
+@pytest.mark.parametrize("value", ["'bad \\udce9 name'", "2**64", "{1: 2}"])
+def test_a_value_that_json_cannot_hold_is_shown(value: str) -> None:
+    """Text that is no Unicode and numbers that are too large do not end the process."""
+    (event,) = events(f"get_logger().info('odd', value={value})")
+
+    assert event["value"]
+    assert output(f"get_logger().info('odd', value={value})", format="console")
+
+
+def test_a_person_gets_columns() -> None:
+    """On the console an event is one readable line, without colours where there is no terminal."""
+    (line,) = output('get_logger().info("started", id="job-1")', format="console")
+
+    assert "started" in line
+    assert "id=job-1" in line
+    assert "\x1b" not in line
+    assert not line.startswith("{")

@@ -1,0 +1,255 @@
+"""What a worker holds, keeps and gives back, with a server that says what a test wants."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shared.settings import ServerSettings
+from shared.store import Tasks
+from shared.transport import Refused, Transport, Unanswered
+from tests.support.processes import wait_until
+from worker.claims import Claim
+from worker.errors import Fenced
+from worker.leases import Hold, Leases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REFUSED = Refused(403, 40305, "no")
+UNANSWERED = Unanswered("nobody there")
+
+
+class ScriptedTasks(Tasks):
+    """Remembers what it was asked and answers with its errors first, then with a yes."""
+
+    def __init__(self, *errors: Exception) -> None:
+        super().__init__(Transport(ServerSettings(), attempt=1, budget=1))
+        self.errors = list(errors)
+        self.lasting: Exception | None = None
+        self.renewals: list[str] = []
+        self.drops: list[tuple[str, int, float | None]] = []
+        self.dropped_at: list[float] = []
+
+    def heartbeat(self, pid: str) -> int:
+        self.renewals.append(pid)
+        self._answer()
+        return 1
+
+    def drop(self, id: str, counter: int, *, budget: float | None = None) -> None:
+        self.drops.append((id, counter, budget))
+        self.dropped_at.append(time.monotonic())
+        self._answer()
+
+    def _answer(self) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        if self.lasting is not None:
+            raise self.lasting
+
+
+@contextmanager
+def running(tasks: Tasks, seconds: float = 0.06) -> Iterator[Leases]:
+    """Run leases that are renewed every third of so many seconds."""
+    leases = Leases(tasks, "pid-1", seconds)
+    leases.start()
+    try:
+        yield leases
+    finally:
+        leases.close()
+        leases._thread.join(5)
+        assert not leases.is_alive()
+
+
+def claim(number: int = 1, *, age: float = 0.0) -> Claim:
+    """Return a claim that was taken so many seconds ago."""
+    return Claim(f"__invoke:job-{number}", number, f"job-{number}", taken_at=time.monotonic() - age)
+
+
+def test_a_claim_is_named_by_task_and_counter() -> None:
+    """A claim says which it is in one word, and to the server in two headers."""
+    made = Claim("__invoke:a", 7, "a")
+
+    assert made.key == "__invoke:a/7"
+    assert made.fence == {"task-id": "__invoke:a", "task-counter": "7"}
+
+
+def test_what_is_held_is_known() -> None:
+    """Claims are held from when they are asked for until they are released or given back."""
+    leases = Leases(ScriptedTasks(), "pid-1", 2.0)
+    one, two, three = claim(1), claim(2), claim(3)
+    for each in (one, two, three):
+        leases.hold(each)
+
+    leases.release(two)
+    leases.give_back(three)
+    leases.release(two)
+
+    assert leases.held() == [one]
+    assert leases.milliseconds == 2000
+
+
+def test_two_claims_of_a_task_are_two() -> None:
+    """An earlier claim of a task can be given up while a later one is held."""
+    leases = Leases(ScriptedTasks(), "pid-1", 2.0)
+    earlier, later = Claim("__invoke:a", 1, "a"), Claim("__invoke:a", 2, "a")
+    leases.hold(earlier)
+    leases.hold(later)
+
+    leases.give_back(earlier)
+
+    assert leases.held() == [later]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "lost", "age", "valid"),
+    [
+        (60.0, None, 0.0, True),
+        (60.0, None, 1000.0, True),
+        (60.0, "fenced off", 0.0, False),
+        (0.0, None, 0.0, False),
+        (0.0, None, -60.0, True),
+    ],
+    ids=["fresh", "renewed", "lost", "run out", "taken after the last renewal"],
+)
+def test_a_claim_is_good_for_its_lease(
+    seconds: float,
+    lost: str | None,
+    age: float,
+    valid: bool,  # noqa: FBT001
+) -> None:
+    """A claim stands from its taking or the last renewal for one lease, unless it was lost."""
+    leases = Leases(ScriptedTasks(), "pid-1", seconds)
+    made = claim(age=age)
+    made.lost = lost
+
+    assert leases.valid(made) is valid
+
+
+def test_renewals_keep_a_claim() -> None:
+    """While the server acknowledges renewals a claim outlives its first lease."""
+    tasks = ScriptedTasks()
+    with running(tasks, 0.3) as leases:
+        made = claim()
+        leases.hold(made)
+        wait_until(lambda: leases._renewed_at > made.taken_at + 0.3, what="more than a lease")
+
+        assert leases.valid(made)
+        assert leases.overdue() < 0.3
+
+    assert tasks.renewals[:3] == ["pid-1"] * 3
+
+
+@pytest.mark.parametrize("error", [REFUSED, UNANSWERED])
+def test_renewals_that_fail_lose_a_claim(error: Exception) -> None:
+    """Without an acknowledged renewal a claim ends with its lease, and it shows for how long."""
+    tasks = ScriptedTasks()
+    tasks.lasting = error
+    with running(tasks) as leases:
+        made = claim()
+        leases.hold(made)
+
+        wait_until(lambda: not leases.valid(made), what="the end of the lease")
+        wait_until(lambda: leases.overdue() >= 0.06, what="the delay")
+        assert leases.is_alive()
+        assert leases.held() == [made]
+
+
+def test_renewals_go_on_after_a_failure() -> None:
+    """One renewal that failed is made up for by the next."""
+    tasks = ScriptedTasks(UNANSWERED)
+    with running(tasks, 0.3) as leases:
+        leases.hold(claim())
+        before = leases._renewed_at
+
+        wait_until(lambda: len(tasks.renewals) >= 2 and leases._renewed_at > before)
+
+    assert tasks.errors == []
+
+
+def test_nothing_held_is_nothing_to_renew() -> None:
+    """A worker without work does not trouble the server, and nothing of it is overdue."""
+    tasks = ScriptedTasks()
+    with running(tasks, 0.03) as leases:
+        before = leases._renewed_at
+        wait_until(lambda: leases._renewed_at > before, what="a turn")
+
+        assert leases.overdue() == 0.0
+
+    assert tasks.renewals == []
+
+
+def test_a_claim_that_is_asked_for_is_not_overdue_at_once() -> None:
+    """Time without claims does not count: a new claim is overdue from its own taking only."""
+    leases = Leases(ScriptedTasks(), "pid-1", 2.0)
+    leases._renewed_at -= 1000
+    leases.hold(claim(age=5))
+    leases.hold(claim(2))
+
+    assert 5 <= leases.overdue() < 6
+
+
+@pytest.mark.parametrize("errors", [[], [REFUSED]], ids=["dropped", "over already"])
+def test_what_is_given_back_is_dropped_once(errors: list[Exception]) -> None:
+    """A claim that was given up is dropped at the server without delay, and only once."""
+    tasks = ScriptedTasks(*errors)
+    with running(tasks, 30) as leases:
+        leases.give_back(claim(7))
+        wait_until(lambda: tasks.drops, what="the drop")
+        leases.give_back(claim(8))
+        wait_until(lambda: len(tasks.drops) == 2, what="the next drop")
+
+    assert tasks.drops == [("__invoke:job-7", 7, 0), ("__invoke:job-8", 8, 0)]
+
+
+def test_a_drop_is_repeated_until_it_is_answered() -> None:
+    """A server that cannot be reached is told later, or renewals would keep the claim for ever."""
+    tasks = ScriptedTasks(UNANSWERED, UNANSWERED)
+    with running(tasks) as leases:
+        leases.give_back(claim())
+        wait_until(lambda: len(tasks.drops) == 3, what="three drops")
+        before = leases._renewed_at
+        wait_until(lambda: leases._renewed_at > before, what="another turn")
+
+    assert tasks.drops == [("__invoke:job-1", 1, 0)] * 3
+
+
+def test_a_claim_can_be_given_back_later() -> None:
+    """With a pause a claim is dropped after it, and it is not held meanwhile."""
+    tasks = ScriptedTasks()
+    with running(tasks, 0.03) as leases:
+        made = claim()
+        leases.hold(made)
+        begun = time.monotonic()
+        leases.give_back(made, 0.15)
+
+        assert leases.held() == []
+        wait_until(lambda: tasks.drops, what="the drop")
+
+    assert tasks.dropped_at[0] - begun >= 0.15
+
+
+def test_a_hold_that_stands_lets_pass() -> None:
+    """Before anything is started, a claim that stands raises nothing and stays as it is."""
+    made = claim()
+
+    Hold(made, Leases(ScriptedTasks(), "pid-1", 60.0)).check()
+
+    assert made.lost is None
+
+
+@pytest.mark.parametrize(
+    ("lost", "reason"), [(None, "the lease ran out"), ("fenced off", "fenced off")]
+)
+def test_a_hold_that_fell_stops_everything(lost: str | None, reason: str) -> None:
+    """Without its lease nothing is started for an execution, and the first reason is kept."""
+    made = claim()
+    made.lost = lost
+
+    with pytest.raises(Fenced, match=r"^job-1$"):
+        Hold(made, Leases(ScriptedTasks(), "pid-1", 0.0)).check()
+
+    assert made.lost == reason
