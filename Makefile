@@ -3,10 +3,11 @@ PYTHON ?= $(shell command -v python3.13 || command -v python3)
 UV := .tools/bin/uv
 BIN := .venv/bin
 T ?=
+STORE ?= sqlite
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help sync server run format lint types imports test check
+.PHONY: help sync server run up down clean logs kill revive scale demo load e2e format lint types imports test check
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +26,36 @@ server: sync ## Build the Resonate server as .bin/resonate
 
 run: sync ## Run everything without containers: server, gateway on 5001, three workers
 	@$(BIN)/python -m tools.run
+
+up: ## Start the containers and wait until they are healthy
+	docker compose up --build --wait --detach
+
+down: ## Stop the containers; the data stay
+	docker compose --profile scale down
+
+clean: ## Stop the containers and drop their data
+	docker compose --profile scale down --volumes
+
+logs: ## Follow the containers' logs
+	docker compose --profile scale logs --follow --tail 100
+
+kill: sync ## Kill the worker that holds a running job; ID= names the job
+	@$(BIN)/python -m tools.kill $(ID)
+
+revive: ## Bring back containers that were killed
+	docker compose up --detach --no-build --wait
+
+scale: ## Add N workers to the three: make scale N=8
+	docker compose --profile scale up --build --wait --detach --scale worker=$(N)
+
+demo: sync ## The crash-and-resume story, with a verdict and an exit code
+	@$(BIN)/python -m tools.demo
+
+load: sync ## Load it with hey and oha, then see that every accepted job ended
+	@$(BIN)/python -m tools.load
+
+e2e: sync ## Tests of the containers, beside whatever else runs here; STORE=postgres or sqlite
+	E2E_STORE=$(STORE) $(BIN)/pytest tests/e2e -m e2e $(T)
 
 format: sync ## Format the code
 	$(BIN)/ruff format && $(BIN)/ruff check --fix

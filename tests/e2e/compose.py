@@ -1,0 +1,129 @@
+"""A Compose stack of the test's own: other names, another port, its own volumes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.processes import ROOT, Answer, call, wait_until
+
+FILES = {"sqlite": "compose.yaml", "postgres": "compose.yaml:compose.postgres.yaml"}
+PREFIX = "e2e-"
+PROJECT = "durable-http-e2e"
+
+
+@dataclass(frozen=True)
+class Compose:
+    """The stack; `store` says where the server keeps its data."""
+
+    store: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def __call__(self, *arguments: str, seconds: float = 240) -> str:
+        """Run `docker compose`, which must succeed, and return its output."""
+        return docker("compose", *arguments, seconds=seconds, environment=self._environment())
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "COMPOSE_PROJECT_NAME": PROJECT,
+            "COMPOSE_FILE": FILES[self.store],
+            "STACK_PREFIX": PREFIX,
+            "GATEWAY_PORT": str(self.port),
+        }
+
+    def up(self) -> None:
+        self("up", "--build", "--wait")
+
+    def containers(self) -> dict[str, str]:
+        """Return the state of each service's container by its name without the prefix."""
+        lines = self("ps", "-a", "--format", "{{.Name}} {{.State}}").splitlines()
+        pairs = (line.removeprefix(PREFIX).split() for line in lines)
+        return {name: state for name, state in pairs}  # noqa: C416 - the pairs are lists
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        found: list[dict[str, Any]] = json.loads(docker("inspect", PREFIX + name))
+        return found[0]
+
+    def kill(self, name: str) -> None:
+        docker("kill", PREFIX + name)
+
+    def start(self, name: str) -> None:
+        docker("start", PREFIX + name)
+
+    def begin(self, id: str, function: str = "foo", body: object = None) -> Answer:
+        return call(f"{self.url}/begin?id={id}&function={function}", "POST", body)
+
+    def state(self, id: str) -> dict[str, Any]:
+        """Return what /wait says with all steps; nothing while it cannot be asked."""
+        try:
+            answer = call(f"{self.url}/wait?id={id}&include=steps")
+        except OSError:
+            return {}
+        return answer.body if answer.status == 200 else {}
+
+    def outcome(self, id: str, seconds: float = 40) -> dict[str, Any]:
+        def ended() -> dict[str, Any] | None:
+            state = self.state(id)
+            return state if state.get("done") else None
+
+        found = wait_until(ended, seconds=seconds, what=f"end of {id}")
+        assert found is not None
+        return found
+
+    def running(self, id: str, step: str) -> str:
+        """Wait until the step runs; return its worker."""
+
+        def worker() -> str | None:
+            steps = self.state(id).get("steps") or [{}]
+            return steps[-1]["worker"] if steps[-1].get("name") == step else None
+
+        found = wait_until(worker, seconds=20, what=f"{step} of {id}")
+        assert found is not None
+        return found
+
+    def starts(self, id: str) -> list[tuple[str, str, str]]:
+        """Return (time, worker, step) for each step that any worker's log says was started."""
+        names = docker(
+            "ps",
+            "-a",
+            "--filter",
+            f"label=com.docker.compose.project={PROJECT}",
+            "--format",
+            "{{.Names}}",
+        ).split()
+        found = []
+        for name in names:
+            for line in docker("logs", name).splitlines():
+                if '"step started"' not in line or f'"{id}"' not in line:
+                    continue
+                entry = json.loads(line)
+                found.append((entry["timestamp"], entry["process"], entry["step"]))
+        return sorted(found)
+
+    def step_counts(self, id: str) -> Counter[str]:
+        return Counter(step for _, _, step in self.starts(id))
+
+
+def docker(*arguments: str, seconds: float = 60, environment: dict[str, str] | None = None) -> str:
+    """Run docker, which must succeed, and return its standard output and error."""
+    done = subprocess.run(
+        ["docker", *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stdout}"
+    return done.stdout

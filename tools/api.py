@@ -1,0 +1,89 @@
+"""The service as its clients see it, for the programs here."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+ATTEMPT_SECONDS: Final = 10.0
+PAUSE_SECONDS: Final = 0.05
+
+
+class NotAnsweredError(Exception):
+    """The gateway did not answer, or not in time."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A status and the decoded body."""
+
+    status: int
+    body: dict[str, Any]
+
+
+class Api:
+    """One gateway at `url`; `token` is sent where it is not empty."""
+
+    def __init__(self, url: str, token: str = "") -> None:
+        self.url = url.rstrip("/")
+        self._headers = {"Content-Type": "application/json"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+
+    def ask(self, method: str, path: str, body: object = None) -> Answer:
+        """Make one request. Raises `NotAnsweredError`."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(  # noqa: S310 - the address is the user's own
+            self.url + path, data, self._headers, method=method
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=ATTEMPT_SECONDS) as response:  # noqa: S310
+                return Answer(response.status, json.loads(response.read()))
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, json.loads(error.read() or b"{}"))
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise NotAnsweredError(f"{self.url}{path}: {error}") from error
+
+    def begin(self, id: str, function: str = "foo", body: object = None) -> Answer:
+        return self.ask("POST", f"/begin?id={id}&function={function}", body)
+
+    def state(self, id: str) -> dict[str, Any] | None:
+        """Return what /wait says with all steps, or None while nobody can say."""
+        try:
+            answer = self.ask("GET", f"/wait?id={id}&include=steps")
+        except NotAnsweredError:
+            return None
+        return answer.body if answer.status == 200 else None
+
+    def is_ready(self) -> bool:
+        try:
+            return self.ask("GET", "/readyz").status == 200
+        except NotAnsweredError:
+            return False
+
+
+def of_environment(environment: Mapping[str, str] = os.environ) -> Api:
+    """Return the gateway of GATEWAY_URL, or of GATEWAY_PORT on this machine."""
+    local = f"http://localhost:{environment.get('GATEWAY_PORT') or 5001}"
+    tokens = environment.get("GATEWAY_TOKENS", "").split(",")
+    return Api(environment.get("GATEWAY_URL") or local, tokens[0].strip())
+
+
+def wait_for[T](condition: Callable[[], T], seconds: float) -> T | None:
+    """Return the first truthy value of the condition, or None when the time is over."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(PAUSE_SECONDS)
+    return None

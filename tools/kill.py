@@ -1,0 +1,55 @@
+"""Kill the worker that holds a running job: `python -m tools.kill [ID]`, or `make kill ID=…`.
+
+Without an id it begins a `checkout` first and kills the worker that runs it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from tools.api import NotAnsweredError, of_environment, wait_for
+from tools.demo.scenes import new_id
+from tools.stack import StackError, find
+
+if TYPE_CHECKING:
+    from tools.api import Api
+
+HELD_SECONDS = 15.0
+
+
+def holder(api: Api, id: str) -> str:
+    """Return the worker that runs the job now. Raises `StackError`."""
+
+    def held() -> dict[str, Any] | None:
+        state = api.state(id)
+        return state if state is not None and (state["done"] or "worker" in state) else None
+
+    state = wait_for(held, HELD_SECONDS)
+    if state is None:
+        raise StackError(f"no worker runs {id}, or the gateway at {api.url} does not answer")
+    if state["done"]:
+        raise StackError(f"{id} has ended already: {state['status']}")
+    return str(state["worker"])
+
+
+def main(arguments: list[str]) -> int:
+    """Return 0 when a worker was killed, 1 when not."""
+    api, id = of_environment(), arguments[0] if arguments else new_id("kill")
+    try:
+        stack = find()
+        if not arguments:
+            api.begin(id, "checkout", {"pace": 1.0})
+            print(f"began {id}")
+        name = holder(api, id)
+        print(stack.kill_command(name))
+        stack.kill(name)
+    except (StackError, NotAnsweredError) as error:
+        print(f"kill: {error}", file=sys.stderr)
+        return 1
+    print(f'see another go on: curl "{api.url}/wait?id={id}&include=steps"')
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

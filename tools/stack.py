@@ -1,0 +1,166 @@
+"""Where the service's processes run, and how one of them is killed and brought back."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlencode
+
+from tools.api import Api
+from tools.run.plan import WORKERS, Places, Ports, data_directory
+from tools.server import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class StackError(Exception):
+    """The processes cannot be had or touched; the message says why."""
+
+
+class Stack(Protocol):
+    """The service's processes by name: gateway, worker-1 and so on."""
+
+    def kill_command(self, name: str) -> str:
+        """Return the command that does what `kill` does, for people."""
+
+    def kill(self, name: str) -> None:
+        """SIGKILL the process. Raises `StackError`."""
+
+    def revive(self, name: str) -> None:
+        """Bring back what was killed; returns at once where the supervisor does so by itself."""
+
+    def step_starts(self, id: str) -> Counter[str] | None:
+        """Count for each step how often the workers' logs say it was started, if they are kept."""
+
+    def pending(self) -> list[str]:
+        """Return the ids of executions that have not ended: up to 100, as the server tells."""
+
+
+class Containers:
+    """The Compose project in this folder."""
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        self._prefix = environment.get("STACK_PREFIX", "")
+
+    @staticmethod
+    def available() -> bool:
+        """Tell whether there is an engine and Compose."""
+        return (
+            shutil.which("docker") is not None
+            and _quiet("docker", "compose", "version")
+            and (_quiet("docker", "info"))
+        )
+
+    def running(self) -> bool:
+        return bool(_output("docker", "ps", "-q", "-f", f"name=^{self._prefix}gateway$").strip())
+
+    def up(self) -> None:
+        """Build what changed, start what is not running, and wait until all of it is healthy."""
+        done = subprocess.run(
+            ["docker", "compose", "up", "--build", "--wait"], cwd=ROOT, check=False
+        )
+        if done.returncode != 0:
+            raise StackError("docker compose up failed: see above")
+
+    def kill_command(self, name: str) -> str:
+        return f"docker kill {self._prefix}{name}"
+
+    def kill(self, name: str) -> None:
+        _output("docker", "kill", f"{self._prefix}{name}")
+
+    def revive(self, name: str) -> None:
+        _output("docker", "start", f"{self._prefix}{name}")
+
+    def step_starts(self, id: str) -> Counter[str] | None:
+        started: Counter[str] = Counter()
+        names = _output("docker", "ps", "-a", "--format", "{{.Names}}").split()
+        for name in names:
+            if "worker" in name.removeprefix(self._prefix) and name.startswith(self._prefix):
+                started.update(_starts(_output("docker", "logs", name), id))
+        return started
+
+    def pending(self) -> list[str]:
+        search = ["./resonate", "promises", "search", "*", "--state", "pending", "-o", "json"]
+        roots = ["--tag", "resonate:scope=global"]
+        lines = _output("docker", "exec", f"{self._prefix}resonate", *search, *roots).splitlines()
+        return [str(json.loads(line)["id"]) for line in lines if line]
+
+
+class Local:
+    """The processes of `make run`."""
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        self._places = Places(data_directory(environment))
+        self._ports = Ports.of(environment)
+
+    def running(self) -> bool:
+        return all(self._alive(name) for name in ("gateway", *WORKERS))
+
+    def kill_command(self, name: str) -> str:
+        return f"kill -9 $(cat {os.path.relpath(self._places.pid(name))})"
+
+    def kill(self, name: str) -> None:
+        if not self._alive(name):
+            raise StackError(f"{name} is not running under make run here")
+        os.kill(self._pid(name), signal.SIGKILL)
+
+    def revive(self, name: str) -> None:
+        """Nothing to do: the supervisor starts it again."""
+
+    def step_starts(self, id: str) -> Counter[str] | None:  # noqa: ARG002 - logs are not kept
+        return None
+
+    def pending(self) -> list[str]:
+        store = Api(f"http://127.0.0.1:{self._ports.store}")
+        query = urlencode({"id": "*", "state": "pending", "tags[resonate:scope]": "global"})
+        return [
+            str(found["id"]) for found in store.ask("GET", f"/promises?{query}").body["promises"]
+        ]
+
+    def _alive(self, name: str) -> bool:
+        try:
+            os.kill(self._pid(name), 0)
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def _pid(self, name: str) -> int:
+        return int(self._places.pid(name).read_text())
+
+
+def find(environment: Mapping[str, str] = os.environ) -> Containers | Local:
+    """Return the service that is running, containers first. Raises `StackError`."""
+    if Containers.available() and (containers := Containers(environment)).running():
+        return containers
+    if (local := Local(environment)).running():
+        return local
+    raise StackError("nothing is running here: make up, or make run, starts it")
+
+
+def _starts(log: str, id: str) -> Counter[str]:
+    started: Counter[str] = Counter()
+    for line in log.splitlines():
+        try:
+            entry: dict[str, Any] = json.loads(line)
+        except ValueError:
+            continue
+        if entry.get("event") == "step started" and entry.get("id") == id:
+            started[str(entry["step"])] += 1
+    return started
+
+
+def _quiet(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def _output(*command: str) -> str:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise StackError(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout
