@@ -87,7 +87,7 @@ async def _offline(closed_port: int) -> AsyncIterator[Gateway]:
     """A gateway without a server: whatever it would pass on becomes a 503."""
     settings = GatewaySettings(
         server=ServerSettings("http://127.0.0.1", closed_port),
-        deadlines=Deadlines(store_attempt=0.1, store_budget=0, offload=1, shutdown=1),
+        deadlines=Deadlines(store_attempt=0.1, store_budget=0, offload=1, shutdown=2),
     )
     async with running_gateway(settings) as gateway:
         yield gateway
