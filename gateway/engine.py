@@ -23,7 +23,13 @@ from shared.errors import BackendUnavailable, IdReused, UnknownExecution
 from shared.ids import parts_pattern
 from shared.log import get_logger
 from shared.store import Store
-from shared.transport import Refused, Transport, Unanswered
+from shared.transport import (
+    PROMISE_EXISTS,
+    PROMISE_NOT_FOUND,
+    Refused,
+    Transport,
+    Unanswered,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,10 +39,6 @@ if TYPE_CHECKING:
 
     from gateway.model import Execution, NewExecution
     from shared.settings import GatewaySettings
-
-PROMISE_NOT_FOUND: Final = 40400
-PROMISE_EXISTS: Final = 40900
-"""Codes of the server's: its id is taken by a promise with another idempotency key."""
 
 STEP_PAGES: Final = 10
 """Pages of 100 that are read for an execution's steps; of more steps than that, the newest."""

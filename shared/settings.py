@@ -85,7 +85,11 @@ class GatewaySettings:
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """One worker process. `lease_seconds` is how long a dead worker's job stays with it."""
+    """One worker process. `lease_seconds` is how long a dead worker's job stays with it.
+
+    A worker whose resident memory is over `memory_mib` drains and ends, to be started afresh; 0 is
+    no limit.
+    """
 
     server: ServerSettings = field(default_factory=ServerSettings)
     log: LogSettings = field(default_factory=LogSettings)
@@ -94,6 +98,7 @@ class WorkerSettings:
     concurrency: int = 16
     lease_seconds: float = 2.0
     drain_seconds: float = 20.0
+    memory_mib: int = 0
     alive_file: str = ""
 
 
@@ -207,6 +212,7 @@ def worker_settings(
         concurrency=read.integer("WORKER_CONCURRENCY", 16, 1, 256, "executions at once"),
         lease_seconds=read.number("WORKER_LEASE_SECONDS", 2.0, 0.5, 300, "seconds"),
         drain_seconds=read.number("WORKER_DRAIN_SECONDS", 20.0, 0, 3600, "seconds"),
+        memory_mib=read.integer("WORKER_MEMORY_MIB", 0, 0, 1024 * 1024, "MiB (0: no limit)"),
         alive_file=read.text("WORKER_ALIVE_FILE", ""),
     )
     read.finish()

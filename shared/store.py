@@ -132,7 +132,10 @@ class Promises:
         except Refused as refusal:
             if refusal.status != 403 or strict:
                 raise
-            return self.get(id)
+            stored = self.get(id)
+            if stored.state == "PENDING":
+                raise
+            return stored
 
     def callback(
         self, promise_id: str, root_promise_id: str, recv: str, timeout: int
@@ -235,6 +238,23 @@ class Tasks:
 
         body = {"processId": pid}
         return self._transport.call("POST", "/tasks/heartbeat", body, read=read, budget=0)
+
+
+class Locks:
+    """The server's locks, which the SDK has no verb for. Raises `Refused` and `Unanswered`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def acquire(self, resource: str, holder: str, pid: str, milliseconds: int) -> None:
+        """Hold a lock for so long, or longer if it is ours; refused if another holder has it."""
+        body = {
+            "resourceId": resource,
+            "executionId": holder,
+            "processId": pid,
+            "ttl": milliseconds,
+        }
+        self._transport.call("POST", "/locks/acquire", body, read=_anything, budget=0)
 
 
 class Schedules:

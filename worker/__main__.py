@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 from shared.log import configure_logging, get_logger
 from shared.settings import SettingsError, worker_settings
@@ -12,8 +13,13 @@ from shared.signals import StopSignals
 from worker.registry import build_registry
 from worker.runtime import Worker
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def main() -> int:
+    from resonate.registry import Registry
+
+
+def main(build: Callable[[], Registry] = build_registry) -> int:
     """Return the exit code: 0 after a signal, 1 when the worker found itself broken, 2 if unfit."""
     try:
         settings = worker_settings()
@@ -23,7 +29,7 @@ def main() -> int:
         return 2
     configure_logging(settings.log, settings.name)
     signals = StopSignals(signal.SIGTERM, signal.SIGINT)
-    worker = Worker(settings, build_registry())
+    worker = Worker(settings, build())
     worker.start()
     broken = worker.watch(signals.stop)
     if broken is not None:

@@ -8,7 +8,7 @@ write for the claim is answered here, without the server.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from resonate.models.durable_promise import DurablePromise, DurablePromiseValue
 from resonate.models.result import Ko
@@ -18,7 +18,7 @@ from shared.codec import Failure
 from shared.ids import attempt_id, parts_pattern
 from shared.log import get_logger
 from shared.store import Promises, Store
-from shared.transport import Refused, Transport, Unanswered
+from shared.transport import PROMISE_EXISTS, Refused, Transport, Unanswered
 from worker.errors import Fenced
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from resonate.models.result import Result
 
     from worker.claims import Claim
-
-FENCED_OFF: Final = 412
 
 
 class FencedPromise(DurablePromise):
@@ -126,7 +124,7 @@ class FencedPromises(Promises):
             claim.lost = f"the server did not answer: {error}"
         except Refused as refusal:
             claim.lost = str(refusal)
-            if refusal.status != FENCED_OFF:
+            if refusal.status == 400 or refusal.code == PROMISE_EXISTS:
                 self._reject_execution(claim, refusal)
         except Exception as error:  # noqa: BLE001 - whatever it is, the SDK's thread must live on
             claim.lost = repr(error)

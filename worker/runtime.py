@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import uuid
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shared.log import get_logger
-from shared.store import Tasks
+from shared.store import Locks, Tasks
 from shared.transport import Refused, Transport, Unanswered
 from worker.lane import Crew, Lane
 from worker.leases import RENEWALS_PER_LEASE, Leases
 from worker.sdk import replace_growing_parts
 from worker.stream import Inbox, Stream
+from worker.surplus import Surplus
 
 if TYPE_CHECKING:
     from resonate.registry import Registry
@@ -30,6 +32,7 @@ BLIND_SECONDS: Final = 60.0
 """A worker that could not renew for so long starts afresh, in case the fault is its own."""
 
 DROP_BUDGET: Final = 1.0
+PASS_ON_SECONDS: Final = 1.0
 
 
 class Worker:
@@ -52,6 +55,15 @@ class Worker:
         self._tasks = Tasks(transport)
         self._inbox = Inbox()
         self._leases = Leases(Tasks(renewals), pid, settings.lease_seconds)
+        self._surplus = Surplus(
+            Tasks(renewals),
+            Locks(renewals),
+            self._inbox,
+            self._leases,
+            group=settings.group,
+            pid=pid,
+            lanes=settings.concurrency,
+        )
         self._stream = Stream(settings.server, settings.group, pid, self._inbox)
         self._crew = Crew(
             name=settings.name,
@@ -70,6 +82,7 @@ class Worker:
         self._leases.start()
         for lane in self._lanes:
             lane.start()
+        self._surplus.start()
         self._stream.start()
         self._log.info(
             "worker started",
@@ -88,12 +101,19 @@ class Worker:
             return "the stream's thread is gone"
         if not self._leases.is_alive():
             return "the leases' thread is gone"
+        if not self._surplus.is_alive():
+            return "the surplus' thread is gone"
         if self._leases.overdue() > max(BLIND_SECONDS, self._settings.lease_seconds):
             return f"no lease could be renewed for {BLIND_SECONDS:g} s"
         return None
 
+    def is_too_large(self) -> bool:
+        """Tell whether this process holds more memory than it may."""
+        limit = self._settings.memory_mib
+        return limit > 0 and resident_mib() > limit
+
     def watch(self, stop: threading.Event) -> str | None:
-        """Return None once `stop` is set, or at once what is broken.
+        """Return None once it should stop in order, or at once what is broken.
 
         Touches the alive file for as long as this worker is sound and can be offered work.
         """
@@ -105,13 +125,18 @@ class Worker:
                 Path(self._settings.alive_file).touch()
             if stop.wait(WATCH_SECONDS):
                 return None
+            if self.is_too_large():
+                self._log.warning("memory limit reached", mib=round(resident_mib()))
+                return None
 
     def stop(self, hurry: threading.Event) -> None:
         """Take nothing more, let what runs end within the drain time, hand back the rest."""
         began = time.monotonic()
         self._stream.close()
-        self._inbox.close()
-        self._log.info("draining", running=len(self._leases.held()))
+        self._surplus.close()
+        left = self._inbox.close()
+        passed_on = self._surplus.pass_on(left, PASS_ON_SECONDS)
+        self._log.info("draining", running=len(self._leases.held()), passed_on=passed_on)
         end = began + self._settings.drain_seconds
         while self._leases.held() and time.monotonic() < end and not hurry.wait(0.02):
             pass
@@ -135,3 +160,12 @@ class Worker:
                 self._log.warning("not handed back", id=claim.execution, reason=str(error))
                 break
         return len(held)
+
+
+def resident_mib() -> float:
+    """Return this process's resident memory, or 0 where there is no /proc."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1024**2

@@ -92,15 +92,28 @@ class Inbox:
                     self._changed.wait()
                     continue
                 _, message = self._messages.popitem(last=False)
-                if time.monotonic() - message.arrived_at < self._stale_after:
+                if self._is_fresh(message):
                     return message
             return None
 
-    def close(self) -> None:
+    def surplus(self, keep: int, most: int) -> list[Message]:
+        """Remove and return the latest offers beyond the first `keep`, at most so many."""
+        with self._changed:
+            count = min(len(self._messages) - keep, most)
+            found = [self._messages.popitem()[1] for _ in range(count)]
+        return [message for message in found if self._is_fresh(message)]
+
+    def close(self) -> list[Message]:
+        """Let nobody wait or take any more; return the offers that nobody took."""
         with self._changed:
             self._closed = True
+            left = [message for message in self._messages.values() if self._is_fresh(message)]
             self._messages.clear()
             self._changed.notify_all()
+        return left
+
+    def _is_fresh(self, message: Message) -> bool:
+        return time.monotonic() - message.arrived_at < self._stale_after
 
     def __len__(self) -> int:
         return len(self._messages)

@@ -1,0 +1,122 @@
+"""Passes offers on that another worker could start at once.
+
+The server offers a task to one worker and waits 5 s (`timeToClaim`) before it offers it to another,
+so a worker that was handed a burst would sit on it while one that joins has nothing to do. A worker
+that has room says so with a lock of the server's that runs out by itself; one with a backlog
+looks for that, and if it is there, claims a part of its offers under another process id for a
+moment. When that ends, the server offers them to any worker of the group.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from shared.log import get_logger
+from shared.transport import Refused, Unanswered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from shared.store import Locks, Tasks
+    from worker.leases import Leases
+    from worker.stream import Inbox, Message
+
+PERIOD_SECONDS: Final = 0.3
+IDLE_MILLISECONDS: Final = 700
+"""A little longer than two periods, so that the word stands while it is true."""
+
+SAID_SECONDS: Final = 10.0
+"""For so long an idle worker says so: offers made later are spread over all that are there."""
+
+MOST_AT_ONCE: Final = 200
+LANES_KEPT: Final = 2
+"""Offers kept for each lane: one to start and one to follow."""
+
+
+class Surplus:
+    """Looks after the inbox of a worker with `lanes` lanes. `tasks` should answer or fail fast."""
+
+    def __init__(  # noqa: PLR0913 - what it stands between
+        self,
+        tasks: Tasks,
+        locks: Locks,
+        inbox: Inbox,
+        leases: Leases,
+        *,
+        group: str,
+        pid: str,
+        lanes: int,
+    ) -> None:
+        self._tasks = tasks
+        self._locks = locks
+        self._inbox = inbox
+        self._leases = leases
+        self._lock = f"idle.{group}"
+        self._pid = pid
+        self._lanes = lanes
+        self._keep = LANES_KEPT * lanes
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="surplus", daemon=True)
+        self._log = get_logger()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def pass_on(self, messages: Iterable[Message], seconds: float) -> int:
+        """Have the server offer tasks again, to any worker, until the time is over.
+
+        Returns for how many it was done; the others are offered again after `timeToClaim`.
+        """
+        end = time.monotonic() + seconds
+        passed = 0
+        for message in messages:
+            if time.monotonic() > end:
+                break
+            try:
+                self._tasks.claim_raw(message.task, message.counter, f"{self._pid}-surplus", 1)
+            except Refused:
+                continue
+            except Unanswered as error:
+                self._log.debug("offers not passed on", reason=str(error))
+                break
+            passed += 1
+        return passed
+
+    def _run(self) -> None:
+        idle_since: float | None = None
+        while not self._closed.wait(PERIOD_SECONDS):
+            waiting = len(self._inbox)
+            if waiting > self._keep:
+                self._share(waiting - self._keep)
+            if waiting or len(self._leases.held()) >= self._lanes:
+                idle_since = None
+                continue
+            idle_since = idle_since or time.monotonic()
+            if time.monotonic() - idle_since < SAID_SECONDS:
+                self._acquire(self._pid, IDLE_MILLISECONDS)
+
+    def _share(self, surplus: int) -> None:
+        """Pass half of the surplus on, if a worker is idle."""
+        if self._acquire(f"{self._pid}-looking", 1):
+            return
+        messages = self._inbox.surplus(self._keep, min((surplus + 1) // 2, MOST_AT_ONCE))
+        passed = self.pass_on(messages, PERIOD_SECONDS)
+        self._log.debug("offers passed on", count=passed)
+
+    def _acquire(self, by: str, milliseconds: int) -> bool:
+        """Take the lock; False if somebody else has it. Counts trouble as nobody."""
+        try:
+            self._locks.acquire(self._lock, by, self._pid, milliseconds)
+        except Refused:
+            return False
+        except Unanswered:
+            return True
+        return True
