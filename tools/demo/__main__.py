@@ -67,7 +67,7 @@ def _processes() -> Iterator[Local]:
 def drawing(moment: Moment) -> Table:
     """Draw the execution's steps, each with the worker that runs or ran it."""
     workers = sorted({step["worker"] for step in moment.steps} | {moment.killed} - {""})
-    table = Table(title=moment.id, title_justify="left", expand=False)
+    table = Table(title=moment.id, title_justify="left", min_width=52)
     for column in ("step", "worker", "state", "seconds"):
         table.add_column(column)
     for step in moment.steps:
