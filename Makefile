@@ -4,10 +4,12 @@ UV := .tools/bin/uv
 BIN := .venv/bin
 T ?=
 STORE ?= sqlite
+LONG ?=
+SEED ?= 1
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help sync server run up down clean logs kill revive scale demo load e2e format lint types imports test check
+.PHONY: help sync server run up down clean logs kill revive scale demo load e2e faults format lint types imports test check
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +58,9 @@ load: sync ## Load it with hey and oha, then see that every accepted job ended
 
 e2e: sync ## Tests of the containers, beside whatever else runs here; STORE=postgres or sqlite
 	E2E_STORE=$(STORE) $(BIN)/pytest tests/e2e -m e2e $(T)
+
+faults: sync ## Every fault there is; LONG=1 adds ten minutes of random ones, SEED= says which
+	FAULTS_SECONDS=$(if $(LONG),600,20) FAULTS_SEED=$(SEED) $(BIN)/pytest tests/faults -m "not e2e" -s $(T)
 
 format: sync ## Format the code
 	$(BIN)/ruff format && $(BIN)/ruff check --fix

@@ -12,7 +12,6 @@ import base64
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import quote, urlencode
 
-from resonate.encoders import Base64Encoder
 from resonate.models.callback import Callback
 from resonate.models.durable_promise import DurablePromise
 
@@ -32,6 +31,16 @@ PAGE: Final = 100
 """The most that the server returns for one search."""
 
 
+class LenientBase64:
+    """The SDK's base64 of text, which also decodes what others stored: bytes that are no UTF-8."""
+
+    def encode(self, obj: str | None) -> str | None:
+        return None if obj is None else base64.b64encode(obj.encode()).decode()
+
+    def decode(self, obj: str | None) -> str | None:
+        return None if obj is None else base64.b64decode(obj).decode("utf-8", "replace")
+
+
 class Store:
     """A `Store` of the SDK over `transport`.
 
@@ -39,7 +48,7 @@ class Store:
     the claim that it names is the one that holds the execution.
     """
 
-    encoder: Encoder[str | None, str | None] = Base64Encoder()
+    encoder: Encoder[str | None, str | None] = LenientBase64()
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport

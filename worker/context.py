@@ -9,6 +9,7 @@ touches the world, the clock or chance is in a step.
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -28,8 +29,13 @@ if TYPE_CHECKING:
     from worker.leases import Hold
     from worker.steps import StepFunction
 
-type Command = Any
-"""What a `Context` returns, to be yielded; what is in it is the SDK's affair."""
+
+@dataclass(frozen=True)
+class Command:
+    """What a `Context` returns, to be yielded; what is in it is the SDK's affair."""
+
+    of_sdk: Any
+
 
 type Workflow[T] = Generator[Command, Any, T]
 """The return type of a durable function that returns a T, which must be JSON."""
@@ -71,9 +77,8 @@ class Context:
         def step(sdk: resonate.Context) -> Any:
             return run.run(sdk.id, arguments)
 
-        return self._sdk.run(step).options(
-            encoder=ENCODER, retry_policy=run, tags={tag.STEP: label}
-        )
+        command = self._sdk.run(step)
+        return Command(command.options(encoder=ENCODER, retry_policy=run, tags={tag.STEP: label}))
 
 
 def durable(function: DurableFunction) -> Callable[..., Generator[Any, Any, str]]:
@@ -117,8 +122,12 @@ def _drive(body: Workflow[Any]) -> Generator[Any, Any, Any]:
             command = send(value)
         except StopIteration as end:
             return end.value
+        if not isinstance(command, Command):
+            what = type(command).__name__
+            send, value = body.throw, TypeError(f"yield what the context makes, not {what}")
+            continue
         try:
-            send, value = body.send, (yield command)
+            send, value = body.send, (yield command.of_sdk)
         except Fenced:
             body.close()
             raise

@@ -3,7 +3,7 @@
 The server offers a task to one worker and waits 5 s (`timeToClaim`) before it offers it to another,
 so a worker that was handed a burst would sit on it while one that joins has nothing to do. A worker
 that has room says so with a lock of the server's that runs out by itself; one with a backlog
-looks for that, and if it is there, claims a part of its offers under another process id for a
+looks for that, and if it is there, claims its surplus of offers under another process id for a
 moment. When that ends, the server offers them to any worker of the group.
 """
 
@@ -91,23 +91,25 @@ class Surplus:
         return passed
 
     def _run(self) -> None:
-        idle_since: float | None = None
-        while not self._closed.wait(PERIOD_SECONDS):
+        room_since: float | None = None
+        while True:
             waiting = len(self._inbox)
             if waiting > self._keep:
                 self._share(waiting - self._keep)
             if waiting or len(self._leases.held()) >= self._lanes:
-                idle_since = None
-                continue
-            idle_since = idle_since or time.monotonic()
-            if time.monotonic() - idle_since < SAID_SECONDS:
-                self._acquire(self._pid, IDLE_MILLISECONDS)
+                room_since = None
+            else:
+                room_since = room_since or time.monotonic()
+                if time.monotonic() - room_since < SAID_SECONDS:
+                    self._acquire(self._pid, IDLE_MILLISECONDS)
+            if self._closed.wait(PERIOD_SECONDS):
+                return
 
     def _share(self, surplus: int) -> None:
-        """Pass half of the surplus on, if a worker is idle."""
+        """Pass the surplus on, if a worker has room; a part of it will come back here."""
         if self._acquire(f"{self._pid}-looking", 1):
             return
-        messages = self._inbox.surplus(self._keep, min((surplus + 1) // 2, MOST_AT_ONCE))
+        messages = self._inbox.surplus(self._keep, min(surplus, MOST_AT_ONCE))
         passed = self.pass_on(messages, PERIOD_SECONDS)
         self._log.debug("offers passed on", count=passed)
 

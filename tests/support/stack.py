@@ -35,10 +35,10 @@ class Stack:
         self.url = self.url or url
         return url
 
-    def add_worker(self, name: str, **environment: str) -> Process:
+    def add_worker(self, name: str, module: str = "worker", **environment: str) -> Process:
         """Start a worker; returns once the server can offer it work."""
         process = self._start(
-            "worker",
+            module,
             name,
             {
                 "WORKER_NAME": name,

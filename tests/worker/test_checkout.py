@@ -54,7 +54,7 @@ class Shop:
 
     def take(self, order: dict[str, Any] | None) -> Any:
         """Return what an order returns, or raise what it raises."""
-        body = checkout(Direct(), order)
+        body: Any = checkout(Direct(), order)
         send, outcome = body.send, None
         while True:
             try:

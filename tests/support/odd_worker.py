@@ -1,0 +1,162 @@
+"""A worker with functions that do what no function should: `python -m tests.support.odd_worker`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from worker.__main__ import main
+from worker.context import Context, DurableFunction, Workflow, durable
+from worker.registry import build_registry
+from worker.retry import Retry
+
+if TYPE_CHECKING:
+    from resonate.registry import Registry
+
+    from worker.steps import Step
+
+QUICK = Retry(tries=2, first=0.01, longest=0.01)
+
+
+class Awkward(Exception):
+    """It cannot be built from its arguments, nor shown."""
+
+    def __init__(self, one: object, *, two: object) -> None:
+        super().__init__()
+        self.parts = one, two
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+def circle() -> list[Any]:
+    """Return a list that contains itself."""
+    made: list[Any] = []
+    made.append(made)
+    return made
+
+
+def nested(levels: int) -> list[Any]:
+    """Return a list in a list and so on."""
+    made: list[Any] = []
+    for _ in range(levels):
+        made = [made]
+    return made
+
+
+RESULTS: dict[str, Any] = {
+    "tuple_keys": {(1, 2): 3},
+    "circular": circle(),
+    "deep": nested(2000),
+    "a_set": {1, 2},
+    "an_object": object(),
+    "surrogate": "\udce9",
+    "huge_integer": 2**70,
+    "some_bytes": b"\xff",
+}
+ERRORS: dict[str, BaseException] = {
+    "awkward": Awkward(1, two=2),
+    "exits": SystemExit(3),
+    "long_message": ValueError("x" * 10_000_000),
+    "surrogate_message": ValueError("\udce9"),
+    "recursion": RecursionError("too deep"),
+    "timeout": TimeoutError(),
+    "stop_iteration": StopIteration(1),
+}
+
+
+def returning(result: Any) -> DurableFunction:
+    """Make a plain function that returns what cannot be stored."""
+
+    def function(_: Step, __: Any) -> Any:
+        return result
+
+    return function
+
+
+def raising(error: BaseException) -> DurableFunction:
+    """Make a plain function that raises."""
+
+    def function(_: Step, __: Any) -> Any:
+        raise error
+
+    return function
+
+
+def body_returning(result: Any) -> DurableFunction:
+    """Make a generator that returns what cannot be stored."""
+
+    def function(context: Context, _: Any) -> Workflow[Any]:
+        yield context.step(nothing, retry=QUICK)
+        return result
+
+    return function
+
+
+def body_raising(error: BaseException) -> DurableFunction:
+    """Make a generator that raises between two steps."""
+
+    def function(context: Context, _: Any) -> Workflow[Any]:
+        yield context.step(nothing, retry=QUICK)
+        raise error
+
+    return function
+
+
+def nothing(_: Step) -> None:
+    """Do nothing."""
+
+
+def no_arguments() -> None:
+    """Take no argument at all."""
+
+
+def yields_garbage(_: Context, __: Any) -> Workflow[Any]:
+    """Yield what no context has made."""
+    return (yield 5)  # type: ignore[misc]  # the point
+
+
+def hangs(context: Context, _: Any) -> Workflow[Any]:
+    """Have a step that takes longer than it may."""
+    retry = Retry(tries=1)
+    return (yield context.step(lambda _step: time.sleep(3), name="hang", retry=retry, timeout=0.2))
+
+
+def sleeps(context: Context, seconds: float) -> Workflow[str]:
+    """Have two steps of so many seconds, and say which process did the last."""
+
+    def pause(_: Step) -> int:
+        time.sleep(seconds)
+        return os.getpid()
+
+    yield context.step(pause, name="first")
+    last = yield context.step(pause, name="second")
+    return f"done by {last}"
+
+
+def registry() -> Registry:
+    """Return the catalog's functions and the odd ones."""
+    made = build_registry()
+    odd: dict[str, DurableFunction] = {
+        **{f"returns_{name}": returning(value) for name, value in RESULTS.items()},
+        **{f"body_returns_{name}": body_returning(value) for name, value in RESULTS.items()},
+        **{f"raises_{name}": raising(error) for name, error in ERRORS.items()},
+        **{f"body_raises_{name}": body_raising(error) for name, error in ERRORS.items()},
+        "no_arguments": no_arguments,
+        "yields_garbage": yields_garbage,
+        "hangs": hangs,
+        "sleeps": sleeps,
+    }
+    for name, function in odd.items():
+        made.add(durable(function), name, 1)
+    return made
+
+
+if __name__ == "__main__":
+    code = main(registry)
+    sys.stdout.flush()
+    os._exit(code)
