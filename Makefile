@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 .PHONY: help sync server run up down clean logs kill revive scale demo load e2e faults format lint types imports test check
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(UV):
 	@$(PYTHON) -c 'import sys, venv; sys.exit(sys.version_info[:2] != (3, 13))' || { echo 'make: Python 3.13 with venv is needed, and PYTHON=… names it' >&2; exit 1; }

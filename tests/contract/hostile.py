@@ -1,8 +1,36 @@
 """Queries whose `id` is none, as they stand in a URL: each must be refused on every route."""
 
+import string
 from typing import Final
+from urllib.parse import quote
 
-HOSTILE: Final = (
+ALLOWED: Final = (string.ascii_letters + string.digits + "_-").encode()
+
+OF_THE_SERVER: Final = tuple(
+    f"id={quote(id, safe='')}"
+    for id in (
+        "../tasks/claim/__invoke:victim/1",
+        "../poll/worker/evil",
+        "../promises?id=*",
+        "../schedules/x",
+        "victim?x",
+        "victim#x",
+        "x/../victim",
+        "a%41",
+        "a#b",
+        "Å",
+        "☃",
+        " a",
+        "A.1",
+        "__resume:root:leaf",
+        "x" * 10_000,
+    )
+)
+"""Ids that reach other routes of the server, or end its SDK, where nobody checks them."""
+
+EVERY_OTHER_BYTE: Final = tuple(f"id=a%{n:02X}b" for n in range(256) if n not in ALLOWED)
+
+HAND_MADE: Final = (
     "id",
     "id=",
     "id=&id=a",
@@ -63,6 +91,8 @@ HOSTILE: Final = (
     f"id={'x' * 129}",
     f"id={'x' * 4000}",
 )
+
+HOSTILE: Final = tuple(dict.fromkeys((*HAND_MADE, *OF_THE_SERVER, *EVERY_OTHER_BYTE)))
 
 
 def short(data: str | bytes) -> str:
