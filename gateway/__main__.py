@@ -41,6 +41,8 @@ async def serve(settings: GatewaySettings) -> int:
             log.critical("not started", reason=f"port {settings.port}: {error.strerror}")
             return 1
         address = runner.addresses[0]
+        if not settings.tokens:
+            log.warning("anybody who reaches this gateway may call it; GATEWAY_TOKENS sets tokens")
         log.info("gateway started", host=address[0], port=address[1])
         await stop.wait()
         log.info("draining")

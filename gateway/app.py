@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway import executions, health
-from gateway.keys import DRAINING, ENGINE, SETTINGS
-from gateway.middleware import answer_errors, observe
+from gateway import executions, health, listing
+from gateway.engine import GROUP
+from gateway.keys import DRAINING, ENGINE, SETTINGS, WATCHERS
+from gateway.middleware import answer_errors, authorize, observe
+from gateway.watch import Watchers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,21 +22,26 @@ if TYPE_CHECKING:
 
 def create_app(settings: GatewaySettings, engine: Engine) -> web.Application:
     """Return the application; it closes `engine` when it ends."""
-    app = web.Application(middlewares=[observe, answer_errors], client_max_size=settings.max_body)
+    app = web.Application(
+        middlewares=[observe, answer_errors, authorize], client_max_size=settings.max_body
+    )
     app[SETTINGS] = settings
     app[ENGINE] = engine
+    app[WATCHERS] = Watchers(engine, settings.server, GROUP, settings.waiters)
     app[DRAINING] = asyncio.Event()
     app.on_shutdown.append(_drain)
     app.cleanup_ctx.append(_engine)
-    for resource in (executions, health):
+    for resource in (executions, listing, health):
         app.add_routes(resource.ROUTES)
     return app
 
 
 async def _drain(app: web.Application) -> None:
     app[DRAINING].set()
+    app[WATCHERS].drain()
 
 
 async def _engine(app: web.Application) -> AsyncIterator[None]:
-    yield
+    async with app[WATCHERS].running():
+        yield
     app[ENGINE].close()

@@ -12,6 +12,7 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
 from resonate.conventions import Remote
 
 from gateway.model import activity_of, execution_of, steps_of
@@ -19,7 +20,13 @@ from gateway.offload import Offload
 from shared import tags as tag
 from shared.client import build_client
 from shared.codec import encode_call
-from shared.errors import BackendUnavailable, IdReused, UnknownExecution
+from shared.errors import (
+    AlreadyDone,
+    BackendUnavailable,
+    IdReused,
+    InvalidRequest,
+    UnknownExecution,
+)
 from shared.ids import parts_pattern
 from shared.log import get_logger
 from shared.store import Store
@@ -32,13 +39,16 @@ from shared.transport import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from resonate.models.durable_promise import DurablePromise
     from resonate.models.message import Mesg
 
     from gateway.model import Execution, NewExecution
     from shared.settings import GatewaySettings
+
+GROUP: Final = "gateway"
+"""The group of gateways at the message source; no work is sent there."""
 
 STEP_PAGES: Final = 10
 """Pages of 100 that are read for an execution's steps; of more steps than that, the newest."""
@@ -54,9 +64,9 @@ class Engine:
         )
         self._store = Store(self._transport)
         self._group = settings.worker_group
-        self._client = build_client(
-            self._store, SilentSource(), group="gateway", pid=uuid.uuid4().hex
-        )
+        self.name = uuid.uuid4().hex
+        self.address = f"poll://uni@{GROUP}/{self.name}"
+        self._client = build_client(self._store, SilentSource(), group=GROUP, pid=self.name)
         self._offload = Offload(settings.threads, settings.queue, deadlines.offload)
         self._log = get_logger()
 
@@ -70,6 +80,34 @@ class Engine:
     async def read(self, id: str, *, with_steps: bool = False) -> Execution:
         """Return the execution as it is now. Raises `UnknownExecution`."""
         return await self._ask(self._read, id, with_steps)
+
+    async def cancel(self, id: str, reason: str | None) -> Execution:
+        """End an execution; one that was canceled before is returned as it is.
+
+        Raises `UnknownExecution`, and `AlreadyDone` if it ended in another way.
+        """
+        return await self._ask(self._cancel, id, reason)
+
+    async def search(
+        self,
+        pattern: str,
+        tags: Mapping[str, str],
+        state: str | None,
+        limit: int,
+        cursor: str | None,
+    ) -> tuple[list[Execution], str | None]:
+        """Return a page of executions, newest first, and the server's cursor to the next.
+
+        `state` is the server's. Raises `InvalidRequest` for a cursor that is not the server's.
+        """
+        return await self._ask(self._search, pattern, tags, state, limit, cursor)
+
+    async def subscribe(self, id: str, timeout_at: int) -> bool:
+        """Have the server tell `self.address` of the execution's end; the message may get lost.
+
+        False if it has ended already.
+        """
+        return await self._ask(self._subscribe, id, timeout_at)
 
     async def ping(self) -> None:
         """Return if the server answers."""
@@ -92,13 +130,17 @@ class Engine:
     def _begin(self, new: NewExecution) -> tuple[Execution, bool]:
         mark = uuid.uuid4().hex
         remote = Remote(new.id, new.id, new.id, new.function).options(target=self._group)
+        starts_at = time.time() + new.delay_seconds
+        tags = {tag.REQUEST: mark, tag.KIND: tag.EXECUTION, tag.FUNCTION: new.function}
+        if new.delay_seconds:
+            tags[tag.DELAY] = str(int(starts_at * 1000))
         try:
             promise = self._client.promises.create(
                 new.id,
-                int((time.time() + new.timeout_seconds) * 1000),
+                int((starts_at + new.timeout_seconds) * 1000),
                 ikey=new.fingerprint,
                 data=encode_call(new.function, new.version, new.input_json),
-                tags={**remote.tags, tag.REQUEST: mark},
+                tags={**remote.tags, **tags},
             )
         except Refused as refusal:
             if refusal.code != PROMISE_EXISTS:
@@ -125,6 +167,43 @@ class Engine:
             steps=steps_of(created) if with_steps else [],
         )
 
+    def _cancel(self, id: str, reason: str | None) -> Execution:
+        value = orjson.dumps({"reason": reason}).decode() if reason is not None else None
+        try:
+            execution = execution_of(
+                self._client.promises.cancel(id, ikey=f"cancel-{id}", data=value)
+            )
+        except Refused as refusal:
+            if refusal.code != PROMISE_NOT_FOUND:
+                raise
+            raise UnknownExecution("no execution has this id", id=id) from refusal
+        if execution.status != "canceled":
+            raise AlreadyDone(
+                f"the execution has ended: {execution.status}", id=id, status=execution.status
+            )
+        return execution
+
+    def _search(
+        self,
+        pattern: str,
+        tags: Mapping[str, str],
+        state: str | None,
+        limit: int,
+        cursor: str | None,
+    ) -> tuple[list[Execution], str | None]:
+        try:
+            found, following = self._store.promises.search(
+                pattern, {tag.KIND: tag.EXECUTION, **tags}, state=state, limit=limit, cursor=cursor
+            )
+        except Refused as refusal:
+            if refusal.status != 400:
+                raise
+            raise InvalidRequest("the cursor is none of ours") from refusal
+        return [execution_of(promise) for promise in found], following
+
+    def _subscribe(self, id: str, timeout_at: int) -> bool:
+        return self._store.promises.notify(id, f"{self.name}.{id}", self.address, timeout_at)
+
     def _newest_of(self, id: str) -> list[DurablePromise]:
         found, _ = self._store.promises.search(parts_pattern(id), {tag.EXECUTION: id}, limit=1)
         return found
@@ -148,8 +227,8 @@ class Engine:
 class SilentSource:
     """A message source that has nothing to say: the gateway is sent no work."""
 
-    unicast = "poll://uni@gateway/none"
-    anycast = "poll://any@gateway/none"
+    unicast = f"poll://uni@{GROUP}/none"
+    anycast = f"poll://any@{GROUP}/none"
 
     def start(self) -> None:
         """Open nothing."""

@@ -34,6 +34,12 @@ OF_SERVICE: Final[Mapping[type[errors.ServiceError], Problem]] = {
     errors.UnknownExecution: Problem("unknown-id", 404, "There is no execution of this id"),
     errors.UnknownFunction: Problem("unknown-function", 404, "There is no function of this name"),
     errors.IdReused: Problem("id-reused", 422, "The id belongs to another request"),
+    errors.AlreadyDone: Problem("already-done", 409, "The execution has ended already"),
+    errors.TooManyRequests: Problem("too-many-requests", 429, "There are too many of these"),
+    errors.Unauthorized: Problem("unauthorized", 401, "A token is needed"),
+    errors.ExecutionRejected: Problem("execution-rejected", 500, "The execution was rejected"),
+    errors.ExecutionCanceled: Problem("execution-canceled", 410, "The execution was canceled"),
+    errors.ExecutionTimedOut: Problem("execution-timedout", 504, "It did not end in time"),
     errors.UnsupportedMediaType: Problem("unsupported-media-type", 415, "The body must be JSON"),
     errors.BackendUnavailable: UNAVAILABLE,
     errors.Saturated: UNAVAILABLE,
@@ -49,20 +55,30 @@ OF_HTTP: Final[Mapping[int, Problem]] = {
 
 
 def problem_response(
-    request: web.Request, problem: Problem, detail: str, *, id: str | None = None
+    request: web.Request,
+    problem: Problem,
+    detail: str,
+    *,
+    source: str = "gateway",
+    **also: str | None,
 ) -> web.Response:
-    """Return the answer for a problem; `detail` tells the client what to do."""
+    """Return the answer for a problem; `detail` tells the client what to do.
+
+    `source` is the gateway, or the workflow where it is what the execution came to.
+    """
     body = {
         "type": f"/problems/{problem.slug}",
         "title": problem.title,
         "status": problem.status,
         "detail": detail,
         "instance": request.path,
-        "id": id,
+        **also,
         "request_id": request[REQUEST_ID],
     }
-    headers = {"Error-Source": "gateway", "Cache-Control": "no-store"}
-    if problem.status == 503:
+    headers = {"Error-Source": source, "Cache-Control": "no-store"}
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if problem.status in {429, 503}:
         headers["Retry-After"] = RETRY_AFTER_SECONDS
     return web.Response(
         body=orjson.dumps({key: value for key, value in body.items() if value is not None}),
@@ -74,7 +90,15 @@ def problem_response(
 
 def of_service(request: web.Request, error: errors.ServiceError) -> web.Response:
     """Answer an error of the service's own tree."""
-    return problem_response(request, OF_SERVICE[type(error)], error.detail, id=error.id)
+    status = error.status if isinstance(error, errors.AlreadyDone) else None
+    return problem_response(
+        request,
+        OF_SERVICE[type(error)],
+        error.detail,
+        source=error.source,
+        id=error.id,
+        execution_status=status,
+    )
 
 
 def of_http(request: web.Request, error: web.HTTPException) -> web.Response:

@@ -1,64 +1,158 @@
-"""POST /begin and GET /wait."""
+"""Executions: POST /begin, GET /wait, GET /result, POST /cancel."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
+import orjson
 import uuid_utils
 from aiohttp import web
 
 from gateway import views
-from gateway.inputs import checked_id, query_of, read_input
-from gateway.keys import ENGINE
+from gateway.durations import seconds_of
+from gateway.inputs import checked_id, id_of, query_of, read_input, read_json
+from gateway.keys import ENGINE, WATCHERS
 from gateway.model import NewExecution
+from gateway.preferences import preferred_wait, wanted_wait
 from shared.catalog import CATALOG, DEFAULT_FUNCTION, Function
-from shared.errors import BackendUnavailable, InvalidRequest, UnknownFunction
+from shared.errors import (
+    BackendUnavailable,
+    ExecutionCanceled,
+    ExecutionRejected,
+    ExecutionTimedOut,
+    InvalidRequest,
+    UnknownFunction,
+)
 
-TIMEOUT_SECONDS: Final = 24 * 60 * 60
-POLL_AFTER: Final = {"Retry-After": "1", "Cache-Control": "no-store"}
+if TYPE_CHECKING:
+    from gateway.model import Execution
+
+DAY: Final = 24 * 60 * 60
+DEFAULT_TIMEOUT: Final = DAY
+LONGEST_TIMEOUT: Final = 365 * DAY
+LONGEST_DELAY: Final = 30 * DAY
+LONGEST_REASON: Final = 1024
+FAILED: Final = {
+    "rejected": ExecutionRejected,
+    "canceled": ExecutionCanceled,
+    "timedout": ExecutionTimedOut,
+}
 INCLUDES: Final = frozenset({"input", "steps"})
 
 
 async def begin(request: web.Request) -> web.Response:
     """Start a durable execution, or find the one that this id already stands for."""
-    query = query_of(request, "id", "function")
-    id = checked_id(query["id"]) if "id" in query else str(uuid_utils.uuid7())
+    query = query_of(request, "id", "function", "timeout", "delay")
+    id = id_of(request, query) or str(uuid_utils.uuid7())
     function = _function(query.get("function", DEFAULT_FUNCTION))
+    timeout, delay = DEFAULT_TIMEOUT, 0
+    if "timeout" in query:
+        timeout = seconds_of("timeout", query["timeout"], least=1, most=LONGEST_TIMEOUT)
+    if "delay" in query:
+        delay = seconds_of("delay", query["delay"], least=0, most=LONGEST_DELAY)
     given = await read_input(request, function)
     new = NewExecution(
-        id, function.name, function.version, given.json, given.fingerprint, TIMEOUT_SECONDS
+        id, function.name, function.version, given.json, given.fingerprint, timeout, delay
     )
     try:
         execution, created = await request.app[ENGINE].begin(new)
     except BackendUnavailable as error:
         error.id = id
         raise
-    headers = {"Location": f"/wait?id={id}", "Cache-Control": "no-store"}
+    headers = {"Location": f"/wait?id={id}"}
     if not created:
         headers["Idempotent-Replayed"] = "true"
-    if not execution.done:
-        headers |= POLL_AFTER
+    seconds = preferred_wait(request)
+    if seconds is not None:
+        headers["Preference-Applied"] = f"wait={seconds}"
+        if seconds and not execution.done:
+            execution = await _outcome_within(request, execution, seconds)
     return views.json_response(
         views.begun(execution, created=created),
         status=200 if execution.done else 202,
-        headers=headers,
+        headers={**headers, **views.freshness(execution), "Cache-Control": "no-store"},
     )
+
+
+async def _outcome_within(request: web.Request, execution: Execution, seconds: int) -> Execution:
+    """Wait for the end; what is stored is stored, so trouble in waiting is no failure of /begin."""
+    try:
+        return await request.app[WATCHERS].wait(execution.id, seconds)
+    except BackendUnavailable:
+        return execution
 
 
 async def wait(request: web.Request) -> web.Response:
     """Tell the state of an execution, with its result or error once it has ended."""
-    query = query_of(request, "id", "include")
-    if "id" not in query:
-        raise InvalidRequest("the parameter id is missing")
+    query = query_of(request, "id", "include", "wait", "raise")
+    id = _required_id(query)
     include = frozenset(filter(None, query.get("include", "").split(",")))
     if not include <= INCLUDES:
         raise InvalidRequest(f"include takes {', '.join(sorted(INCLUDES))}, comma-separated")
-    execution = await request.app[ENGINE].read(
-        checked_id(query["id"]), with_steps="steps" in include
-    )
+    if query.get("raise", "0") not in {"0", "1"}:
+        raise InvalidRequest("raise must be 0 or 1")
+    seconds, headers = wanted_wait(request, query.get("wait"))
+    execution = await _read(request, id, seconds, with_steps="steps" in include)
+    if query.get("raise") == "1":
+        _raise_unless_well(execution)
+    body = views.state(execution, include)
+    return views.tagged(request, body, {**headers, **views.freshness(execution)})
+
+
+async def _read(request: web.Request, id: str, seconds: int, *, with_steps: bool) -> Execution:
+    """Return the execution, after waiting for its end if the client wants to."""
+    watchers = request.app[WATCHERS]
+    execution = await (watchers.wait(id, seconds) if seconds else watchers.read(id))
+    if with_steps or not execution.done:
+        # What is going on is told by what the execution has created: that is read for each client.
+        return await request.app[ENGINE].read(id, with_steps=with_steps)
+    return execution
+
+
+async def result(request: web.Request) -> web.Response:
+    """Give the bare result; a failure is a problem, nothing yet an empty 202."""
+    execution = await request.app[WATCHERS].read(_required_id(query_of(request, "id")))
+    _raise_unless_well(execution)
+    if not execution.done:
+        return web.Response(status=202, headers=views.freshness(execution))
+    body = orjson.Fragment(execution.result_json or "null")
+    return views.tagged(request, body, views.freshness(execution))
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """End an execution; its running step may still finish, no further one starts."""
+    id = _required_id(query_of(request, "id"))
+    reason = _reason(await read_json(request))
+    execution = await request.app[ENGINE].cancel(id, reason)
     return views.json_response(
-        views.state(execution, include), headers=None if execution.done else POLL_AFTER
+        views.state(execution, frozenset()), headers={"Cache-Control": "no-store"}
     )
+
+
+def _reason(body: Any) -> str | None:
+    match body:
+        case None:
+            return None
+        case {"reason": str(reason), **others} if not others and len(reason) <= LONGEST_REASON:
+            return reason
+        case _:
+            raise InvalidRequest(
+                f'the body is {{"reason": "…"}} with at most {LONGEST_REASON} characters, or empty'
+            )
+
+
+def _raise_unless_well(execution: Execution) -> None:
+    failed = FAILED.get(execution.status)
+    if failed is not None:
+        raise failed(
+            f"it ended {execution.status}; /wait?id={execution.id} says more", id=execution.id
+        )
+
+
+def _required_id(query: dict[str, str]) -> str:
+    if "id" not in query:
+        raise InvalidRequest("the parameter id is missing")
+    return checked_id(query["id"])
 
 
 def _function(name: str) -> Function:
@@ -68,4 +162,9 @@ def _function(name: str) -> Function:
         raise UnknownFunction(f"known functions: {', '.join(CATALOG)}") from None
 
 
-ROUTES = (web.post("/begin", begin), web.get("/wait", wait))
+ROUTES = (
+    web.post("/begin", begin),
+    web.get("/wait", wait),
+    web.get("/result", result),
+    web.post("/cancel", cancel),
+)

@@ -32,7 +32,8 @@ async def readyz(request: web.Request) -> web.Response:
 
 async def index(_: web.Request) -> web.Response:
     """Tell what there is."""
-    links = {"begin": "/begin", "wait": "/wait", "healthz": "/healthz", "readyz": "/readyz"}
+    names = ("begin", "wait", "result", "cancel", "list", "healthz", "readyz")
+    links = {name: f"/{name}" for name in names}
     return json_response({"service": "durable-http", "links": links})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
 from dataclasses import dataclass
@@ -15,9 +16,12 @@ from shared.errors import InvalidRequest, UnsupportedMediaType
 from shared.ids import ID_GRAMMAR, is_execution_id
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from shared.catalog import Function
 
 MAX_DEPTH: Final = 64
+BODY_SECONDS: Final = 30.0
 EXACT_INTEGERS: Final = 2**53
 """Floats beyond this are not exact, so an integral one is not taken for an integer there."""
 
@@ -41,6 +45,26 @@ def checked_id(text: str) -> str:
     return text
 
 
+def id_of(request: web.Request, query: Mapping[str, str]) -> str | None:
+    """Return the id by the parameter or the `Idempotency-Key` header, if there is one.
+
+    The header is bare or a quoted string (RFC 8941). Raises `InvalidRequest` for an id that breaks
+    the grammar, and for two that differ.
+    """
+    given = request.headers.getall("Idempotency-Key", [])
+    if len(given) > 1:
+        raise InvalidRequest("the header Idempotency-Key is given more than once")
+    key = None
+    if given:
+        bare = given[0].strip()
+        quoted = len(bare) > 1 and bare[0] == bare[-1] == '"'
+        key = checked_id(bare[1:-1] if quoted else bare)
+    id = checked_id(query["id"]) if "id" in query else None
+    if key is not None and id is not None and key != id:
+        raise InvalidRequest("the parameter id and the header Idempotency-Key differ")
+    return id or key
+
+
 @dataclass(frozen=True)
 class Input:
     """A function's input as JSON text, and what is equal for equal inputs."""
@@ -54,25 +78,45 @@ async def read_input(request: web.Request, function: Function) -> Input:
 
     Raises `InvalidRequest`, `UnsupportedMediaType`, or aiohttp's 413.
     """
+    raw = await _read_body(request) or function.default_input.encode()
+    value = _parsed(raw)
     try:
-        raw = await request.read()
-    except web.RequestPayloadError as error:
-        raise InvalidRequest("the body is not what its headers say, or broke off") from error
-    if not raw.strip():
-        raw = function.default_input.encode()
-    elif request.content_type != "application/json":
-        raise UnsupportedMediaType("send the body with Content-Type: application/json")
-    try:
-        value = jiter.from_json(raw, allow_inf_nan=False, catch_duplicate_keys=True)
         text = orjson.dumps(value).decode()
-    except ValueError as error:
-        raise InvalidRequest(f"the body is not JSON: {error}") from error
     except TypeError as error:
         raise InvalidRequest(f"the body cannot be kept exactly: {error}") from error
     canonical = orjson.dumps(
         [function.name, _canonical(value, MAX_DEPTH)], option=orjson.OPT_SORT_KEYS
     )
     return Input(text, hashlib.sha256(canonical).hexdigest())
+
+
+async def read_json(request: web.Request) -> Any:
+    """Return the body as JSON, None if it is empty; raises as `read_input` does."""
+    raw = await _read_body(request)
+    return _parsed(raw) if raw else None
+
+
+async def _read_body(request: web.Request) -> bytes:
+    """Return the body, empty if there is nothing but blanks in it."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            raw = await request.read()
+    except web.RequestPayloadError as error:
+        raise InvalidRequest("the body is not what its headers say, or broke off") from error
+    except TimeoutError as error:
+        raise InvalidRequest(f"the body did not arrive within {BODY_SECONDS:g} s") from error
+    if not raw.strip():
+        return b""
+    if request.content_type != "application/json":
+        raise UnsupportedMediaType("send the body with Content-Type: application/json")
+    return raw
+
+
+def _parsed(raw: bytes) -> Any:
+    try:
+        return jiter.from_json(raw, allow_inf_nan=False, catch_duplicate_keys=True)
+    except ValueError as error:
+        raise InvalidRequest(f"the body is not JSON: {error}") from error
 
 
 def _canonical(value: Any, depth: int) -> Any:  # JSON in, JSON out

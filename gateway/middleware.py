@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 import time
 import uuid
@@ -11,14 +12,15 @@ import structlog
 from aiohttp import web
 
 from gateway.errors import INTERNAL, of_http, of_service, problem_response
-from gateway.keys import REQUEST_ID
-from shared.errors import ServiceError
+from gateway.keys import REQUEST_ID, SETTINGS
+from shared.errors import ServiceError, Unauthorized
 from shared.log import get_logger
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
 SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"})
 QUIET_PATHS: Final = frozenset({"/healthz", "/readyz"})
 
 
@@ -42,6 +44,19 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
             milliseconds=round((time.perf_counter() - began) * 1000, 1),
         )
     return response
+
+
+@web.middleware
+async def authorize(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let in who has one of the tokens, or everybody where there are none."""
+    tokens = request.app[SETTINGS].tokens
+    if tokens and request.path not in OPEN_PATHS:
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        # Every token is compared, so that the time taken tells nothing of which one is near.
+        matches = [hmac.compare_digest(given.strip().encode(), token.encode()) for token in tokens]
+        if scheme.lower() != "bearer" or not any(matches):
+            raise Unauthorized("send Authorization: Bearer with a token that this service knows")
+    return await handler(request)
 
 
 @web.middleware

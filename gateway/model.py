@@ -31,7 +31,8 @@ class NewExecution:
     version: int
     input_json: str
     fingerprint: str
-    timeout_seconds: float
+    timeout_seconds: int
+    delay_seconds: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Execution:
     created_at: int
     timeout_at: int
     completed_at: int | None = None
+    starts_at: int | None = None
     result_json: str | None = None
     error: Failure | None = None
     activity: Activity | None = None
@@ -76,6 +78,14 @@ class Execution:
     @property
     def done(self) -> bool:
         return self.status != "pending"
+
+    def phase(self, now: float) -> str | None:
+        """Say what a pending execution is at: scheduled, queued or running; `now` is a time."""
+        if self.done:
+            return None
+        if self.activity is not None:
+            return "running"
+        return "scheduled" if now * 1000 < (self.starts_at or 0) else "queued"
 
 
 def execution_of(promise: DurablePromise) -> Execution:
@@ -88,6 +98,7 @@ def execution_of(promise: DurablePromise) -> Execution:
         created_at=promise.created_on,
         timeout_at=promise.timeout,
         completed_at=promise.completed_on,
+        starts_at=int(promise.tags[tag.DELAY]) if tag.DELAY in promise.tags else None,
         result_json=decode_result(promise.value.data) if status == "resolved" else None,
         error=decode_rejection(promise.value.data) if status == "rejected" else None,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def json_response(
-    body: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] | None = None
+    body: object, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     """Return a JSON answer."""
     return web.Response(
@@ -40,6 +42,39 @@ def outcome(execution: Execution) -> dict[str, Any]:
     return {}
 
 
+def freshness(execution: Execution) -> dict[str, str]:
+    """Return headers that say how long an answer about the execution holds."""
+    if execution.done:
+        return {"Cache-Control": "private, max-age=86400"}
+    return {"Retry-After": "1", "Cache-Control": "no-store"}
+
+
+def tagged(request: web.Request, body: object, headers: Mapping[str, str]) -> web.Response:
+    """Return a JSON answer with its `ETag`, or a 304 to a client that has it already."""
+    response = json_response(body, headers=headers)
+    assert isinstance(response.body, bytes)  # noqa: S101 - json_response made it
+    etag = hashlib.sha256(response.body).hexdigest()[:32]
+    response.etag = etag
+    wanted = request.if_none_match or ()
+    if any(known.value in {etag, "*"} for known in wanted):
+        return web.Response(status=304, headers={**headers, "ETag": response.headers["ETag"]})
+    return response
+
+
+def item(execution: Execution) -> dict[str, Any]:
+    """Return an execution as a row of /list; who works on it would cost a look-up for each row."""
+    return {
+        "id": execution.id,
+        "function": execution.call.function,
+        "status": execution.status,
+        "phase": None,
+        "worker": None,
+        "attempt": None,
+        "created_at": rfc3339(execution.created_at),
+        "completed_at": rfc3339(execution.completed_at) if execution.completed_at else None,
+    }
+
+
 def begun(execution: Execution, *, created: bool) -> dict[str, Any]:
     """Return the body of an answer to /begin."""
     return {
@@ -50,8 +85,14 @@ def begun(execution: Execution, *, created: bool) -> dict[str, Any]:
         "done": execution.done,
         "function": execution.call.function,
         "timeout_at": rfc3339(execution.timeout_at),
+        **_start(execution),
         **outcome(execution),
+        "links": {"cancel": f"/cancel?id={execution.id}"},
     }
+
+
+def _start(execution: Execution) -> dict[str, str]:
+    return {"starts_at": rfc3339(execution.starts_at)} if execution.starts_at else {}
 
 
 def state(execution: Execution, include: frozenset[str]) -> dict[str, Any]:
@@ -66,6 +107,8 @@ def state(execution: Execution, include: frozenset[str]) -> dict[str, Any]:
         "created_at": rfc3339(execution.created_at),
         "completed_at": rfc3339(execution.completed_at) if execution.completed_at else None,
         "timeout_at": rfc3339(execution.timeout_at),
+        **_start(execution),
+        "phase": execution.phase(time.time()),
         "worker": activity and activity.worker,
         "attempt": activity and activity.attempt,
         "recovered_from": activity and activity.recovered_from,

@@ -6,6 +6,12 @@ ServiceError
 ├── UnknownExecution      the server says that there is no such id
 ├── UnknownFunction       the catalog has no such function
 ├── IdReused              the id belongs to another function or another input
+├── AlreadyDone           the execution has ended, and not by being canceled
+├── TooManyRequests       as many clients wait, or begin, as this process serves
+├── Unauthorized          there are tokens, and the request has none of them
+├── ExecutionRejected     the function failed, and the client wants a status that says so
+├── ExecutionCanceled     the same for one that was canceled
+├── ExecutionTimedOut     the same for one that did not end in time
 └── BackendUnavailable    no answer that could be relied on; safe to try again with the same id
     ├── Saturated         this process has no room for another call
     └── DeadlineExceeded  the call took longer than it may
@@ -15,7 +21,12 @@ from __future__ import annotations
 
 
 class ServiceError(Exception):
-    """Root of the tree. `detail` is for the client: what happened and what to do about it."""
+    """Root of the tree. `detail` is for the client: what happened and what to do about it.
+
+    `source` is who failed: the gateway, or the workflow that the client asked about.
+    """
+
+    source = "gateway"
 
     def __init__(self, detail: str, *, id: str | None = None) -> None:
         super().__init__(detail)
@@ -41,6 +52,40 @@ class UnknownFunction(ServiceError):
 
 class IdReused(ServiceError):
     """The id already belongs to another function or to another input."""
+
+
+class AlreadyDone(ServiceError):
+    """The execution has ended in another way; `status` says how."""
+
+    def __init__(self, detail: str, *, id: str | None = None, status: str | None = None) -> None:
+        super().__init__(detail, id=id)
+        self.status = status
+
+
+class TooManyRequests(ServiceError):
+    """Refused at once: as many requests of the kind are served as this process takes."""
+
+
+class Unauthorized(ServiceError):
+    """The request has no token that counts."""
+
+
+class ExecutionRejected(ServiceError):
+    """The function failed; the client asked for a status that says so."""
+
+    source = "workflow"
+
+
+class ExecutionCanceled(ServiceError):
+    """The execution was canceled; the client asked for a status that says so."""
+
+    source = "workflow"
+
+
+class ExecutionTimedOut(ServiceError):
+    """The execution did not end in time; the client asked for a status that says so."""
+
+    source = "workflow"
 
 
 class BackendUnavailable(ServiceError):

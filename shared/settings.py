@@ -17,6 +17,9 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+TOKEN_GRAMMAR = re.compile(r"[A-Za-z0-9._~+/=-]{16,512}")
+"""What a bearer token may hold (RFC 6750), and long enough not to be guessed."""
+
 NAME_GRAMMAR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Worker names and groups: they stand in URLs of the server and in answers to clients."""
 
@@ -70,13 +73,15 @@ class Deadlines:
 
 @dataclass(frozen=True)
 class GatewaySettings:
-    """One gateway process."""
+    """One gateway process. Without `tokens` anybody may call it; `waiters` may wait at once."""
 
     server: ServerSettings = field(default_factory=ServerSettings)
     log: LogSettings = field(default_factory=LogSettings)
     host: str = "127.0.0.1"
     port: int = 5001
     max_body: int = 1024 * 1024
+    tokens: tuple[str, ...] = field(default=(), repr=False)
+    waiters: int = 20_000
     worker_group: str = "worker"
     threads: int = 32
     queue: int = 4096
@@ -156,6 +161,13 @@ class _Reader:
             )
         return value.rstrip("/")
 
+    def tokens(self, name: str) -> tuple[str, ...]:
+        given = [part.strip() for part in self.text(name, "").split(",")]
+        for number, token in enumerate(given, 1):
+            if token and not TOKEN_GRAMMAR.fullmatch(token):  # not shown: it is a secret
+                self.faults.append(f"{name}: token {number} must match {TOKEN_GRAMMAR.pattern}")
+        return tuple(filter(None, given))
+
     def finish(self) -> None:
         if self.faults:
             raise SettingsError(self.faults)
@@ -193,6 +205,7 @@ def gateway_settings(
         host=read.text("GATEWAY_HOST", "127.0.0.1"),
         port=read.port("GATEWAY_PORT", 5001, low=0),
         max_body=read.integer("GATEWAY_MAX_BODY", 1024 * 1024, 1, 64 * 1024 * 1024, "bytes"),
+        tokens=read.tokens("GATEWAY_TOKENS"),
         worker_group=read.text("WORKER_GROUP", "worker", NAME_GRAMMAR),
     )
     read.finish()

@@ -159,18 +159,38 @@ class Promises:
         return self._transport.call("POST", path, body, self.fence(), read=read)
 
     def search(
-        self, pattern: str, tags: Mapping[str, str], *, limit: int = PAGE, cursor: str | None = None
+        self,
+        pattern: str,
+        tags: Mapping[str, str],
+        *,
+        state: str | None = None,
+        limit: int = PAGE,
+        cursor: str | None = None,
     ) -> tuple[list[DurablePromise], str | None]:
         """Return a page of the promises that match, newest first, and the next page's cursor."""
         query = {"cursor": cursor} if cursor else {"id": pattern, "limit": str(limit)}
         if not cursor:
             query |= {f"tags[{key}]": value for key, value in tags.items()}
+            query |= {"state": state} if state else {}
 
         def read(answer: Any) -> tuple[list[DurablePromise], str | None]:
             found = [self._store.promise(data) for data in answer["promises"] or []]
             return found, answer.get("cursor") or None
 
         return self._transport.call("GET", f"/promises?{urlencode(query)}", read=read)
+
+    def notify(self, id: str, name: str, recv: str, timeout: int) -> bool:
+        """Have the server send a message to `recv` when the promise ends, at most once.
+
+        False if it has ended already: then no message comes.
+        """
+
+        def read(answer: Any) -> bool:
+            return bool(answer["promise"]["state"] == "PENDING")
+
+        body = {"Id": name, "promiseId": id, "recv": recv, "timeout": timeout}
+        path = f"/promises/subscribe/{quote(id, safe='')}"
+        return self._transport.call("POST", path, body, read=read)
 
     def _headers(self, ikey: str | None, *, strict: bool) -> dict[str, str]:
         headers = dict(self.fence())

@@ -9,6 +9,15 @@ from typing import Final
 REQUEST: Final = "request"
 """On an execution: the request that created it, so that its sender knows it was the first."""
 
+KIND: Final = "kind"
+"""On an execution that a client began: `execution`. Nothing else has it."""
+
+FUNCTION: Final = "function"
+"""On an execution that a client began: its function's name."""
+
+DELAY: Final = "resonate:delay"
+"""The server's own: the time, in milliseconds since the epoch, before which nothing is started."""
+
 EXECUTION: Final = "execution"
 """On everything an execution creates: the id of that execution."""
 

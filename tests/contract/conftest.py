@@ -51,7 +51,9 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(name="settings")
 def _settings(server: Server) -> GatewaySettings:
-    return GatewaySettings(server=ServerSettings("http://127.0.0.1", server.store_port))
+    return GatewaySettings(
+        server=ServerSettings("http://127.0.0.1", server.store_port, server.message_port)
+    )
 
 
 @pytest.fixture(name="gateway")

@@ -23,7 +23,7 @@ OF_THE_SERVER: Final = tuple(
         " a",
         "A.1",
         "__resume:root:leaf",
-        "x" * 10_000,
+        "x" * 5_000,
     )
 )
 """Ids that reach other routes of the server, or end its SDK, where nobody checks them."""

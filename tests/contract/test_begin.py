@@ -39,6 +39,7 @@ def begun(id: str, body: Mapping[str, Any], **changed: object) -> dict[str, Any]
         "done": False,
         "function": "foo",
         "timeout_at": body["timeout_at"],
+        "links": {"cancel": f"/cancel?id={id}"},
         **changed,
     }
 
@@ -150,9 +151,9 @@ async def test_a_bad_id_is_told_the_grammar(offline: Gateway) -> None:
     [
         ("function=foo&function=foo", "parameter 'function' is given more than once"),
         ("id=a&id=b", "parameter 'id' is given more than once"),
-        ("ID=a", "unknown parameter 'ID'; known: id, function"),
-        ("colour=red", "unknown parameter 'colour'; known: id, function"),
-        ("=", "unknown parameter ''; known: id, function"),
+        ("ID=a", "unknown parameter 'ID'; known: id, function, timeout, delay"),
+        ("colour=red", "unknown parameter 'colour'; known: id, function, timeout, delay"),
+        ("=", "unknown parameter ''; known: id, function, timeout, delay"),
     ],
 )
 async def test_a_parameter_is_known_and_given_once(

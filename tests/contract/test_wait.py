@@ -35,7 +35,9 @@ def shown(milliseconds: int | None) -> str:
 
 def pending(promise: DurablePromise, **also: object) -> dict[str, Any]:
     """Return the whole body for an execution that has not ended."""
+    phase = {"phase": "running" if "worker" in also else "queued"} if "status" not in also else {}
     return {
+        **phase,
         "status": "pending",
         "promise_id": promise.id,
         "done": False,
@@ -185,8 +187,8 @@ async def test_a_hostile_id_is_refused_and_not_passed_on(offline: Gateway, query
         ("?id=a%2E1", f"id must match {ID_GRAMMAR.pattern}"),
         ("?id=a&id=a", "parameter 'id' is given more than once"),
         ("?id=a&include=input&include=steps", "parameter 'include' is given more than once"),
-        ("?id=a&function=foo", "unknown parameter 'function'; known: id, include"),
-        ("?id=a&Include=input", "unknown parameter 'Include'; known: id, include"),
+        ("?id=a&function=foo", "unknown parameter 'function'; known: id, include, wait, raise"),
+        ("?id=a&Include=input", "unknown parameter 'Include'; known: id, include, wait, raise"),
         ("?id=a&include=inputs", "include takes input, steps, comma-separated"),
         ("?id=a&include=input,all", "include takes input, steps, comma-separated"),
         ("?id=a&include=input%20steps", "include takes input, steps, comma-separated"),

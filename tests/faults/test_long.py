@@ -29,6 +29,10 @@ SECONDS = float(os.environ.get("FAULTS_SECONDS", "20"))
 SEED = int(os.environ.get("FAULTS_SEED", "1"))
 WORKERS = ("worker-1", "worker-2", "worker-3")
 SETTLE_SECONDS = 45.0
+PAUSES = (0.1, 0.5)
+"""Seconds between a client's jobs: a load that two of three workers can carry, or what is measured
+after the last fault is the backlog and not the recovery."""
+
 HARMS = ("refuse-500", "refuse-503", "page-502", "page-404", "cut", "lose", "half", "hang", "slow")
 CALLS = (
     ("POST", "/tasks/claim"),
@@ -63,7 +67,7 @@ class Run:
     def client(self, number: int) -> None:
         """Begin jobs, repeat some begins, read some states, until it is over."""
         chance, count = random.Random(f"{SEED}-{number}"), 0
-        while not self.over.wait(chance.uniform(0.02, 0.15)):
+        while not self.over.wait(chance.uniform(*PAUSES)):
             id = f"long-{number}-{count}"
             count += 1
             with self._lock:

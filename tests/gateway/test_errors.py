@@ -23,6 +23,12 @@ CONTRACT = {
     "id-reused": 422,
     "internal": 500,
     "backend-unavailable": 503,
+    "unauthorized": 401,
+    "already-done": 409,
+    "too-many-requests": 429,
+    "execution-canceled": 410,
+    "execution-rejected": 500,
+    "execution-timedout": 504,
 }
 
 

@@ -1,0 +1,96 @@
+"""GET /list: executions, newest first, a page at a time."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from gateway import views
+from gateway.inputs import query_of
+from gateway.keys import ENGINE
+from gateway.model import STATUS, Execution
+from shared import tags as tag
+from shared.catalog import CATALOG
+from shared.errors import InvalidRequest, UnknownFunction
+from shared.ids import is_execution_id
+
+DEFAULT_LIMIT: Final = 50
+MOST: Final = 200
+PAGES: Final = 10
+"""Pages of the server's that one request reads at most."""
+
+SERVER_PAGE: Final = 100
+SERVER_STATES: Final = {
+    "pending": "pending",
+    "resolved": "resolved",
+    # The server does not tell these apart in a search.
+    "rejected": "rejected",
+    "canceled": "rejected",
+    "timedout": "rejected",
+}
+
+
+async def listing(request: web.Request) -> web.Response:
+    """Return executions by status, function and literal prefix of the id."""
+    query = query_of(request, "status", "function", "prefix", "limit", "cursor")
+    status, function = query.get("status"), query.get("function")
+    prefix, limit = query.get("prefix", ""), _limit(query.get("limit"))
+    if status is not None and status not in STATUS.values():
+        raise InvalidRequest(f"status must be one of {', '.join(STATUS.values())}")
+    if function is not None and function not in CATALOG:
+        raise UnknownFunction(f"known functions: {', '.join(CATALOG)}")
+    if prefix and not is_execution_id(prefix):
+        raise InvalidRequest("prefix must be the beginning of an id")
+    filters = [status, function, prefix]
+    cursor = _server_cursor(query["cursor"], filters) if "cursor" in query else None
+    found: list[Execution] = []
+    for _ in range(PAGES):
+        page, cursor = await request.app[ENGINE].search(
+            f"{prefix}*",
+            {} if function is None else {tag.FUNCTION: function},
+            None if status is None else SERVER_STATES[status],
+            # Never more than fits, so that the cursor stands exactly behind what is answered.
+            min(limit - len(found), SERVER_PAGE),
+            cursor,
+        )
+        found += [
+            execution
+            for execution in page
+            if execution.id.startswith(prefix) and status in {None, execution.status}
+        ]
+        if cursor is None or len(found) >= limit:
+            break
+    body = {
+        "items": [views.item(execution) for execution in found],
+        "next_cursor": None if cursor is None else _cursor(cursor, filters),
+    }
+    return views.json_response(body, headers={"Cache-Control": "no-store"})
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_LIMIT
+    if not (text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= MOST):
+        raise InvalidRequest(f"limit must be 1 to {MOST}")
+    return int(text)
+
+
+def _cursor(server: str, filters: list[Any]) -> str:
+    """Return a cursor that goes with these filters only; the server's knows nothing of ours."""
+    return base64.urlsafe_b64encode(orjson.dumps([server, *filters])).decode()
+
+
+def _server_cursor(text: str, filters: list[Any]) -> str:
+    try:
+        server, *others = orjson.loads(base64.b64decode(text, altchars=b"-_", validate=True))
+    except (ValueError, TypeError):
+        raise InvalidRequest("the cursor is none of ours") from None
+    if not isinstance(server, str) or others != filters:
+        raise InvalidRequest("the cursor goes with other filters than these")
+    return server
+
+
+ROUTES = (web.get("/list", listing),)

@@ -1,0 +1,76 @@
+"""The stream on which the server tells this gateway of executions that have ended."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+import orjson
+
+from shared.log import get_logger
+from shared.transport import authorization
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shared.settings import ServerSettings
+
+RENEW_SECONDS: Final = 0.6
+"""Half of the server's `disconnectAfter`: it ends connections that are older than that."""
+
+CONNECT_SECONDS: Final = 5.0
+FIRST_PAUSE: Final = 0.05
+LONGEST_PAUSE: Final = 1.0
+
+
+class Notices:
+    """Calls `on_end` with the id of each execution that the server says has ended.
+
+    Messages may get lost, so this makes an answer prompt and is never the only way to it. The
+    connection is opened anew before the server ends it, and the old one read to its end.
+    """
+
+    def __init__(
+        self, server: ServerSettings, group: str, name: str, on_end: Callable[[str], None]
+    ) -> None:
+        self._url = f"{server.host}:{server.message_port}/{group}/{name}"
+        self._headers = authorization(server)
+        self._on_end = on_end
+        self._log = get_logger()
+
+    async def run(self) -> None:
+        """Keep the stream open until this is cancelled."""
+        pause = FIRST_PAUSE
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=CONNECT_SECONDS, sock_read=CONNECT_SECONDS
+        )
+        async with (
+            aiohttp.ClientSession(timeout=timeout, headers=self._headers) as session,
+            asyncio.TaskGroup() as readers,
+        ):
+            while True:
+                reader = readers.create_task(self._read(session))
+                ended, _ = await asyncio.wait({reader}, timeout=RENEW_SECONDS)
+                if not ended:
+                    pause = FIRST_PAUSE
+                    continue
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _read(self, session: aiohttp.ClientSession) -> None:
+        try:
+            async with session.get(self._url) as response:
+                response.raise_for_status()
+                async for line in response.content:
+                    if line.startswith(b"data:"):
+                        self._take(line[5:])
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            self._log.debug("stream of notices ended", reason=repr(error))
+
+    def _take(self, data: bytes) -> None:
+        match orjson.loads(data):
+            case {"type": "notify", "promise": {"id": str(id)}}:
+                self._on_end(id)
+            case _:
+                pass

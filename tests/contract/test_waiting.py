@@ -1,0 +1,244 @@
+"""Waiting for an end: long-polls, preferences, validators, and statuses for scripts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import orjson
+import pytest
+
+from gateway.keys import WATCHERS
+from shared.codec import Failure
+from tests.contract.gateways import assert_problem, running_gateway
+
+if TYPE_CHECKING:
+    from shared.settings import GatewaySettings
+    from shared.store import Store
+    from tests.contract.gateways import Gateway
+
+RESULT = orjson.dumps('{"n":1}').decode()
+
+
+async def resolve(store: Store, id: str) -> None:
+    """End an execution as a worker does."""
+    await asyncio.to_thread(store.promises.resolve, id, ikey=id, data=RESULT)
+
+
+async def waiting(gateway: Gateway, count: int) -> None:
+    """Return once so many executions are waited for."""
+    async with asyncio.timeout(5):
+        while len(gateway.app[WATCHERS]) != count:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
+
+
+async def test_a_finished_job_wakes_every_waiter(gateway: Gateway, store: Store, job: str) -> None:
+    """All who wait for one id are answered as soon as it has ended, by one watcher."""
+    await gateway.begin(job, 1)
+    asked = [asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s")) for _ in range(50)]
+    await waiting(gateway, 1)
+
+    ended_at = time.monotonic()
+    await resolve(store, job)
+    answers = await asyncio.gather(*asked)
+
+    assert time.monotonic() - ended_at < 1
+    assert {answer.body["status"] for answer in answers} == {"resolved"}
+    assert answers[0].body["result"] == {"n": 1}
+    assert answers[0].headers["Preference-Applied"] == "wait=20"
+    assert len(gateway.app[WATCHERS]) == 0
+
+
+async def test_many_ids_are_waited_for(gateway: Gateway, store: Store, job: str) -> None:
+    """Each waiter gets its own execution's end, however many there are."""
+    ids = [f"{job}-{n}" for n in range(100)]
+    await asyncio.gather(*(gateway.begin(id, 1) for id in ids))
+    asked = [asyncio.create_task(gateway.ask("GET", f"/wait?id={id}&wait=20s")) for id in ids]
+    await waiting(gateway, 100)
+
+    await asyncio.gather(*(resolve(store, id) for id in ids))
+    answers = await asyncio.gather(*asked)
+
+    assert [(a.body["promise_id"], a.body["done"]) for a in answers] == [(id, True) for id in ids]
+
+
+async def test_at_the_deadline_it_is_pending(gateway: Gateway, job: str) -> None:
+    """A wait that runs out answers 200 pending, after about the time that was asked for."""
+    await gateway.begin(job, 1)
+
+    began = time.monotonic()
+    answer = await gateway.ask("GET", f"/wait?id={job}&wait=1s")
+
+    assert 0.9 < time.monotonic() - began < 3
+    assert (answer.status, answer.body["status"]) == (200, "pending")
+    assert answer.headers["Retry-After"] == "1"
+    assert len(gateway.app[WATCHERS]) == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "applied"),
+    [
+        ("0s", "wait=0"),
+        ("25s", "wait=25"),
+        ("26s", "wait=25"),
+        ("2h", "wait=25"),
+        ("PT9S", "wait=9"),
+    ],
+)
+async def test_a_wait_has_a_limit(
+    gateway: Gateway, store: Store, job: str, asked: str, applied: str
+) -> None:
+    """More than 25 s counts as 25, and the answer says what counted."""
+    await gateway.begin(job, 1)
+    await resolve(store, job)
+
+    answer = await gateway.ask("GET", f"/wait?id={job}&wait={asked}")
+
+    assert (answer.status, answer.headers["Preference-Applied"]) == (200, applied)
+
+
+async def test_the_header_is_as_good(gateway: Gateway, store: Store, job: str) -> None:
+    """`Prefer: wait=` does what the parameter does; other preferences are no matter."""
+    await gateway.begin(job, 1)
+    await resolve(store, job)
+
+    headers = {"Prefer": "respond-async, wait=3; x=y"}
+    answer = await gateway.ask("GET", f"/wait?id={job}", None, headers)
+
+    assert (answer.body["done"], answer.headers["Preference-Applied"]) == (True, "wait=3")
+
+
+async def test_begin_can_wait_too(gateway: Gateway, store: Store, job: str) -> None:
+    """A begin that prefers to wait is answered with the outcome if it comes in time."""
+    headers = {"Content-Type": "application/json", "Prefer": "wait=20"}
+    asked = asyncio.create_task(gateway.ask("POST", f"/begin?id={job}", b"1", headers))
+    await waiting(gateway, 1)
+    await resolve(store, job)
+
+    answer = await asked
+
+    assert (answer.status, answer.body["created"], answer.body["result"]) == (200, True, {"n": 1})
+    assert answer.headers["Preference-Applied"] == "wait=20"
+
+
+async def test_who_goes_leaves_nothing(gateway: Gateway, job: str) -> None:
+    """When the last client of an id has gone, its watcher goes."""
+    await gateway.begin(job, 1)
+    asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=1s"))
+    await waiting(gateway, 1)
+    asked.cancel()
+
+    await waiting(gateway, 0)
+
+
+async def test_there_is_room_for_so_many(settings: GatewaySettings, job: str) -> None:
+    """Beyond the cap on waiters a request is refused at once, and told when to come back."""
+    async with running_gateway(replace(settings, waiters=1)) as gateway:
+        await gateway.begin(job, 1)
+        asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=2s"))
+        await waiting(gateway, 1)
+
+        answer = await gateway.ask("GET", f"/wait?id={job}&wait=2s")
+
+        assert (answer.status, answer.body["type"]) == (429, "/problems/too-many-requests")
+        assert answer.headers["Retry-After"] == "1"
+        assert (await asked).status == 200
+
+
+async def test_shutting_down_answers_waiters(settings: GatewaySettings, job: str) -> None:
+    """While the gateway shuts down, waiters get the present state at once."""
+    async with running_gateway(settings) as gateway:
+        await gateway.begin(job, 1)
+        asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
+        await waiting(gateway, 1)
+
+        gateway.app[WATCHERS].drain()
+
+        answer = await asyncio.wait_for(asked, 2)
+        assert (answer.status, answer.body["status"]) == (200, "pending")
+
+
+async def test_a_message_that_is_lost_costs_a_second(
+    settings: GatewaySettings, store: Store, job: str
+) -> None:
+    """Without a stream from the server, re-reading finds the end all the same."""
+    deaf = replace(settings, server=replace(settings.server, message_port=1))
+    async with running_gateway(deaf) as gateway:
+        await gateway.begin(job, 1)
+        asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
+        await waiting(gateway, 1)
+        await resolve(store, job)
+
+        answer = await asyncio.wait_for(asked, 4)
+
+    assert answer.body["done"] is True
+
+
+async def test_an_unchanged_answer_is_not_sent_again(
+    gateway: Gateway, store: Store, job: str
+) -> None:
+    """An answer has an ETag; who has it already gets a 304 without a body, until it changes."""
+    await gateway.begin(job, 1)
+    pending = await gateway.wait(job)
+    again = await gateway.ask(
+        "GET", f"/wait?id={job}", None, {"If-None-Match": pending.headers["ETag"]}
+    )
+    await resolve(store, job)
+    changed = await gateway.ask(
+        "GET", f"/wait?id={job}", None, {"If-None-Match": pending.headers["ETag"]}
+    )
+    kept = await gateway.ask(
+        "GET", f"/wait?id={job}", None, {"If-None-Match": changed.headers["ETag"]}
+    )
+
+    assert (again.status, again.body, changed.status, kept.status) == (304, None, 200, 304)
+    assert pending.headers["Cache-Control"] == "no-store"
+    assert changed.headers["Cache-Control"] == "private, max-age=86400"
+
+
+@pytest.mark.parametrize("path", ["/wait?raise=1&id=", "/result?id="])
+async def test_scripts_get_a_status(gateway: Gateway, store: Store, job: str, path: str) -> None:
+    """Asked to, an execution's failure is an error status of the workflow's, without its text."""
+    await gateway.begin(job, 1)
+    await gateway.begin(f"{job}-c", 1)
+    failure = Failure("ValueError", "a secret").rejection()
+    await asyncio.to_thread(store.promises.reject, job, ikey=job, data=failure)
+    await asyncio.to_thread(store.promises.cancel, f"{job}-c", ikey=job)
+
+    rejected = await gateway.ask("GET", path + job)
+    canceled = await gateway.ask("GET", f"{path}{job}-c")
+
+    assert (rejected.status, rejected.body["type"]) == (500, "/problems/execution-rejected")
+    assert (canceled.status, canceled.body["type"]) == (410, "/problems/execution-canceled")
+    assert {rejected.headers["Error-Source"], canceled.headers["Error-Source"]} == {"workflow"}
+    assert "secret" not in str(rejected.body)
+
+
+async def test_the_bare_result(gateway: Gateway, store: Store, job: str) -> None:
+    """/result is an empty 202 before the end and the result itself after it."""
+    await gateway.begin(job, 1)
+    early = await gateway.ask("GET", f"/result?id={job}")
+    await resolve(store, job)
+    late = await gateway.ask("GET", f"/result?id={job}")
+
+    assert (early.status, early.body, early.headers["Retry-After"]) == (202, None, "1")
+    assert (late.status, late.body) == (200, {"n": 1})
+
+
+@pytest.mark.parametrize(
+    "query", ["raise=2", "raise=yes", "wait=soon", "wait=-1s", "wait=1.5s", "wait="]
+)
+async def test_what_is_no_wait_is_refused(offline: Gateway, query: str) -> None:
+    """A parameter that cannot be understood is a 400."""
+    answer = await offline.ask("GET", f"/wait?id=a&{query}")
+
+    assert (answer.status, answer.body["type"]) == (400, "/problems/invalid-request")
+
+
+async def test_a_waiter_for_nothing(gateway: Gateway, job: str) -> None:
+    """An unknown id is told at once, however long one would wait."""
+    answer = await gateway.ask("GET", f"/wait?id={job}&wait=20s")
+
+    assert_problem(answer, "unknown-id", "/wait", "no execution has this id", id=job)
