@@ -25,9 +25,10 @@ from shared.errors import (
     BackendUnavailable,
     IdReused,
     InvalidRequest,
+    SignalConflict,
     UnknownExecution,
 )
-from shared.ids import parts_pattern
+from shared.ids import parts_pattern, signal_id
 from shared.log import get_logger
 from shared.store import Store
 from shared.transport import (
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
 
 GROUP: Final = "gateway"
 """The group of gateways at the message source; no work is sent there."""
+
+NEWEST: Final = 10
+"""So many of the newest things that an execution created tell what it is doing."""
 
 STEP_PAGES: Final = 10
 """Pages of 100 that are read for an execution's steps; of more steps than that, the newest."""
@@ -87,6 +91,13 @@ class Engine:
         Raises `UnknownExecution`, and `AlreadyDone` if it ended in another way.
         """
         return await self._ask(self._cancel, id, reason)
+
+    async def signal(self, id: str, name: str, value_json: str) -> bool:
+        """Deliver a value, equal text for equal values; False if it had been delivered before.
+
+        Raises `UnknownExecution`, and `SignalConflict` for another value or one that comes late.
+        """
+        return await self._ask(self._signal, id, name, value_json)
 
     async def search(
         self,
@@ -163,7 +174,7 @@ class Engine:
         created = self._created_by(id, pages=STEP_PAGES) if with_steps else self._newest_of(id)
         return replace(
             execution,
-            activity=activity_of(created[0]) if created else None,
+            activity=activity_of(created),
             steps=steps_of(created) if with_steps else [],
         )
 
@@ -182,6 +193,37 @@ class Engine:
                 f"the execution has ended: {execution.status}", id=id, status=execution.status
             )
         return execution
+
+    def _signal(self, id: str, name: str, value_json: str) -> bool:
+        execution = self._read(id, with_steps=False)
+        promises, promise_id = self._client.promises, signal_id(id, name)
+        value = orjson.dumps(value_json).decode()
+        if execution.done:
+            return self._delivered_before(promise_id, value, id)
+        # It may come before the function waits for it: whoever is first makes the promise.
+        promises.create(promise_id, execution.timeout_at, ikey=promise_id, tags={tag.SIGNAL: name})
+        try:
+            # Strict, because a promise whose time is over would else take it and tell nobody.
+            promises.resolve(promise_id, ikey=self.name + uuid.uuid4().hex, strict=True, data=value)
+        except Refused as refusal:
+            if refusal.status != 403:
+                raise
+            return self._delivered_before(promise_id, value, id)
+        return True
+
+    def _delivered_before(self, promise_id: str, value: str, id: str) -> bool:
+        """Return False if the signal has this value. Raises `SignalConflict` if it has not."""
+        try:
+            stored = self._client.promises.get(promise_id)
+        except Refused as refusal:
+            if refusal.code != PROMISE_NOT_FOUND:
+                raise
+            raise SignalConflict("the execution has ended", id=id) from refusal
+        if stored.state == "RESOLVED" and stored.value.data == value:
+            return False
+        late = stored.state != "RESOLVED"
+        why = "it comes too late" if late else "it was delivered with another value"
+        raise SignalConflict(why, id=id)
 
     def _search(
         self,
@@ -205,7 +247,7 @@ class Engine:
         return self._store.promises.notify(id, f"{self.name}.{id}", self.address, timeout_at)
 
     def _newest_of(self, id: str) -> list[DurablePromise]:
-        found, _ = self._store.promises.search(parts_pattern(id), {tag.EXECUTION: id}, limit=1)
+        found, _ = self._store.promises.search(parts_pattern(id), {tag.EXECUTION: id}, limit=NEWEST)
         return found
 
     def _created_by(self, id: str, *, pages: int) -> list[DurablePromise]:

@@ -35,6 +35,7 @@ OF_SERVICE: Final[Mapping[type[errors.ServiceError], Problem]] = {
     errors.UnknownFunction: Problem("unknown-function", 404, "There is no function of this name"),
     errors.IdReused: Problem("id-reused", 422, "The id belongs to another request"),
     errors.AlreadyDone: Problem("already-done", 409, "The execution has ended already"),
+    errors.SignalConflict: Problem("signal-conflict", 409, "The signal cannot be delivered"),
     errors.TooManyRequests: Problem("too-many-requests", 429, "There are too many of these"),
     errors.Unauthorized: Problem("unauthorized", 401, "A token is needed"),
     errors.ExecutionRejected: Problem("execution-rejected", 500, "The execution was rejected"),

@@ -9,8 +9,7 @@ import uuid_utils
 from aiohttp import web
 
 from gateway import views
-from gateway.durations import seconds_of
-from gateway.inputs import checked_id, id_of, query_of, read_input, read_json
+from gateway.inputs import id_of, query_of, read_input, read_json, required_id, seconds_of
 from gateway.keys import ENGINE, WATCHERS
 from gateway.model import NewExecution
 from gateway.preferences import preferred_wait, wanted_wait
@@ -85,7 +84,7 @@ async def _outcome_within(request: web.Request, execution: Execution, seconds: i
 async def wait(request: web.Request) -> web.Response:
     """Tell the state of an execution, with its result or error once it has ended."""
     query = query_of(request, "id", "include", "wait", "raise")
-    id = _required_id(query)
+    id = required_id(query)
     include = frozenset(filter(None, query.get("include", "").split(",")))
     if not include <= INCLUDES:
         raise InvalidRequest(f"include takes {', '.join(sorted(INCLUDES))}, comma-separated")
@@ -111,7 +110,7 @@ async def _read(request: web.Request, id: str, seconds: int, *, with_steps: bool
 
 async def result(request: web.Request) -> web.Response:
     """Give the bare result; a failure is a problem, nothing yet an empty 202."""
-    execution = await request.app[WATCHERS].read(_required_id(query_of(request, "id")))
+    execution = await request.app[WATCHERS].read(required_id(query_of(request, "id")))
     _raise_unless_well(execution)
     if not execution.done:
         return web.Response(status=202, headers=views.freshness(execution))
@@ -121,7 +120,7 @@ async def result(request: web.Request) -> web.Response:
 
 async def cancel(request: web.Request) -> web.Response:
     """End an execution; its running step may still finish, no further one starts."""
-    id = _required_id(query_of(request, "id"))
+    id = required_id(query_of(request, "id"))
     reason = _reason(await read_json(request))
     execution = await request.app[ENGINE].cancel(id, reason)
     return views.json_response(
@@ -147,12 +146,6 @@ def _raise_unless_well(execution: Execution) -> None:
         raise failed(
             f"it ended {execution.status}; /wait?id={execution.id} says more", id=execution.id
         )
-
-
-def _required_id(query: dict[str, str]) -> str:
-    if "id" not in query:
-        raise InvalidRequest("the parameter id is missing")
-    return checked_id(query["id"])
 
 
 def _function(name: str) -> Function:

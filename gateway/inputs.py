@@ -12,6 +12,7 @@ import jiter
 import orjson
 from aiohttp import web
 
+from shared import durations
 from shared.errors import InvalidRequest, UnsupportedMediaType
 from shared.ids import ID_GRAMMAR, is_execution_id
 
@@ -43,6 +44,24 @@ def checked_id(text: str) -> str:
     if not is_execution_id(text):
         raise InvalidRequest(f"id must match {ID_GRAMMAR.pattern}")
     return text
+
+
+def required_id(query: Mapping[str, str]) -> str:
+    """Return the id that the request must name. Raises `InvalidRequest`."""
+    if "id" not in query:
+        raise InvalidRequest("the parameter id is missing")
+    return checked_id(query["id"])
+
+
+def seconds_of(name: str, text: str, *, least: int, most: int) -> int:
+    """Return the seconds of a parameter's duration. Raises `InvalidRequest` naming it."""
+    try:
+        seconds = durations.parse(text)
+    except ValueError:
+        raise InvalidRequest(f"{name} must be like 30s, 15m, 2h, 7d or PT15M") from None
+    if not least <= seconds <= most:
+        raise InvalidRequest(f"{name} must be {least} to {most} seconds, got {seconds}")
+    return seconds
 
 
 def id_of(request: web.Request, query: Mapping[str, str]) -> str | None:
@@ -84,10 +103,19 @@ async def read_input(request: web.Request, function: Function) -> Input:
         text = orjson.dumps(value).decode()
     except TypeError as error:
         raise InvalidRequest(f"the body cannot be kept exactly: {error}") from error
-    canonical = orjson.dumps(
-        [function.name, _canonical(value, MAX_DEPTH)], option=orjson.OPT_SORT_KEYS
-    )
-    return Input(text, hashlib.sha256(canonical).hexdigest())
+    fingerprint = hashlib.sha256(f"{function.name} {canonical_json(value)}".encode())
+    return Input(text, fingerprint.hexdigest())
+
+
+def canonical_json(value: Any) -> str:
+    """Return JSON text that is equal for equal values: no blanks, sorted keys, 1.0 as 1.
+
+    Raises `InvalidRequest` for what cannot be kept exactly or is nested too deep.
+    """
+    try:
+        return orjson.dumps(_canonical(value, MAX_DEPTH), option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError as error:
+        raise InvalidRequest(f"the body cannot be kept exactly: {error}") from error
 
 
 async def read_json(request: web.Request) -> Any:

@@ -9,7 +9,7 @@ from shared import tags as tag
 from shared.codec import Call, Failure, decode_call, decode_rejection, decode_result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from resonate.models.durable_promise import DurablePromise
 
@@ -37,11 +37,17 @@ class NewExecution:
 
 @dataclass(frozen=True)
 class Activity:
-    """Who works on an execution; `attempt` is how often it was picked up."""
+    """Who works on an execution; `attempt` is how often it was picked up.
+
+    `waiting_for` is what it waits for, with the time since when, and `progress` what it reported
+    last: how much of how much.
+    """
 
     worker: str
     attempt: int
     recovered_from: str | None
+    waiting_for: tuple[str, int] | None = None
+    progress: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ class Execution:
         if self.done:
             return None
         if self.activity is not None:
-            return "running"
+            return "waiting" if self.activity.waiting_for else "running"
         return "scheduled" if now * 1000 < (self.starts_at or 0) else "queued"
 
 
@@ -104,16 +110,28 @@ def execution_of(promise: DurablePromise) -> Execution:
     )
 
 
-def activity_of(newest: DurablePromise) -> Activity | None:
-    """Tell who works on an execution from the newest thing that it created."""
-    worker = newest.tags.get(tag.WORKER)
-    if worker is None:
+def activity_of(created: Sequence[DurablePromise]) -> Activity | None:
+    """Tell what becomes of an execution from what it created, newest first."""
+    newest = next((promise for promise in created if tag.WORKER in promise.tags), None)
+    if newest is None:
         return None
+    reports = (p.tags[tag.PROGRESS] for p in created if tag.PROGRESS in p.tags)
+    done, _, total = next(reports, "").partition("/")
     return Activity(
-        worker=worker,
+        worker=newest.tags[tag.WORKER],
         attempt=int(newest.tags.get(tag.ATTEMPT, "1")),
         recovered_from=newest.tags.get(tag.RECOVERED_FROM),
+        waiting_for=_waited_for(newest),
+        progress=(int(done), int(total)) if total else None,
     )
+
+
+def _waited_for(newest: DurablePromise) -> tuple[str, int] | None:
+    if newest.state != "PENDING":
+        return None
+    if tag.SIGNAL in newest.tags:
+        return newest.tags[tag.SIGNAL], newest.created_on
+    return ("sleep", newest.created_on) if tag.SLEEP in newest.tags else None
 
 
 def steps_of(created: Iterable[DurablePromise]) -> list[StepState]:

@@ -13,7 +13,7 @@ from aiohttp import web
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gateway.model import Execution, StepState
+    from gateway.model import Activity, Execution, StepState
 
 
 def json_response(
@@ -112,12 +112,28 @@ def state(execution: Execution, include: frozenset[str]) -> dict[str, Any]:
         "worker": activity and activity.worker,
         "attempt": activity and activity.attempt,
         "recovered_from": activity and activity.recovered_from,
+        "waiting_for": _waiting_for(activity),
+        "progress": _progress(execution),
     }
     if "input" in include:
         body["input"] = orjson.Fragment(execution.call.input_json)
     if "steps" in include:
         body["steps"] = [_step(step) for step in execution.steps]
     return {key: value for key, value in body.items() if value is not None}
+
+
+def _waiting_for(activity: Activity | None) -> list[dict[str, str]] | None:
+    if activity is None or activity.waiting_for is None:
+        return None
+    name, since = activity.waiting_for
+    return [{"name": name, "since": rfc3339(since)}]
+
+
+def _progress(execution: Execution) -> dict[str, Any] | None:
+    if execution.activity is None or execution.activity.progress is None or execution.done:
+        return None
+    done, total = execution.activity.progress
+    return {"done": done, "total": total}
 
 
 def _step(step: StepState) -> dict[str, Any]:

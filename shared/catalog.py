@@ -34,5 +34,7 @@ CATALOG: Final = {
             1,
             "Reserves, charges, packs, ships and notifies, and takes back what it did on failure.",
         ),
+        Function("approval", 1, "Asks a question and waits for the signal `approval`."),
+        Function("countdown", 1, "Counts down, sleeping in between, and reports its progress."),
     )
 }

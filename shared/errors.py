@@ -7,6 +7,7 @@ ServiceError
 ├── UnknownFunction       the catalog has no such function
 ├── IdReused              the id belongs to another function or another input
 ├── AlreadyDone           the execution has ended, and not by being canceled
+├── SignalConflict        the signal has another value, or comes too late
 ├── TooManyRequests       as many clients wait, or begin, as this process serves
 ├── Unauthorized          there are tokens, and the request has none of them
 ├── ExecutionRejected     the function failed, and the client wants a status that says so
@@ -60,6 +61,10 @@ class AlreadyDone(ServiceError):
     def __init__(self, detail: str, *, id: str | None = None, status: str | None = None) -> None:
         super().__init__(detail, id=id)
         self.status = status
+
+
+class SignalConflict(ServiceError):
+    """The signal was delivered with another value, or nobody can take it any more."""
 
 
 class TooManyRequests(ServiceError):

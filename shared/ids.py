@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 ID_GRAMMAR = re.compile(r"[A-Za-z0-9_-]{1,128}")
+SIGNAL_GRAMMAR = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def is_execution_id(text: str) -> bool:
@@ -29,3 +30,13 @@ def parts_pattern(execution_id: str) -> str:
 def attempt_id(execution_id: str, attempt: int) -> str:
     """Return the id of the record that says who took an execution over, as its n-th attempt."""
     return f"{execution_id}.attempt.{attempt}"
+
+
+def signal_id(execution: str, name: str) -> str:
+    """Return the id of the promise that a signal settles."""
+    return f"{execution}.signal.{name}"
+
+
+def is_signal_name(text: str) -> bool:
+    """Tell whether a text may name a signal."""
+    return SIGNAL_GRAMMAR.fullmatch(text) is not None

@@ -24,6 +24,15 @@ EXECUTION: Final = "execution"
 STEP: Final = "step"
 """On a step: its name."""
 
+SIGNAL: Final = "signal"
+"""On the promise of a signal: its name."""
+
+SLEEP: Final = "resonate:timeout"
+"""The server's own, on a sleep: it resolves when its time is over."""
+
+PROGRESS: Final = "progress"
+"""On a report of progress: `<done>/<total>`."""
+
 WORKER: Final = "worker"
 """On everything a claim creates: the name of the worker."""
 

@@ -13,13 +13,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from resonate.coroutine import RFC
+from resonate.errors import ResonateTimedoutError
 
 from shared import tags as tag
 from shared.codec import Failure
+from shared.ids import is_signal_name, signal_id
 from shared.log import get_logger
-from worker.errors import Fenced, Rejection, StepFailed, describe, json_of, shown
+from worker.errors import Fenced, Rejection, StepFailed, TimedOut, describe, json_of, shown
 from worker.retry import Retry
-from worker.steps import StepEncoder, StepRun
+from worker.steps import Encoded, StepEncoder, StepRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -35,6 +38,7 @@ class Command:
     """What a `Context` returns, to be yielded; what is in it is the SDK's affair."""
 
     of_sdk: Any
+    read: Callable[[Any], Any] = lambda value: value
 
 
 type Workflow[T] = Generator[Command, Any, T]
@@ -79,6 +83,32 @@ class Context:
 
         command = self._sdk.run(step)
         return Command(command.options(encoder=ENCODER, retry_policy=run, tags={tag.STEP: label}))
+
+    def sleep(self, seconds: float) -> Command:
+        """Go on after so many seconds; no worker holds the execution meanwhile."""
+        return Command(self._sdk.sleep(float(seconds)))
+
+    def signal(self, name: str, *, within: float) -> Command:
+        """Wait for a client's signal, which may be there already; yields its value.
+
+        No worker holds the execution meanwhile. The `yield` raises `TimedOut` after so many
+        seconds.
+        """
+        if not is_signal_name(name):
+            raise ValueError(f"{name!r} cannot name a signal")
+        promise = self._sdk.promise(id=signal_id(self.id, name), tags={tag.SIGNAL: name})
+        return Command(RFC(promise.options(timeout=float(within)).conv), orjson.loads)
+
+    def progress(self, done: int, total: int) -> Command:
+        """Report how much is done, for clients to see."""
+
+        def report(_: resonate.Context) -> Encoded:
+            return Encoded("null")
+
+        command = self._sdk.run(report)
+        return Command(
+            command.options(encoder=ENCODER, tags={tag.PROGRESS: f"{int(done)}/{int(total)}"})
+        )
 
 
 def durable(function: DurableFunction) -> Callable[..., Generator[Any, Any, str]]:
@@ -127,7 +157,7 @@ def _drive(body: Workflow[Any]) -> Generator[Any, Any, Any]:
             send, value = body.throw, TypeError(f"yield what the context makes, not {what}")
             continue
         try:
-            send, value = body.send, (yield command.of_sdk)
+            send, value = body.send, command.read((yield command.of_sdk))
         except Fenced:
             body.close()
             raise
@@ -136,6 +166,8 @@ def _drive(body: Workflow[Any]) -> Generator[Any, Any, Any]:
 
 
 def _outcome(error: Exception) -> StepFailed:
+    if isinstance(error, ResonateTimedoutError):
+        return TimedOut(Failure("TimedOut", "what was waited for did not come in time"))
     match error.args:
         case ({"type": str(), "message": str()} as stored,):
             return StepFailed(Failure.of(stored))

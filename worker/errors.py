@@ -2,6 +2,7 @@
 
 Permanent       raise it in a step: trying again would not help
 └── NotJson     what a step or a function returned cannot be stored
+TimedOut        what the function sees when a signal did not come in time; a StepFailed
 StepFailed      what the function sees when a step failed for good; catch it to compensate
 Fenced          the execution is no longer this worker's; functions never see it
 """
@@ -33,6 +34,10 @@ class StepFailed(Exception):
 
 class StepTimeout(Exception):
     """A step did not end within its timeout."""
+
+
+class TimedOut(StepFailed):
+    """What was waited for did not come in time."""
 
 
 class Fenced(Exception):

@@ -25,6 +25,7 @@ CONTRACT = {
     "backend-unavailable": 503,
     "unauthorized": 401,
     "already-done": 409,
+    "signal-conflict": 409,
     "too-many-requests": 429,
     "execution-canceled": 410,
     "execution-rejected": 500,

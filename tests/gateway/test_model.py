@@ -156,15 +156,15 @@ def test_every_rejection_is_a_failure(value: str | None, failure: Failure) -> No
 
 def test_nobody_works_on_what_has_no_worker() -> None:
     """Without a worker's tag nothing is known."""
-    assert activity_of(promise()) is None
+    assert activity_of([promise()]) is None
 
 
 def test_the_newest_record_tells_who_works() -> None:
     """Worker, attempt and the worker before come from the tags."""
     tags = {tag.WORKER: "w2", tag.ATTEMPT: "3", tag.RECOVERED_FROM: "w1"}
 
-    assert activity_of(promise(tags=tags)) == Activity("w2", 3, "w1")
-    assert activity_of(promise(tags={tag.WORKER: "w1"})) == Activity("w1", 1, None)
+    assert activity_of([promise(tags=tags)]) == Activity("w2", 3, "w1")
+    assert activity_of([promise(tags={tag.WORKER: "w1"})]) == Activity("w1", 1, None)
 
 
 def test_steps_are_told_oldest_first() -> None:

@@ -1,0 +1,127 @@
+"""Functions that wait, for a person or for time: no worker holds them meanwhile."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.processes import call, wait_until
+
+if TYPE_CHECKING:
+    from tests.support.processes import Answer
+    from tests.support.stack import Stack
+
+
+def signal(stack: Stack, id: str, value: object, name: str = "approval") -> Answer:
+    """Send a signal."""
+    return call(f"{stack.url}/signal?id={id}&name={name}", "POST", value)
+
+
+def until_waiting(stack: Stack, id: str) -> dict[str, Any]:
+    """Return the state once the execution waits for something."""
+
+    def state() -> dict[str, Any] | None:
+        found = stack.state(id)
+        return found if found.get("phase") == "waiting" else None
+
+    found = wait_until(state, what="waiting")
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("value", [{"ok": True}, "no", False, None, 0, {"__error__": "x"}, [1.5]])
+def test_a_signal_is_the_answer(stack: Stack, job: str, value: object) -> None:
+    """A value of any kind arrives as what it is, and `no` is a value like any other."""
+    stack.begin(job, "approval", {"question": "Ship it?", "within": "30s"})
+    waiting = until_waiting(stack, job)
+
+    # Without a body the value is null.
+    answer = signal(stack, job, value)
+
+    assert [entry["name"] for entry in waiting["waiting_for"]] == ["approval"]
+    assert answer.status == 202
+    ended = stack.outcome(job)
+    assert (ended["result"], ended["attempt"]) == ({"answered": True, "answer": value}, 1)
+
+
+def test_an_early_signal_is_kept(stack: Stack, job: str) -> None:
+    """A signal that comes before the function waits for it, or starts at all, is not lost."""
+    call(f"{stack.url}/begin?id={job}&function=approval&delay=1s", "POST", {})
+    assert signal(stack, job, "early").status == 202
+
+    assert stack.outcome(job)["result"] == {"answered": True, "answer": "early"}
+
+
+def test_nobody_answers(stack: Stack, job: str) -> None:
+    """Past its deadline the function goes on without an answer; a signal after that is a 409."""
+    stack.begin(job, "approval", {"within": "1s"})
+
+    assert stack.outcome(job)["result"] == {"answered": False, "answer": None}
+    late = signal(stack, job, "late")
+    assert (late.status, late.body["type"]) == (409, "/problems/signal-conflict")
+
+
+def test_a_signal_is_delivered_once(stack: Stack, job: str) -> None:
+    """The same value again is a 200, also after the end; another is a 409 and changes nothing."""
+    stack.begin(job, "approval", {"within": "30s"})
+    first, again, other = (
+        signal(stack, job, value) for value in ({"a": 1, "b": 2}, {"b": 2, "a": 1.0}, 3)
+    )
+    ended = stack.outcome(job)
+
+    assert [answer.status for answer in (first, again, other)] == [202, 200, 409]
+    assert ended["result"]["answer"] == {"a": 1, "b": 2}
+    assert signal(stack, job, {"a": 1, "b": 2}).status == 200
+    assert signal(stack, job, 3).status == 409
+    assert signal(stack, job, 3, "other").status == 409
+
+
+def test_a_signal_for_nobody(stack: Stack, job: str) -> None:
+    """An unknown id is a 404; a name that is none is a 400; GET never delivers."""
+    assert signal(stack, job, 1).status == 404
+    assert signal(stack, job, 1, "a.b").status == 400
+    assert call(f"{stack.url}/signal?id={job}&name=approval").status == 405
+
+
+def test_waiting_survives_every_worker(own_stack: Stack, job: str) -> None:
+    """All workers die while it waits; the signal is answered by a new one, as the same attempt."""
+    own_stack.begin(job, "approval", {"within": "60s"})
+    until_waiting(own_stack, job)
+    for worker in own_stack.workers.values():
+        worker.kill()
+    assert signal(own_stack, job, "yes").status == 202
+
+    own_stack.add_worker("new")
+
+    ended = own_stack.outcome(job)
+    assert (ended["result"]["answer"], ended["attempt"]) == ("yes", 1)
+
+
+def test_a_sleep_holds_no_worker(own_stack: Stack, job: str) -> None:
+    """Far more executions than lanes sleep at the same time, and report how far they are."""
+    jobs = [f"{job}-{n}" for n in range(120)]
+    began = time.monotonic()
+    for id in jobs:
+        own_stack.begin(id, "countdown", {"from": 2, "every": 2})
+    waiting = until_waiting(own_stack, jobs[-1])
+
+    ended = [own_stack.outcome(id, 40) for id in jobs]
+
+    assert waiting["progress"] in ({"done": 1, "total": 2}, {"done": 2, "total": 2})
+    assert [entry["name"] for entry in waiting["waiting_for"]] == ["sleep"]
+    assert {(state["result"], state["attempt"]) for state in ended} == {("liftoff", 1)}
+    assert time.monotonic() - began < 30
+    for id in jobs:
+        assert [step for _, step in own_stack.starts(id)] == ["say", "say"]
+
+
+def test_a_worker_dies_between_sleeps(own_stack: Stack, job: str) -> None:
+    """Numbers that were counted are not counted again after a crash."""
+    own_stack.begin(job, "countdown", {"from": 4, "every": 0.7})
+    wait_until(lambda: len(own_stack.starts(job)) == 2, what="the second number")
+    own_stack.workers[own_stack.starts(job)[-1][0]].kill()
+
+    assert own_stack.outcome(job)["result"] == "liftoff"
+    assert len(own_stack.starts(job)) in {4, 5}
