@@ -172,7 +172,9 @@ async def test_an_unknown_function_stores_nothing(
     """A name that is not in the catalog is a 404, and the id stays unknown."""
     answer = await gateway.ask("POST", f"/begin?id={job}&function={function}", b"1")
 
-    assert_problem(answer, "unknown-function", "/begin", "known functions: foo, checkout, approval, countdown")
+    assert_problem(
+        answer, "unknown-function", "/begin", "known functions: foo, checkout, approval, countdown"
+    )
     assert (await gateway.wait(job)).body["type"] == "/problems/unknown-id"
 
 

@@ -13,7 +13,12 @@ ENTRIES = list(CATALOG.values())
 
 def test_the_catalog_is_complete() -> None:
     """These functions can be started, in these versions; an entry is never lost unnoticed."""
-    assert {name: entry.version for name, entry in CATALOG.items()} == {"foo": 1, "checkout": 1, "approval": 1, "countdown": 1}
+    assert {name: entry.version for name, entry in CATALOG.items()} == {
+        "foo": 1,
+        "checkout": 1,
+        "approval": 1,
+        "countdown": 1,
+    }
 
 
 def test_the_default_is_a_function() -> None:
