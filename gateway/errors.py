@@ -31,6 +31,7 @@ UNAVAILABLE: Final = Problem("backend-unavailable", 503, "The server cannot be a
 
 OF_SERVICE: Final[Mapping[type[errors.ServiceError], Problem]] = {
     errors.InvalidRequest: Problem("invalid-request", 400, "The request breaks a rule"),
+    errors.InvalidInput: Problem("invalid-input", 422, "The function does not take this input"),
     errors.UnknownExecution: Problem("unknown-id", 404, "There is no execution of this id"),
     errors.UnknownFunction: Problem("unknown-function", 404, "There is no function of this name"),
     errors.IdReused: Problem("id-reused", 422, "The id belongs to another request"),
@@ -61,7 +62,7 @@ def problem_response(
     detail: str,
     *,
     source: str = "gateway",
-    **also: str | None,
+    **also: object,
 ) -> web.Response:
     """Return the answer for a problem; `detail` tells the client what to do.
 
@@ -92,6 +93,7 @@ def problem_response(
 def of_service(request: web.Request, error: errors.ServiceError) -> web.Response:
     """Answer an error of the service's own tree."""
     status = error.status if isinstance(error, errors.AlreadyDone) else None
+    faults = error.faults if isinstance(error, errors.InvalidInput) else None
     return problem_response(
         request,
         OF_SERVICE[type(error)],
@@ -99,6 +101,7 @@ def of_service(request: web.Request, error: errors.ServiceError) -> web.Response
         source=error.source,
         id=error.id,
         execution_status=status,
+        errors=faults,
     )
 
 

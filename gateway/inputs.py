@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import math
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import jiter
+import jsonschema_rs
 import orjson
 from aiohttp import web
 
 from shared import durations
-from shared.errors import InvalidRequest, UnsupportedMediaType
+from shared.catalog import CATALOG
+from shared.errors import InvalidInput, InvalidRequest, UnsupportedMediaType
 from shared.ids import ID_GRAMMAR, is_execution_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from shared.catalog import Function
 
 MAX_DEPTH: Final = 64
+MOST_FAULTS: Final = 20
+MESSAGE_LENGTH: Final = 200
 BODY_SECONDS: Final = 30.0
 EXACT_INTEGERS: Final = 2**53
 """Floats beyond this are not exact, so an integral one is not taken for an integer there."""
@@ -103,6 +109,7 @@ async def read_input(request: web.Request, function: Function) -> Input:
         text = orjson.dumps(value).decode()
     except TypeError as error:
         raise InvalidRequest(f"the body cannot be kept exactly: {error}") from error
+    _hold_to_schema(function, value)
     fingerprint = hashlib.sha256(f"{function.name} {canonical_json(value)}".encode())
     return Input(text, fingerprint.hexdigest())
 
@@ -116,6 +123,28 @@ def canonical_json(value: Any) -> str:
         return orjson.dumps(_canonical(value, MAX_DEPTH), option=orjson.OPT_SORT_KEYS).decode()
     except TypeError as error:
         raise InvalidRequest(f"the body cannot be kept exactly: {error}") from error
+
+
+def _hold_to_schema(function: Function, value: Any) -> None:
+    """Raise `InvalidInput` with every place where the input is not what the function takes."""
+    found = list(islice(_validator(function.name).iter_errors(value), MOST_FAULTS))
+    if found:
+        faults = [
+            {"pointer": _pointer(error.instance_path), "message": error.message[:MESSAGE_LENGTH]}
+            for error in found
+        ]
+        where = ", ".join(fault["pointer"] or "the whole" for fault in faults)
+        raise InvalidInput(f"not what {function.name} takes: {where}", faults=faults)
+
+
+@functools.cache
+def _validator(name: str) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(dict(CATALOG[name].input_schema))
+
+
+def _pointer(path: Iterable[str | int]) -> str:
+    """Return a JSON pointer (RFC 6901)."""
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
 
 
 async def read_json(request: web.Request) -> Any:

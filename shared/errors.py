@@ -2,6 +2,7 @@
 
 ServiceError
 ├── InvalidRequest        the request breaks a rule; `detail` says which
+├── InvalidInput          the input is not what its function takes
 ├── UnsupportedMediaType  the body is not declared as JSON
 ├── UnknownExecution      the server says that there is no such id
 ├── UnknownFunction       the catalog has no such function
@@ -20,6 +21,11 @@ ServiceError
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 
 class ServiceError(Exception):
     """Root of the tree. `detail` is for the client: what happened and what to do about it.
@@ -37,6 +43,16 @@ class ServiceError(Exception):
 
 class InvalidRequest(ServiceError):
     """The request breaks a rule of the contract."""
+
+
+class InvalidInput(ServiceError):
+    """The function's schema does not take the input; `faults` says where and why."""
+
+    def __init__(
+        self, detail: str, *, id: str | None = None, faults: Sequence[Mapping[str, str]] = ()
+    ) -> None:
+        super().__init__(detail, id=id)
+        self.faults = faults
 
 
 class UnsupportedMediaType(ServiceError):

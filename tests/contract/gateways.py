@@ -32,6 +32,7 @@ PROBLEMS: Final = {
     "method-not-allowed": (405, "The path does not take this method"),
     "payload-too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The body must be JSON"),
+    "invalid-input": (422, "The function does not take this input"),
     "id-reused": (422, "The id belongs to another request"),
     "internal": (500, "The service failed"),
     "backend-unavailable": (503, "The server cannot be asked right now"),

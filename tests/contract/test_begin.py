@@ -238,9 +238,9 @@ async def test_another_input_does_not_get_the_id(
 
 async def test_another_function_does_not_get_the_id(gateway: Gateway, job: str) -> None:
     """The same id and input with another function is a 422 and leaves the first as it was."""
-    await gateway.begin(job, {"n": 1})
+    await gateway.begin(job, {"pace": 1})
 
-    answer = await gateway.begin(job, {"n": 1}, function="checkout")
+    answer = await gateway.begin(job, {"pace": 1}, function="checkout")
 
     assert_problem(answer, "id-reused", "/begin", REUSED, id=job)
     assert (await gateway.wait(job)).body["function"] == "foo"
@@ -526,3 +526,25 @@ async def test_a_body_that_is_not_what_it_says_is_refused(gateway: Gateway, job:
 
     detail = "the body is not what its headers say, or broke off"
     assert_problem(answer, "invalid-request", "/begin", detail)
+
+
+@pytest.mark.parametrize(
+    ("value", "pointers"),
+    [
+        ([1, 2], [""]),
+        ("x", [""]),
+        ({"pace": "fast"}, ["/pace"]),
+        ({"pace": -1, "fail": "nothing"}, ["/fail", "/pace"]),
+        ({"a/b": 1}, [""]),
+    ],
+)
+async def test_an_input_is_held_to_its_schema(
+    gateway: Gateway, job: str, value: object, pointers: list[str]
+) -> None:
+    """What a function does not take is refused with a pointer to each fault; nothing is stored."""
+    answer = await gateway.begin(job, value, function="checkout")
+
+    assert (answer.status, answer.body["type"]) == (422, "/problems/invalid-input")
+    assert sorted(fault["pointer"] for fault in answer.body["errors"]) == pointers
+    assert all(fault["message"] for fault in answer.body["errors"])
+    assert (await gateway.wait(job)).status == 404

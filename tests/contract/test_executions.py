@@ -152,7 +152,7 @@ async def test_executions_are_listed(gateway: Gateway, store: Store, job: str) -
     """Newest first, in pages, by prefix, status and function, without steps or other cases."""
     ids = [f"{job}-{n}" for n in range(25)]
     for id in ids:
-        await gateway.begin(id, 1, function="checkout" if id.endswith("7") else "foo")
+        await gateway.begin(id, None, function="checkout" if id.endswith("7") else "foo")
     for id in ids[:10]:
         await asyncio.to_thread(store.promises.resolve, id, ikey=id, data='"1"')
     await asyncio.to_thread(store.promises.cancel, ids[11], ikey="x")

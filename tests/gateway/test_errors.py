@@ -21,6 +21,7 @@ CONTRACT = {
     "payload-too-large": 413,
     "unsupported-media-type": 415,
     "id-reused": 422,
+    "invalid-input": 422,
     "internal": 500,
     "backend-unavailable": 503,
     "unauthorized": 401,

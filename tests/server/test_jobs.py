@@ -82,12 +82,12 @@ def test_checkout_takes_back_what_it_did(stack: Stack, job: str) -> None:
     ]
 
 
-def test_an_input_that_the_function_cannot_use_rejects(stack: Stack, job: str) -> None:
+def test_a_function_that_raises_is_rejected(stack: Stack, job: str) -> None:
     """A function that raises ends rejected with the error's type, and the worker goes on."""
-    stack.begin(job, "checkout", [1, 2])
+    stack.begin(job, "approval", {"within": "PTDM"})
 
     ended = stack.outcome(job)
-    assert (ended["status"], ended["error"]["type"]) == ("rejected", "AttributeError")
+    assert (ended["status"], ended["error"]["type"]) == ("rejected", "ValueError")
     assert stack.begin(f"{job}-probe").status == 202
     assert stack.outcome(f"{job}-probe")["status"] == "resolved"
 
