@@ -43,6 +43,7 @@ HEALED: Event = {"kind": "healed", "at": 10.0}
         [begin(), HEALED, read(39.0)],
         [begin(), started(1.0), started(1.5), read(3.0, steps=[STEP])],
         [begin(), begin(503), begin(), read(1.0)],
+        [begin(), started(2.02), read(3.0, steps=[STEP])],
     ],
 )
 def test_a_history_that_keeps_every_promise(history: list[Event]) -> None:
@@ -60,7 +61,7 @@ def test_a_history_that_keeps_every_promise(history: list[Event]) -> None:
         ([begin(), read(1.0), read(2.0, done=False)], "a went back to pending"),
         ([begin(), read(1.0, status="rejected", result=None)], "a ended rejected: (None, None)"),
         (
-            [begin(), started(1.0), read(3.0, steps=[STEP]), started(2.5)],
+            [begin(), read(3.0, steps=[STEP]), started(2.5), started(1.0)],
             "a: pack began again after it had finished",
         ),
     ],
