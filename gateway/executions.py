@@ -102,10 +102,7 @@ async def _read(request: web.Request, id: str, seconds: int, *, with_steps: bool
     """Return the execution, after waiting for its end if the client wants to."""
     watchers = request.app[WATCHERS]
     execution = await (watchers.wait(id, seconds) if seconds else watchers.read(id))
-    if with_steps or not execution.done:
-        # What is going on is told by what the execution has created: that is read for each client.
-        return await request.app[ENGINE].read(id, with_steps=with_steps)
-    return execution
+    return await request.app[ENGINE].read(id, with_steps=True) if with_steps else execution
 
 
 async def result(request: web.Request) -> web.Response:

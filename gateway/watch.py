@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from cachetools import LRUCache
 
 from gateway.notices import Notices
-from shared.errors import ServiceError, TooManyRequests
+from shared.errors import BackendUnavailable, ServiceError, TooManyRequests
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -29,6 +29,9 @@ REREAD_AFTER: Final = 1.0
 
 READS_AT_ONCE: Final = 24
 """Of watchers; fewer than there are threads, so that other requests find one."""
+
+DEADLINE_READ_SECONDS: Final = 2.0
+"""How much longer than it asked for a client may wait for the last look."""
 
 CACHED_BYTES: Final = 64 * 1024 * 1024
 ENTRY_BYTES: Final = 1024
@@ -126,11 +129,20 @@ class Watchers:
             async with asyncio.timeout_at(deadline):
                 return await asyncio.shield(watcher.ended)
         except TimeoutError:
-            return await self._read_together(id)
+            return await self._at_deadline(watcher)
         finally:
             watcher.clients -= 1
             if not watcher.clients and self._watchers.get(id) is watcher:
                 del self._watchers[id]
+
+    async def _at_deadline(self, watcher: Watcher) -> Execution:
+        """Look once more, but do not keep the client if there are too many to look for."""
+        try:
+            async with asyncio.timeout(DEADLINE_READ_SECONDS):
+                watcher.latest = await self._read_together(watcher.latest.id)
+        except (TimeoutError, BackendUnavailable):
+            pass
+        return watcher.latest
 
     async def _read_together(self, id: str) -> Execution:
         """Read an execution once for all who want it at the same time."""
