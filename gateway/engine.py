@@ -7,6 +7,7 @@ and cancelling can end the process; the client is never started, so it has no th
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from dataclasses import replace
@@ -25,6 +26,7 @@ from shared.errors import (
     BackendUnavailable,
     IdReused,
     InvalidRequest,
+    ServiceError,
     SignalConflict,
     UnknownExecution,
 )
@@ -32,6 +34,7 @@ from shared.ids import parts_pattern, signal_id
 from shared.log import get_logger
 from shared.store import Store
 from shared.transport import (
+    INVALID,
     PROMISE_EXISTS,
     PROMISE_NOT_FOUND,
     Refused,
@@ -40,7 +43,7 @@ from shared.transport import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from resonate.models.durable_promise import DurablePromise
     from resonate.models.message import Mesg
@@ -145,7 +148,8 @@ class Engine:
         tags = {tag.REQUEST: mark, tag.KIND: tag.EXECUTION, tag.FUNCTION: new.function}
         if new.delay_seconds:
             tags[tag.DELAY] = str(int(starts_at * 1000))
-        try:
+        reused = "this id already belongs to another function or another input"
+        with _meaning(PROMISE_EXISTS, IdReused(reused, id=new.id)):
             promise = self._client.promises.create(
                 new.id,
                 int((starts_at + new.timeout_seconds) * 1000),
@@ -153,22 +157,17 @@ class Engine:
                 data=encode_call(new.function, new.version, new.input_json),
                 tags={**remote.tags, **tags},
             )
-        except Refused as refusal:
-            if refusal.code != PROMISE_EXISTS:
-                raise
-            raise IdReused(
-                "this id already belongs to another function or another input", id=new.id
-            ) from refusal
         # Not told from the status: an answer may have been lost and the request repeated.
         return execution_of(promise), promise.tags.get(tag.REQUEST) == mark
 
     def _read(self, id: str, with_steps: bool) -> Execution:  # noqa: FBT001 - called through a thread
+        unknown = UnknownExecution("no execution has this id", id=id)
+        with _meaning(PROMISE_NOT_FOUND, unknown):
+            promise = self._client.promises.get(id)
         try:
-            execution = execution_of(self._client.promises.get(id))
-        except Refused as refusal:
-            if refusal.code != PROMISE_NOT_FOUND:
-                raise
-            raise UnknownExecution("no execution has this id", id=id) from refusal
+            execution = execution_of(promise)
+        except ValueError as error:  # somebody else's, who writes to the same server
+            raise unknown from error
         if execution.done and not with_steps:
             return execution
         created = self._created_by(id, pages=STEP_PAGES) if with_steps else self._newest_of(id)
@@ -180,14 +179,9 @@ class Engine:
 
     def _cancel(self, id: str, reason: str | None) -> Execution:
         value = orjson.dumps({"reason": reason}).decode() if reason is not None else None
-        try:
-            execution = execution_of(
-                self._client.promises.cancel(id, ikey=f"cancel-{id}", data=value)
-            )
-        except Refused as refusal:
-            if refusal.code != PROMISE_NOT_FOUND:
-                raise
-            raise UnknownExecution("no execution has this id", id=id) from refusal
+        with _meaning(PROMISE_NOT_FOUND, UnknownExecution("no execution has this id", id=id)):
+            promise = self._client.promises.cancel(id, ikey=f"cancel-{id}", data=value)
+        execution = execution_of(promise)
         if execution.status != "canceled":
             raise AlreadyDone(
                 f"the execution has ended: {execution.status}", id=id, status=execution.status
@@ -213,12 +207,8 @@ class Engine:
 
     def _delivered_before(self, promise_id: str, value: str, id: str) -> bool:
         """Return False if the signal has this value. Raises `SignalConflict` if it has not."""
-        try:
+        with _meaning(PROMISE_NOT_FOUND, SignalConflict("the execution has ended", id=id)):
             stored = self._client.promises.get(promise_id)
-        except Refused as refusal:
-            if refusal.code != PROMISE_NOT_FOUND:
-                raise
-            raise SignalConflict("the execution has ended", id=id) from refusal
         if stored.state == "RESOLVED" and stored.value.data == value:
             return False
         late = stored.state != "RESOLVED"
@@ -233,14 +223,10 @@ class Engine:
         limit: int,
         cursor: str | None,
     ) -> tuple[list[Execution], str | None]:
-        try:
+        with _meaning(INVALID, InvalidRequest("the cursor is none of ours")):
             found, following = self._store.promises.search(
                 pattern, {tag.KIND: tag.EXECUTION, **tags}, state=state, limit=limit, cursor=cursor
             )
-        except Refused as refusal:
-            if refusal.status != 400:
-                raise
-            raise InvalidRequest("the cursor is none of ours") from refusal
         return [execution_of(promise) for promise in found], following
 
     def _subscribe(self, id: str, timeout_at: int) -> bool:
@@ -264,6 +250,17 @@ class Engine:
 
     def _ping(self) -> None:
         self._store.ping()
+
+
+@contextlib.contextmanager
+def _meaning(code: int, error: ServiceError) -> Iterator[None]:
+    """Say what a refusal with this code of the server's means in the block."""
+    try:
+        yield
+    except Refused as refusal:
+        if refusal.code != code:
+            raise
+        raise error from refusal
 
 
 class SilentSource:

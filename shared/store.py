@@ -9,19 +9,19 @@ store can have code run here.
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
 from resonate.models.callback import Callback
 from resonate.models.durable_promise import DurablePromise
 
+from shared.tasks import Schedules, Tasks, unused
 from shared.transport import Refused, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from resonate.models.encoder import Encoder
-    from resonate.models.schedules import Schedule
     from resonate.models.task import Task
 
 PICKLED: Final = "resonate:format-py"
@@ -213,111 +213,16 @@ class Promises:
         data: str | None = None,
         tags: dict[str, str] | None = None,
     ) -> tuple[DurablePromise, Task | None]:
-        _unused("starting an execution in the process that asks for it")
+        unused("starting an execution in the process that asks for it")
 
     def subscribe(
         self, id: str, promise_id: str, recv: str, timeout: int
     ) -> tuple[DurablePromise, Callback | None]:
-        _unused("the SDK's own subscriptions")
-
-
-class Tasks:
-    """The SDK's `TaskStore` and `drop`. All verbs raise `Refused` or `Unanswered`."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    def claim(
-        self, id: str, counter: int, pid: str, ttl: int
-    ) -> tuple[DurablePromise, DurablePromise | None]:
-        _unused("claims by the SDK: the worker makes its own")
-
-    def claim_raw(
-        self, id: str, counter: int, pid: str, ttl: int
-    ) -> tuple[dict[str, Any], dict[str, Any] | None]:
-        """Claim a task and return its root and leaf promise as the server's JSON.
-
-        Tried once: a repeated claim would be refused.
-        """
-
-        def read(answer: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
-            promises = answer["promises"]
-            root, leaf = promises["root"]["data"], promises.get("leaf")
-            return dict(root), dict(leaf["data"]) if leaf else None
-
-        body = {"id": id, "counter": counter, "processId": pid, "ttl": ttl}
-        return self._transport.call("POST", "/tasks/claim", body, read=read, retry=False)
-
-    def complete(self, id: str, counter: int) -> bool:
-        self._transport.call(
-            "POST", "/tasks/complete", {"id": id, "counter": counter}, read=_anything
-        )
-        return True
-
-    def drop(self, id: str, counter: int, *, budget: float | None = None) -> None:
-        """Hand a claimed task back; another worker has it within a tick or two of the server."""
-        body = {"id": id, "counter": counter}
-        self._transport.call("POST", "/tasks/drop", body, read=_anything, budget=budget)
-
-    def heartbeat(self, pid: str) -> int:
-        """Renew the leases of all that this process holds; return how many those are."""
-
-        def read(answer: Any) -> int:
-            return int(answer["tasksAffected"])
-
-        body = {"processId": pid}
-        return self._transport.call("POST", "/tasks/heartbeat", body, read=read, budget=0)
-
-
-class Locks:
-    """The server's locks, which the SDK has no verb for. Raises `Refused` and `Unanswered`."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    def acquire(self, resource: str, holder: str, pid: str, milliseconds: int) -> None:
-        """Hold a lock for so long, or longer if it is ours; refused if another holder has it."""
-        body = {
-            "resourceId": resource,
-            "executionId": holder,
-            "processId": pid,
-            "ttl": milliseconds,
-        }
-        self._transport.call("POST", "/locks/acquire", body, read=_anything, budget=0)
-
-
-class Schedules:
-    """The SDK's `ScheduleStore`, which nothing here uses."""
-
-    def create(  # noqa: PLR0913 - the SDK's protocol
-        self,
-        id: str,
-        cron: str,
-        promise_id: str,
-        promise_timeout: int,
-        *,
-        ikey: str | None = None,
-        description: str | None = None,
-        tags: dict[str, str] | None = None,
-        promise_headers: dict[str, str] | None = None,
-        promise_data: str | None = None,
-        promise_tags: dict[str, str] | None = None,
-    ) -> Schedule:
-        _unused("schedules")
-
-    def get(self, id: str) -> Schedule:
-        _unused("schedules")
-
-    def delete(self, id: str) -> None:
-        _unused("schedules")
+        unused("the SDK's own subscriptions")
 
 
 def _read_ping(answer: Any) -> str:
     return str(answer["status"])
-
-
-def _anything(_: Any) -> None:
-    """Read nothing: the status says it all."""
 
 
 def _path(id: str) -> str:
@@ -326,7 +231,3 @@ def _path(id: str) -> str:
 
 def _value(data: str | None) -> dict[str, str]:
     return {} if data is None else {"data": base64.b64encode(data.encode()).decode()}
-
-
-def _unused(what: str) -> NoReturn:
-    raise RuntimeError(f"not part of this service: {what}")

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 NOT_AS_EXPECTED: Final = (ValueError, KeyError, TypeError, AttributeError)
 """What taking apart JSON of another shape than expected raises."""
 
+INVALID: Final = 40000
 PROMISE_NOT_FOUND: Final = 40400
 PROMISE_EXISTS: Final = 40900
-"""Codes of the server's: the second says that an id belongs to another idempotency key."""
+"""Codes of the server's: the last says that an id belongs to another idempotency key."""
 
 FIRST_PAUSE: Final = 0.02
 LONGEST_PAUSE: Final = 1.0

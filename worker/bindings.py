@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.store import Tasks
+from shared.tasks import Tasks
 
 if TYPE_CHECKING:
     from resonate.models.durable_promise import DurablePromise

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from resonate.registry import Registry
 
     from shared.codec import Call
-    from shared.store import Tasks
+    from shared.tasks import Tasks
     from shared.transport import Transport
     from worker.leases import Leases
     from worker.stream import Inbox, Message

@@ -16,7 +16,7 @@ from shared.transport import Refused, Unanswered
 from worker.errors import Fenced
 
 if TYPE_CHECKING:
-    from shared.store import Tasks
+    from shared.tasks import Tasks
     from worker.claims import Claim
 
 RENEWALS_PER_LEASE = 3

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shared.log import get_logger
-from shared.store import Locks, Tasks
+from shared.tasks import Locks, Tasks
 from shared.transport import Refused, Transport, Unanswered
 from worker.lane import Crew, Lane
 from worker.leases import RENEWALS_PER_LEASE, Leases

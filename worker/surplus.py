@@ -19,7 +19,7 @@ from shared.transport import Refused, Unanswered
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from shared.store import Locks, Tasks
+    from shared.tasks import Locks, Tasks
     from worker.leases import Leases
     from worker.stream import Inbox, Message
 

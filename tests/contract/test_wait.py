@@ -347,3 +347,13 @@ async def test_many_readers_read_the_same(gateway: Gateway, job: str) -> None:
 
     assert {answer.status for answer in answers} == {200}
     assert all(answer.body == answers[0].body for answer in answers)
+
+
+async def test_what_is_no_execution_is_unknown(gateway: Gateway, store: Store, job: str) -> None:
+    """A promise that something else stored at the server is no execution of this service."""
+    timeout = int((time.time() + 60) * 1000)
+    await asyncio.to_thread(store.promises.create, job, timeout, data="theirs")
+
+    assert_problem(
+        await gateway.wait(job), "unknown-id", "/wait", "no execution has this id", id=job
+    )

@@ -12,7 +12,7 @@ import pytest
 from shared.codec import Failure
 from shared.log import get_logger
 from shared.settings import ServerSettings
-from shared.store import Tasks
+from shared.tasks import Tasks
 from shared.transport import Transport
 from worker.claims import Claim
 from worker.context import Context, durable

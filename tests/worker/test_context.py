@@ -17,7 +17,7 @@ from resonate.registry import Registry
 
 from shared.codec import Failure
 from shared.settings import ServerSettings
-from shared.store import Tasks
+from shared.tasks import Tasks
 from shared.transport import Transport
 from worker.claims import Claim
 from worker.context import Context, durable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.settings import ServerSettings
-from shared.store import Tasks
+from shared.tasks import Tasks
 from shared.transport import Refused, Transport, Unanswered
 from tests.support.processes import wait_until
 from worker.claims import Claim

@@ -1,0 +1,111 @@
+"""The server's tasks and locks, and what of the SDK's protocols nothing here uses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from resonate.models.durable_promise import DurablePromise
+    from resonate.models.schedules import Schedule
+
+    from shared.transport import Transport
+
+
+class Tasks:
+    """The SDK's `TaskStore` and `drop`. All verbs raise `Refused` or `Unanswered`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def claim(
+        self, id: str, counter: int, pid: str, ttl: int
+    ) -> tuple[DurablePromise, DurablePromise | None]:
+        unused("claims by the SDK: the worker makes its own")
+
+    def claim_raw(
+        self, id: str, counter: int, pid: str, ttl: int
+    ) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """Claim a task and return its root and leaf promise as the server's JSON.
+
+        Tried once: a repeated claim would be refused.
+        """
+
+        def read(answer: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
+            promises = answer["promises"]
+            root, leaf = promises["root"]["data"], promises.get("leaf")
+            return dict(root), dict(leaf["data"]) if leaf else None
+
+        body = {"id": id, "counter": counter, "processId": pid, "ttl": ttl}
+        return self._transport.call("POST", "/tasks/claim", body, read=read, retry=False)
+
+    def complete(self, id: str, counter: int) -> bool:
+        self._transport.call(
+            "POST", "/tasks/complete", {"id": id, "counter": counter}, read=read_nothing
+        )
+        return True
+
+    def drop(self, id: str, counter: int, *, budget: float | None = None) -> None:
+        """Hand a claimed task back; another worker has it within a tick or two of the server."""
+        body = {"id": id, "counter": counter}
+        self._transport.call("POST", "/tasks/drop", body, read=read_nothing, budget=budget)
+
+    def heartbeat(self, pid: str) -> int:
+        """Renew the leases of all that this process holds; return how many those are."""
+
+        def read(answer: Any) -> int:
+            return int(answer["tasksAffected"])
+
+        body = {"processId": pid}
+        return self._transport.call("POST", "/tasks/heartbeat", body, read=read, budget=0)
+
+
+class Locks:
+    """The server's locks, which the SDK has no verb for. Raises `Refused` and `Unanswered`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def acquire(self, resource: str, holder: str, pid: str, milliseconds: int) -> None:
+        """Hold a lock for so long, or longer if it is ours; refused if another holder has it."""
+        body = {
+            "resourceId": resource,
+            "executionId": holder,
+            "processId": pid,
+            "ttl": milliseconds,
+        }
+        self._transport.call("POST", "/locks/acquire", body, read=read_nothing, budget=0)
+
+
+class Schedules:
+    """The SDK's `ScheduleStore`, which nothing here uses."""
+
+    def create(  # noqa: PLR0913 - the SDK's protocol
+        self,
+        id: str,
+        cron: str,
+        promise_id: str,
+        promise_timeout: int,
+        *,
+        ikey: str | None = None,
+        description: str | None = None,
+        tags: dict[str, str] | None = None,
+        promise_headers: dict[str, str] | None = None,
+        promise_data: str | None = None,
+        promise_tags: dict[str, str] | None = None,
+    ) -> Schedule:
+        unused("schedules")
+
+    def get(self, id: str) -> Schedule:
+        unused("schedules")
+
+    def delete(self, id: str) -> None:
+        unused("schedules")
+
+
+def read_nothing(_: Any) -> None:
+    """Take an answer for what it is: its status says it all."""
+
+
+def unused(what: str) -> NoReturn:
+    """Raise: the SDK asked for what this service never uses of it."""
+    raise RuntimeError(f"not part of this service: {what}")
