@@ -110,8 +110,8 @@ CLIENT = web.AppKey("client", aiohttp.ClientSession)
 
 
 def _cut(request: web.Request) -> NoReturn:
-    assert request.transport is not None
-    request.transport.abort()
+    if request.transport is not None:  # else the client has gone already
+        request.transport.abort()
     raise asyncio.CancelledError
 
 
