@@ -1,12 +1,14 @@
 """Does the service stay as fast and as small as it was? `python -m bench.endurance [jobs]`.
 
 Runs `foo` executions through one gateway and three workers, none of which is restarted, and prints
-for each window its rate relative to the first window's, and the memory of every process.
+for each window its rate and its CPU time for a job, both relative to the first window's, and the
+memory of every process. Whatever else the machine does spoils the rate first and the CPU time last.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import sys
 import tempfile
@@ -24,10 +26,11 @@ CLIENTS = 64
 
 @dataclass(frozen=True)
 class Window:
-    """What one part of the run came to; `resident` is in MiB for each process."""
+    """One part of the run: jobs/s, CPU milliseconds a job, and each process's memory in MiB."""
 
     jobs: int
     rate: float
+    cpu: float
     resident: dict[str, float]
 
 
@@ -37,6 +40,12 @@ def resident_mib(pid: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     return 0.0
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process so far, from /proc."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def ended(database: Path) -> int:
@@ -72,12 +81,14 @@ def main(total: int) -> None:
         pids = {name: p.pid for name, p in (stack.gateways | stack.workers).items()}
         assert stack.server.pid is not None
         pids["server"] = stack.server.pid
-        print("jobs", "rate", "of first", *pids, sep="\t")
+        print("jobs", "rate", "of first", "CPU/job", "of first", *pids, sep="\t")
         for number in range(1, WINDOWS + 1):
+            before = sum(map(cpu_seconds, pids.values()))
             rate = asyncio.run(run_window(stack, number, total // WINDOWS))
+            used = (sum(map(cpu_seconds, pids.values())) - before) * 1000 / (total // WINDOWS)
             resident = {name: resident_mib(pid) for name, pid in pids.items()}
-            windows.append(Window(number * total // WINDOWS, rate, resident))
-            share = f"{rate / windows[0].rate:.2f}"
+            windows.append(Window(number * total // WINDOWS, rate, used, resident))
+            share = f"{rate / windows[0].rate:.2f}\t{used:.2f} ms\t{used / windows[0].cpu:.2f}"
             memory = [f"{mib:.0f}" for mib in resident.values()]
             print(windows[-1].jobs, f"{rate:.0f}/s", share, *memory, sep="\t", flush=True)
 
