@@ -20,7 +20,6 @@ from tests.support.server import resonate_server
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from shared.store import Store
     from tests.contract.gateways import Gateway
 
 NOTHING: Final = "see / for what there is"
@@ -325,16 +324,6 @@ async def test_an_unexpected_error_is_not_shown(settings: GatewaySettings) -> No
 
     assert_problem(answer, "internal", "/fail", "tell the operator the request_id")
     assert answer.body["request_id"] == "seen"
-
-
-async def test_what_is_no_execution_is_not_shown(gateway: Gateway, store: Store, job: str) -> None:
-    """A stored thing that is none of ours is a 500, and nothing of it gets out."""
-    deadline = int((time.time() + 60) * 1000)
-    await asyncio.to_thread(store.promises.create, job, deadline, data='{"secret": 1}')
-
-    answer = await gateway.wait(job)
-
-    assert_problem(answer, "internal", "/wait", "tell the operator the request_id")
 
 
 async def test_a_raised_http_error_keeps_its_form(settings: GatewaySettings) -> None:
