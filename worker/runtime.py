@@ -17,6 +17,7 @@ from worker.leases import RENEWALS_PER_LEASE, Leases
 from worker.sdk import replace_growing_parts
 from worker.stream import Inbox, Stream
 from worker.surplus import Surplus
+from worker.timeouts import overdue_threads
 
 if TYPE_CHECKING:
     from resonate.registry import Registry
@@ -30,6 +31,9 @@ WRITE_BUDGET: Final = 600.0
 WATCH_SECONDS: Final = 0.25
 BLIND_SECONDS: Final = 60.0
 """A worker that could not renew for so long starts afresh, in case the fault is its own."""
+
+MOST_OVERDUE: Final = 100
+"""A worker with so many threads that no timeout could end is replaced as a whole."""
 
 DROP_BUDGET: Final = 1.0
 PASS_ON_SECONDS: Final = 1.0
@@ -59,7 +63,6 @@ class Worker:
             Tasks(renewals),
             Locks(renewals),
             self._inbox,
-            self._leases,
             group=settings.group,
             pid=pid,
             lanes=settings.concurrency,
@@ -107,10 +110,13 @@ class Worker:
             return f"no lease could be renewed for {BLIND_SECONDS:g} s"
         return None
 
-    def is_too_large(self) -> bool:
-        """Tell whether this process holds more memory than it may."""
+    def outgrown(self) -> str | None:
+        """Say what this process holds too much of to go on in it, if there is such a thing."""
         limit = self._settings.memory_mib
-        return limit > 0 and resident_mib() > limit
+        if limit > 0 and resident_mib() > limit:
+            return f"memory: {resident_mib():.0f} MiB"
+        overdue = overdue_threads()
+        return f"threads that do not end: {overdue}" if overdue > MOST_OVERDUE else None
 
     def watch(self, stop: threading.Event) -> str | None:
         """Return None once it should stop in order, or at once what is broken.
@@ -125,8 +131,9 @@ class Worker:
                 Path(self._settings.alive_file).touch()
             if stop.wait(WATCH_SECONDS):
                 return None
-            if self.is_too_large():
-                self._log.warning("memory limit reached", mib=round(resident_mib()))
+            outgrown = self.outgrown()
+            if outgrown is not None:
+                self._log.warning("worker to be replaced", reason=outgrown)
                 return None
 
     def stop(self, hurry: threading.Event) -> None:

@@ -10,7 +10,7 @@ import orjson
 
 from shared.log import Logger, get_logger
 from worker.errors import Fenced, Permanent, Rejection, StepTimeout, describe, json_of, shown
-from worker.timeouts import call_within
+from worker.timeouts import call_within, overdue_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,11 +112,13 @@ class StepRun:
 
     def _failure(self, error: BaseException) -> Failure:
         expected = isinstance(error, (Permanent, StepTimeout))
+        overdue = {"overdue_threads": overdue_threads()} if isinstance(error, StepTimeout) else {}
         self._log.warning(
             "step failed",
             attempt=self._tries,
             again=not self._over,
             error=shown(error),
             exc_info=None if expected else error,
+            **overdue,
         )
         return describe(error, step=self._name, attempts=self._tries)

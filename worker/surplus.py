@@ -20,43 +20,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from shared.tasks import Locks, Tasks
-    from worker.leases import Leases
     from worker.stream import Inbox, Message
 
-PERIOD_SECONDS: Final = 0.3
-IDLE_MILLISECONDS: Final = 700
+PERIOD_SECONDS: Final = 0.1
+ROOM_MILLISECONDS: Final = 250
 """A little longer than two periods, so that the word stands while it is true."""
 
 SAID_SECONDS: Final = 10.0
-"""For so long an idle worker says so: offers made later are spread over all that are there."""
+"""For so long a worker says that it has room: offers made later are spread over all there are."""
 
 MOST_AT_ONCE: Final = 200
-LANES_KEPT: Final = 2
-"""Offers kept for each lane: one to start and one to follow."""
 
 
 class Surplus:
     """Looks after the inbox of a worker with `lanes` lanes. `tasks` should answer or fail fast."""
 
     def __init__(  # noqa: PLR0913 - what it stands between
-        self,
-        tasks: Tasks,
-        locks: Locks,
-        inbox: Inbox,
-        leases: Leases,
-        *,
-        group: str,
-        pid: str,
-        lanes: int,
+        self, tasks: Tasks, locks: Locks, inbox: Inbox, *, group: str, pid: str, lanes: int
     ) -> None:
         self._tasks = tasks
         self._locks = locks
         self._inbox = inbox
-        self._leases = leases
         self._lock = f"idle.{group}"
         self._pid = pid
         self._lanes = lanes
-        self._keep = LANES_KEPT * lanes
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="surplus", daemon=True)
         self._log = get_logger()
@@ -94,14 +81,14 @@ class Surplus:
         room_since: float | None = None
         while True:
             waiting = len(self._inbox)
-            if waiting > self._keep:
-                self._share(waiting - self._keep)
-            if waiting or len(self._leases.held()) >= self._lanes:
+            if waiting > self._lanes:
+                self._share(waiting - self._lanes)
+            if waiting > self._lanes // 2:
                 room_since = None
             else:
                 room_since = room_since or time.monotonic()
                 if time.monotonic() - room_since < SAID_SECONDS:
-                    self._acquire(self._pid, IDLE_MILLISECONDS)
+                    self._acquire(self._pid, ROOM_MILLISECONDS)
             if self._closed.wait(PERIOD_SECONDS):
                 return
 
@@ -109,7 +96,7 @@ class Surplus:
         """Pass the surplus on, if a worker has room; a part of it will come back here."""
         if self._acquire(f"{self._pid}-looking", 1):
             return
-        messages = self._inbox.surplus(self._keep, min(surplus, MOST_AT_ONCE))
+        messages = self._inbox.surplus(self._lanes, min(surplus, MOST_AT_ONCE))
         passed = self.pass_on(messages, PERIOD_SECONDS)
         self._log.debug("offers passed on", count=passed)
 

@@ -5,12 +5,20 @@ from __future__ import annotations
 import contextvars
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from worker.errors import StepTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+OVERDUE: Final = "overdue"
+"""The name of a thread whose call has run out of time."""
+
+
+def overdue_threads() -> int:
+    """Return how many calls go on in this process though their time is over."""
+    return sum(thread.name == OVERDUE for thread in threading.enumerate())
 
 
 def call_within[T](seconds: float | None, function: Callable[..., T], *arguments: Any) -> T:
@@ -37,5 +45,5 @@ def call_within[T](seconds: float | None, function: Callable[..., T], *arguments
     except TimeoutError:
         if outcome.done():  # in the last moment, or by a TimeoutError of its own
             return outcome.result()
-        thread.name = "overdue"
+        thread.name = OVERDUE
         raise StepTimeout(f"not done within {seconds:g} s") from None

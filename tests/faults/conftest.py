@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import uuid
 from typing import TYPE_CHECKING
 
+import orjson
 import pytest
 
+from shared.codec import encode_call
 from shared.settings import ServerSettings
 from shared.store import Store
 from shared.transport import Transport
@@ -17,6 +20,9 @@ from tests.support.stack import Stack, running_stack
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+INVOKE = {"resonate:invoke": "poll://any@worker", "resonate:scope": "global"}
+"""Tags with which the server offers an execution to workers."""
 
 
 @pytest.fixture(name="proxied", scope="module")
@@ -51,3 +57,15 @@ def store_of(stack: Stack) -> Iterator[Store]:
         yield Store(transport)
     finally:
         transport.close()
+
+
+def begin(stack: Stack, id: str, function: str, value: object = None, seconds: float = 60) -> None:
+    """Begin a function that is in no catalog."""
+    with store_of(stack) as store:
+        store.promises.create(
+            id,
+            int((time.time() + seconds) * 1000),
+            ikey=id,
+            data=encode_call(function, 1, orjson.dumps(value).decode()),
+            tags={**INVOKE, "resonate:root": id, "resonate:parent": id},
+        )

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.faults.conftest import begin
 from tests.support.processes import wait_until
+from worker.runtime import MOST_OVERDUE
 
 if TYPE_CHECKING:
     from tests.support.stack import Stack
@@ -197,7 +199,20 @@ def test_a_worker_that_grows_too_large_is_replaced(own_stack: Stack, job: str) -
 
     assert worker.child is not None
     assert worker.child.wait(10) == 0
-    assert worker.events("memory limit reached")
+    assert worker.events("worker to be replaced")
+
+
+def test_a_worker_with_too_many_stuck_threads_is_replaced(own_stack: Stack, job: str) -> None:
+    """Each step that ran out of time fails and is counted; at last the worker ends in order."""
+    worker = own_stack.add_worker("a", "tests.support.odd_worker", WORKER_DRAIN_SECONDS="1")
+    for n in range(MOST_OVERDUE + 20):
+        begin(own_stack, f"{job}-{n}", "hangs", 60)
+
+    assert worker.child is not None
+    assert worker.child.wait(30) == 0
+    counts = [event["overdue_threads"] for event in worker.events("step failed")]
+    assert max(counts) > MOST_OVERDUE
+    assert worker.events("worker to be replaced")
 
 
 @pytest.mark.long

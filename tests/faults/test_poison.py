@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from shared.codec import encode_call
-from tests.faults.conftest import store_of
+from tests.faults.conftest import INVOKE, begin, store_of
 from tests.support.odd_worker import ERRORS, RESULTS
 from tests.support.processes import call, wait_until
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tests.support.stack import Stack
 
 PROBE_SECONDS = 5.0
-INVOKE = {"resonate:invoke": "poll://any@worker", "resonate:scope": "global"}
 
 
 @pytest.fixture(autouse=True)
@@ -34,18 +33,6 @@ def _lives_on(proxied: tuple[Stack, Proxy], job: str) -> Iterator[None]:
     stack.begin(f"{job}-probe")
     assert stack.outcome(f"{job}-probe", PROBE_SECONDS)["status"] == "resolved"
     assert (stack.workers["odd"].running(), stack.workers["odd"].pid) == (True, pid)
-
-
-def begin(stack: Stack, id: str, function: str, value: object = None, seconds: float = 60) -> None:
-    """Begin a function that is in no catalog."""
-    with store_of(stack) as store:
-        store.promises.create(
-            id,
-            int((time.time() + seconds) * 1000),
-            ikey=id,
-            data=encode_call(function, 1, orjson.dumps(value).decode()),
-            tags={**INVOKE, "resonate:root": id, "resonate:parent": id},
-        )
 
 
 def post(stack: Stack, id: str, param: dict[str, Any]) -> None:

@@ -120,10 +120,13 @@ def yields_garbage(_: Context, __: Any) -> Workflow[Any]:
     return (yield 5)  # type: ignore[misc]  # the point
 
 
-def hangs(context: Context, _: Any) -> Workflow[Any]:
+def hangs(context: Context, seconds: float | None) -> Workflow[Any]:
     """Have a step that takes longer than it may."""
-    retry = Retry(tries=1)
-    return (yield context.step(lambda _step: time.sleep(3), name="hang", retry=retry, timeout=0.2))
+
+    def hang(_: Step) -> None:
+        time.sleep(seconds or 3.0)
+
+    return (yield context.step(hang, retry=Retry(tries=1), timeout=0.2))
 
 
 def sleeps(context: Context, seconds: float) -> Workflow[str]:

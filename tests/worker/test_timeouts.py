@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.processes import wait_until
 from worker.errors import StepTimeout
-from worker.timeouts import call_within
+from worker.timeouts import call_within, overdue_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,8 +71,10 @@ def test_a_call_out_of_time_goes_on_alone(seconds: float, message: str) -> None:
     wait_until(lambda: thread, what="the call")
     assert str(caught.value) == message
     assert (thread[0].name, thread[0].daemon, ended.is_set()) == ("overdue", True, False)
+    counted = overdue_threads()
     go.set()
     thread[0].join(5)
+    assert (counted >= 1, overdue_threads()) == (True, counted - 1)
     assert (ended.is_set(), thread[0].is_alive()) == (True, False)
 
 
