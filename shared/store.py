@@ -156,7 +156,12 @@ class Promises:
 
         path = f"/promises/callback/{quote(promise_id, safe='')}"
         body = {"rootPromiseId": root_promise_id, "recv": recv, "timeout": timeout}
-        return self._transport.call("POST", path, body, self.fence(), read=read)
+        promise, made = self._transport.call("POST", path, body, self.fence(), read=read)
+        if made is None and promise.pending:
+            # There is this callback already, or the promise ended between the server's look at it
+            # and its write: then it is told as it was before, and nobody would be called back.
+            promise = self.get(promise_id)
+        return promise, made
 
     def search(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -125,3 +126,18 @@ def test_a_worker_dies_between_sleeps(own_stack: Stack, job: str) -> None:
 
     assert own_stack.outcome(job)["result"] == "liftoff"
     assert len(own_stack.starts(job)) in {4, 5}
+
+
+def test_a_signal_in_the_very_moment(stack: Stack, job: str) -> None:
+    """A signal that comes while the execution is being suspended for it is not lost either."""
+    ids = [f"{job}-{n}" for n in range(300)]
+
+    def ask_and_answer(id: str) -> None:
+        stack.begin(id, "approval", {"within": "60s"})
+        wait_until(lambda: stack.state(id).get("worker"), what="its first step")
+        signal(stack, id, "yes")
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(ask_and_answer, ids))
+
+    assert {stack.outcome(id, 10)["status"] for id in ids} == {"resolved"}
