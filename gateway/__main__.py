@@ -13,8 +13,9 @@ from aiohttp import web
 
 from gateway.app import create_app
 from gateway.engine import Engine
+from shared.environment import SettingsError
 from shared.log import configure_logging, get_logger
-from shared.settings import SettingsError, gateway_settings
+from shared.settings import gateway_settings
 
 if TYPE_CHECKING:
     from shared.settings import GatewaySettings

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from gateway import executions, health, listing, signals
+from gateway.callbacks import Callbacks
 from gateway.engine import GROUP
-from gateway.keys import DRAINING, ENGINE, SETTINGS, WATCHERS
+from gateway.keys import CALLBACKS, DRAINING, ENGINE, SETTINGS, WATCHERS
 from gateway.middleware import answer_errors, authorize, observe
 from gateway.watch import Watchers
 
@@ -27,6 +28,7 @@ def create_app(settings: GatewaySettings, engine: Engine) -> web.Application:
     )
     app[SETTINGS] = settings
     app[ENGINE] = engine
+    app[CALLBACKS] = Callbacks(settings.webhooks)
     app[WATCHERS] = Watchers(engine, settings.server, GROUP, settings.waiters)
     app[DRAINING] = asyncio.Event()
     app.on_shutdown.append(_drain)
@@ -44,4 +46,5 @@ async def _drain(app: web.Application) -> None:
 async def _engine(app: web.Application) -> AsyncIterator[None]:
     async with app[WATCHERS].running():
         yield
+    app[CALLBACKS].close()
     app[ENGINE].close()

@@ -19,6 +19,7 @@ from resonate.conventions import Remote
 from gateway.model import activity_of, execution_of, steps_of
 from gateway.offload import Offload
 from shared import tags as tag
+from shared import webhooks
 from shared.client import build_client
 from shared.codec import encode_call
 from shared.errors import (
@@ -30,7 +31,7 @@ from shared.errors import (
     SignalConflict,
     UnknownExecution,
 )
-from shared.ids import parts_pattern, signal_id
+from shared.ids import parts_pattern, signal_id, webhook_id
 from shared.log import get_logger
 from shared.store import Store
 from shared.transport import (
@@ -80,6 +81,7 @@ class Engine:
     async def begin(self, new: NewExecution) -> tuple[Execution, bool]:
         """Store the execution, or find it; tell whether this very request created it.
 
+        What tells of its end is stored as well, if it is to be told and was not stored before.
         Raises `IdReused` when the id belongs to another function or input.
         """
         return await self._ask(self._begin, new)
@@ -148,6 +150,8 @@ class Engine:
         tags = {tag.REQUEST: mark, tag.KIND: tag.EXECUTION, tag.FUNCTION: new.function}
         if new.delay_seconds:
             tags[tag.DELAY] = str(int(starts_at * 1000))
+        if new.callback is not None:
+            tags[tag.CALLBACK] = new.callback
         reused = "this id already belongs to another function or another input"
         with _meaning(PROMISE_EXISTS, IdReused(reused, id=new.id)):
             promise = self._client.promises.create(
@@ -157,8 +161,21 @@ class Engine:
                 data=encode_call(new.function, new.version, new.input_json),
                 tags={**remote.tags, **tags},
             )
+        if tag.CALLBACK in promise.tags:
+            self._begin_webhook(promise)
         # Not told from the status: an answer may have been lost and the request repeated.
         return execution_of(promise), promise.tags.get(tag.REQUEST) == mark
+
+    def _begin_webhook(self, execution: DurablePromise) -> None:
+        id = webhook_id(execution.id)
+        given = {"id": execution.id, "key": execution.ikey_for_create}
+        self._client.promises.create(
+            id,
+            execution.timeout + webhooks.WINDOW_SECONDS * 1000,
+            ikey=id,
+            data=encode_call(webhooks.FUNCTION, webhooks.VERSION, orjson.dumps(given).decode()),
+            tags=Remote(id, id, id, webhooks.FUNCTION).options(target=self._group).tags,
+        )
 
     def _read(self, id: str, with_steps: bool) -> Execution:  # noqa: FBT001 - called through a thread
         unknown = UnknownExecution("no execution has this id", id=id)

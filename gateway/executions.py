@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway import views
 from gateway.inputs import id_of, query_of, read_input, read_json, required_id, seconds_of
-from gateway.keys import ENGINE, WATCHERS
+from gateway.keys import CALLBACKS, ENGINE, WATCHERS
 from gateway.model import NewExecution
 from gateway.preferences import preferred_wait, wanted_wait
 from shared.catalog import CATALOG, DEFAULT_FUNCTION, Function
@@ -19,7 +19,9 @@ from shared.errors import (
     ExecutionCanceled,
     ExecutionRejected,
     ExecutionTimedOut,
+    InvalidInput,
     InvalidRequest,
+    UnknownExecution,
     UnknownFunction,
 )
 
@@ -41,7 +43,7 @@ INCLUDES: Final = frozenset({"input", "steps"})
 
 async def begin(request: web.Request) -> web.Response:
     """Start a durable execution, or find the one that this id already stands for."""
-    query = query_of(request, "id", "function", "timeout", "delay")
+    query = query_of(request, "id", "function", "timeout", "delay", "callback")
     id = id_of(request, query) or str(uuid_utils.uuid7())
     function = _function(query.get("function", DEFAULT_FUNCTION))
     timeout, delay = DEFAULT_TIMEOUT, 0
@@ -51,7 +53,14 @@ async def begin(request: web.Request) -> web.Response:
         delay = seconds_of("delay", query["delay"], least=0, most=LONGEST_DELAY)
     given = await read_input(request, function)
     new = NewExecution(
-        id, function.name, function.version, given.json, given.fingerprint, timeout, delay
+        id,
+        function.name,
+        function.version,
+        given.json,
+        given.fingerprint,
+        timeout,
+        delay,
+        await _callback(request, id, query.get("callback")),
     )
     try:
         execution, created = await request.app[ENGINE].begin(new)
@@ -71,6 +80,23 @@ async def begin(request: web.Request) -> web.Response:
         status=200 if execution.done else 202,
         headers={**headers, **views.freshness(execution), "Cache-Control": "no-store"},
     )
+
+
+async def _callback(request: web.Request, id: str, url: str | None) -> str | None:
+    """Return the callback if it can be used; that of a replay counts for nothing, so may be bad."""
+    if url is None:
+        return None
+    try:
+        await request.app[CALLBACKS].check(url)
+    except InvalidInput:
+        try:
+            await request.app[ENGINE].read(id)
+        except UnknownExecution:
+            pass
+        else:
+            return None
+        raise
+    return url
 
 
 async def _outcome_within(request: web.Request, execution: Execution, seconds: int) -> Execution:

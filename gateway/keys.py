@@ -4,6 +4,7 @@ import asyncio
 
 from aiohttp import web
 
+from gateway.callbacks import Callbacks
 from gateway.engine import Engine
 from gateway.watch import Watchers
 from shared.settings import GatewaySettings
@@ -11,5 +12,6 @@ from shared.settings import GatewaySettings
 ENGINE = web.AppKey("engine", Engine)
 SETTINGS = web.AppKey("settings", GatewaySettings)
 DRAINING = web.AppKey("draining", asyncio.Event)
+CALLBACKS = web.AppKey("callbacks", Callbacks)
 WATCHERS = web.AppKey("watchers", Watchers)
 REQUEST_ID = web.RequestKey("request_id", str)

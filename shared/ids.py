@@ -37,6 +37,11 @@ def signal_id(execution: str, name: str) -> str:
     return f"{execution}.signal.{name}"
 
 
+def webhook_id(execution: str) -> str:
+    """Return the id of the execution that tells of this one's end."""
+    return f"{execution}.webhook"
+
+
 def is_signal_name(text: str) -> bool:
     """Tell whether a text may name a signal."""
     return SIGNAL_GRAMMAR.fullmatch(text) is not None

@@ -1,8 +1,4 @@
-"""Settings, read once from a mapping of environment variables into frozen dataclasses.
-
-Every fault is collected and reported together, each naming its variable, so that one start
-shows all there is to mend.
-"""
+"""Settings, read once from a mapping of environment variables into frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -12,28 +8,15 @@ import socket
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+
+from shared.destinations import Destinations
+from shared.environment import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TOKEN_GRAMMAR = re.compile(r"[A-Za-z0-9._~+/=-]{16,512}")
-"""What a bearer token may hold (RFC 6750), and long enough not to be guessed."""
-
 NAME_GRAMMAR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Worker names and groups: they stand in URLs of the server and in answers to clients."""
-
-
-HOST_GRAMMAR = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d*)?/?")
-"""A name, an IPv4 or a bracketed IPv6 address; the port is recognised only to be refused."""
-
-
-class SettingsError(Exception):
-    """The environment does not make sense; `faults` holds one line for each variable at fault."""
-
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("; ".join(faults))
-        self.faults = faults
 
 
 @dataclass(frozen=True)
@@ -53,6 +36,14 @@ class LogSettings:
 
     level: str = "info"
     format: str = "json"
+
+
+@dataclass(frozen=True)
+class WebhookSettings:
+    """`secret` signs (`whsec_…`); without one there are no webhooks. `to` is where they may go."""
+
+    secret: str = field(default="", repr=False)
+    to: Destinations = field(default_factory=Destinations)
 
 
 @dataclass(frozen=True)
@@ -86,6 +77,7 @@ class GatewaySettings:
     threads: int = 32
     queue: int = 4096
     deadlines: Deadlines = field(default_factory=Deadlines)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
 
 
 @dataclass(frozen=True)
@@ -105,75 +97,10 @@ class WorkerSettings:
     drain_seconds: float = 20.0
     memory_mib: int = 0
     alive_file: str = ""
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
 
 
-class _Reader:
-    """Reads typed values and remembers what was wrong instead of stopping at the first fault."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
-        self.faults: list[str] = []
-
-    def text(self, name: str, default: str, grammar: re.Pattern[str] | None = None) -> str:
-        value = self._environment.get(name, "").strip() or default
-        if grammar is not None and not grammar.fullmatch(value):
-            self.faults.append(f"{name} must match {grammar.pattern}, got {value!r}")
-        return value
-
-    def choice(self, name: str, default: str, *allowed: str) -> str:
-        value = self.text(name, default).lower()
-        if value not in allowed:
-            self.faults.append(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
-        return value
-
-    def number(self, name: str, default: float, low: float, high: float, unit: str) -> float:
-        raw = self.text(name, str(default))
-        try:
-            value = float(raw)
-        except ValueError:
-            value = float("nan")
-        if not low <= value <= high:
-            self.faults.append(f"{name} must be {low:g} to {high:g} {unit}, got {raw!r}")
-            return default
-        return value
-
-    def integer(self, name: str, default: int, low: int, high: int, unit: str) -> int:
-        value = self.number(name, default, low, high, unit)
-        if not value.is_integer():
-            self.faults.append(f"{name} must be a whole number, got {value!r}")
-        return int(value)
-
-    def port(self, name: str, default: int, low: int = 1) -> int:
-        return self.integer(name, default, low, 65535, "(a TCP port)")
-
-    def url(self, name: str, default: str) -> str:
-        value = self.text(name, default)
-        if "@" in value:  # not shown: what stands before it is a secret
-            self.faults.append(
-                f"{name} must hold no user: RESONATE_USERNAME and RESONATE_PASSWORD say it"
-            )
-        elif not HOST_GRAMMAR.fullmatch(value):
-            self.faults.append(f"{name} must look like http://host, got {value!r}")
-        elif ":" in urlsplit(value).netloc.rpartition("]")[2]:
-            self.faults.append(
-                f"{name} must have no port: RESONATE_PORT_STORE and RESONATE_PORT_MESSAGE_SOURCE"
-                f" say it, got {value!r}"
-            )
-        return value.rstrip("/")
-
-    def tokens(self, name: str) -> tuple[str, ...]:
-        given = [part.strip() for part in self.text(name, "").split(",")]
-        for number, token in enumerate(given, 1):
-            if token and not TOKEN_GRAMMAR.fullmatch(token):  # not shown: it is a secret
-                self.faults.append(f"{name}: token {number} must match {TOKEN_GRAMMAR.pattern}")
-        return tuple(filter(None, given))
-
-    def finish(self) -> None:
-        if self.faults:
-            raise SettingsError(self.faults)
-
-
-def _server(read: _Reader) -> ServerSettings:
+def _server(read: Reader) -> ServerSettings:
     username = read.text("RESONATE_USERNAME", "")
     password = read.text("RESONATE_PASSWORD", "")
     if bool(username) != bool(password):
@@ -187,10 +114,16 @@ def _server(read: _Reader) -> ServerSettings:
     )
 
 
-def _log(read: _Reader, *, terminal: bool) -> LogSettings:
+def _log(read: Reader, *, terminal: bool) -> LogSettings:
     return LogSettings(
         level=read.choice("LOG_LEVEL", "info", "debug", "info", "warning", "error"),
         format=read.choice("LOG_FORMAT", "console" if terminal else "json", "console", "json"),
+    )
+
+
+def _webhooks(read: Reader) -> WebhookSettings:
+    return WebhookSettings(
+        secret=read.secret("WEBHOOK_SECRET"), to=read.destinations("GATEWAY_CALLBACK_ALLOW")
     )
 
 
@@ -198,7 +131,7 @@ def gateway_settings(
     environment: Mapping[str, str] = os.environ, *, terminal: bool | None = None
 ) -> GatewaySettings:
     """Return the gateway's settings, or raise `SettingsError` with every fault there is."""
-    read = _Reader(environment)
+    read = Reader(environment)
     settings = GatewaySettings(
         server=_server(read),
         log=_log(read, terminal=sys.stdout.isatty() if terminal is None else terminal),
@@ -207,6 +140,7 @@ def gateway_settings(
         max_body=read.integer("GATEWAY_MAX_BODY", 1024 * 1024, 1, 64 * 1024 * 1024, "bytes"),
         tokens=read.tokens("GATEWAY_TOKENS"),
         worker_group=read.text("WORKER_GROUP", "worker", NAME_GRAMMAR),
+        webhooks=_webhooks(read),
     )
     read.finish()
     return settings
@@ -216,7 +150,7 @@ def worker_settings(
     environment: Mapping[str, str] = os.environ, *, terminal: bool | None = None
 ) -> WorkerSettings:
     """Return the worker's settings, or raise `SettingsError` with every fault there is."""
-    read = _Reader(environment)
+    read = Reader(environment)
     settings = WorkerSettings(
         server=_server(read),
         log=_log(read, terminal=sys.stdout.isatty() if terminal is None else terminal),
@@ -227,6 +161,7 @@ def worker_settings(
         drain_seconds=read.number("WORKER_DRAIN_SECONDS", 20.0, 0, 3600, "seconds"),
         memory_mib=read.integer("WORKER_MEMORY_MIB", 0, 0, 1024 * 1024, "MiB (0: no limit)"),
         alive_file=read.text("WORKER_ALIVE_FILE", ""),
+        webhooks=_webhooks(read),
     )
     read.finish()
     return settings

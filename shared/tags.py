@@ -15,6 +15,9 @@ KIND: Final = "kind"
 FUNCTION: Final = "function"
 """On an execution that a client began: its function's name."""
 
+CALLBACK: Final = "callback"
+"""On an execution that a client began: the URL that is told of its end."""
+
 DELAY: Final = "resonate:delay"
 """The server's own: the time, in milliseconds since the epoch, before which nothing is started."""
 

@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shared.log import get_logger
+from shared.store import Store
 from shared.tasks import Locks, Tasks
 from shared.transport import Refused, Transport, Unanswered
+from shared.webhooks import FUNCTION, VERSION
+from worker.context import durable
 from worker.lane import Crew, Lane
 from worker.leases import RENEWALS_PER_LEASE, Leases
 from worker.sdk import replace_growing_parts
 from worker.stream import Inbox, Stream
 from worker.surplus import Surplus
 from worker.timeouts import overdue_threads
+from worker.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from resonate.registry import Registry
@@ -57,6 +61,8 @@ class Worker:
             settings.server, attempt=settings.lease_seconds / RENEWALS_PER_LEASE, budget=0
         )
         self._tasks = Tasks(transport)
+        webhooks = Webhooks(settings.webhooks, Store(transport))
+        registry.add(durable(webhooks.webhook), FUNCTION, VERSION)
         self._inbox = Inbox()
         self._leases = Leases(Tasks(renewals), pid, settings.lease_seconds)
         self._surplus = Surplus(

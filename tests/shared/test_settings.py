@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.environment import SettingsError
 from shared.settings import (
     Deadlines,
     GatewaySettings,
     LogSettings,
     ServerSettings,
-    SettingsError,
     WorkerSettings,
     gateway_settings,
     worker_settings,

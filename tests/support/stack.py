@@ -9,7 +9,7 @@ from tests.support.processes import Answer, Process, call, wait_until
 from tests.support.server import resonate_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tests.support.server import Server
@@ -26,9 +26,10 @@ class Stack:
         self.gateways: dict[str, Process] = {}
         self.url = ""
 
-    def add_gateway(self, name: str = "gateway") -> str:
+    def add_gateway(self, name: str = "gateway", **environment: str) -> str:
         """Start a gateway and return its URL once it is ready."""
-        process = self._start("gateway", name, {"GATEWAY_NAME": name, "GATEWAY_PORT": "0"})
+        own = {"GATEWAY_NAME": name, "GATEWAY_PORT": "0", **environment}
+        process = self._start("gateway", name, own)
         self.gateways[name] = process
         url = f"http://127.0.0.1:{process.started('gateway started')['port']}"
         wait_until(lambda: call(f"{url}/readyz").status == 200, what=f"readiness of {name}")
@@ -98,13 +99,20 @@ class Stack:
 
 @contextlib.contextmanager
 def running_stack(
-    directory: Path, *, workers: int = 3, lease_seconds: float = 2.0
+    directory: Path,
+    *,
+    workers: int = 3,
+    lease_seconds: float = 2.0,
+    gateway: Mapping[str, str] | None = None,
 ) -> Iterator[Stack]:
-    """Run a service until the block ends, then end every process of it."""
+    """Run a service until the block ends, then end every process of it.
+
+    `gateway` is what its gateway has in its environment besides.
+    """
     with resonate_server(directory) as server:
         stack = Stack(server, directory, lease_seconds)
         try:
-            stack.add_gateway()
+            stack.add_gateway(**(gateway or {}))
             for number in range(1, workers + 1):
                 stack.add_worker(f"worker-{number}")
             yield stack

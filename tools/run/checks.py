@@ -8,7 +8,8 @@ import os
 import socket
 from typing import TYPE_CHECKING, TextIO
 
-from shared.settings import SettingsError, gateway_settings, worker_settings
+from shared.environment import SettingsError
+from shared.settings import gateway_settings, worker_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,7 +21,14 @@ DRAIN_SECONDS: Final = "2"
 
 PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 """What every process gets to see; the server would take other variables for settings."""
-SETTINGS: Final = ("GATEWAY_", "WORKER_", "LOG_LEVEL", "RESONATE_USERNAME", "RESONATE_PASSWORD")
+SETTINGS: Final = (
+    "GATEWAY_",
+    "WORKER_",
+    "WEBHOOK_SECRET",
+    "LOG_LEVEL",
+    "RESONATE_USERNAME",
+    "RESONATE_PASSWORD",
+)
 
 
 @dataclass(frozen=True)

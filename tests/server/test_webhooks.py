@@ -1,0 +1,178 @@
+"""Ends that are told to a receiver, whatever dies in between."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import orjson
+import pytest
+from standardwebhooks import Webhook
+
+from tests.support.processes import call, wait_until
+from tests.support.receiver import receiving
+from tests.support.stack import running_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.processes import Process
+    from tests.support.receiver import Receiver
+    from tests.support.stack import Stack
+
+SECRET = "whsec_" + "c2VjcmV0" * 4
+WEBHOOKS = {"WEBHOOK_SECRET": SECRET, "GATEWAY_CALLBACK_ALLOW": "127.0.0.1"}
+
+
+@contextlib.contextmanager
+def calling_back(directory: Path, workers: int = 2) -> Iterator[Stack]:
+    """Run a service that may call this machine."""
+    with running_stack(directory, workers=0, gateway=WEBHOOKS) as stack:
+        for number in range(1, workers + 1):
+            stack.add_worker(f"worker-{number}", **WEBHOOKS)
+        yield stack
+
+
+@pytest.fixture(name="stack", scope="module")
+def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with calling_back(tmp_path_factory.mktemp("stack")) as stack:
+        yield stack
+
+
+def begin(stack: Stack, id: str, url: str, function: str = "checkout", **more: object) -> None:
+    """Begin an execution whose end is told to the URL; `more` is its input, and its `delay` …."""
+    body = more.pop("body", None)
+    query = {"id": id, "function": function, "callback": url, **more}
+    answer = call(f"{stack.url}/begin?{urlencode(query)}", "POST", body)
+    assert answer.status == 202, answer
+
+
+def delivered(receiver: Receiver, count: int = 1, seconds: float = 20) -> list[dict[str, object]]:
+    """Wait for so many calls; return their bodies, each after its signature was verified."""
+    wait_until(lambda: len(receiver.calls) >= count, seconds=seconds, what=f"{count} calls")
+    webhook = Webhook(SECRET)
+    return [webhook.verify(call.body, call.headers) for call in receiver.calls]
+
+
+def delivery_ended(stack: Stack, id: str) -> Process:
+    """Wait until a worker has delivered; return it."""
+
+    def found() -> list[Process]:
+        return [
+            w for w in stack.workers.values() if w.events("webhook delivered", id=f"{id}.webhook")
+        ]
+
+    return wait_until(found, seconds=20, what="the delivery")[0]
+
+
+def test_an_end_is_told_until_it_is_taken(stack: Stack, job: str) -> None:
+    """A receiver that fails twice gets the same message a third time, signed, and then no more."""
+    with receiving(500, 500) as receiver:
+        begin(stack, job, receiver.url, "foo")
+        bodies = delivered(receiver, 3)
+        delivery_ended(stack, job)
+
+    assert bodies == [{"id": job, "status": "resolved", "link": f"/wait?id={job}"}] * 3
+    assert {call.headers["webhook-id"] for call in receiver.calls} == {job}
+    assert len(receiver.calls) == 3
+
+
+def test_every_end_is_told(stack: Stack, job: str) -> None:
+    """Rejected, canceled and timed out are ends like resolved."""
+    with receiving() as receiver:
+        begin(stack, f"{job}-canceled", receiver.url, "approval")
+        begin(stack, f"{job}-timedout", receiver.url, "approval", timeout="1s")
+        begin(stack, f"{job}-rejected", receiver.url, body={"pace": 0, "fail": "ship"})
+        call(f"{stack.url}/cancel?id={job}-canceled", "POST")
+        bodies = delivered(receiver, 3)
+
+    assert {body["id"]: body["status"] for body in bodies} == {
+        f"{job}-{status}": status for status in ("canceled", "timedout", "rejected")
+    }
+
+
+def test_a_receiver_may_stop_it(stack: Stack, job: str) -> None:
+    """410 means that nobody wants to know any more."""
+    with receiving(410) as receiver:
+        begin(stack, job, receiver.url, "foo")
+        delivered(receiver)
+        wait_until(
+            lambda: [w for w in stack.workers.values() if w.events("webhook ended")],
+            what="the end of the delivery",
+        )
+
+    assert len(receiver.calls) == 1
+
+
+def test_redirects_are_not_followed(stack: Stack, job: str) -> None:
+    """Where a receiver points to is not called; the try counts as failed."""
+    with receiving() as other, receiving(307, location=other.url) as receiver:
+        begin(stack, job, receiver.url, "foo")
+        delivered(receiver, 2)
+
+    assert other.calls == []
+
+
+def test_the_guard_stands_at_the_worker(stack: Stack, job: str, tmp_path: Path) -> None:
+    """What a gateway let through, a worker that may not call it does not call."""
+    with running_stack(tmp_path, workers=0, gateway=WEBHOOKS) as strict, receiving() as receiver:
+        worker = strict.add_worker("strict", WEBHOOK_SECRET=SECRET)
+        begin(strict, job, receiver.url, "foo")
+        wait_until(lambda: worker.events("step failed", step="deliver"), what="a failed try")
+        told = worker.events("step failed", step="deliver")[0]["error"]
+
+        assert "127.0.0.1 is not a public address" in told
+        assert strict.outcome(job)["status"] == "resolved"
+    assert receiver.calls == []
+
+
+def test_nothing_secret_is_logged(stack: Stack, job: str) -> None:
+    """Neither the signing secret nor the query of the URL stands in a log."""
+    with receiving(500) as receiver:
+        begin(stack, job, receiver.url, "foo")
+        delivered(receiver, 2)
+        delivery_ended(stack, job)
+
+    for process in (*stack.workers.values(), *stack.gateways.values()):
+        log = process.log.read_text()
+        assert "token=secret" not in log
+        assert SECRET.removeprefix("whsec_") not in log
+
+
+def test_a_worker_dies_before_the_delivery(tmp_path: Path, job: str) -> None:
+    """Killed between the end and its delivery, the worker is not missed: another one tells."""
+    with calling_back(tmp_path, workers=0) as stack, receiving() as receiver:
+        only = stack.add_worker("worker-1", WORKER_CONCURRENCY="1", **WEBHOOKS)
+        # Later, so that the delivery waits already; then the next one is first in line.
+        begin(stack, job, receiver.url, delay="1s", body={"pace": 0.2})
+        wait_until(lambda: stack.starts(job), what="its first step")
+        stack.begin(f"{job}-next", "checkout", {"pace": 30})
+        wait_until(lambda: only.events("step started", id=f"{job}-next"), what="the next one")
+        assert stack.outcome(job)["status"] == "resolved"
+        only.kill()
+        assert receiver.calls == []
+
+        stack.add_worker("worker-2", **WEBHOOKS)
+
+        assert delivered(receiver) == [{"id": job, "status": "resolved", "link": f"/wait?id={job}"}]
+        assert delivery_ended(stack, job).log.stem == "worker-2"
+    assert len(receiver.calls) == 1
+
+
+def test_everything_dies_before_the_end(tmp_path: Path, job: str) -> None:
+    """Server, gateway and worker are killed while it runs; its end is told all the same."""
+    with calling_back(tmp_path, workers=1) as stack, receiving() as receiver:
+        begin(stack, job, receiver.url)
+        wait_until(lambda: stack.starts(job), what="a step")
+        for process in (*stack.workers.values(), *stack.gateways.values()):
+            process.kill()
+        stack.server.kill()
+
+        stack.server.start()
+        stack.add_worker("worker-2", **WEBHOOKS)
+
+        (body,) = delivered(receiver, seconds=30)
+    assert orjson.loads(receiver.calls[0].body) == body
+    assert body["status"] == "resolved"

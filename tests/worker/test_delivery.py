@@ -1,0 +1,118 @@
+"""One POST to an address that a client named."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from shared.destinations import Destinations
+from tests.support.receiver import receiving
+from worker import delivery
+from worker.delivery import NotDelivered, post
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOOPBACK = Destinations.allowing(["127.0.0.1"])
+
+
+@pytest.fixture(name="trickling")
+def _trickling() -> Iterator[int]:
+    """A port whose answer comes one byte at a time and never ends."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+                while not over.wait(0.02):
+                    connection.sendall(b"x")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        over.set()
+        thread.join()
+
+
+def test_the_status_is_returned() -> None:
+    """Headers and body arrive as they are, path and query too."""
+    with receiving(202) as receiver:
+        assert post(LOOPBACK, receiver.url, {"X-Mine": "1"}, b"body") == 202
+
+    (call,) = receiver.calls
+    assert (call.path, call.body) == ("/hook?token=secret", b"body")
+    assert (call.headers["x-mine"], call.headers["host"]) == ("1", f"127.0.0.1:{receiver.port}")
+
+
+def test_a_redirect_is_an_answer_like_others() -> None:
+    """Nobody goes where a receiver points to."""
+    with receiving() as other, receiving(307, location=other.url) as receiver:
+        assert post(LOOPBACK, receiver.url, {}, b"") == 307
+
+    assert (len(receiver.calls), len(other.calls)) == (1, 0)
+
+
+def test_the_address_that_was_checked_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that stands for another address a moment later gains nothing by it."""
+    answers = [["127.0.0.2"], ["127.0.0.1"]]
+    asked: list[str] = []
+
+    def lookup(host: str, port: int, *_: Any, **__: Any) -> Any:
+        asked.append(host)
+        found = answers.pop(0) if host == "rebinding.example" else [host]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in found]
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    with receiving() as receiver:
+        url = f"http://rebinding.example:{receiver.port}/"
+        # The receiver listens on the second address only.
+        with pytest.raises(NotDelivered, match="connection failed"):
+            post(Destinations.allowing(["127.0.0.2"]), url, {}, b"")
+
+        assert asked.count("rebinding.example") == 1
+        with pytest.raises(NotDelivered, match=r"rebinding\.example is not a public address"):
+            post(Destinations(), url, {}, b"")
+    assert receiver.calls == []
+
+
+def test_an_environments_proxy_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy would reach what the guard refuses, so none is asked."""
+    with receiving() as proxy, receiving() as receiver:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        assert post(LOOPBACK, receiver.url, {}, b"") == 204
+
+    assert (len(proxy.calls), len(receiver.calls)) == (0, 1)
+
+
+def test_a_receiver_that_trickles_is_left(trickling: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time is for the whole of it, so that a byte now and then holds nobody."""
+    monkeypatch.setattr(delivery, "TRY_SECONDS", 0.3)
+    began = time.monotonic()
+
+    with pytest.raises(NotDelivered, match="no answer within"):
+        post(LOOPBACK, f"http://127.0.0.1:{trickling}/", {}, b"")
+
+    assert 0.25 < time.monotonic() - began < 5
+
+
+def test_nobody_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused connection, and an answer that is no HTTP, are failures with a reason."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        with pytest.raises(NotDelivered, match="the connection failed: ConnectError"):
+            post(LOOPBACK, f"http://127.0.0.1:{bound.getsockname()[1]}/", {}, b"")
+
+
+def test_a_certificate_counts() -> None:
+    """Over https, what does not prove that it is the host gets nothing."""
+    with receiving() as receiver, pytest.raises(NotDelivered, match="the connection failed"):
+        post(LOOPBACK, f"https://127.0.0.1:{receiver.port}/", {}, b"")
+
+    assert receiver.calls == []

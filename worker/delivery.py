@@ -1,0 +1,120 @@
+"""One POST to an address that a client named: where it may go, and for how long."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+import httpcore
+
+from shared.destinations import Forbidden, Target, Unresolved
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from httpcore import SOCKET_OPTION, NetworkStream
+
+    from shared.destinations import Destinations
+
+TRY_SECONDS: Final = 15.0
+"""For looking up, connecting, sending and the head of the answer together."""
+
+
+class NotDelivered(Exception):
+    """The receiver did not take it; the text says why, and of the URL no more than its host."""
+
+
+def post(to: Destinations, url: str, headers: Mapping[str, str], body: bytes) -> int:
+    """Return the status that the receiver answered; redirects are not followed.
+
+    Raises `NotDelivered`. The connection goes to an address that was checked, whatever the name
+    may stand for a moment later; no proxy is used.
+    """
+    try:
+        target = Target.of(url)
+        with httpcore.ConnectionPool(
+            ssl_context=_tls(), network_backend=GuardedBackend(to, TRY_SECONDS)
+        ) as pool:
+            origin = httpcore.URL(
+                scheme=target.scheme, host=target.host, port=target.port, target=target.path
+            )
+            with pool.stream("POST", origin, headers=list(headers.items()), content=body) as answer:
+                return answer.status
+    except (Forbidden, Unresolved) as error:
+        raise NotDelivered(str(error)) from error
+    except (httpcore.TimeoutException, TimeoutError) as error:
+        raise NotDelivered(f"no answer within {TRY_SECONDS:g} s") from error
+    except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
+        raise NotDelivered(f"the connection failed: {type(error).__name__}") from error
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+class GuardedBackend(httpcore.NetworkBackend):
+    """Connects only to allowed addresses, and lets nothing go on past its deadline."""
+
+    def __init__(self, to: Destinations, seconds: float) -> None:
+        self._to = to
+        self._deadline = time.monotonic() + seconds
+        self._backend = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ARG002 - the deadline is for all of it
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> NetworkStream:
+        failed: Exception = httpcore.ConnectError(f"{host} has no address")
+        for address in self._to.resolve(host, port):
+            try:
+                stream = self._backend.connect_tcp(
+                    str(address), port, _left(self._deadline), local_address, socket_options
+                )
+            except httpcore.NetworkError as error:
+                failed = error
+            else:
+                return _Stream(stream, self._deadline)
+        raise failed
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection whose every wait ends at the deadline, however a receiver trickles."""
+
+    def __init__(self, stream: NetworkStream, deadline: float) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - as above
+        return self._stream.read(max_bytes, _left(self._deadline))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - as above
+        self._stream.write(buffer, _left(self._deadline))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002 - as above
+    ) -> NetworkStream:
+        secured = self._stream.start_tls(ssl_context, server_hostname, _left(self._deadline))
+        return _Stream(secured, self._deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
