@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import socket
 from dataclasses import FrozenInstanceError, astuple, replace
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.destinations import Destinations
 from shared.environment import SettingsError
 from shared.settings import (
     Deadlines,
@@ -323,3 +325,37 @@ def test_settings_stay_as_they_were_read() -> None:
         gateway({}).server.host = "http://elsewhere"  # type: ignore[misc]
 
     assert replace(gateway({}), port=1).port == 1
+
+
+@pytest.mark.parametrize("read", [gateway, worker])
+def test_webhooks_have_a_secret_and_places_to_go(
+    read: Callable[[Mapping[str, str]], GatewaySettings | WorkerSettings],
+) -> None:
+    """Both sides read the same two variables, and the secret is not shown."""
+    secret = "whsec_" + base64.b64encode(bytes(32)).decode()
+    allowed = "127.0.0.1, 10.0.0.0/8,hooks.internal"
+    settings = read({"WEBHOOK_SECRET": secret, "GATEWAY_CALLBACK_ALLOW": allowed})
+
+    assert settings.webhooks.secret == secret
+    assert settings.webhooks.to == Destinations.allowing(
+        ["127.0.0.1", "10.0.0.0/8", "hooks.internal"]
+    )
+    assert secret not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["whsec_", "whsec_AAAA", "whsec_" + "A" * 92, "whsec_!!!", "A" * 44, "whsec_" + "é" * 44],
+)
+def test_what_cannot_sign_is_no_secret(secret: str) -> None:
+    """A secret that is too short, too long or no base64 is refused without being shown."""
+    (fault,) = faults(gateway, {"WEBHOOK_SECRET": secret})
+
+    assert fault == "WEBHOOK_SECRET must be whsec_ and the base64 of 24 to 64 random bytes"
+
+
+def test_what_names_no_place_is_refused() -> None:
+    """An entry of the list that is no host, address or network is named."""
+    (fault,) = faults(worker, {"GATEWAY_CALLBACK_ALLOW": "10.0.0.0/8, http://a"})
+
+    assert fault == ("GATEWAY_CALLBACK_ALLOW takes hosts, addresses and networks, got 'http://a'")
