@@ -7,6 +7,7 @@ and cancelling can end the process; the client is never started, so it has no th
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 import uuid
@@ -33,7 +34,7 @@ from shared.errors import (
 )
 from shared.ids import parts_pattern, signal_id, webhook_id
 from shared.log import get_logger
-from shared.store import Store
+from shared.store import PAGE, Store
 from shared.transport import (
     INVALID,
     PROMISE_EXISTS,
@@ -76,6 +77,7 @@ class Engine:
         self.address = f"poll://uni@{GROUP}/{self.name}"
         self._client = build_client(self._store, SilentSource(), group=GROUP, pid=self.name)
         self._offload = Offload(settings.threads, settings.queue, deadlines.offload)
+        self._background: set[asyncio.Task[None]] = set()
         self._log = get_logger()
 
     async def begin(self, new: NewExecution) -> tuple[Execution, bool]:
@@ -91,11 +93,22 @@ class Engine:
         return await self._ask(self._read, id, with_steps)
 
     async def cancel(self, id: str, reason: str | None) -> Execution:
-        """End an execution; one that was canceled before is returned as it is.
+        """End an execution and its children; one that was canceled before is returned as it is.
 
-        Raises `UnknownExecution`, and `AlreadyDone` if it ended in another way.
+        Of very many children, some end a little later. Raises `UnknownExecution`, and
+        `AlreadyDone` if it ended in another way.
         """
-        return await self._ask(self._cancel, id, reason)
+        execution = await self._ask(self._cancel, id, reason)
+        if await self._ask(self._cancel_children, id):
+            later = asyncio.create_task(self._cancel_remaining(id))
+            self._background.add(later)
+            later.add_done_callback(self._background.discard)
+        return execution
+
+    async def _cancel_remaining(self, id: str) -> None:
+        with contextlib.suppress(BackendUnavailable):  # canceling it again goes on
+            while await self._ask(self._cancel_children, id):
+                pass
 
     async def signal(self, id: str, name: str, value_json: str) -> bool:
         """Deliver a value, equal text for equal values; False if it had been delivered before.
@@ -130,6 +143,8 @@ class Engine:
         await self._ask(self._ping)
 
     def close(self) -> None:
+        for task in self._background:
+            task.cancel()
         self._offload.close()
         self._transport.close()
 
@@ -205,6 +220,19 @@ class Engine:
             )
         return execution
 
+    def _cancel_children(self, id: str) -> bool:
+        """Cancel a page of the executions below this one; tell whether there may be more.
+
+        An execution that has ended can begin no child any more, so they become fewer.
+        """
+        found, _ = self._store.promises.search(
+            parts_pattern(id), {tag.KIND: tag.CHILD}, state="pending"
+        )
+        below = [promise.id for promise in found if promise.id.startswith(f"{id}.")]
+        for child in below:
+            self._client.promises.cancel(child, ikey=f"cancel-{child}")
+        return len(found) == PAGE and bool(below)
+
     def _signal(self, id: str, name: str, value_json: str) -> bool:
         execution = self._read(id, with_steps=False)
         promises, promise_id = self._client.promises, signal_id(id, name)
@@ -250,7 +278,11 @@ class Engine:
         return self._store.promises.notify(id, f"{self.name}.{id}", self.address, timeout_at)
 
     def _newest_of(self, id: str) -> list[DurablePromise]:
-        found, _ = self._store.promises.search(parts_pattern(id), {tag.EXECUTION: id}, limit=NEWEST)
+        """Return the newest things it created; if those have ended, older ones that have not."""
+        pattern, tags = parts_pattern(id), {tag.EXECUTION: id}
+        found, _ = self._store.promises.search(pattern, tags, limit=NEWEST)
+        if len(found) == NEWEST and not any(promise.pending for promise in found):
+            found += self._store.promises.search(pattern, tags, state="pending", limit=NEWEST)[0]
         return found
 
     def _created_by(self, id: str, *, pages: int) -> list[DurablePromise]:

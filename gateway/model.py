@@ -43,24 +43,30 @@ class NewExecution:
 class Activity:
     """Who works on an execution; `attempt` is how often it was picked up.
 
-    `waiting_for` is what it waits for, with the time since when, and `progress` what it reported
-    last: how much of how much.
+    `step` is the one that runs. `waiting_for` is what it waits for instead, each with the time
+    since when; `resumable` says that the wait is over and a worker has yet to go on. `progress` is
+    what it reported last: how much of how much.
     """
 
     worker: str
     attempt: int
     recovered_from: str | None
-    waiting_for: tuple[str, int] | None = None
+    step: str | None = None
+    waiting_for: list[tuple[str, int]] = field(default_factory=list)
+    resumable: bool = False
     progress: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
 class StepState:
-    """One step; times are milliseconds since the epoch."""
+    """One step, or child execution; times are milliseconds since the epoch.
+
+    `worker` is None for a child: to know that would take a look at each.
+    """
 
     name: str
     status: str
-    worker: str
+    worker: str | None
     started: int
     ended: int | None
 
@@ -90,10 +96,10 @@ class Execution:
         return self.status != "pending"
 
     def phase(self, now: float) -> str | None:
-        """Say what a pending execution is at: scheduled, queued or running; `now` is a time."""
+        """Say what a pending execution is at, None for one that has ended; `now` is a time."""
         if self.done:
             return None
-        if self.activity is not None:
+        if self.activity is not None and not self.activity.resumable:
             return "waiting" if self.activity.waiting_for else "running"
         return "scheduled" if now * 1000 < (self.starts_at or 0) else "queued"
 
@@ -119,23 +125,35 @@ def activity_of(created: Sequence[DurablePromise]) -> Activity | None:
     newest = next((promise for promise in created if tag.WORKER in promise.tags), None)
     if newest is None:
         return None
-    reports = (p.tags[tag.PROGRESS] for p in created if tag.PROGRESS in p.tags)
-    done, _, total = next(reports, "").partition("/")
+    step = next((p for p in created if tag.STEP in p.tags and p.state == "PENDING"), None)
+    waits = [] if step else [wait for p in reversed(created) if (wait := _waited_for(p))]
+    done, _, total = newest.tags.get(tag.REPORTED, "").partition("/")
     return Activity(
         worker=newest.tags[tag.WORKER],
         attempt=int(newest.tags.get(tag.ATTEMPT, "1")),
         recovered_from=newest.tags.get(tag.RECOVERED_FROM),
-        waiting_for=_waited_for(newest),
+        step=step.tags[tag.STEP] if step else None,
+        waiting_for=waits,
+        resumable=not step and not waits and is_wait(newest),
         progress=(int(done), int(total)) if total else None,
     )
 
 
-def _waited_for(newest: DurablePromise) -> tuple[str, int] | None:
-    if newest.state != "PENDING":
+def is_wait(promise: DurablePromise) -> bool:
+    """Tell whether an execution is suspended while this promise is open."""
+    return bool({tag.SIGNAL, tag.SLEEP} & promise.tags.keys()) or is_child(promise)
+
+
+def is_child(promise: DurablePromise) -> bool:
+    """Tell whether the promise is a child execution's."""
+    return promise.tags.get(tag.KIND) == tag.CHILD
+
+
+def _waited_for(promise: DurablePromise) -> tuple[str, int] | None:
+    if promise.state != "PENDING" or not is_wait(promise):
         return None
-    if tag.SIGNAL in newest.tags:
-        return newest.tags[tag.SIGNAL], newest.created_on
-    return ("sleep", newest.created_on) if tag.SLEEP in newest.tags else None
+    name = promise.tags.get(tag.SIGNAL) or promise.tags.get(tag.FUNCTION) or "sleep"
+    return name, promise.created_on
 
 
 def steps_of(created: Iterable[DurablePromise]) -> list[StepState]:
@@ -147,16 +165,21 @@ def steps_of(created: Iterable[DurablePromise]) -> list[StepState]:
     recoveries: list[DurablePromise] = []
     steps: list[StepState] = []
     for promise in created:
-        name = promise.tags.get(tag.STEP)
+        name = promise.tags.get(tag.FUNCTION if is_child(promise) else tag.STEP)
         if name is None:
             if tag.RECOVERED_FROM in promise.tags:
                 recoveries.append(promise)
             continue
         ended = promise.completed_on
-        worker = next(
-            (r.tags[tag.WORKER] for r in recoveries if ended is None or r.created_on <= ended),
-            promise.tags.get(tag.WORKER, ""),
-        )
+        worker = None if is_child(promise) else _worker_of(promise, recoveries)
         status = STATUS[promise.state]
         steps.append(StepState(name, status, worker, promise.created_on, ended))
     return steps[::-1]
+
+
+def _worker_of(step: DurablePromise, recoveries: Sequence[DurablePromise]) -> str:
+    ended = step.completed_on
+    return next(
+        (r.tags[tag.WORKER] for r in recoveries if ended is None or r.created_on <= ended),
+        step.tags.get(tag.WORKER, ""),
+    )

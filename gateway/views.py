@@ -123,17 +123,17 @@ def state(execution: Execution, include: frozenset[str]) -> dict[str, Any]:
 
 
 def _waiting_for(activity: Activity | None) -> list[dict[str, str]] | None:
-    if activity is None or activity.waiting_for is None:
+    if activity is None or not activity.waiting_for:
         return None
-    name, since = activity.waiting_for
-    return [{"name": name, "since": rfc3339(since)}]
+    return [{"name": name, "since": rfc3339(since)} for name, since in activity.waiting_for]
 
 
 def _progress(execution: Execution) -> dict[str, Any] | None:
-    if execution.activity is None or execution.activity.progress is None or execution.done:
+    activity = execution.activity
+    if activity is None or activity.progress is None or execution.done:
         return None
-    done, total = execution.activity.progress
-    return {"done": done, "total": total}
+    done, total = activity.progress
+    return {"done": done, "total": total, "step": activity.step}
 
 
 def _step(step: StepState) -> dict[str, Any]:

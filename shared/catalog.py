@@ -66,5 +66,23 @@ CATALOG: Final = {
                 every={"type": "number", "minimum": 0, "maximum": 86400},
             ),
         ),
+        Function(
+            "fanout",
+            1,
+            "Has its parts done by child executions, spread over the workers, and gathers them.",
+            input_schema=_options(
+                parts={"type": "integer", "minimum": 1, "maximum": 100},
+                pace={"type": "number", "minimum": 0, "maximum": 86400},
+            ),
+        ),
+        Function(
+            "part",
+            1,
+            "Does one part of a fanout, and says which worker did it.",
+            input_schema=_options(
+                number={"type": "integer", "minimum": 1},
+                pace={"type": "number", "minimum": 0, "maximum": 86400},
+            ),
+        ),
     )
 }

@@ -10,10 +10,10 @@ REQUEST: Final = "request"
 """On an execution: the request that created it, so that its sender knows it was the first."""
 
 KIND: Final = "kind"
-"""On an execution that a client began: `execution`. Nothing else has it."""
+"""On an execution: `EXECUTION` if a client began it, `CHILD` if another execution did."""
 
 FUNCTION: Final = "function"
-"""On an execution that a client began: its function's name."""
+"""On an execution, and on a child: its function's name."""
 
 CALLBACK: Final = "callback"
 """On an execution that a client began: the URL that is told of its end."""
@@ -23,6 +23,8 @@ DELAY: Final = "resonate:delay"
 
 EXECUTION: Final = "execution"
 """On everything an execution creates: the id of that execution."""
+
+CHILD: Final = "child"
 
 STEP: Final = "step"
 """On a step: its name."""
@@ -35,6 +37,9 @@ SLEEP: Final = "resonate:timeout"
 
 PROGRESS: Final = "progress"
 """On a report of progress: `<done>/<total>`."""
+
+REPORTED: Final = "reported"
+"""On everything a claim creates after a report of progress: the latest one."""
 
 WORKER: Final = "worker"
 """On everything a claim creates: the name of the worker."""

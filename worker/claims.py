@@ -13,7 +13,7 @@ class Claim:
     `deadline` is the execution's, in milliseconds since the epoch; it is known once the claim is
     granted. `lost` says why nothing may be written for it any more. `finished` means that the
     execution has its result. `attempt` and `recovered_from` are what the store shows of earlier
-    claims.
+    claims, `progress` is what the function reported last.
     """
 
     task: str
@@ -26,6 +26,7 @@ class Claim:
     attempt: int = 1
     recovered_from: str | None = None
     history_read: bool = False
+    progress: str | None = None
 
     @property
     def key(self) -> str:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from resonate.coroutine import RFC
-from resonate.errors import ResonateTimedoutError
+from resonate.errors import ResonateCanceledError, ResonateTimedoutError
 
 from shared import tags as tag
-from shared.codec import Failure
+from shared.codec import Failure, decode_rejection
 from shared.ids import is_signal_name, signal_id
 from shared.log import get_logger
+from worker.children import ChildEncoder, Stored, invocation, result_of, tags_of
 from worker.errors import Fenced, Rejection, StepFailed, TimedOut, describe, json_of, shown
 from worker.retry import Retry
 from worker.steps import Encoded, StepEncoder, StepRun
@@ -35,10 +36,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Command:
-    """What a `Context` returns, to be yielded; what is in it is the SDK's affair."""
+    """What a `Context` returns, to be yielded; what is in it is the SDK's affair.
+
+    `read` makes the outcome of what the SDK sends. If `waits`, that is a command to be yielded too.
+    """
 
     of_sdk: Any
     read: Callable[[Any], Any] = lambda value: value
+    waits: bool = False
 
 
 type Workflow[T] = Generator[Command, Any, T]
@@ -48,6 +53,7 @@ type DurableFunction = Callable[[Context, Any], Workflow[Any]] | StepFunction
 
 DEFAULT_RETRY = Retry()
 ENCODER = StepEncoder()
+CHILD_ENCODER = ChildEncoder()
 
 
 class Context:
@@ -98,6 +104,23 @@ class Context:
             raise ValueError(f"{name!r} cannot name a signal")
         promise = self._sdk.promise(id=signal_id(self.id, name), tags={tag.SIGNAL: name})
         return Command(RFC(promise.options(timeout=float(within)).conv), orjson.loads)
+
+    def begin(self, function: str, value: Any = None, *, timeout: float | None = None) -> Command:
+        """Start a child execution of a function of the catalog, on any worker.
+
+        Yields the child; yield that to wait for its result. Its deadline is `timeout` seconds away,
+        and never after this execution's. No worker holds this execution while it waits. The `yield`
+        of a child that failed raises `StepFailed` with its failure, `TimedOut` if it took too long.
+        """
+        child = self._sdk.promise(
+            data=invocation(function, json_of(value)), tags=tags_of(function, self._hold)
+        ).options(encoder=CHILD_ENCODER, timeout=timeout)
+        return Command(child, lambda promise: Command(promise, result_of))
+
+    def call(self, function: str, value: Any = None, *, timeout: float | None = None) -> Command:
+        """Start a child execution and wait for it, as `begin` has it; yields its result."""
+        begun = self.begin(function, value, timeout=timeout)
+        return Command(begun.of_sdk, begun.read, waits=True)
 
     def progress(self, done: int, total: int) -> Command:
         """Report how much is done, for clients to see."""
@@ -157,7 +180,10 @@ def _drive(body: Workflow[Any]) -> Generator[Any, Any, Any]:
             send, value = body.throw, TypeError(f"yield what the context makes, not {what}")
             continue
         try:
-            send, value = body.send, command.read((yield command.of_sdk))
+            outcome = command.read((yield command.of_sdk))
+            if command.waits:
+                outcome = outcome.read((yield outcome.of_sdk))
+            send, value = body.send, outcome
         except Fenced:
             body.close()
             raise
@@ -168,7 +194,11 @@ def _drive(body: Workflow[Any]) -> Generator[Any, Any, Any]:
 def _outcome(error: Exception) -> StepFailed:
     if isinstance(error, ResonateTimedoutError):
         return TimedOut(Failure("TimedOut", "what was waited for did not come in time"))
+    if isinstance(error, ResonateCanceledError):
+        return StepFailed(Failure("Canceled", "what was waited for was canceled"))
     match error.args:
+        case (Stored() as stored,):
+            return StepFailed(decode_rejection(str(stored)))
         case ({"type": str(), "message": str()} as stored,):
             return StepFailed(Failure.of(stored))
         case _:

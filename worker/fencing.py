@@ -78,6 +78,7 @@ class FencedPromises(Promises):
         tags: dict[str, str] | None = None,
     ) -> DurablePromise:
         def write(claim: Claim) -> DurablePromise:
+            claim.progress = (tags or {}).get(tag.PROGRESS, claim.progress)
             marked = {**(tags or {}), **self._marks(claim)}
             promise = super(FencedPromises, self).create(
                 id, timeout, ikey=ikey, strict=strict, data=data, tags=marked
@@ -153,6 +154,8 @@ class FencedPromises(Promises):
         }
         if claim.recovered_from is not None:
             marks[tag.RECOVERED_FROM] = claim.recovered_from
+        if claim.progress is not None:
+            marks[tag.REPORTED] = claim.progress
         return marks
 
     def _read_history(self, claim: Claim) -> None:

@@ -167,7 +167,7 @@ class Session:
             self._pass_on(claim, call, root)
             return False
         self._promises = root, leaf
-        hold = Hold(claim, self._crew.leases)
+        hold = Hold(claim, self._crew.leases, self._crew.name, self._crew.group)
         self._client.set_dependency("hold", hold)
         self._runs += 1
         return True

@@ -124,10 +124,12 @@ class Leases:
 
 @dataclass(frozen=True)
 class Hold:
-    """One execution's claim, as its wrapper sees it."""
+    """One execution's claim, as its wrapper sees it, and the worker and group that it runs in."""
 
     claim: Claim
     leases: Leases
+    worker: str
+    group: str
 
     def check(self) -> None:
         """Raise `Fenced` unless the claim still stands; call it before anything is started."""

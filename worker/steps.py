@@ -37,6 +37,7 @@ class Step:
     name: str
     idempotency_key: str
     attempt: int
+    worker: str
     log: Logger
 
 
@@ -94,7 +95,8 @@ class StepRun:
         self._hold.check()
         self._log.info("step started", attempt=self._tries)
         began = time.monotonic()
-        step = Step(self._hold.claim.execution, self._name, id, self._tries, self._log)
+        hold = self._hold
+        step = Step(hold.claim.execution, self._name, id, self._tries, hold.worker, self._log)
         try:
             value = call_within(self._timeout, self._function, step, *arguments)
             result = Encoded(json_of(value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import orjson
@@ -232,3 +233,56 @@ def test_the_test_reads_what_it_writes() -> None:
 
 def _value(data: str | None) -> dict[str, str]:
     return {} if data is None else {"data": base64.b64encode(data.encode()).decode()}
+
+
+def thing(state: str = "RESOLVED", created: int = 1_000, /, **tags: str) -> DurablePromise:
+    """Return something that an execution created in its first attempt."""
+    completed = None if state == "PENDING" else created + 1
+    own = {tag.WORKER: "a", tag.ATTEMPT: "1"}
+    return promise(state=state, created=created, completed=completed, tags={**own, **tags})
+
+
+CHILD = {tag.KIND: tag.CHILD, tag.FUNCTION: "part"}
+
+
+@pytest.mark.parametrize(
+    ("created", "phase", "waits"),
+    [
+        ([thing("PENDING", step="pack"), thing(step="charge")], "running", []),
+        ([thing(step="charge")], "running", []),
+        ([thing("PENDING", 7, signal="approval")], "waiting", ["approval"]),
+        ([thing("PENDING", 7, **{tag.SLEEP: "true"})], "waiting", ["sleep"]),
+        (
+            [thing("PENDING", 8, **CHILD), thing(**CHILD), thing("PENDING", 7, **CHILD)],
+            "waiting",
+            ["part", "part"],
+        ),
+        ([thing("PENDING", step="pack"), thing("PENDING", **CHILD)], "running", []),
+        ([thing(signal="approval"), thing(step="ask")], "queued", []),
+        ([thing("REJECTED_TIMEDOUT", signal="approval")], "queued", []),
+        ([thing(**CHILD)], "queued", []),
+        ([thing(progress="1/2"), thing(**{tag.SLEEP: "true"})], "running", []),
+    ],
+)
+def test_the_phase_is_told_from_what_is_open(
+    created: list[DurablePromise], phase: str, waits: list[str]
+) -> None:
+    """An open step runs; else what is open is waited for, and after a wait it is queued again."""
+    execution = replace(execution_of(promise()), activity=activity_of(created))
+
+    assert execution.activity is not None
+    assert execution.phase(2.0) == phase
+    assert [name for name, _ in execution.activity.waiting_for] == waits
+
+
+def test_progress_is_not_forgotten() -> None:
+    """The latest report goes on with all that is created after it; an open step is where it is."""
+    activity = activity_of([thing("PENDING", step="pack", reported="3/9")])
+
+    assert activity is not None
+    assert (activity.progress, activity.step) == ((3, 9), "pack")
+
+
+def test_a_child_is_a_step_without_a_worker() -> None:
+    """A child stands among the steps under its function's name; who runs it is not looked up."""
+    assert steps_of([thing("PENDING", 5, **CHILD)]) == [StepState("part", "pending", None, 5, None)]

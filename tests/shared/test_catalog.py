@@ -18,6 +18,8 @@ def test_the_catalog_is_complete() -> None:
         "checkout": 1,
         "approval": 1,
         "countdown": 1,
+        "fanout": 1,
+        "part": 1,
     }
 
 

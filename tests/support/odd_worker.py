@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.__main__ import main
 from worker.context import Context, DurableFunction, Workflow, durable
+from worker.errors import StepFailed
 from worker.registry import build_registry
 from worker.retry import Retry
 
@@ -141,6 +142,19 @@ def sleeps(context: Context, seconds: float) -> Workflow[str]:
     return f"done by {last}"
 
 
+def parent(context: Context, children: list[list[Any]]) -> Workflow[list[Any]]:
+    """Call each function with its input, one after the other; tell what came of each."""
+    outcomes: list[Any] = []
+    for function, value, *timeout in children:
+        try:
+            result = yield context.call(function, value, timeout=timeout[0] if timeout else None)
+        except StepFailed as error:
+            outcomes.append([error.failure.type, error.failure.message])
+        else:
+            outcomes.append(result)
+    return outcomes
+
+
 def registry() -> Registry:
     """Return the catalog's functions and the odd ones."""
     made = build_registry()
@@ -153,6 +167,7 @@ def registry() -> Registry:
         "yields_garbage": yields_garbage,
         "hangs": hangs,
         "sleeps": sleeps,
+        "parent": parent,
     }
     for name, function in odd.items():
         made.add(durable(function), name, 1)

@@ -34,7 +34,9 @@ class Direct(Context):
 
     def __init__(self) -> None:
         tasks = Tasks(Transport(ServerSettings(), attempt=1, budget=1))
-        self._hold = Hold(Claim("__invoke:o-1", 1, "o-1"), Leases(tasks, "pid", 60))
+        self._hold = Hold(
+            Claim("__invoke:o-1", 1, "o-1"), Leases(tasks, "pid", 60), "worker-1", "worker"
+        )
 
     def step(self, function: Callable[..., Any], *arguments: Any, **_: Any) -> Any:
         return function, arguments
@@ -42,7 +44,7 @@ class Direct(Context):
 
 def step(name: str) -> Step:
     """Return what a step is told about itself."""
-    return Step("o-1", name, f"key-{name}", 1, get_logger())
+    return Step("o-1", name, f"key-{name}", 1, "worker-1", get_logger())
 
 
 @dataclass

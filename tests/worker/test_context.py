@@ -70,7 +70,9 @@ class Engine:
     def __post_init__(self) -> None:
         tasks = Tasks(Transport(ServerSettings(), attempt=1, budget=1))
         self.claim = Claim("__invoke:job", 1, "job")
-        self.hold = Hold(self.claim, Leases(tasks, "pid", self.lease_seconds))
+        self.hold = Hold(
+            self.claim, Leases(tasks, "pid", self.lease_seconds), "worker-1", "workers"
+        )
 
     def run(self, function: DurableFunction, value: object = None) -> Any:
         """Return the result of an execution, decoded; raises what its wrapper raises."""

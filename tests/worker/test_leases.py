@@ -236,7 +236,7 @@ def test_a_hold_that_stands_lets_pass() -> None:
     """Before anything is started, a claim that stands raises nothing and stays as it is."""
     made = claim()
 
-    Hold(made, Leases(ScriptedTasks(), "pid-1", 60.0)).check()
+    Hold(made, Leases(ScriptedTasks(), "pid-1", 60.0), "a", "workers").check()
 
     assert made.lost is None
 
@@ -250,6 +250,6 @@ def test_a_hold_that_fell_stops_everything(lost: str | None, reason: str) -> Non
     made.lost = lost
 
     with pytest.raises(Fenced, match=r"^job-1$"):
-        Hold(made, Leases(ScriptedTasks(), "pid-1", 0.0)).check()
+        Hold(made, Leases(ScriptedTasks(), "pid-1", 0.0), "a", "workers").check()
 
     assert made.lost == reason

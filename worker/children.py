@@ -1,0 +1,50 @@
+"""Child executions: how they are asked for, and how their ends are read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from resonate.conventions import Remote
+
+from shared import tags as tag
+from shared.catalog import CATALOG
+from shared.codec import decode_result, encode_call
+
+if TYPE_CHECKING:
+    from worker.leases import Hold
+
+
+class Stored(str):
+    """What a child ended with, as it is stored; only its state tells result from failure."""
+
+    __slots__ = ()
+
+
+class ChildEncoder:
+    """The SDK's encoder for children: an invocation that is text already, and ends as they are."""
+
+    def encode(self, obj: object) -> str | None:
+        return None if obj is None else str(obj)
+
+    def decode(self, obj: str | None) -> Stored | None:
+        return None if obj is None else Stored(obj)
+
+
+def invocation(function: str, input_json: str) -> str:
+    """Return what is stored of the call, as the gateway does. Raises `ValueError`."""
+    if function not in CATALOG:
+        raise ValueError(f"there is no function {function}; known are {', '.join(CATALOG)}")
+    return encode_call(function, CATALOG[function].version, input_json)
+
+
+def tags_of(function: str, hold: Hold) -> dict[str, str]:
+    """Return the tags with which the server offers the child to the workers."""
+    parent = hold.claim.execution
+    remote = Remote(parent, parent, parent, function).options(target=hold.group)
+    return {**remote.tags, tag.KIND: tag.CHILD, tag.FUNCTION: function}
+
+
+def result_of(stored: Stored | None) -> Any:
+    """Return what a child resolved with."""
+    return orjson.loads(decode_result(None if stored is None else str(stored)))

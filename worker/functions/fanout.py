@@ -1,0 +1,25 @@
+"""Many parts at the same time: a child execution for each, on whatever workers there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from worker.context import Context, Workflow
+
+DEFAULT_PARTS, DEFAULT_PACE = 10, 0.5
+
+
+def fanout(context: Context, given: dict[str, Any] | None) -> Workflow[dict[str, Any]]:
+    """Begin all parts, wait for each, and return which worker did which."""
+    given = given or {}
+    parts, pace = int(given.get("parts", DEFAULT_PARTS)), given.get("pace", DEFAULT_PACE)
+    children = []
+    for number in range(1, parts + 1):
+        child = yield context.begin("part", {"number": number, "pace": pace})
+        children.append(child)
+    done: list[dict[str, Any]] = []
+    for child in children:
+        done.append((yield child))
+        yield context.progress(len(done), parts)
+    return {"parts": done}

@@ -1,0 +1,16 @@
+"""One part of a `fanout`: plain, so it runs as one step of its own execution."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from worker.steps import Step
+
+
+def part(step: Step, given: dict[str, Any] | None) -> dict[str, Any]:
+    """Take `pace` seconds; return the part's number and the worker that did it."""
+    given = given or {}
+    time.sleep(float(given.get("pace", 0)))
+    return {"number": given.get("number"), "worker": step.worker}
