@@ -15,6 +15,9 @@ KIND: Final = "kind"
 FUNCTION: Final = "function"
 """On an execution that a client began: its function's name."""
 
+TRACE: Final = "trace"
+"""On an execution that a client began as a part of a trace: the id of the trace (W3C)."""
+
 DELAY: Final = "resonate:delay"
 """The server's own: the time, in milliseconds since the epoch, before which nothing is started."""
 
