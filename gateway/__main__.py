@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import resource
 import signal
 import sys
 from typing import TYPE_CHECKING
 
 import uvloop
-from aiohttp import web
 
 from gateway.app import create_app
+from gateway.connections import Site, runner_of
 from gateway.engine import Engine
 from shared.log import configure_logging, get_logger
 from shared.settings import SettingsError, gateway_settings
@@ -26,17 +28,12 @@ async def serve(settings: GatewaySettings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    runner = web.AppRunner(
-        create_app(settings, Engine(settings)),
-        access_log=None,
-        shutdown_timeout=settings.deadlines.shutdown,
-    )
+    runner = runner_of(create_app(settings, Engine(settings)), settings)
     log = get_logger()
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port, backlog=4096)
         try:
-            await site.start()
+            await Site(runner, settings).start()
         except OSError as error:
             log.critical("not started", reason=f"port {settings.port}: {error.strerror}")
             return 1
@@ -52,6 +49,13 @@ async def serve(settings: GatewaySettings) -> int:
     return 0
 
 
+def allow_many_connections() -> None:
+    """Let this process have as many open files as it may: each client that waits is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # as good as before
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def main() -> int:
     """Return the exit code: 0 after a signal, 1 when the port is taken, 2 if unfit to start."""
     try:
@@ -61,6 +65,7 @@ def main() -> int:
             print(f"gateway: {fault}", file=sys.stderr)  # noqa: T201 - logging is not set up yet
         return 2
     configure_logging(settings.log, os.environ.get("GATEWAY_NAME", "gateway"))
+    allow_many_connections()
     return uvloop.run(serve(settings))
 
 

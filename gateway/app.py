@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway import executions, health, listing, signals
+from gateway import bodies, executions, health, listing, signals
+from gateway.access import authorize
 from gateway.engine import GROUP
-from gateway.keys import DRAINING, ENGINE, SETTINGS, WATCHERS
-from gateway.middleware import answer_errors, authorize, observe
+from gateway.keys import BEGINS, DRAINING, ENGINE, SETTINGS, WATCHERS
+from gateway.middleware import answer_errors, observe
+from gateway.places import Places
 from gateway.watch import Watchers
 
 if TYPE_CHECKING:
@@ -28,12 +30,19 @@ def create_app(settings: GatewaySettings, engine: Engine) -> web.Application:
     app[SETTINGS] = settings
     app[ENGINE] = engine
     app[WATCHERS] = Watchers(engine, settings.server, GROUP, settings.waiters)
+    app[BEGINS] = Places(settings.begins, "too many begins are under way; try again a little later")
     app[DRAINING] = asyncio.Event()
     app.on_shutdown.append(_drain)
     app.cleanup_ctx.append(_engine)
     for resource in (executions, signals, listing, health):
-        app.add_routes(resource.ROUTES)
+        app.add_routes(map(_patient, resource.ROUTES))
     return app
+
+
+def _patient(route: web.RouteDef) -> web.RouteDef:
+    """Have the handler say when the body may come; aiohttp would let it come before all else."""
+    kwargs = {**route.kwargs, "expect_handler": bodies.expect}
+    return web.RouteDef(route.method, route.path, route.handler, kwargs)
 
 
 async def _drain(app: web.Application) -> None:

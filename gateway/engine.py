@@ -7,6 +7,7 @@ and cancelling can end the process; the client is never started, so it has no th
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 import uuid
@@ -26,6 +27,7 @@ from shared.errors import (
     BackendUnavailable,
     IdReused,
     InvalidRequest,
+    Saturated,
     ServiceError,
     SignalConflict,
     UnknownExecution,
@@ -75,6 +77,8 @@ class Engine:
         self.address = f"poll://uni@{GROUP}/{self.name}"
         self._client = build_client(self._store, SilentSource(), group=GROUP, pid=self.name)
         self._offload = Offload(settings.threads, settings.queue, deadlines.offload)
+        self._aside = Offload(1, 1, deadlines.offload)
+        self._pinging: asyncio.Task[None] | None = None
         self._log = get_logger()
 
     async def begin(self, new: NewExecution) -> tuple[Execution, bool]:
@@ -124,16 +128,33 @@ class Engine:
         return await self._ask(self._subscribe, id, timeout_at)
 
     async def ping(self) -> None:
-        """Return if the server answers."""
-        await self._ask(self._ping)
+        """Return if the server answers; all who ask at the same time share one look.
+
+        It waits for no other call and keeps none waiting. Raises `Saturated` if there is no room
+        for others.
+        """
+        if self._offload.is_full():
+            raise Saturated("too many calls are under way")
+        if self._pinging is None:
+            self._pinging = asyncio.create_task(self._ask(self._ping, through=self._aside))
+            self._pinging.add_done_callback(self._pinged)
+        await asyncio.shield(self._pinging)
+
+    def _pinged(self, ping: asyncio.Task[None]) -> None:
+        self._pinging = None
+        if not ping.cancelled():
+            ping.exception()  # whoever waited has it; asyncio would complain if all had gone
 
     def close(self) -> None:
         self._offload.close()
+        self._aside.close()
         self._transport.close()
 
-    async def _ask[T](self, call: Callable[..., T], *arguments: Any) -> T:
+    async def _ask[T](
+        self, call: Callable[..., T], *arguments: Any, through: Offload | None = None
+    ) -> T:
         try:
-            return await self._offload.run(call, *arguments)
+            return await (through or self._offload).run(call, *arguments)
         except Unanswered as error:
             self._log.warning("server not reached", reason=str(error))
             raise BackendUnavailable("the server cannot be reached") from error
@@ -148,6 +169,8 @@ class Engine:
         tags = {tag.REQUEST: mark, tag.KIND: tag.EXECUTION, tag.FUNCTION: new.function}
         if new.delay_seconds:
             tags[tag.DELAY] = str(int(starts_at * 1000))
+        if new.trace_id is not None:
+            tags[tag.TRACE] = new.trace_id
         reused = "this id already belongs to another function or another input"
         with _meaning(PROMISE_EXISTS, IdReused(reused, id=new.id)):
             promise = self._client.promises.create(

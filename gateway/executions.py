@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway import views
 from gateway.inputs import id_of, query_of, read_input, read_json, required_id, seconds_of
-from gateway.keys import ENGINE, WATCHERS
+from gateway.keys import BEGINS, ENGINE, EXECUTION_ID, TRACE, WATCHERS
 from gateway.model import NewExecution
 from gateway.preferences import preferred_wait, wanted_wait
 from shared.catalog import CATALOG, DEFAULT_FUNCTION, Function
@@ -20,6 +20,7 @@ from shared.errors import (
     ExecutionRejected,
     ExecutionTimedOut,
     InvalidRequest,
+    TooManyRequests,
     UnknownFunction,
 )
 
@@ -41,31 +42,16 @@ INCLUDES: Final = frozenset({"input", "steps"})
 
 async def begin(request: web.Request) -> web.Response:
     """Start a durable execution, or find the one that this id already stands for."""
-    query = query_of(request, "id", "function", "timeout", "delay")
-    id = id_of(request, query) or str(uuid_utils.uuid7())
-    function = _function(query.get("function", DEFAULT_FUNCTION))
-    timeout, delay = DEFAULT_TIMEOUT, 0
-    if "timeout" in query:
-        timeout = seconds_of("timeout", query["timeout"], least=1, most=LONGEST_TIMEOUT)
-    if "delay" in query:
-        delay = seconds_of("delay", query["delay"], least=0, most=LONGEST_DELAY)
-    given = await read_input(request, function)
-    new = NewExecution(
-        id, function.name, function.version, given.json, given.fingerprint, timeout, delay
-    )
-    try:
-        execution, created = await request.app[ENGINE].begin(new)
-    except BackendUnavailable as error:
-        error.id = id
-        raise
-    headers = {"Location": f"/wait?id={id}"}
+    with request.app[BEGINS].one():
+        execution, created = await _begun(request)
+    headers = {"Location": f"/wait?id={execution.id}"}
     if not created:
         headers["Idempotent-Replayed"] = "true"
     seconds = preferred_wait(request)
+    if seconds and not execution.done:
+        execution, seconds = await _outcome_within(request, execution, seconds)
     if seconds is not None:
         headers["Preference-Applied"] = f"wait={seconds}"
-        if seconds and not execution.done:
-            execution = await _outcome_within(request, execution, seconds)
     return views.json_response(
         views.begun(execution, created=created),
         status=200 if execution.done else 202,
@@ -73,12 +59,47 @@ async def begin(request: web.Request) -> web.Response:
     )
 
 
-async def _outcome_within(request: web.Request, execution: Execution, seconds: int) -> Execution:
-    """Wait for the end; what is stored is stored, so trouble in waiting is no failure of /begin."""
+async def _begun(request: web.Request) -> tuple[Execution, bool]:
+    """Return the stored execution, and whether this request created it."""
+    query = query_of(request, "id", "function", "timeout", "delay")
+    id = id_of(request, query) or str(uuid_utils.uuid7())
+    request[EXECUTION_ID] = id
+    function = _function(query.get("function", DEFAULT_FUNCTION))
+    timeout, delay = DEFAULT_TIMEOUT, 0
+    if "timeout" in query:
+        timeout = seconds_of("timeout", query["timeout"], least=1, most=LONGEST_TIMEOUT)
+    if "delay" in query:
+        delay = seconds_of("delay", query["delay"], least=0, most=LONGEST_DELAY)
+    given = await read_input(request, function)
+    trace = request.get(TRACE)
+    new = NewExecution(
+        id,
+        function.name,
+        function.version,
+        given.json,
+        given.fingerprint,
+        timeout,
+        delay,
+        trace.trace_id if trace else None,
+    )
     try:
-        return await request.app[WATCHERS].wait(execution.id, seconds)
-    except BackendUnavailable:
-        return execution
+        return await request.app[ENGINE].begin(new)
+    except BackendUnavailable as error:
+        error.id = id
+        raise
+
+
+async def _outcome_within(
+    request: web.Request, execution: Execution, seconds: int
+) -> tuple[Execution, int]:
+    """Wait for the end, and tell how many seconds that was done for, 0 if it could not be.
+
+    What is stored is stored, so trouble in waiting is no failure of /begin.
+    """
+    try:
+        return await request.app[WATCHERS].wait(execution.id, seconds), seconds
+    except (BackendUnavailable, TooManyRequests):
+        return execution, 0
 
 
 async def wait(request: web.Request) -> web.Response:

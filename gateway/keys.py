@@ -5,11 +5,16 @@ import asyncio
 from aiohttp import web
 
 from gateway.engine import Engine
+from gateway.places import Places
+from gateway.tracing import Trace
 from gateway.watch import Watchers
 from shared.settings import GatewaySettings
 
 ENGINE = web.AppKey("engine", Engine)
 SETTINGS = web.AppKey("settings", GatewaySettings)
 DRAINING = web.AppKey("draining", asyncio.Event)
+BEGINS = web.AppKey("begins", Places)
 WATCHERS = web.AppKey("watchers", Watchers)
 REQUEST_ID = web.RequestKey("request_id", str)
+EXECUTION_ID = web.RequestKey("execution_id", str)
+TRACE = web.RequestKey("trace", Trace)

@@ -24,7 +24,10 @@ STATUS: Final = {
 
 @dataclass(frozen=True)
 class NewExecution:
-    """What a client asks for. `fingerprint` is equal for equal functions and inputs only."""
+    """What a client asks for. `fingerprint` is equal for equal functions and inputs only.
+
+    `trace_id` is the trace that the request belongs to, if it said so.
+    """
 
     id: str
     function: str
@@ -33,6 +36,7 @@ class NewExecution:
     fingerprint: str
     timeout_seconds: int
     delay_seconds: int = 0
+    trace_id: str | None = None
 
 
 @dataclass(frozen=True)

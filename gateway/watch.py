@@ -90,6 +90,11 @@ class Watchers:
             if not watcher.ended.done():
                 watcher.ended.set_result(watcher.latest)
 
+    @property
+    def clients(self) -> int:
+        """How many clients wait."""
+        return self._clients
+
     def __len__(self) -> int:
         return len(self._watchers)
 
