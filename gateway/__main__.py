@@ -15,6 +15,7 @@ import uvloop
 from gateway.app import create_app
 from gateway.connections import Site, runner_of
 from gateway.engine import Engine
+from gateway.garbage import collect_when_quiet
 from shared.log import configure_logging, get_logger
 from shared.settings import SettingsError, gateway_settings
 
@@ -41,7 +42,11 @@ async def serve(settings: GatewaySettings) -> int:
         if not settings.tokens:
             log.warning("anybody who reaches this gateway may call it; GATEWAY_TOKENS sets tokens")
         log.info("gateway started", host=address[0], port=address[1])
+        collecting = asyncio.create_task(
+            collect_when_quiet(lambda: len(runner.server.connections) if runner.server else 0)
+        )
         await stop.wait()
+        collecting.cancel()
         log.info("draining")
     finally:
         await runner.cleanup()

@@ -10,9 +10,10 @@ from aiohttp import web
 from gateway import bodies, executions, health, listing, signals
 from gateway.access import authorize
 from gateway.engine import GROUP
-from gateway.keys import BEGINS, DRAINING, ENGINE, SETTINGS, WATCHERS
+from gateway.keys import BEGINS, DRAINING, ENGINE, LAST_END, SETTINGS, WATCHERS
 from gateway.middleware import answer_errors, observe
 from gateway.places import Places
+from gateway.views import LastEnd
 from gateway.watch import Watchers
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def create_app(settings: GatewaySettings, engine: Engine) -> web.Application:
     app[ENGINE] = engine
     app[WATCHERS] = Watchers(engine, settings.server, GROUP, settings.waiters)
     app[BEGINS] = Places(settings.begins, "too many begins are under way; try again a little later")
+    app[LAST_END] = LastEnd()
     app[DRAINING] = asyncio.Event()
     app.on_shutdown.append(_drain)
     app.cleanup_ctx.append(_engine)

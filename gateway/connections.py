@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
@@ -47,8 +47,7 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         # So that writing counts as paused for as long as there is anything left to be taken.
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.set_write_buffer_limits(high=0)
+        cast("asyncio.WriteTransport", transport).set_write_buffer_limits(high=0)
         self._head_limit = self._loop.call_later(self._head_seconds, self._cut)
 
     def data_received(self, data: bytes) -> None:

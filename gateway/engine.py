@@ -59,6 +59,9 @@ GROUP: Final = "gateway"
 NEWEST: Final = 10
 """So many of the newest things that an execution created tell what it is doing."""
 
+SUBSCRIBED_MILLISECONDS: Final = 400 * 24 * 60 * 60 * 1000
+"""Longer than any execution, its delay included."""
+
 STEP_PAGES: Final = 10
 """Pages of 100 that are read for an execution's steps; of more steps than that, the newest."""
 
@@ -120,12 +123,23 @@ class Engine:
         """
         return await self._ask(self._search, pattern, tags, state, limit, cursor)
 
-    async def subscribe(self, id: str, timeout_at: int) -> bool:
+    async def glance(self, id: str) -> Execution:
+        """Return the execution without what it is at, which costs less. Raises as `read` does."""
+        return await self._ask(self._glance, id)
+
+    async def watch(self, id: str) -> Execution:
         """Have the server tell `self.address` of the execution's end; the message may get lost.
 
-        False if it has ended already.
+        Returns what `glance` does; if it has ended already, no message comes.
         """
-        return await self._ask(self._subscribe, id, timeout_at)
+        return await self._ask(self._watch, id)
+
+    def told(self, promise: dict[str, Any]) -> Execution:
+        """Return the execution that a message of the server's is about.
+
+        Raises `NOT_AS_EXPECTED` for what is none of ours.
+        """
+        return execution_of(self._store.promise(promise))
 
     async def ping(self) -> None:
         """Return if the server answers; all who ask at the same time share one look.
@@ -183,19 +197,26 @@ class Engine:
         # Not told from the status: an answer may have been lost and the request repeated.
         return execution_of(promise), promise.tags.get(tag.REQUEST) == mark
 
+    def _glance(self, id: str) -> Execution:
+        return _partly(id, self._client.promises.get)
+
+    def _watch(self, id: str) -> Execution:
+        # The server keeps one subscription of this gateway for an execution, so it must outlive all
+        # clients that will ever wait.
+        until = int(time.time() * 1000) + SUBSCRIBED_MILLISECONDS
+        return _partly(
+            id,
+            lambda id: self._store.promises.notify(id, f"{self.name}.{id}", self.address, until),
+        )
+
     def _read(self, id: str, with_steps: bool) -> Execution:  # noqa: FBT001 - called through a thread
-        unknown = UnknownExecution("no execution has this id", id=id)
-        with _meaning(PROMISE_NOT_FOUND, unknown):
-            promise = self._client.promises.get(id)
-        try:
-            execution = execution_of(promise)
-        except ValueError as error:  # somebody else's, who writes to the same server
-            raise unknown from error
+        execution = self._glance(id)
         if execution.done and not with_steps:
             return execution
         created = self._created_by(id, pages=STEP_PAGES) if with_steps else self._newest_of(id)
         return replace(
             execution,
+            partial=False,
             activity=activity_of(created),
             steps=steps_of(created) if with_steps else [],
         )
@@ -252,9 +273,6 @@ class Engine:
             )
         return [execution_of(promise) for promise in found], following
 
-    def _subscribe(self, id: str, timeout_at: int) -> bool:
-        return self._store.promises.notify(id, f"{self.name}.{id}", self.address, timeout_at)
-
     def _newest_of(self, id: str) -> list[DurablePromise]:
         found, _ = self._store.promises.search(parts_pattern(id), {tag.EXECUTION: id}, limit=NEWEST)
         return found
@@ -273,6 +291,18 @@ class Engine:
 
     def _ping(self) -> None:
         self._store.ping()
+
+
+def _partly(id: str, get: Callable[[str], DurablePromise]) -> Execution:
+    """Return the execution of a promise, without what the promise alone does not tell."""
+    unknown = UnknownExecution("no execution has this id", id=id)
+    with _meaning(PROMISE_NOT_FOUND, unknown):
+        promise = get(id)
+    try:
+        execution = execution_of(promise)
+    except ValueError as error:  # somebody else's, who writes to the same server
+        raise unknown from error
+    return execution if execution.done else replace(execution, partial=True)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway import views
 from gateway.inputs import id_of, query_of, read_input, read_json, required_id, seconds_of
-from gateway.keys import BEGINS, ENGINE, EXECUTION_ID, TRACE, WATCHERS
+from gateway.keys import BEGINS, ENGINE, EXECUTION_ID, LAST_END, TRACE, WATCHERS
 from gateway.model import NewExecution
 from gateway.preferences import preferred_wait, wanted_wait
 from shared.catalog import CATALOG, DEFAULT_FUNCTION, Function
@@ -115,7 +115,10 @@ async def wait(request: web.Request) -> web.Response:
     execution = await _read(request, id, seconds, with_steps="steps" in include)
     if query.get("raise") == "1":
         _raise_unless_well(execution)
-    body = views.state(execution, include)
+    if execution.done and not include:
+        body = request.app[LAST_END].body(execution)
+    else:
+        body = views.Body.of(views.state(execution, include))
     return views.tagged(request, body, {**headers, **views.freshness(execution)})
 
 
@@ -132,7 +135,7 @@ async def result(request: web.Request) -> web.Response:
     _raise_unless_well(execution)
     if not execution.done:
         return web.Response(status=202, headers=views.freshness(execution))
-    body = orjson.Fragment(execution.result_json or "null")
+    body = views.Body.of(orjson.Fragment(execution.result_json or "null"))
     return views.tagged(request, body, views.freshness(execution))
 
 

@@ -7,6 +7,7 @@ from aiohttp import web
 from gateway.engine import Engine
 from gateway.places import Places
 from gateway.tracing import Trace
+from gateway.views import LastEnd
 from gateway.watch import Watchers
 from shared.settings import GatewaySettings
 
@@ -14,6 +15,7 @@ ENGINE = web.AppKey("engine", Engine)
 SETTINGS = web.AppKey("settings", GatewaySettings)
 DRAINING = web.AppKey("draining", asyncio.Event)
 BEGINS = web.AppKey("begins", Places)
+LAST_END = web.AppKey("last_end", LastEnd)
 WATCHERS = web.AppKey("watchers", Watchers)
 REQUEST_ID = web.RequestKey("request_id", str)
 EXECUTION_ID = web.RequestKey("execution_id", str)

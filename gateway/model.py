@@ -39,7 +39,7 @@ class NewExecution:
     trace_id: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Activity:
     """Who works on an execution; `attempt` is how often it was picked up.
 
@@ -65,12 +65,13 @@ class StepState:
     ended: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Execution:
     """One execution at one moment; times are milliseconds since the epoch.
 
     `result_json` is there when it resolved, `error` when it was rejected. `activity` is None until
-    a worker has begun its first step; `steps` are there only when they were asked for.
+    a worker has begun its first step; `steps` are there only when they were asked for. `partial`
+    means that what it is at was not asked for.
     """
 
     id: str
@@ -84,6 +85,7 @@ class Execution:
     error: Failure | None = None
     activity: Activity | None = None
     steps: list[StepState] = field(default_factory=list)
+    partial: bool = False
 
     @property
     def done(self) -> bool:
@@ -91,7 +93,7 @@ class Execution:
 
     def phase(self, now: float) -> str | None:
         """Say what a pending execution is at: scheduled, queued or running; `now` is a time."""
-        if self.done:
+        if self.done or self.partial:
             return None
         if self.activity is not None:
             return "waiting" if self.activity.waiting_for else "running"

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import time
+from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cachetools import LRUCache
 
 from gateway.notices import Notices
-from shared.errors import BackendUnavailable, ServiceError, TooManyRequests
+from shared.errors import BackendUnavailable, DeadlineExceeded, ServiceError, TooManyRequests
+from shared.transport import NOT_AS_EXPECTED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -30,21 +33,31 @@ REREAD_AFTER: Final = 1.0
 READS_AT_ONCE: Final = 24
 """Of watchers; fewer than there are threads, so that other requests find one."""
 
+WOKEN_AT_ONCE: Final = 20
+"""Clients; between two such lots the loop looks after everybody else."""
+
 DEADLINE_READ_SECONDS: Final = 2.0
 """How much longer than it asked for a client may wait for the last look."""
 
+LARGE_BYTES: Final = 64 * 1024
+"""A message with more in it is not taken apart in the loop."""
+
 CACHED_BYTES: Final = 64 * 1024 * 1024
+SUBSCRIBED_BYTES: Final = 32 * 1024 * 1024
 ENTRY_BYTES: Final = 1024
 """About what an execution takes besides its input and its result."""
 
+type Outcome = Execution | ServiceError | None
+"""What a client is woken with; None lets it look for itself."""
 
-@dataclass
+
+@dataclass(eq=False, slots=True)
 class Watcher:
-    """One execution that clients wait for; `ended` is its end, or at shutdown its state."""
+    """One execution that clients wait for, each with a future of its own."""
 
-    latest: Execution
-    ended: asyncio.Future[Execution]
-    clients: int = 0
+    id: str
+    latest: Execution | None = None
+    clients: set[asyncio.Future[Outcome]] = field(default_factory=set)
     read_at: float = field(default_factory=time.monotonic)
 
 
@@ -63,8 +76,11 @@ class Watchers:
         self._watchers: dict[str, Watcher] = {}
         self._reads: dict[str, asyncio.Task[Execution]] = {}
         self._finished: LRUCache[str, Execution] = LRUCache(CACHED_BYTES, getsizeof=_bytes)
+        # The server goes on telling of these, so that who asks again costs no call.
+        self._subscribed: LRUCache[str, Execution] = LRUCache(SUBSCRIBED_BYTES, getsizeof=_bytes)
         self._slots = asyncio.Semaphore(READS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._to_wake: deque[tuple[asyncio.Future[Outcome], Outcome]] = deque()
         self._draining = False
 
     @contextlib.asynccontextmanager
@@ -86,9 +102,8 @@ class Watchers:
     def drain(self) -> None:
         """Let everybody who waits have the present state, now and from now on."""
         self._draining = True
-        for watcher in self._watchers.values():
-            if not watcher.ended.done():
-                watcher.ended.set_result(watcher.latest)
+        for watcher in list(self._watchers.values()):
+            self._end(watcher, watcher.latest)
 
     @property
     def clients(self) -> int:
@@ -115,39 +130,45 @@ class Watchers:
             raise TooManyRequests("too many clients wait here; try again a little later", id=id)
         self._clients += 1
         try:
-            execution = await self._read_together(id)
-            if execution.done or self._draining:
-                return execution
-            return await self._watch(execution, deadline)
+            if id in self._finished or self._draining:
+                return await self._read_together(id)
+            return await self._watch(id, deadline)
         finally:
             self._clients -= 1
 
-    async def _watch(self, execution: Execution, deadline: float) -> Execution:
-        id = execution.id
+    async def _watch(self, id: str, deadline: float) -> Execution:
         watcher = self._watchers.get(id)
         if watcher is None:
-            ended = asyncio.get_running_loop().create_future()
-            watcher = self._watchers[id] = Watcher(execution, ended)
-            self._start(self._subscribe(watcher))
-        watcher.clients += 1
+            watcher = self._watchers[id] = Watcher(id, self._subscribed.get(id))
+            if watcher.latest is None:
+                self._start(self._subscribe(watcher))
+        loop = asyncio.get_running_loop()
+        mine: asyncio.Future[Outcome] = loop.create_future()
+        watcher.clients.add(mine)
+        timer = loop.call_at(deadline, self._to_wake_with, mine, None)
         try:
-            async with asyncio.timeout_at(deadline):
-                return await asyncio.shield(watcher.ended)
-        except TimeoutError:
-            return await self._at_deadline(watcher)
+            outcome = await mine
         finally:
-            watcher.clients -= 1
+            timer.cancel()
+            watcher.clients.discard(mine)
             if not watcher.clients and self._watchers.get(id) is watcher:
                 del self._watchers[id]
+        match outcome:
+            case ServiceError():
+                raise copy.copy(outcome)  # one exception raised in many places would grow
+            case None:
+                return await self._at_deadline(watcher)
+            case _:
+                return outcome
 
     async def _at_deadline(self, watcher: Watcher) -> Execution:
         """Look once more, but do not keep the client if there are too many to look for."""
         try:
-            async with asyncio.timeout(DEADLINE_READ_SECONDS):
-                watcher.latest = await self._read_together(watcher.latest.id)
-        except (TimeoutError, BackendUnavailable):
-            pass
-        return watcher.latest
+            return await self._read_together(watcher.id)
+        except BackendUnavailable:
+            if watcher.latest is None:
+                raise
+            return watcher.latest
 
     async def _read_together(self, id: str) -> Execution:
         """Read an execution once for all who want it at the same time."""
@@ -166,37 +187,76 @@ class Watchers:
             read.exception()  # whoever waited has it; asyncio would complain if all had gone
 
     async def _read_in_turn(self, id: str) -> Execution:
-        async with self._slots:
-            return self._remember(await self._engine.read(id))
+        try:
+            async with asyncio.timeout(DEADLINE_READ_SECONDS), self._slots:
+                return self._remember(await self._engine.read(id))
+        except TimeoutError as error:
+            raise DeadlineExceeded("too many clients ask at the same time") from error
 
     def _remember(self, execution: Execution) -> Execution:
-        if execution.done:
-            with contextlib.suppress(ValueError):  # larger than all the room there is
+        with contextlib.suppress(ValueError):  # larger than all the room there is
+            if execution.done:
                 self._finished[execution.id] = execution
+                self._subscribed.pop(execution.id, None)
         return execution
 
     async def _subscribe(self, watcher: Watcher) -> None:
         try:
             async with self._slots:
-                pending = await self._engine.subscribe(watcher.latest.id, watcher.latest.timeout_at)
-        except ServiceError:
-            return
-        if not pending:
-            await self._refresh(watcher)
+                if not watcher.clients:
+                    return
+                execution = await self._engine.watch(watcher.id)
+            with contextlib.suppress(ValueError):  # as above
+                self._subscribed[watcher.id] = execution
+            self._learn(watcher, execution)
+        except ServiceError as error:
+            self._end(watcher, error)
 
     async def _refresh(self, watcher: Watcher) -> None:
         watcher.read_at = time.monotonic()
-        try:
-            watcher.latest = await self._read_together(watcher.latest.id)
-        except ServiceError:
-            return
-        if watcher.latest.done and not watcher.ended.done():
-            watcher.ended.set_result(watcher.latest)
+        with contextlib.suppress(ServiceError):
+            async with self._slots:
+                if watcher.clients:
+                    self._learn(watcher, await self._engine.glance(watcher.id))
 
-    def _on_end(self, id: str) -> None:
-        watcher = self._watchers.get(id)
+    def _learn(self, watcher: Watcher, execution: Execution) -> None:
+        watcher.latest = self._remember(execution)
+        if execution.done:
+            self._end(watcher, execution)
+
+    def _end(self, watcher: Watcher, outcome: Outcome) -> None:
+        """Wake all clients of a watcher, which takes no more."""
+        if self._watchers.get(watcher.id) is watcher:
+            del self._watchers[watcher.id]
+        for client in watcher.clients:
+            self._to_wake_with(client, outcome)
+
+    def _to_wake_with(self, client: asyncio.Future[Outcome], outcome: Outcome) -> None:
+        if not self._to_wake:
+            asyncio.get_running_loop().call_soon(self._wake_some)
+        self._to_wake.append((client, outcome))
+
+    def _wake_some(self) -> None:
+        for _ in range(min(WOKEN_AT_ONCE, len(self._to_wake))):
+            client, outcome = self._to_wake.popleft()
+            if not client.done():
+                client.set_result(outcome)
+        if self._to_wake:
+            asyncio.get_running_loop().call_soon(self._wake_some)
+
+    def _on_end(self, promise: dict[str, Any]) -> None:
+        """Wake who waits for it; what the message tells is all that there is to know."""
+        watcher = self._watchers.get(promise["id"])
+        with contextlib.suppress(*NOT_AS_EXPECTED):
+            if _size_of(promise) <= LARGE_BYTES:
+                execution = self._remember(self._engine.told(promise))
+                if watcher is not None and execution.done:
+                    self._end(watcher, execution)
+                return
         if watcher is not None:
             self._start(self._refresh(watcher))
+        else:
+            self._subscribed.pop(promise["id"], None)
 
     async def _sweep(self) -> None:
         """Re-read, in turn, what nothing was heard of."""
@@ -220,6 +280,10 @@ class Watchers:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _size_of(promise: dict[str, Any]) -> int:
+    return len(promise["param"].get("data") or "") + len(promise["value"].get("data") or "")
 
 
 def _bytes(execution: Execution) -> int:
