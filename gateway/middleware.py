@@ -39,12 +39,12 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         bound |= {"trace_id": trace.trace_id, "span_id": trace.span_id}
     began = time.perf_counter()
     status = GONE
-    with structlog.contextvars.bound_contextvars(**bound):
-        try:
-            response = await handler(request)
-            status = response.status
-        finally:
-            _log(request, status, time.perf_counter() - began)
+    structlog.contextvars.bind_contextvars(**bound)  # each request has a context of its own
+    try:
+        response = await handler(request)
+        status = response.status
+    finally:
+        _log(request, status, time.perf_counter() - began)
     response.headers["X-Request-Id"] = request_id
     return response
 

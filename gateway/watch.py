@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 from cachetools import LRUCache
 
 from gateway.notices import Notices
-from shared.errors import BackendUnavailable, DeadlineExceeded, ServiceError, TooManyRequests
+from shared.errors import (
+    BackendUnavailable,
+    DeadlineExceeded,
+    Saturated,
+    ServiceError,
+    TooManyRequests,
+)
 from shared.transport import NOT_AS_EXPECTED
 
 if TYPE_CHECKING:
@@ -30,8 +36,12 @@ SWEEP_SECONDS: Final = 0.05
 REREAD_AFTER: Final = 1.0
 """No watcher is read more often than this, in seconds."""
 
-READS_AT_ONCE: Final = 24
-"""Of watchers; fewer than there are threads, so that other requests find one."""
+READS_AT_ONCE: Final = 16
+SUBSCRIBING_AT_ONCE: Final = 6
+"""Fewer together than there are threads, so that other requests find one.
+
+More at once would be no faster: the threads keep the loop, and each other, from running.
+"""
 
 WOKEN_AT_ONCE: Final = 20
 """Clients; between two such lots the loop looks after everybody else."""
@@ -78,6 +88,8 @@ class Watchers:
         self._finished: LRUCache[str, Execution] = LRUCache(CACHED_BYTES, getsizeof=_bytes)
         # The server goes on telling of these, so that who asks again costs no call.
         self._subscribed: LRUCache[str, Execution] = LRUCache(SUBSCRIBED_BYTES, getsizeof=_bytes)
+        self._to_subscribe: deque[Watcher] = deque()
+        self._subscribing = 0
         self._slots = asyncio.Semaphore(READS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._to_wake: deque[tuple[asyncio.Future[Outcome], Outcome]] = deque()
@@ -141,7 +153,10 @@ class Watchers:
         if watcher is None:
             watcher = self._watchers[id] = Watcher(id, self._subscribed.get(id))
             if watcher.latest is None:
-                self._start(self._subscribe(watcher))
+                self._to_subscribe.append(watcher)
+                if self._subscribing < SUBSCRIBING_AT_ONCE:
+                    self._subscribing += 1
+                    self._start(self._subscribe_all())
         loop = asyncio.get_running_loop()
         mine: asyncio.Future[Outcome] = loop.create_future()
         watcher.clients.add(mine)
@@ -200,17 +215,33 @@ class Watchers:
                 self._subscribed.pop(execution.id, None)
         return execution
 
+    async def _subscribe_all(self) -> None:
+        """Subscribe to what clients wait for, one after the other, until there is nothing left."""
+        try:
+            while self._to_subscribe:
+                watcher = self._to_subscribe.popleft()
+                if watcher.clients:
+                    await self._subscribe(watcher)
+        finally:
+            self._subscribing -= 1
+
     async def _subscribe(self, watcher: Watcher) -> None:
         try:
-            async with self._slots:
-                if not watcher.clients:
-                    return
-                execution = await self._engine.watch(watcher.id)
-            with contextlib.suppress(ValueError):  # as above
-                self._subscribed[watcher.id] = execution
-            self._learn(watcher, execution)
+            execution = await self._engine.watch(watcher.id)
         except ServiceError as error:
             self._end(watcher, error)
+            if isinstance(error, BackendUnavailable) and not isinstance(error, Saturated):
+                self._give_up(error)
+            return
+        with contextlib.suppress(ValueError):  # as above
+            self._subscribed[watcher.id] = execution
+        self._learn(watcher, execution)
+
+    def _give_up(self, error: ServiceError) -> None:
+        """Tell all who wait for a subscription that the server is away, not one after the other."""
+        for watcher in self._to_subscribe:
+            self._end(watcher, error)
+        self._to_subscribe.clear()
 
     async def _refresh(self, watcher: Watcher) -> None:
         watcher.read_at = time.monotonic()
