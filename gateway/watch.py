@@ -10,9 +10,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from cachetools import LRUCache
-
+from gateway.memory import Memory
 from gateway.notices import Notices
+from gateway.waking import Waking
 from shared.errors import (
     BackendUnavailable,
     DeadlineExceeded,
@@ -43,19 +43,11 @@ SUBSCRIBING_AT_ONCE: Final = 6
 More at once would be no faster: the threads keep the loop, and each other, from running.
 """
 
-WOKEN_AT_ONCE: Final = 20
-"""Clients; between two such lots the loop looks after everybody else."""
-
 DEADLINE_READ_SECONDS: Final = 2.0
 """How much longer than it asked for a client may wait for the last look."""
 
 LARGE_BYTES: Final = 64 * 1024
 """A message with more in it is not taken apart in the loop."""
-
-CACHED_BYTES: Final = 64 * 1024 * 1024
-SUBSCRIBED_BYTES: Final = 32 * 1024 * 1024
-ENTRY_BYTES: Final = 1024
-"""About what an execution takes besides its input and its result."""
 
 type Outcome = Execution | ServiceError | None
 """What a client is woken with; None lets it look for itself."""
@@ -85,14 +77,12 @@ class Watchers:
         self._clients = 0
         self._watchers: dict[str, Watcher] = {}
         self._reads: dict[str, asyncio.Task[Execution]] = {}
-        self._finished: LRUCache[str, Execution] = LRUCache(CACHED_BYTES, getsizeof=_bytes)
-        # The server goes on telling of these, so that who asks again costs no call.
-        self._subscribed: LRUCache[str, Execution] = LRUCache(SUBSCRIBED_BYTES, getsizeof=_bytes)
+        self._memory = Memory()
         self._to_subscribe: deque[Watcher] = deque()
         self._subscribing = 0
         self._slots = asyncio.Semaphore(READS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._to_wake: deque[tuple[asyncio.Future[Outcome], Outcome]] = deque()
+        self._waking: Waking[Outcome] = Waking()
         self._draining = False
 
     @contextlib.asynccontextmanager
@@ -127,10 +117,7 @@ class Watchers:
 
     async def read(self, id: str) -> Execution:
         """Return the execution as it is now; a finished one may come from memory."""
-        finished = self._finished.get(id)
-        if finished is not None:
-            return finished
-        return self._remember(await self._engine.read(id))
+        return self._memory.finished(id) or self._memory.learn(await self._engine.read(id))
 
     async def wait(self, id: str, seconds: float) -> Execution:
         """Return the execution once it has ended, or as it is after so many seconds.
@@ -142,7 +129,7 @@ class Watchers:
             raise TooManyRequests("too many clients wait here; try again a little later", id=id)
         self._clients += 1
         try:
-            if id in self._finished or self._draining:
+            if self._draining or self._memory.finished(id):
                 return await self._read_together(id)
             return await self._watch(id, deadline)
         finally:
@@ -151,7 +138,7 @@ class Watchers:
     async def _watch(self, id: str, deadline: float) -> Execution:
         watcher = self._watchers.get(id)
         if watcher is None:
-            watcher = self._watchers[id] = Watcher(id, self._subscribed.get(id))
+            watcher = self._watchers[id] = Watcher(id, self._memory.subscribed(id))
             if watcher.latest is None:
                 self._to_subscribe.append(watcher)
                 if self._subscribing < SUBSCRIBING_AT_ONCE:
@@ -160,7 +147,7 @@ class Watchers:
         loop = asyncio.get_running_loop()
         mine: asyncio.Future[Outcome] = loop.create_future()
         watcher.clients.add(mine)
-        timer = loop.call_at(deadline, self._to_wake_with, mine, None)
+        timer = loop.call_at(deadline, self._waking.wake, mine, None)
         try:
             outcome = await mine
         finally:
@@ -187,7 +174,7 @@ class Watchers:
 
     async def _read_together(self, id: str) -> Execution:
         """Read an execution once for all who want it at the same time."""
-        finished = self._finished.get(id)
+        finished = self._memory.finished(id)
         if finished is not None:
             return finished
         read = self._reads.get(id)
@@ -204,16 +191,9 @@ class Watchers:
     async def _read_in_turn(self, id: str) -> Execution:
         try:
             async with asyncio.timeout(DEADLINE_READ_SECONDS), self._slots:
-                return self._remember(await self._engine.read(id))
+                return self._memory.learn(await self._engine.read(id))
         except TimeoutError as error:
             raise DeadlineExceeded("too many clients ask at the same time") from error
-
-    def _remember(self, execution: Execution) -> Execution:
-        with contextlib.suppress(ValueError):  # larger than all the room there is
-            if execution.done:
-                self._finished[execution.id] = execution
-                self._subscribed.pop(execution.id, None)
-        return execution
 
     async def _subscribe_all(self) -> None:
         """Subscribe to what clients wait for, one after the other, until there is nothing left."""
@@ -233,8 +213,10 @@ class Watchers:
             if isinstance(error, BackendUnavailable) and not isinstance(error, Saturated):
                 self._give_up(error)
             return
-        with contextlib.suppress(ValueError):  # as above
-            self._subscribed[watcher.id] = execution
+        except Exception:  # noqa: BLE001 - who waits looks for himself, and the others have a turn
+            self._end(watcher, None)
+            return
+        self._memory.subscribe(execution)
         self._learn(watcher, execution)
 
     def _give_up(self, error: ServiceError) -> None:
@@ -251,7 +233,7 @@ class Watchers:
                     self._learn(watcher, await self._engine.glance(watcher.id))
 
     def _learn(self, watcher: Watcher, execution: Execution) -> None:
-        watcher.latest = self._remember(execution)
+        watcher.latest = self._memory.learn(execution)
         if execution.done:
             self._end(watcher, execution)
 
@@ -260,34 +242,21 @@ class Watchers:
         if self._watchers.get(watcher.id) is watcher:
             del self._watchers[watcher.id]
         for client in watcher.clients:
-            self._to_wake_with(client, outcome)
-
-    def _to_wake_with(self, client: asyncio.Future[Outcome], outcome: Outcome) -> None:
-        if not self._to_wake:
-            asyncio.get_running_loop().call_soon(self._wake_some)
-        self._to_wake.append((client, outcome))
-
-    def _wake_some(self) -> None:
-        for _ in range(min(WOKEN_AT_ONCE, len(self._to_wake))):
-            client, outcome = self._to_wake.popleft()
-            if not client.done():
-                client.set_result(outcome)
-        if self._to_wake:
-            asyncio.get_running_loop().call_soon(self._wake_some)
+            self._waking.wake(client, outcome)
 
     def _on_end(self, promise: dict[str, Any]) -> None:
         """Wake who waits for it; what the message tells is all that there is to know."""
         watcher = self._watchers.get(promise["id"])
         with contextlib.suppress(*NOT_AS_EXPECTED):
             if _size_of(promise) <= LARGE_BYTES:
-                execution = self._remember(self._engine.told(promise))
+                execution = self._memory.learn(self._engine.told(promise))
                 if watcher is not None and execution.done:
                     self._end(watcher, execution)
                 return
         if watcher is not None:
             self._start(self._refresh(watcher))
         else:
-            self._subscribed.pop(promise["id"], None)
+            self._memory.unsubscribe(promise["id"])
 
     async def _sweep(self) -> None:
         """Re-read, in turn, what nothing was heard of."""
@@ -298,7 +267,7 @@ class Watchers:
             found = 0
             for id in list(self._watchers):
                 watcher = self._watchers.get(id)
-                if watcher is None or watcher.read_at > before:
+                if watcher is None or watcher.latest is None or watcher.read_at > before:
                     continue
                 # To the end of the line, so that each has its turn.
                 self._watchers[id] = self._watchers.pop(id)
@@ -315,7 +284,3 @@ class Watchers:
 
 def _size_of(promise: dict[str, Any]) -> int:
     return len(promise["param"].get("data") or "") + len(promise["value"].get("data") or "")
-
-
-def _bytes(execution: Execution) -> int:
-    return ENTRY_BYTES + len(execution.result_json or "") + len(execution.call.input_json)

@@ -283,7 +283,7 @@ async def test_the_message_is_enough(
 async def subscribed(gateway: Gateway, id: str) -> None:
     """Return once the server is to tell this gateway of the end."""
     async with asyncio.timeout(5):
-        while id not in gateway.app[WATCHERS]._subscribed:  # noqa: ASYNC110 - nobody tells
+        while gateway.app[WATCHERS]._memory.subscribed(id) is None:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.005)
 
 
