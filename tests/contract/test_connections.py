@@ -113,7 +113,8 @@ async def send_for_ever(writer: asyncio.StreamWriter, chunk: bytes) -> None:
 
 async def test_an_answer_that_is_not_taken_is_given_up(short: GatewaySettings, job: str) -> None:
     """A client that reads nothing is cut off, however long it keeps the connection."""
-    async with running_gateway(short) as gateway:
+    patient = replace(short, limits=replace(SHORT, idle=30))
+    async with running_gateway(patient) as gateway:
         await gateway.begin(job, "x" * 900_000)
         sent = request(f"GET /wait?id={job}&include=input HTTP/1.1") * 20
         with socket.socket() as client:
