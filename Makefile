@@ -9,7 +9,7 @@ SEED ?= 1
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help sync server run up down clean logs kill revive scale demo load e2e faults format lint types imports test check
+.PHONY: help sync server run up down clean logs kill revive scale demo load e2e faults bench format lint types imports test check
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ e2e: sync ## Tests of the containers, beside whatever else runs here; STORE=post
 
 faults: sync ## Every fault there is; LONG=1 adds ten minutes of random ones, SEED= says which
 	FAULTS_SECONDS=$(if $(LONG),600,20) FAULTS_SEED=$(SEED) $(BIN)/pytest tests/faults -m "not e2e" -s $(T)
+
+bench: sync ## Measure how many clients can wait, what endures and how short a lease may be
+	@for bench in waiters endurance lease; do echo "$$bench"; $(BIN)/python -m bench.$$bench || exit 1; done
 
 format: sync ## Format the code
 	$(BIN)/ruff format && $(BIN)/ruff check --fix

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import resource
 import signal
 import sys
 from typing import TYPE_CHECKING
 
 import uvloop
-from aiohttp import web
 
 from gateway.app import create_app
+from gateway.connections import Site, runner_of
 from gateway.engine import Engine
+from gateway.garbage import collect_when_quiet
 from shared.environment import SettingsError
 from shared.log import configure_logging, get_logger
 from shared.settings import gateway_settings
@@ -27,17 +30,12 @@ async def serve(settings: GatewaySettings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    runner = web.AppRunner(
-        create_app(settings, Engine(settings)),
-        access_log=None,
-        shutdown_timeout=settings.deadlines.shutdown,
-    )
+    runner = runner_of(create_app(settings, Engine(settings)), settings)
     log = get_logger()
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port, backlog=4096)
         try:
-            await site.start()
+            await Site(runner, settings).start()
         except OSError as error:
             log.critical("not started", reason=f"port {settings.port}: {error.strerror}")
             return 1
@@ -45,12 +43,23 @@ async def serve(settings: GatewaySettings) -> int:
         if not settings.tokens:
             log.warning("anybody who reaches this gateway may call it; GATEWAY_TOKENS sets tokens")
         log.info("gateway started", host=address[0], port=address[1])
+        collecting = asyncio.create_task(
+            collect_when_quiet(lambda: len(runner.server.connections) if runner.server else 0)
+        )
         await stop.wait()
+        collecting.cancel()
         log.info("draining")
     finally:
         await runner.cleanup()
     log.info("gateway stopped")
     return 0
+
+
+def allow_many_connections() -> None:
+    """Let this process have as many open files as it may: each client that waits is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # as good as before
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def main() -> int:
@@ -62,6 +71,7 @@ def main() -> int:
             print(f"gateway: {fault}", file=sys.stderr)  # noqa: T201 - logging is not set up yet
         return 2
     configure_logging(settings.log, os.environ.get("GATEWAY_NAME", "gateway"))
+    allow_many_connections()
     return uvloop.run(serve(settings))
 
 

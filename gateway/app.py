@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway import executions, health, listing, signals
+from gateway import bodies, executions, health, listing, signals
+from gateway.access import authorize
 from gateway.callbacks import Callbacks
 from gateway.engine import GROUP
-from gateway.keys import CALLBACKS, DRAINING, ENGINE, SETTINGS, WATCHERS
-from gateway.middleware import answer_errors, authorize, observe
+from gateway.keys import BEGINS, CALLBACKS, DRAINING, ENGINE, LAST_END, SETTINGS, WATCHERS
+from gateway.middleware import answer_errors, observe
+from gateway.places import Places
+from gateway.views import LastEnd
 from gateway.watch import Watchers
 
 if TYPE_CHECKING:
@@ -30,12 +33,20 @@ def create_app(settings: GatewaySettings, engine: Engine) -> web.Application:
     app[ENGINE] = engine
     app[CALLBACKS] = Callbacks(settings.webhooks)
     app[WATCHERS] = Watchers(engine, settings.server, GROUP, settings.waiters)
+    app[BEGINS] = Places(settings.begins, "too many begins are under way; try again a little later")
+    app[LAST_END] = LastEnd()
     app[DRAINING] = asyncio.Event()
     app.on_shutdown.append(_drain)
     app.cleanup_ctx.append(_engine)
     for resource in (executions, signals, listing, health):
-        app.add_routes(resource.ROUTES)
+        app.add_routes(map(_patient, resource.ROUTES))
     return app
+
+
+def _patient(route: web.RouteDef) -> web.RouteDef:
+    """Have the handler say when the body may come; aiohttp would let it come before all else."""
+    kwargs = {**route.kwargs, "expect_handler": bodies.expect}
+    return web.RouteDef(route.method, route.path, route.handler, kwargs)
 
 
 async def _drain(app: web.Application) -> None:

@@ -28,6 +28,7 @@ from shared.errors import (
     BackendUnavailable,
     IdReused,
     InvalidRequest,
+    Saturated,
     ServiceError,
     SignalConflict,
     UnknownExecution,
@@ -59,6 +60,9 @@ GROUP: Final = "gateway"
 NEWEST: Final = 10
 """So many of the newest things that an execution created tell what it is doing."""
 
+SUBSCRIBED_MILLISECONDS: Final = 400 * 24 * 60 * 60 * 1000
+"""Longer than any execution, its delay included."""
+
 STEP_PAGES: Final = 10
 """Pages of 100 that are read for an execution's steps; of more steps than that, the newest."""
 
@@ -78,6 +82,8 @@ class Engine:
         self._client = build_client(self._store, SilentSource(), group=GROUP, pid=self.name)
         self._offload = Offload(settings.threads, settings.queue, deadlines.offload)
         self._background: set[asyncio.Task[None]] = set()
+        self._aside = Offload(1, 1, deadlines.offload)
+        self._pinging: asyncio.Task[None] | None = None
         self._log = get_logger()
 
     async def begin(self, new: NewExecution) -> tuple[Execution, bool]:
@@ -131,26 +137,54 @@ class Engine:
         """
         return await self._ask(self._search, pattern, tags, state, limit, cursor)
 
-    async def subscribe(self, id: str, timeout_at: int) -> bool:
+    async def glance(self, id: str) -> Execution:
+        """Return the execution without what it is at, which costs less. Raises as `read` does."""
+        return await self._ask(self._glance, id)
+
+    async def watch(self, id: str) -> Execution:
         """Have the server tell `self.address` of the execution's end; the message may get lost.
 
-        False if it has ended already.
+        Returns what `glance` does; if it has ended already, no message comes.
         """
-        return await self._ask(self._subscribe, id, timeout_at)
+        return await self._ask(self._watch, id)
+
+    def told(self, promise: dict[str, Any]) -> Execution:
+        """Return the execution that a message of the server's is about.
+
+        Raises `NOT_AS_EXPECTED` for what is none of ours.
+        """
+        return execution_of(self._store.promise(promise))
 
     async def ping(self) -> None:
-        """Return if the server answers."""
-        await self._ask(self._ping)
+        """Return if the server answers; all who ask at the same time share one look.
+
+        It waits for no other call and keeps none waiting. Raises `Saturated` if there is no room
+        for others.
+        """
+        if self._offload.is_full():
+            raise Saturated("too many calls are under way")
+        if self._pinging is None:
+            self._pinging = asyncio.create_task(self._ask(self._ping, through=self._aside))
+            self._pinging.add_done_callback(self._pinged)
+        await asyncio.shield(self._pinging)
+
+    def _pinged(self, ping: asyncio.Task[None]) -> None:
+        self._pinging = None
+        if not ping.cancelled():
+            ping.exception()  # whoever waited has it; asyncio would complain if all had gone
 
     def close(self) -> None:
         for task in self._background:
             task.cancel()
         self._offload.close()
+        self._aside.close()
         self._transport.close()
 
-    async def _ask[T](self, call: Callable[..., T], *arguments: Any) -> T:
+    async def _ask[T](
+        self, call: Callable[..., T], *arguments: Any, through: Offload | None = None
+    ) -> T:
         try:
-            return await self._offload.run(call, *arguments)
+            return await (through or self._offload).run(call, *arguments)
         except Unanswered as error:
             self._log.warning("server not reached", reason=str(error))
             raise BackendUnavailable("the server cannot be reached") from error
@@ -167,6 +201,8 @@ class Engine:
             tags[tag.DELAY] = str(int(starts_at * 1000))
         if new.callback is not None:
             tags[tag.CALLBACK] = new.callback
+        if new.trace_id is not None:
+            tags[tag.TRACE] = new.trace_id
         reused = "this id already belongs to another function or another input"
         with _meaning(PROMISE_EXISTS, IdReused(reused, id=new.id)):
             promise = self._client.promises.create(
@@ -192,19 +228,26 @@ class Engine:
             tags=Remote(id, id, id, webhooks.FUNCTION).options(target=self._group).tags,
         )
 
+    def _glance(self, id: str) -> Execution:
+        return _partly(id, self._client.promises.get)
+
+    def _watch(self, id: str) -> Execution:
+        # The server keeps one subscription of this gateway for an execution, so it must outlive all
+        # clients that will ever wait.
+        until = int(time.time() * 1000) + SUBSCRIBED_MILLISECONDS
+        return _partly(
+            id,
+            lambda id: self._store.promises.notify(id, f"{self.name}.{id}", self.address, until),
+        )
+
     def _read(self, id: str, with_steps: bool) -> Execution:  # noqa: FBT001 - called through a thread
-        unknown = UnknownExecution("no execution has this id", id=id)
-        with _meaning(PROMISE_NOT_FOUND, unknown):
-            promise = self._client.promises.get(id)
-        try:
-            execution = execution_of(promise)
-        except ValueError as error:  # somebody else's, who writes to the same server
-            raise unknown from error
+        execution = self._glance(id)
         if execution.done and not with_steps:
             return execution
         created = self._created_by(id, pages=STEP_PAGES) if with_steps else self._newest_of(id)
         return replace(
             execution,
+            partial=False,
             activity=activity_of(created),
             steps=steps_of(created) if with_steps else [],
         )
@@ -274,9 +317,6 @@ class Engine:
             )
         return [execution_of(promise) for promise in found], following
 
-    def _subscribe(self, id: str, timeout_at: int) -> bool:
-        return self._store.promises.notify(id, f"{self.name}.{id}", self.address, timeout_at)
-
     def _newest_of(self, id: str) -> list[DurablePromise]:
         """Return the newest things it created; if those have ended, older ones that have not."""
         pattern, tags = parts_pattern(id), {tag.EXECUTION: id}
@@ -299,6 +339,18 @@ class Engine:
 
     def _ping(self) -> None:
         self._store.ping()
+
+
+def _partly(id: str, get: Callable[[str], DurablePromise]) -> Execution:
+    """Return the execution of a promise, without what the promise alone does not tell."""
+    unknown = UnknownExecution("no execution has this id", id=id)
+    with _meaning(PROMISE_NOT_FOUND, unknown):
+        promise = get(id)
+    try:
+        execution = execution_of(promise)
+    except ValueError as error:  # somebody else's, who writes to the same server
+        raise unknown from error
+    return execution if execution.done else replace(execution, partial=True)
 
 
 @contextlib.contextmanager

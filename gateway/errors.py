@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -28,9 +29,14 @@ class Problem:
 
 INTERNAL: Final = Problem("internal", 500, "The service failed")
 UNAVAILABLE: Final = Problem("backend-unavailable", 503, "The server cannot be asked right now")
+MALFORMED: Final = Problem("invalid-request", 400, "The request breaks a rule")
+OVERLONG_HEAD: Final = Problem("invalid-request", 431, "The request's head is too large")
+
+LONGEST_PATH: Final = 256
+NOT_IN_PATHS: Final = re.compile(r"[^!-~]")
 
 OF_SERVICE: Final[Mapping[type[errors.ServiceError], Problem]] = {
-    errors.InvalidRequest: Problem("invalid-request", 400, "The request breaks a rule"),
+    errors.InvalidRequest: MALFORMED,
     errors.InvalidInput: Problem("invalid-input", 422, "The function does not take this input"),
     errors.UnknownExecution: Problem("unknown-id", 404, "There is no execution of this id"),
     errors.UnknownFunction: Problem("unknown-function", 404, "There is no function of this name"),
@@ -56,8 +62,13 @@ OF_HTTP: Final[Mapping[int, Problem]] = {
 }
 
 
+def path_of(request: web.BaseRequest) -> str:
+    """Return the request's path as it was sent, fit for a line of a log: short, printable ASCII."""
+    return NOT_IN_PATHS.sub("?", request.rel_url.raw_path[:LONGEST_PATH]) or "/"
+
+
 def problem_response(
-    request: web.Request,
+    request: web.BaseRequest,
     problem: Problem,
     detail: str,
     *,
@@ -73,7 +84,7 @@ def problem_response(
         "title": problem.title,
         "status": problem.status,
         "detail": detail,
-        "instance": request.path,
+        "instance": path_of(request),
         **also,
         "request_id": request[REQUEST_ID],
     }

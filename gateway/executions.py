@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway import views
 from gateway.inputs import id_of, query_of, read_input, read_json, required_id, seconds_of
-from gateway.keys import CALLBACKS, ENGINE, WATCHERS
+from gateway.keys import BEGINS, CALLBACKS, ENGINE, EXECUTION_ID, LAST_END, TRACE, WATCHERS
 from gateway.model import NewExecution
 from gateway.preferences import preferred_wait, wanted_wait
 from shared.catalog import CATALOG, DEFAULT_FUNCTION, Function
@@ -21,6 +21,7 @@ from shared.errors import (
     ExecutionTimedOut,
     InvalidInput,
     InvalidRequest,
+    TooManyRequests,
     UnknownExecution,
     UnknownFunction,
 )
@@ -43,38 +44,16 @@ INCLUDES: Final = frozenset({"input", "steps"})
 
 async def begin(request: web.Request) -> web.Response:
     """Start a durable execution, or find the one that this id already stands for."""
-    query = query_of(request, "id", "function", "timeout", "delay", "callback")
-    id = id_of(request, query) or str(uuid_utils.uuid7())
-    function = _function(query.get("function", DEFAULT_FUNCTION))
-    timeout, delay = DEFAULT_TIMEOUT, 0
-    if "timeout" in query:
-        timeout = seconds_of("timeout", query["timeout"], least=1, most=LONGEST_TIMEOUT)
-    if "delay" in query:
-        delay = seconds_of("delay", query["delay"], least=0, most=LONGEST_DELAY)
-    given = await read_input(request, function)
-    new = NewExecution(
-        id,
-        function.name,
-        function.version,
-        given.json,
-        given.fingerprint,
-        timeout,
-        delay,
-        await _callback(request, id, query.get("callback")),
-    )
-    try:
-        execution, created = await request.app[ENGINE].begin(new)
-    except BackendUnavailable as error:
-        error.id = id
-        raise
-    headers = {"Location": f"/wait?id={id}"}
+    with request.app[BEGINS].one():
+        execution, created = await _begun(request)
+    headers = {"Location": f"/wait?id={execution.id}"}
     if not created:
         headers["Idempotent-Replayed"] = "true"
     seconds = preferred_wait(request)
+    if seconds and not execution.done:
+        execution, seconds = await _outcome_within(request, execution, seconds)
     if seconds is not None:
         headers["Preference-Applied"] = f"wait={seconds}"
-        if seconds and not execution.done:
-            execution = await _outcome_within(request, execution, seconds)
     return views.json_response(
         views.begun(execution, created=created),
         status=200 if execution.done else 202,
@@ -90,7 +69,7 @@ async def _callback(request: web.Request, id: str, url: str | None) -> str | Non
         await request.app[CALLBACKS].check(url)
     except InvalidInput:
         try:
-            await request.app[ENGINE].read(id)
+            await request.app[ENGINE].glance(id)
         except UnknownExecution:
             pass
         else:
@@ -99,12 +78,48 @@ async def _callback(request: web.Request, id: str, url: str | None) -> str | Non
     return url
 
 
-async def _outcome_within(request: web.Request, execution: Execution, seconds: int) -> Execution:
-    """Wait for the end; what is stored is stored, so trouble in waiting is no failure of /begin."""
+async def _begun(request: web.Request) -> tuple[Execution, bool]:
+    """Return the stored execution, and whether this request created it."""
+    query = query_of(request, "id", "function", "timeout", "delay", "callback")
+    id = id_of(request, query) or str(uuid_utils.uuid7())
+    request[EXECUTION_ID] = id
+    function = _function(query.get("function", DEFAULT_FUNCTION))
+    timeout, delay = DEFAULT_TIMEOUT, 0
+    if "timeout" in query:
+        timeout = seconds_of("timeout", query["timeout"], least=1, most=LONGEST_TIMEOUT)
+    if "delay" in query:
+        delay = seconds_of("delay", query["delay"], least=0, most=LONGEST_DELAY)
+    given = await read_input(request, function)
+    trace = request.get(TRACE)
+    new = NewExecution(
+        id,
+        function.name,
+        function.version,
+        given.json,
+        given.fingerprint,
+        timeout,
+        delay,
+        trace_id=trace.trace_id if trace else None,
+        callback=await _callback(request, id, query.get("callback")),
+    )
     try:
-        return await request.app[WATCHERS].wait(execution.id, seconds)
-    except BackendUnavailable:
-        return execution
+        return await request.app[ENGINE].begin(new)
+    except BackendUnavailable as error:
+        error.id = id
+        raise
+
+
+async def _outcome_within(
+    request: web.Request, execution: Execution, seconds: int
+) -> tuple[Execution, int]:
+    """Wait for the end, and tell how many seconds that was done for, 0 if it could not be.
+
+    What is stored is stored, so trouble in waiting is no failure of /begin.
+    """
+    try:
+        return await request.app[WATCHERS].wait(execution.id, seconds), seconds
+    except (BackendUnavailable, TooManyRequests):
+        return execution, 0
 
 
 async def wait(request: web.Request) -> web.Response:
@@ -120,7 +135,10 @@ async def wait(request: web.Request) -> web.Response:
     execution = await _read(request, id, seconds, with_steps="steps" in include)
     if query.get("raise") == "1":
         _raise_unless_well(execution)
-    body = views.state(execution, include)
+    if execution.done and not include:
+        body = request.app[LAST_END].body(execution)
+    else:
+        body = views.Body.of(views.state(execution, include))
     return views.tagged(request, body, {**headers, **views.freshness(execution)})
 
 
@@ -137,7 +155,7 @@ async def result(request: web.Request) -> web.Response:
     _raise_unless_well(execution)
     if not execution.done:
         return web.Response(status=202, headers=views.freshness(execution))
-    body = orjson.Fragment(execution.result_json or "null")
+    body = views.Body.of(orjson.Fragment(execution.result_json or "null"))
     return views.tagged(request, body, views.freshness(execution))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import hashlib
 import math
@@ -13,22 +12,23 @@ from typing import TYPE_CHECKING, Any, Final
 import jiter
 import jsonschema_rs
 import orjson
-from aiohttp import web
 
+from gateway.bodies import read_body
 from shared import durations
 from shared.catalog import CATALOG
-from shared.errors import InvalidInput, InvalidRequest, UnsupportedMediaType
+from shared.errors import InvalidInput, InvalidRequest
 from shared.ids import ID_GRAMMAR, is_execution_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from aiohttp import web
 
     from shared.catalog import Function
 
 MAX_DEPTH: Final = 64
 MOST_FAULTS: Final = 20
 MESSAGE_LENGTH: Final = 200
-BODY_SECONDS: Final = 30.0
 EXACT_INTEGERS: Final = 2**53
 """Floats beyond this are not exact, so an integral one is not taken for an integer there."""
 
@@ -103,7 +103,7 @@ async def read_input(request: web.Request, function: Function) -> Input:
 
     Raises `InvalidRequest`, `UnsupportedMediaType`, or aiohttp's 413.
     """
-    raw = await _read_body(request) or function.default_input.encode()
+    raw = await read_body(request) or function.default_input.encode()
     value = _parsed(raw)
     try:
         text = orjson.dumps(value).decode()
@@ -149,24 +149,8 @@ def _pointer(path: Iterable[str | int]) -> str:
 
 async def read_json(request: web.Request) -> Any:
     """Return the body as JSON, None if it is empty; raises as `read_input` does."""
-    raw = await _read_body(request)
+    raw = await read_body(request)
     return _parsed(raw) if raw else None
-
-
-async def _read_body(request: web.Request) -> bytes:
-    """Return the body, empty if there is nothing but blanks in it."""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            raw = await request.read()
-    except web.RequestPayloadError as error:
-        raise InvalidRequest("the body is not what its headers say, or broke off") from error
-    except TimeoutError as error:
-        raise InvalidRequest(f"the body did not arrive within {BODY_SECONDS:g} s") from error
-    if not raw.strip():
-        return b""
-    if request.content_type != "application/json":
-        raise UnsupportedMediaType("send the body with Content-Type: application/json")
-    return raw
 
 
 def _parsed(raw: bytes) -> Any:

@@ -6,12 +6,19 @@ from aiohttp import web
 
 from gateway.callbacks import Callbacks
 from gateway.engine import Engine
+from gateway.places import Places
+from gateway.tracing import Trace
+from gateway.views import LastEnd
 from gateway.watch import Watchers
 from shared.settings import GatewaySettings
 
 ENGINE = web.AppKey("engine", Engine)
 SETTINGS = web.AppKey("settings", GatewaySettings)
 DRAINING = web.AppKey("draining", asyncio.Event)
+BEGINS = web.AppKey("begins", Places)
+LAST_END = web.AppKey("last_end", LastEnd)
 CALLBACKS = web.AppKey("callbacks", Callbacks)
 WATCHERS = web.AppKey("watchers", Watchers)
 REQUEST_ID = web.RequestKey("request_id", str)
+EXECUTION_ID = web.RequestKey("execution_id", str)
+TRACE = web.RequestKey("trace", Trace)

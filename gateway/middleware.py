@@ -1,8 +1,7 @@
-"""Around every request: its id, its log line, and an answer whatever goes wrong."""
+"""Around every request: its id, its trace, its log line, and an answer whatever goes wrong."""
 
 from __future__ import annotations
 
-import hmac
 import re
 import time
 import uuid
@@ -11,17 +10,20 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from aiohttp import web
 
-from gateway.errors import INTERNAL, of_http, of_service, problem_response
-from gateway.keys import REQUEST_ID, SETTINGS
-from shared.errors import ServiceError, Unauthorized
+from gateway.errors import INTERNAL, of_http, of_service, path_of, problem_response
+from gateway.keys import EXECUTION_ID, REQUEST_ID, TRACE
+from gateway.tracing import trace_of
+from shared.errors import ServiceError
+from shared.ids import is_execution_id
 from shared.log import get_logger
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
 SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
-OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"})
 QUIET_PATHS: Final = frozenset({"/healthz", "/readyz"})
+GONE: Final = 499
+"""Logged for a request whose client did not stay for the answer."""
 
 
 @web.middleware
@@ -30,33 +32,37 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     given = request.headers.get("X-Request-Id", "")
     request_id = given if SANE_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
     request[REQUEST_ID] = request_id
+    bound = {"request_id": request_id}
+    trace = trace_of(request.headers.getall("traceparent", ()))
+    if trace is not None:
+        request[TRACE] = trace
+        bound |= {"trace_id": trace.trace_id, "span_id": trace.span_id}
     began = time.perf_counter()
-    with structlog.contextvars.bound_contextvars(request_id=request_id):
+    status = GONE
+    structlog.contextvars.bind_contextvars(**bound)  # each request has a context of its own
+    try:
         response = await handler(request)
-        response.headers["X-Request-Id"] = request_id
-        log = get_logger()
-        (log.debug if request.path in QUIET_PATHS else log.info)(
-            "request",
-            method=request.method,
-            path=request.path,
-            id=request.query.get("id", "")[:128],
-            status=response.status,
-            milliseconds=round((time.perf_counter() - began) * 1000, 1),
-        )
+        status = response.status
+    finally:
+        _log(request, status, time.perf_counter() - began)
+    response.headers["X-Request-Id"] = request_id
     return response
 
 
-@web.middleware
-async def authorize(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let in who has one of the tokens, or everybody where there are none."""
-    tokens = request.app[SETTINGS].tokens
-    if tokens and request.path not in OPEN_PATHS:
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        # Every token is compared, so that the time taken tells nothing of which one is near.
-        matches = [hmac.compare_digest(given.strip().encode(), token.encode()) for token in tokens]
-        if scheme.lower() != "bearer" or not any(matches):
-            raise Unauthorized("send Authorization: Bearer with a token that this service knows")
-    return await handler(request)
+def _log(request: web.Request, status: int, seconds: float) -> None:
+    """Tell what was asked for and what came of it, but nothing of what the client sent along."""
+    resource = request.match_info.route.resource
+    path = path_of(request) if resource is None else resource.canonical
+    id = request.get(EXECUTION_ID) or request.query.get("id", "")
+    log = get_logger()
+    (log.debug if path in QUIET_PATHS else log.info)(
+        "request",
+        method=request.method,
+        path=path,
+        id=id if is_execution_id(id) else "",
+        status=status,
+        milliseconds=round(seconds * 1000, 1),
+    )
 
 
 @web.middleware
@@ -69,5 +75,5 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except web.HTTPException as error:
         return of_http(request, error)
     except Exception:  # noqa: BLE001 - the last resort
-        get_logger().exception("request failed", path=request.path)
+        get_logger().exception("request failed", path=path_of(request))
         return problem_response(request, INTERNAL, "tell the operator the request_id")

@@ -26,7 +26,8 @@ STATUS: Final = {
 class NewExecution:
     """What a client asks for. `fingerprint` is equal for equal functions and inputs only.
 
-    `callback` is the URL to be told of the end.
+    `trace_id` is the trace that the request belongs to, if it said so, `callback` the URL to be
+    told of the end.
     """
 
     id: str
@@ -37,9 +38,10 @@ class NewExecution:
     timeout_seconds: int
     delay_seconds: int = 0
     callback: str | None = None
+    trace_id: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Activity:
     """Who works on an execution; `attempt` is how often it was picked up.
 
@@ -71,12 +73,13 @@ class StepState:
     ended: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Execution:
     """One execution at one moment; times are milliseconds since the epoch.
 
     `result_json` is there when it resolved, `error` when it was rejected. `activity` is None until
-    a worker has begun its first step; `steps` are there only when they were asked for.
+    a worker has begun its first step; `steps` are there only when they were asked for. `partial`
+    means that what it is at was not asked for.
     """
 
     id: str
@@ -90,14 +93,15 @@ class Execution:
     error: Failure | None = None
     activity: Activity | None = None
     steps: list[StepState] = field(default_factory=list)
+    partial: bool = False
 
     @property
     def done(self) -> bool:
         return self.status != "pending"
 
     def phase(self, now: float) -> str | None:
-        """Say what a pending execution is at, None for one that has ended; `now` is a time."""
-        if self.done:
+        """Say what a pending execution is at, None if there is nothing to say; `now` is a time."""
+        if self.done or self.partial:
             return None
         if self.activity is not None and not self.activity.resumable:
             return "waiting" if self.activity.waiting_for else "running"

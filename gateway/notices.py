@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 import orjson
@@ -25,14 +25,18 @@ LONGEST_PAUSE: Final = 1.0
 
 
 class Notices:
-    """Calls `on_end` with the id of each execution that the server says has ended.
+    """Calls `on_end` with the promise of each execution that the server says has ended.
 
     Messages may get lost, so this makes an answer prompt and is never the only way to it. The
     connection is opened anew before the server ends it, and the old one read to its end.
     """
 
     def __init__(
-        self, server: ServerSettings, group: str, name: str, on_end: Callable[[str], None]
+        self,
+        server: ServerSettings,
+        group: str,
+        name: str,
+        on_end: Callable[[dict[str, Any]], None],
     ) -> None:
         self._url = f"{server.host}:{server.message_port}/{group}/{name}"
         self._headers = authorization(server)
@@ -62,15 +66,25 @@ class Notices:
         try:
             async with session.get(self._url) as response:
                 response.raise_for_status()
-                async for line in response.content:
-                    if line.startswith(b"data:"):
-                        self._take(line[5:])
+                await self._take_all(response.content)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             self._log.debug("stream of notices ended", reason=repr(error))
 
-    def _take(self, data: bytes) -> None:
-        match orjson.loads(data):
-            case {"type": "notify", "promise": {"id": str(id)}}:
-                self._on_end(id)
+    async def _take_all(self, content: aiohttp.StreamReader) -> None:
+        """Take every line, however many come at once and however long they are."""
+        parts: list[bytes] = []
+        async for chunk in content.iter_any():
+            *lines, rest = chunk.split(b"\n")
+            for line in lines:
+                self._take(b"".join((*parts, line)))
+                parts.clear()
+            parts.append(rest)
+
+    def _take(self, line: bytes) -> None:
+        if not line.startswith(b"data:"):
+            return
+        match orjson.loads(line[5:]):
+            case {"type": "notify", "promise": {"id": str()} as promise}:
+                self._on_end(promise)
             case _:
                 pass

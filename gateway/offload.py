@@ -43,6 +43,9 @@ class Offload:
         try:
             async with asyncio.timeout(self._deadline):
                 return await asyncio.shield(outcome)
+        except asyncio.CancelledError:
+            future.cancel()  # nobody wants it any more; a thread that has it goes on
+            raise
         except TimeoutError as error:
             if future.done() and not future.cancelled():
                 raise
@@ -50,6 +53,13 @@ class Offload:
             raise DeadlineExceeded(
                 "the server took too long; try again with the same id"
             ) from error
+
+    def is_full(self) -> bool:
+        """Tell whether another call would be refused right now."""
+        if self._places.acquire(blocking=False):
+            self._places.release()
+            return False
+        return True
 
     def close(self) -> None:
         """Take no more calls. Those under way end by themselves: each has a deadline of its own."""

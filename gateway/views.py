@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from aiohttp import web
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from gateway.model import Activity, Execution, StepState
 
 
+JSON: Final = "application/json; charset=utf-8"
+
+
 def json_response(
     body: object, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
@@ -23,7 +27,7 @@ def json_response(
     return web.Response(
         body=orjson.dumps(body),
         status=status,
-        headers={"Content-Type": "application/json; charset=utf-8", **(headers or {})},
+        headers={"Content-Type": JSON, **(headers or {})},
     )
 
 
@@ -49,16 +53,41 @@ def freshness(execution: Execution) -> dict[str, str]:
     return {"Retry-After": "1", "Cache-Control": "no-store"}
 
 
-def tagged(request: web.Request, body: object, headers: Mapping[str, str]) -> web.Response:
+@dataclass(frozen=True)
+class Body:
+    """JSON, and what is equal for equal bodies only."""
+
+    json: bytes
+    tag: str
+
+    @classmethod
+    def of(cls, value: object) -> Body:
+        made = orjson.dumps(value)
+        return cls(made, hashlib.sha256(made).hexdigest()[:32])
+
+
+class LastEnd:
+    """What /wait says of the execution that was last asked for after its end.
+
+    A crowd that waits for one execution is answered in a row, and so with one body.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[Execution, Body] | None = None
+
+    def body(self, execution: Execution) -> Body:
+        if self._last is None or self._last[0] is not execution:
+            self._last = execution, Body.of(state(execution, frozenset()))
+        return self._last[1]
+
+
+def tagged(request: web.Request, body: Body, headers: Mapping[str, str]) -> web.Response:
     """Return a JSON answer with its `ETag`, or a 304 to a client that has it already."""
-    response = json_response(body, headers=headers)
-    assert isinstance(response.body, bytes)  # noqa: S101 - json_response made it
-    etag = hashlib.sha256(response.body).hexdigest()[:32]
-    response.etag = etag
+    headers = {**headers, "ETag": f'"{body.tag}"'}
     wanted = request.if_none_match or ()
-    if any(known.value in {etag, "*"} for known in wanted):
-        return web.Response(status=304, headers={**headers, "ETag": response.headers["ETag"]})
-    return response
+    if any(known.value in {body.tag, "*"} for known in wanted):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=body.json, headers={"Content-Type": JSON, **headers})
 
 
 def item(execution: Execution) -> dict[str, Any]:

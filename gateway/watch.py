@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import time
+from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from cachetools import LRUCache
-
+from gateway.memory import Memory
 from gateway.notices import Notices
-from shared.errors import BackendUnavailable, ServiceError, TooManyRequests
+from gateway.waking import Waking
+from shared.errors import (
+    BackendUnavailable,
+    DeadlineExceeded,
+    Saturated,
+    ServiceError,
+    TooManyRequests,
+)
+from shared.transport import NOT_AS_EXPECTED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -27,24 +36,30 @@ SWEEP_SECONDS: Final = 0.05
 REREAD_AFTER: Final = 1.0
 """No watcher is read more often than this, in seconds."""
 
-READS_AT_ONCE: Final = 24
-"""Of watchers; fewer than there are threads, so that other requests find one."""
+READS_AT_ONCE: Final = 16
+SUBSCRIBING_AT_ONCE: Final = 6
+"""Fewer together than there are threads, so that other requests find one.
+
+More at once would be no faster: the threads keep the loop, and each other, from running.
+"""
 
 DEADLINE_READ_SECONDS: Final = 2.0
 """How much longer than it asked for a client may wait for the last look."""
 
-CACHED_BYTES: Final = 64 * 1024 * 1024
-ENTRY_BYTES: Final = 1024
-"""About what an execution takes besides its input and its result."""
+LARGE_BYTES: Final = 64 * 1024
+"""A message with more in it is not taken apart in the loop."""
+
+type Outcome = Execution | ServiceError | None
+"""What a client is woken with; None lets it look for itself."""
 
 
-@dataclass
+@dataclass(eq=False, slots=True)
 class Watcher:
-    """One execution that clients wait for; `ended` is its end, or at shutdown its state."""
+    """One execution that clients wait for, each with a future of its own."""
 
-    latest: Execution
-    ended: asyncio.Future[Execution]
-    clients: int = 0
+    id: str
+    latest: Execution | None = None
+    clients: set[asyncio.Future[Outcome]] = field(default_factory=set)
     read_at: float = field(default_factory=time.monotonic)
 
 
@@ -62,9 +77,12 @@ class Watchers:
         self._clients = 0
         self._watchers: dict[str, Watcher] = {}
         self._reads: dict[str, asyncio.Task[Execution]] = {}
-        self._finished: LRUCache[str, Execution] = LRUCache(CACHED_BYTES, getsizeof=_bytes)
+        self._memory = Memory()
+        self._to_subscribe: deque[Watcher] = deque()
+        self._subscribing = 0
         self._slots = asyncio.Semaphore(READS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._waking: Waking[Outcome] = Waking()
         self._draining = False
 
     @contextlib.asynccontextmanager
@@ -86,19 +104,20 @@ class Watchers:
     def drain(self) -> None:
         """Let everybody who waits have the present state, now and from now on."""
         self._draining = True
-        for watcher in self._watchers.values():
-            if not watcher.ended.done():
-                watcher.ended.set_result(watcher.latest)
+        for watcher in list(self._watchers.values()):
+            self._end(watcher, watcher.latest)
+
+    @property
+    def clients(self) -> int:
+        """How many clients wait."""
+        return self._clients
 
     def __len__(self) -> int:
         return len(self._watchers)
 
     async def read(self, id: str) -> Execution:
         """Return the execution as it is now; a finished one may come from memory."""
-        finished = self._finished.get(id)
-        if finished is not None:
-            return finished
-        return self._remember(await self._engine.read(id))
+        return self._memory.finished(id) or self._memory.learn(await self._engine.read(id))
 
     async def wait(self, id: str, seconds: float) -> Execution:
         """Return the execution once it has ended, or as it is after so many seconds.
@@ -110,43 +129,52 @@ class Watchers:
             raise TooManyRequests("too many clients wait here; try again a little later", id=id)
         self._clients += 1
         try:
-            execution = await self._read_together(id)
-            if execution.done or self._draining:
-                return execution
-            return await self._watch(execution, deadline)
+            if self._draining or self._memory.finished(id):
+                return await self._read_together(id)
+            return await self._watch(id, deadline)
         finally:
             self._clients -= 1
 
-    async def _watch(self, execution: Execution, deadline: float) -> Execution:
-        id = execution.id
+    async def _watch(self, id: str, deadline: float) -> Execution:
         watcher = self._watchers.get(id)
         if watcher is None:
-            ended = asyncio.get_running_loop().create_future()
-            watcher = self._watchers[id] = Watcher(execution, ended)
-            self._start(self._subscribe(watcher))
-        watcher.clients += 1
+            watcher = self._watchers[id] = Watcher(id, self._memory.subscribed(id))
+            if watcher.latest is None:
+                self._to_subscribe.append(watcher)
+                if self._subscribing < SUBSCRIBING_AT_ONCE:
+                    self._subscribing += 1
+                    self._start(self._subscribe_all())
+        loop = asyncio.get_running_loop()
+        mine: asyncio.Future[Outcome] = loop.create_future()
+        watcher.clients.add(mine)
+        timer = loop.call_at(deadline, self._waking.wake, mine, None)
         try:
-            async with asyncio.timeout_at(deadline):
-                return await asyncio.shield(watcher.ended)
-        except TimeoutError:
-            return await self._at_deadline(watcher)
+            outcome = await mine
         finally:
-            watcher.clients -= 1
+            timer.cancel()
+            watcher.clients.discard(mine)
             if not watcher.clients and self._watchers.get(id) is watcher:
                 del self._watchers[id]
+        match outcome:
+            case ServiceError():
+                raise copy.copy(outcome)  # one exception raised in many places would grow
+            case None:
+                return await self._at_deadline(watcher)
+            case _:
+                return outcome
 
     async def _at_deadline(self, watcher: Watcher) -> Execution:
         """Look once more, but do not keep the client if there are too many to look for."""
         try:
-            async with asyncio.timeout(DEADLINE_READ_SECONDS):
-                watcher.latest = await self._read_together(watcher.latest.id)
-        except (TimeoutError, BackendUnavailable):
-            pass
-        return watcher.latest
+            return await self._read_together(watcher.id)
+        except BackendUnavailable:
+            if watcher.latest is None:
+                raise
+            return watcher.latest
 
     async def _read_together(self, id: str) -> Execution:
         """Read an execution once for all who want it at the same time."""
-        finished = self._finished.get(id)
+        finished = self._memory.finished(id)
         if finished is not None:
             return finished
         read = self._reads.get(id)
@@ -161,37 +189,74 @@ class Watchers:
             read.exception()  # whoever waited has it; asyncio would complain if all had gone
 
     async def _read_in_turn(self, id: str) -> Execution:
-        async with self._slots:
-            return self._remember(await self._engine.read(id))
+        try:
+            async with asyncio.timeout(DEADLINE_READ_SECONDS), self._slots:
+                return self._memory.learn(await self._engine.read(id))
+        except TimeoutError as error:
+            raise DeadlineExceeded("too many clients ask at the same time") from error
 
-    def _remember(self, execution: Execution) -> Execution:
-        if execution.done:
-            with contextlib.suppress(ValueError):  # larger than all the room there is
-                self._finished[execution.id] = execution
-        return execution
+    async def _subscribe_all(self) -> None:
+        """Subscribe to what clients wait for, one after the other, until there is nothing left."""
+        try:
+            while self._to_subscribe:
+                watcher = self._to_subscribe.popleft()
+                if watcher.clients:
+                    await self._subscribe(watcher)
+        finally:
+            self._subscribing -= 1
 
     async def _subscribe(self, watcher: Watcher) -> None:
         try:
-            async with self._slots:
-                pending = await self._engine.subscribe(watcher.latest.id, watcher.latest.timeout_at)
-        except ServiceError:
+            execution = await self._engine.watch(watcher.id)
+        except ServiceError as error:
+            self._end(watcher, error)
+            if isinstance(error, BackendUnavailable) and not isinstance(error, Saturated):
+                self._give_up(error)
             return
-        if not pending:
-            await self._refresh(watcher)
+        except Exception:  # noqa: BLE001 - who waits looks for himself, and the others have a turn
+            self._end(watcher, None)
+            return
+        self._memory.subscribe(execution)
+        self._learn(watcher, execution)
+
+    def _give_up(self, error: ServiceError) -> None:
+        """Tell all who wait for a subscription that the server is away, not one after the other."""
+        for watcher in self._to_subscribe:
+            self._end(watcher, error)
+        self._to_subscribe.clear()
 
     async def _refresh(self, watcher: Watcher) -> None:
         watcher.read_at = time.monotonic()
-        try:
-            watcher.latest = await self._read_together(watcher.latest.id)
-        except ServiceError:
-            return
-        if watcher.latest.done and not watcher.ended.done():
-            watcher.ended.set_result(watcher.latest)
+        with contextlib.suppress(ServiceError):
+            async with self._slots:
+                if watcher.clients:
+                    self._learn(watcher, await self._engine.glance(watcher.id))
 
-    def _on_end(self, id: str) -> None:
-        watcher = self._watchers.get(id)
+    def _learn(self, watcher: Watcher, execution: Execution) -> None:
+        watcher.latest = self._memory.learn(execution)
+        if execution.done:
+            self._end(watcher, execution)
+
+    def _end(self, watcher: Watcher, outcome: Outcome) -> None:
+        """Wake all clients of a watcher, which takes no more."""
+        if self._watchers.get(watcher.id) is watcher:
+            del self._watchers[watcher.id]
+        for client in watcher.clients:
+            self._waking.wake(client, outcome)
+
+    def _on_end(self, promise: dict[str, Any]) -> None:
+        """Wake who waits for it; what the message tells is all that there is to know."""
+        watcher = self._watchers.get(promise["id"])
+        with contextlib.suppress(*NOT_AS_EXPECTED):
+            if _size_of(promise) <= LARGE_BYTES:
+                execution = self._memory.learn(self._engine.told(promise))
+                if watcher is not None and execution.done:
+                    self._end(watcher, execution)
+                return
         if watcher is not None:
             self._start(self._refresh(watcher))
+        else:
+            self._memory.unsubscribe(promise["id"])
 
     async def _sweep(self) -> None:
         """Re-read, in turn, what nothing was heard of."""
@@ -202,7 +267,7 @@ class Watchers:
             found = 0
             for id in list(self._watchers):
                 watcher = self._watchers.get(id)
-                if watcher is None or watcher.read_at > before:
+                if watcher is None or watcher.latest is None or watcher.read_at > before:
                     continue
                 # To the end of the line, so that each has its turn.
                 self._watchers[id] = self._watchers.pop(id)
@@ -217,5 +282,5 @@ class Watchers:
         task.add_done_callback(self._tasks.discard)
 
 
-def _bytes(execution: Execution) -> int:
-    return ENTRY_BYTES + len(execution.result_json or "") + len(execution.call.input_json)
+def _size_of(promise: dict[str, Any]) -> int:
+    return len(promise["param"].get("data") or "") + len(promise["value"].get("data") or "")

@@ -71,7 +71,7 @@ def encode_call(function: str, version: int, input_json: str) -> str:
     ).decode()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Call:
     """An invocation as it is stored with the execution."""
 

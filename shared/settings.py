@@ -63,8 +63,31 @@ class Deadlines:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """Seconds that one client may take.
+
+    `head` is for a request's line and headers, `body` for the whole of its body, `answer` for
+    taking what it is sent, `idle` between two requests: longer than the proxies in front keep a
+    connection, so that it is never closed under a request of theirs.
+    """
+
+    head: float = 20.0
+    body: float = 30.0
+    answer: float = 60.0
+    idle: float = 75.0
+
+    def __post_init__(self) -> None:
+        if min(self.head, self.body, self.answer, self.idle) <= 0:
+            raise ValueError(f"every limit must be longer than nothing: {self}")
+
+
+@dataclass(frozen=True)
 class GatewaySettings:
-    """One gateway process. Without `tokens` anybody may call it; `waiters` may wait at once."""
+    """One gateway process. Without `tokens` anybody may call it.
+
+    `begins` may be under way and `waiters` may wait at once. There are fewer begins than places
+    for calls (`threads` and `queue`), so that a flood of begins leaves some to those who read.
+    """
 
     server: ServerSettings = field(default_factory=ServerSettings)
     log: LogSettings = field(default_factory=LogSettings)
@@ -72,12 +95,14 @@ class GatewaySettings:
     port: int = 5001
     max_body: int = 1024 * 1024
     tokens: tuple[str, ...] = field(default=(), repr=False)
+    begins: int = 2000
     waiters: int = 20_000
     worker_group: str = "worker"
     threads: int = 32
     queue: int = 4096
     deadlines: Deadlines = field(default_factory=Deadlines)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True)

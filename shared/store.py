@@ -184,14 +184,14 @@ class Promises:
 
         return self._transport.call("GET", f"/promises?{urlencode(query)}", read=read)
 
-    def notify(self, id: str, name: str, recv: str, timeout: int) -> bool:
+    def notify(self, id: str, name: str, recv: str, timeout: int) -> DurablePromise:
         """Have the server send a message to `recv` when the promise ends, at most once.
 
-        False if it has ended already: then no message comes.
+        Returns the promise; if it has ended already, no message comes.
         """
 
-        def read(answer: Any) -> bool:
-            return bool(answer["promise"]["state"] == "PENDING")
+        def read(answer: Any) -> DurablePromise:
+            return self._store.promise(answer["promise"])
 
         body = {"Id": name, "promiseId": id, "recv": recv, "timeout": timeout}
         path = f"/promises/subscribe/{quote(id, safe='')}"

@@ -18,6 +18,9 @@ FUNCTION: Final = "function"
 CALLBACK: Final = "callback"
 """On an execution that a client began: the URL that is told of its end."""
 
+TRACE: Final = "trace"
+"""On an execution that a client began as a part of a trace: the id of the trace (W3C)."""
+
 DELAY: Final = "resonate:delay"
 """The server's own: the time, in milliseconds since the epoch, before which nothing is started."""
 

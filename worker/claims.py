@@ -13,7 +13,8 @@ class Claim:
     `deadline` is the execution's, in milliseconds since the epoch; it is known once the claim is
     granted. `lost` says why nothing may be written for it any more. `finished` means that the
     execution has its result. `attempt` and `recovered_from` are what the store shows of earlier
-    claims, `progress` is what the function reported last.
+    claims, `progress` is what the function reported last. `trace_id` is the trace that the
+    execution was begun in.
     """
 
     task: str
@@ -27,10 +28,17 @@ class Claim:
     recovered_from: str | None = None
     history_read: bool = False
     progress: str | None = None
+    trace_id: str | None = None
 
     @property
     def key(self) -> str:
         return f"{self.task}/{self.counter}"
+
+    @property
+    def named(self) -> dict[str, str]:
+        """What every line of the log about the execution carries."""
+        trace = {} if self.trace_id is None else {"trace_id": self.trace_id}
+        return {"id": self.execution, **trace}
 
     @property
     def fence(self) -> dict[str, str]:

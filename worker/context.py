@@ -148,7 +148,7 @@ def durable(function: DurableFunction) -> Callable[..., Generator[Any, Any, str]
 
     def execution(sdk: resonate.Context, input_json: str) -> Generator[Any, Any, str]:
         hold: Hold = sdk.get_dependency("hold")
-        log = get_logger(id=hold.claim.execution)
+        log = get_logger(**hold.claim.named)
         try:
             value = yield from _drive(workflow(Context(sdk, hold), orjson.loads(input_json)))
             return json_of(value)

@@ -130,7 +130,7 @@ class FencedPromises(Promises):
         except Exception as error:  # noqa: BLE001 - whatever it is, the SDK's thread must live on
             claim.lost = repr(error)
             self._log.exception("a write failed", id=id)
-        self._log.warning("execution given up", id=claim.execution, reason=claim.lost)
+        self._log.warning("execution given up", **claim.named, reason=claim.lost)
         return FencedPromise(id, self._fenced)
 
     def _reject_execution(self, claim: Claim, refusal: Refused) -> None:
@@ -143,7 +143,7 @@ class FencedPromises(Promises):
                 claim.execution, "REJECTED", claim.execution, failure.rejection(), strict=False
             )
         except (Refused, Unanswered) as error:
-            self._log.error("execution not rejected", id=claim.execution, reason=str(error))
+            self._log.error("execution not rejected", **claim.named, reason=str(error))
 
     def _marks(self, claim: Claim) -> dict[str, str]:
         marks = {
@@ -183,7 +183,7 @@ class FencedPromises(Promises):
         super().create(marker, claim.deadline, ikey=claim.key, tags=self._marks(claim))
         self._log.info(
             "execution recovered",
-            id=claim.execution,
+            **claim.named,
             attempt=claim.attempt,
             recovered_from=claim.recovered_from,
         )

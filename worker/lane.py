@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from shared import tags as tag
 from shared.client import build_client
 from shared.codec import Failure, decode_call
 from shared.log import get_logger
@@ -154,6 +155,7 @@ class Session:
         root = self._store.promise(root_data)
         leaf = self._store.promise(leaf_data) if leaf_data else None
         claim.execution, claim.deadline = root.id, root.timeout
+        claim.trace_id = root.tags.get(tag.TRACE)
         self._store.claim = claim
         try:
             call = decode_call(root.param.data)
@@ -186,11 +188,11 @@ class Session:
         if time.time() - ready_at > UNKNOWN_SECONDS:
             self._reject(claim, Failure("UnknownFunction", f"no worker knows {wanted}"))
             return
-        self._log.warning("unknown function handed back", id=claim.execution, function=wanted)
+        self._log.warning("unknown function handed back", **claim.named, function=wanted)
         self._crew.leases.give_back(claim, UNKNOWN_PAUSE)
 
     def _reject(self, claim: Claim, failure: Failure) -> None:
-        self._log.error("execution rejected", id=claim.execution, reason=failure.message)
+        self._log.error("execution rejected", **claim.named, reason=failure.message)
         self._store.promises.reject(claim.execution, ikey=claim.execution, data=failure.rejection())
         if claim.finished:
             self._crew.leases.release(claim)

@@ -168,9 +168,9 @@ class Worker:
             try:
                 self._tasks.drop(claim.task, claim.counter, budget=DROP_BUDGET)
             except Refused as refusal:
-                self._log.warning("not handed back", id=claim.execution, reason=str(refusal))
+                self._log.warning("not handed back", **claim.named, reason=str(refusal))
             except Unanswered as error:
-                self._log.warning("not handed back", id=claim.execution, reason=str(error))
+                self._log.warning("not handed back", **claim.named, reason=str(error))
                 break
         return len(held)
 

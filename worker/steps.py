@@ -82,7 +82,7 @@ class StepRun:
         self._timeout = timeout
         self._tries = 0
         self._over = False
-        self._log = get_logger(id=hold.claim.execution, step=name)
+        self._log = get_logger(**hold.claim.named, step=name)
 
     def next(self, attempt: int) -> float | None:
         """Return the pause before the next try (the SDK's retry policy protocol)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -13,6 +13,7 @@ import yarl
 from aiohttp import web
 
 from gateway.app import create_app
+from gateway.connections import Site, runner_of
 from gateway.engine import Engine
 from tests.support.processes import Answer
 
@@ -45,6 +46,7 @@ class Gateway:
     """A gateway that serves at `url`, and one client of it."""
 
     app: web.Application
+    runner: web.AppRunner
     host: str
     port: int
     client: aiohttp.ClientSession
@@ -91,18 +93,17 @@ async def running_gateway(
     """Serve on a free port until the block ends; `routes` are added to the gateway's own."""
     app = create_app(settings, Engine(settings))
     app.add_routes(routes)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    runner = runner_of(app, settings)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
-        await site.start()
+        await Site(runner, replace(settings, port=0)).start()
         host, port = runner.addresses[0][:2]
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
             timeout=aiohttp.ClientTimeout(total=15),
             skip_auto_headers=["Content-Type"],
         ) as client:
-            yield Gateway(app, host, port, client)
+            yield Gateway(app, runner, host, port, client)
     finally:
         await runner.cleanup()
 

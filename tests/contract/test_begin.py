@@ -151,9 +151,9 @@ async def test_a_bad_id_is_told_the_grammar(offline: Gateway) -> None:
     [
         ("function=foo&function=foo", "parameter 'function' is given more than once"),
         ("id=a&id=b", "parameter 'id' is given more than once"),
-        ("ID=a", "unknown parameter 'ID'; known: id, function, timeout, delay"),
-        ("colour=red", "unknown parameter 'colour'; known: id, function, timeout, delay"),
-        ("=", "unknown parameter ''; known: id, function, timeout, delay"),
+        ("ID=a", "unknown parameter 'ID'; known: id, function, timeout, delay, callback"),
+        ("colour=red", "unknown parameter 'colour'; known: id, function, timeout, delay, callback"),
+        ("=", "unknown parameter ''; known: id, function, timeout, delay, callback"),
     ],
 )
 async def test_a_parameter_is_known_and_given_once(
@@ -173,7 +173,10 @@ async def test_an_unknown_function_stores_nothing(
     answer = await gateway.ask("POST", f"/begin?id={job}&function={function}", b"1")
 
     assert_problem(
-        answer, "unknown-function", "/begin", "known functions: foo, checkout, approval, countdown"
+        answer,
+        "unknown-function",
+        "/begin",
+        "known functions: foo, checkout, approval, countdown, fanout, part",
     )
     assert (await gateway.wait(job)).body["type"] == "/problems/unknown-id"
 

@@ -12,12 +12,17 @@ import pytest
 
 from gateway.keys import WATCHERS
 from shared.codec import Failure
+from shared.settings import Deadlines, GatewaySettings, ServerSettings
 from tests.contract.gateways import assert_problem, running_gateway
+from tests.support.proxy import proxy_to
 
 if TYPE_CHECKING:
-    from shared.settings import GatewaySettings
+    from collections.abc import Iterator
+
     from shared.store import Store
     from tests.contract.gateways import Gateway
+    from tests.support.proxy import Proxy
+    from tests.support.server import Server
 
 RESULT = orjson.dumps('{"n":1}').decode()
 
@@ -242,3 +247,116 @@ async def test_a_waiter_for_nothing(gateway: Gateway, job: str) -> None:
     answer = await gateway.ask("GET", f"/wait?id={job}&wait=20s")
 
     assert_problem(answer, "unknown-id", "/wait", "no execution has this id", id=job)
+
+
+@pytest.fixture(name="proxy")
+def _proxy(server: Server) -> Iterator[Proxy]:
+    with proxy_to(server.store_port) as proxy:
+        yield proxy
+
+
+@pytest.fixture(name="proxied")
+def _proxied(settings: GatewaySettings, proxy: Proxy) -> GatewaySettings:
+    """Settings of a gateway that asks the server through the proxy, and hears from it directly."""
+    deadlines = Deadlines(store_attempt=0.5, store_budget=0, offload=1, shutdown=2)
+    through = replace(settings.server, store_port=proxy.port)
+    return replace(settings, server=through, deadlines=deadlines)
+
+
+async def test_the_message_is_enough(
+    proxied: GatewaySettings, proxy: Proxy, store: Store, job: str
+) -> None:
+    """Who waits has the end from the server's message, also when nothing can be read."""
+    async with running_gateway(proxied) as gateway:
+        await gateway.begin(job, 1)
+        asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
+        await subscribed(gateway, job)
+        proxy.harm("GET", "/promises", "cut", 10_000)
+        await resolve(store, job)
+        answer = await asyncio.wait_for(asked, 5)
+        again = await gateway.wait(job)
+
+    assert (answer.body["status"], answer.body["result"]) == ("resolved", {"n": 1})
+    assert again.body == answer.body
+
+
+async def subscribed(gateway: Gateway, id: str) -> None:
+    """Return once the server is to tell this gateway of the end."""
+    async with asyncio.timeout(5):
+        while gateway.app[WATCHERS]._memory.subscribed(id) is None:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
+
+
+async def test_asking_again_costs_no_call(
+    proxied: GatewaySettings, proxy: Proxy, store: Store, job: str
+) -> None:
+    """A client that waits again, as they do, is told of the end without the server being asked.
+
+    The state that it had meanwhile says nothing of what could not be found out.
+    """
+    async with running_gateway(proxied) as gateway:
+        await gateway.begin(job, 1)
+        first = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=1s"))
+        await subscribed(gateway, job)
+        proxy.harm("GET", "/promises", "cut", 10_000)
+        proxy.harm("POST", "/promises", "cut", 10_000)
+        pending = await first
+        asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
+        await waiting(gateway, 1)
+        await resolve(store, job)
+        answer = await asyncio.wait_for(asked, 5)
+
+    assert (pending.status, pending.body["status"]) == (200, "pending")
+    assert "phase" not in pending.body
+    assert answer.body["done"] is True
+
+
+async def test_a_server_that_cannot_be_asked_is_told_to_each(closed_port: int, job: str) -> None:
+    """Every client that wants to wait is told in time when the server is away."""
+    settings = GatewaySettings(server=ServerSettings("http://127.0.0.1", closed_port))
+    async with running_gateway(settings) as gateway:
+        began = time.monotonic()
+        answers = await asyncio.gather(
+            *(gateway.ask("GET", f"/wait?id={job}-{n % 50}&wait=20s") for n in range(100))
+        )
+
+    assert {answer.status for answer in answers} == {503}
+    assert time.monotonic() - began < 6
+
+
+@pytest.mark.parametrize("size", [100_000, 1_000_000])
+async def test_a_large_result_wakes_too(
+    gateway: Gateway, store: Store, job: str, size: int
+) -> None:
+    """The size of a result is no matter for those who wait for it."""
+    await gateway.begin(job, 1)
+    asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
+    await subscribed(gateway, job)
+    large = orjson.dumps(orjson.dumps("x" * size).decode()).decode()
+    await asyncio.to_thread(store.promises.resolve, job, ikey=job, data=large)
+
+    answer = await asyncio.wait_for(asked, 5)
+
+    assert answer.body["result"] == "x" * size
+
+
+async def test_a_crowd_does_not_stop_the_others(gateway: Gateway, store: Store, job: str) -> None:
+    """While very many are woken at once, another request is answered in between."""
+    await gateway.begin(job, 1)
+    done: list[str] = []
+
+    async def ask(target: str) -> None:
+        await gateway.ask("GET", target)
+        done.append(target)
+
+    crowd = [asyncio.create_task(ask(f"/wait?id={job}&wait=20s")) for _ in range(400)]
+    async with asyncio.timeout(10):
+        while gateway.app[WATCHERS].clients < 400:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
+    await resolve(store, job)
+    while not done:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0)
+    other = asyncio.create_task(ask("/healthz"))
+    await asyncio.gather(other, *crowd)
+
+    assert done.index("/healthz") < 390

@@ -10,8 +10,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.inputs import MAX_DEPTH, Input, checked_id, query_of, read_input
+from gateway.keys import SETTINGS
 from shared.catalog import CATALOG
 from shared.errors import InvalidRequest, ServiceError
+from shared.settings import GatewaySettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,6 +34,7 @@ async def _read(request: web.Request) -> web.Response:
 @pytest.fixture(name="client")
 async def _client() -> AsyncIterator[Client]:
     app = web.Application()
+    app[SETTINGS] = GatewaySettings()
     app.router.add_post("/", _read)
     async with TestClient(TestServer(app)) as client:
         yield client

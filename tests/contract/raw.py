@@ -1,0 +1,68 @@
+"""Requests as bytes, for what no client library would send."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.contract.gateways import Gateway
+
+
+@dataclass(frozen=True)
+class RawAnswer:
+    """An answer as it came: its status, its headers with small letters, its body if JSON."""
+
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+
+@dataclass(frozen=True)
+class Wire:
+    """One connection."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def answer(self, seconds: float = 5.0) -> RawAnswer:
+        """Read one answer, which must come within so many seconds."""
+        async with asyncio.timeout(seconds):
+            head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            headers = {
+                k.lower(): v for k, _, v in (line.partition(": ") for line in head[1:] if line)
+            }
+            raw = await self.reader.readexactly(int(headers.get("content-length", "0")))
+        status = int(head[0].split(" ")[1])
+        return RawAnswer(status, headers, orjson.loads(raw) if raw else None)
+
+    async def ended(self, seconds: float = 5.0) -> bytes:
+        """Return what comes until the other side ends the connection, which it must do in time."""
+        async with asyncio.timeout(seconds):
+            with contextlib.suppress(ConnectionError):
+                return await self.reader.read()
+        return b""
+
+
+@contextlib.asynccontextmanager
+async def connected(gateway: Gateway, sent: bytes = b"") -> AsyncIterator[Wire]:
+    """Open a connection, send something, and close it at the end of the block."""
+    reader, writer = await asyncio.open_connection(gateway.host, gateway.port)
+    try:
+        writer.write(sent)
+        yield Wire(reader, writer)
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+def request(line: str, *headers: str, body: bytes = b"") -> bytes:
+    """Write a request down; its line and headers may hold any byte, as latin-1."""
+    return "\r\n".join((line, "Host: test", *headers, "", "")).encode("latin-1") + body

@@ -1,0 +1,73 @@
+"""The stream of what has ended is read in whatever pieces it comes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from gateway.notices import Notices
+from shared.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def line(id: str, **also: Any) -> bytes:
+    """Return a message as the server sends it."""
+    return b"data: %b\n\n" % orjson.dumps({"type": "notify", "promise": {"id": id, **also}})
+
+
+LARGE: Final = line("large", value={"data": "x" * 3_000_000})
+OTHER: Final = b": nothing\n\ndata: {}\n\nevent: x\ndata: [1]\n\n"
+
+
+async def heard(pieces: Sequence[bytes]) -> list[str]:
+    """Return the ids that are told when a server sends these pieces, up to `last`."""
+    ended = asyncio.Event()
+    ids: list[str] = []
+
+    def on_end(promise: dict[str, Any]) -> None:
+        ids.append(promise["id"])
+        if promise["id"] == "last":
+            ended.set()
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for piece in pieces:
+            await response.write(piece)
+            await asyncio.sleep(0)
+        await ended.wait()
+        return response
+
+    app = web.Application()
+    app.router.add_get("/{group}/{name}", stream)
+    async with TestServer(app) as server:
+        settings = ServerSettings("http://127.0.0.1", message_port=server.port or 0)
+        reading = asyncio.create_task(Notices(settings, "gateway", "a", on_end).run())
+        try:
+            async with asyncio.timeout(5):
+                await ended.wait()
+        finally:
+            reading.cancel()
+            await asyncio.wait({reading})
+    return ids
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+async def test_pieces_are_put_together(size: int) -> None:
+    """Messages that come in pieces, or many in one, are each told once and in order."""
+    sent = OTHER.join((line("a"), line("b"), line("last")))
+    pieces = [sent[n : n + size] for n in range(0, len(sent), size)]
+
+    assert await heard(pieces) == ["a", "b", "last"]
+
+
+async def test_a_message_may_be_long() -> None:
+    """A message of megabytes is told like any other, and so are those behind it."""
+    assert await heard([line("a"), LARGE, line("last")]) == ["a", "large", "last"]

@@ -1,0 +1,49 @@
+"""The trace of a request goes with its execution, from one process to the other."""
+
+from __future__ import annotations
+
+import urllib.request
+from typing import TYPE_CHECKING, Final
+
+from tests.support.processes import wait_until
+
+if TYPE_CHECKING:
+    from tests.support.stack import Stack
+
+TRACE: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def begin(stack: Stack, id: str, function: str, body: bytes) -> None:
+    """Begin an execution as a part of the trace."""
+    headers = {
+        "Content-Type": "application/json",
+        "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01",
+    }
+    url = f"{stack.url}/begin?id={id}&function={function}"
+    request = urllib.request.Request(url, body, headers, method="POST")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 202
+
+
+def test_a_trace_reaches_the_workers_log(stack: Stack, job: str) -> None:
+    """Every line of the workers about a traced execution has its trace, failures included."""
+    begin(stack, job, "checkout", b'{"pace": 0.01, "fail": "ship"}')
+    stack.outcome(job)
+
+    lines = [line for worker in stack.workers.values() for line in worker.events(id=job)]
+    assert {"step started", "step failed", "execution failed"} <= {line["event"] for line in lines}
+    assert {line.get("trace_id") for line in lines} == {TRACE}
+
+
+def test_a_trace_outlives_a_worker(own_stack: Stack, job: str) -> None:
+    """The worker that takes an execution over goes on with its trace."""
+    begin(own_stack, job, "checkout", b'{"pace": 0.5}')
+    holder = str(wait_until(lambda: own_stack.state(job).get("worker"), what="a worker"))
+    own_stack.workers[holder].kill()
+    ended = own_stack.outcome(job)
+
+    others = [worker for name, worker in own_stack.workers.items() if name != holder]
+    lines = [line for worker in others for line in worker.events(id=job)]
+    assert ended["attempt"] == 2
+    assert "execution recovered" in {line["event"] for line in lines}
+    assert {line.get("trace_id") for line in lines} == {TRACE}
