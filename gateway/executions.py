@@ -20,6 +20,7 @@ from shared.errors import (
     ExecutionRejected,
     ExecutionTimedOut,
     InvalidRequest,
+    TooManyRequests,
     UnknownFunction,
 )
 
@@ -77,7 +78,7 @@ async def _outcome_within(request: web.Request, execution: Execution, seconds: i
     """Wait for the end; what is stored is stored, so trouble in waiting is no failure of /begin."""
     try:
         return await request.app[WATCHERS].wait(execution.id, seconds)
-    except BackendUnavailable:
+    except (BackendUnavailable, TooManyRequests):
         return execution
 
 
