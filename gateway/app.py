@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway import executions, health, listing, signals
+from gateway import docs, executions, health, listing, signals
 from gateway.engine import GROUP
 from gateway.keys import DRAINING, ENGINE, SETTINGS, WATCHERS
 from gateway.middleware import answer_errors, authorize, observe
@@ -31,7 +31,7 @@ def create_app(settings: GatewaySettings, engine: Engine) -> web.Application:
     app[DRAINING] = asyncio.Event()
     app.on_shutdown.append(_drain)
     app.cleanup_ctx.append(_engine)
-    for resource in (executions, signals, listing, health):
+    for resource in (executions, signals, listing, health, docs):
         app.add_routes(resource.ROUTES)
     return app
 

@@ -51,8 +51,14 @@ def freshness(execution: Execution) -> dict[str, str]:
 
 def tagged(request: web.Request, body: object, headers: Mapping[str, str]) -> web.Response:
     """Return a JSON answer with its `ETag`, or a 304 to a client that has it already."""
-    response = json_response(body, headers=headers)
-    assert isinstance(response.body, bytes)  # noqa: S101 - json_response made it
+    return unless_known(request, json_response(body, headers=headers), headers)
+
+
+def unless_known(
+    request: web.Request, response: web.Response, headers: Mapping[str, str]
+) -> web.Response:
+    """Return an answer with its `ETag`, or a 304 with `headers` to a client that has it already."""
+    assert isinstance(response.body, bytes)  # noqa: S101 - all our answers are made of bytes
     etag = hashlib.sha256(response.body).hexdigest()[:32]
     response.etag = etag
     wanted = request.if_none_match or ()
