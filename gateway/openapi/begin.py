@@ -52,7 +52,6 @@ BEGIN: Final[Block] = {
             "Idempotency-Key",
             "The id, bare or as a quoted string (RFC 8941); with the parameter id, both are equal.",
             {"type": "string", "pattern": '^([A-Za-z0-9_-]{1,128}|"[A-Za-z0-9_-]{1,128}")$'},
-            example="job-1",
         ),
         PREFER,
     ],

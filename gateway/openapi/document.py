@@ -19,8 +19,8 @@ Work that takes seconds to days: begin an execution, get an id at once, ask for 
 id. It ends whatever dies, and repeating a request is always safe.
 
 HEAD works where GET does. A method that a path does not take is a 405 `method-not-allowed` with
-`Allow`, a path that is none a 404 `not-found`, and a parameter that is repeated or unknown a 400.
-Errors are `application/problem+json` (RFC 9457); `Error-Source` says whether the gateway or the
+`Allow`, and a path that is none a 404 `not-found`. Where there are parameters, one that is repeated
+or unknown is a 400. Errors are `application/problem+json` (RFC 9457); `Error-Source` says whether the gateway or the
 execution failed. After a 503 it is safe to ask again with the same id.
 """
 

@@ -33,9 +33,7 @@ PREFER: Final = header(
     example="wait=5",
 )
 
-IF_NONE_MATCH: Final = header(
-    "If-None-Match", "An `ETag` that the client has.", {"type": "string"}, example='"0a1b2c3d"'
-)
+IF_NONE_MATCH: Final = header("If-None-Match", "An `ETag` that the client has.", {"type": "string"})
 
 WAIT: Final[Block] = {
     "operationId": "wait",

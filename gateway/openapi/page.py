@@ -50,7 +50,7 @@ POLICY: Final = {
     "default-src": "'none'",
     "script-src": "'self'",
     # The page sets style attributes, and its style sheet holds pictures.
-    "style-src": "'self' 'unsafe-inline'",
+    "style-src": "'self'",
     "img-src": "'self' data:",
     "connect-src": "'self'",
     "base-uri": "'none'",

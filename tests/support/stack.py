@@ -26,9 +26,10 @@ class Stack:
         self.gateways: dict[str, Process] = {}
         self.url = ""
 
-    def add_gateway(self, name: str = "gateway") -> str:
+    def add_gateway(self, name: str = "gateway", **environment: str) -> str:
         """Start a gateway and return its URL once it is ready."""
-        process = self._start("gateway", name, {"GATEWAY_NAME": name, "GATEWAY_PORT": "0"})
+        own = {"GATEWAY_NAME": name, "GATEWAY_PORT": "0"}
+        process = self._start("gateway", name, {**own, **environment})
         self.gateways[name] = process
         url = f"http://127.0.0.1:{process.started('gateway started')['port']}"
         wait_until(lambda: call(f"{url}/readyz").status == 200, what=f"readiness of {name}")
