@@ -20,8 +20,8 @@ id. It ends whatever dies, and repeating a request is always safe.
 
 HEAD works where GET does. A method that a path does not take is a 405 `method-not-allowed` with
 `Allow`, and a path that is none a 404 `not-found`. Where there are parameters, one that is repeated
-or unknown is a 400. Errors are `application/problem+json` (RFC 9457); `Error-Source` says whether the gateway or the
-execution failed. After a 503 it is safe to ask again with the same id.
+or unknown is a 400. Errors are `application/problem+json` (RFC 9457); `Error-Source` says whether
+the gateway or the execution failed. After a 503 it is safe to ask again with the same id.
 """
 
 PATHS: Final[Mapping[str, Any]] = {**begin.PATHS, **executions.PATHS, **others.PATHS}
