@@ -86,7 +86,7 @@ STOPPED: Final = {
     "status": "canceled",
     "promise_id": "job-1",
     "done": True,
-    "function": "foo",
+    "function": "approval",
     **SEEN,
 }
 
