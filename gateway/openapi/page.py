@@ -49,8 +49,8 @@ TYPES: Final = {
 POLICY: Final = {
     "default-src": "'none'",
     "script-src": "'self'",
-    # The page sets style attributes, and its style sheet holds pictures.
     "style-src": "'self'",
+    # The style sheet holds pictures.
     "img-src": "'self' data:",
     "connect-src": "'self'",
     "base-uri": "'none'",
