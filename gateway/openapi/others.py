@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.listing import DEFAULT_LIMIT, MOST
 from gateway.openapi.executions import ID, IF_NONE_MATCH
 from gateway.openapi.page import TYPES
-from gateway.openapi.parts import JSON, answer, body, problem, query, refusals
+from gateway.openapi.parts import answer, body, problem, query, refusals
 from gateway.openapi.samples import ITEM
 from gateway.openapi.schemas import closed, ref
 from shared.catalog import CATALOG
@@ -180,8 +180,7 @@ OPENAPI: Final[Block] = {
 
 
 def _file(path: str, content_type: str) -> Block:
-    found = answer("The file.", {}, "ETag", "Cache-Control", "Content-Security-Policy")
-    found["content"] = {content_type.partition(";")[0]: found["content"][JSON]}
+    names = ("ETag", "Cache-Control", "Content-Security-Policy")
     name = path.removeprefix("/").translate(str.maketrans("/.", "--"))
     return {
         "operationId": name,
@@ -189,7 +188,7 @@ def _file(path: str, content_type: str) -> Block:
         "summary": "A page to try the routes" if path == "/docs" else "Part of the page at /docs",
         "parameters": [IF_NONE_MATCH],
         "responses": {
-            "200": found,
+            "200": answer("The file.", {}, *names, kind=content_type.partition(";")[0]),
             "304": answer("The client has it already.", None, "ETag", "Cache-Control"),
             **refusals(path),
         },

@@ -78,15 +78,15 @@ def answer(
     description: str,
     schema: Schema | None = None,
     *header_names: str,
+    kind: str = JSON,
     examples: Mapping[str, Any] | None = None,
     links: Block | None = None,
 ) -> Block:
-    """Return an answer; one without a schema has no body."""
+    """Return an answer of a content type; one without a schema has no body."""
     block: Block = {"description": description, "headers": headers(*header_names)}
     if schema is not None:
-        block["content"] = {JSON: {"schema": schema}}
-        if examples:
-            block["content"][JSON]["examples"] = named(examples)
+        shown = {"examples": named(examples)} if examples else {}
+        block["content"] = {kind: {"schema": schema, **shown}}
     return {**block, "links": links} if links else block
 
 
@@ -105,7 +105,6 @@ DETAILS: Final[Mapping[str, str]] = {
     "too-many-requests": "too many clients wait here; try again a little later",
     "internal": "tell the operator the request_id",
     "backend-unavailable": "the server cannot be reached",
-    "not-found": "see / for what there is",
 }
 """What problems say, for the examples."""
 

@@ -62,7 +62,6 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
 _COUNT: Final = {"type": "integer", "minimum": 0}
 _POSITIVE: Final = {"type": "integer", "minimum": 1}
 _NAME: Final = {"type": "string", "minLength": 1}
-_FUNCTION: Final = {"type": "string", "enum": list(CATALOG)}
 # What is stored outlives the catalog's entry, so answers may name functions that are no more.
 _STORED_FUNCTION: Final = _NAME
 
@@ -98,26 +97,28 @@ def _problem(problem: Problem) -> Schema:
 
 
 def _outcomes(
-    required: Mapping[str, Schema], pending: Iterable[str], optional: Mapping[str, Schema]
+    required: Mapping[str, Schema],
+    optional: Mapping[str, Schema],
+    *,
+    until_end: Mapping[str, Schema] | None = None,
+    from_end: Mapping[str, Schema] | None = None,
 ) -> dict[str, Schema]:
-    """Return one schema for each way an execution can be; `pending` are properties until the end.
+    """Return one schema for each way an execution can be.
 
-    `completed_at` is among `required` only where answers show it once there is one.
+    `until_end` are optional properties that a finished one has not, `from_end` are required ones
+    that only a finished one has.
     """
-    while_pending = set(pending)
-    lasting = {key: schema for key, schema in optional.items() if key not in while_pending}
-    ended = {key: schema for key, schema in required.items() if key not in while_pending}
-    before = {key: schema for key, schema in required.items() if key != "completed_at"}
 
-    def one(status: Schema, *, done: bool, base: Mapping[str, Schema], **outcome: Schema) -> Schema:
-        also = lasting if done else dict(optional)
-        return closed({"status": status, "done": {"const": done}, **base, **outcome}, **also)
+    def one(status: Schema, **outcome: Schema) -> Schema:
+        base = {"status": status, "done": {"const": True}, **required, **(from_end or {})}
+        return closed({**base, **outcome}, **optional)
 
+    pending = {"status": {"const": "pending"}, "done": {"const": False}, **required}
     return {
-        "pending": one({"const": "pending"}, done=False, base=before),
-        "resolved": one({"const": "resolved"}, done=True, base=ended, result=ref("json")),
-        "rejected": one({"const": "rejected"}, done=True, base=ended, error=ref("failure")),
-        "stopped": one({"enum": ["canceled", "timedout"]}, done=True, base=ended),
+        "pending": closed(pending, **optional, **(until_end or {})),
+        "resolved": one({"const": "resolved"}, result=ref("json")),
+        "rejected": one({"const": "rejected"}, error=ref("failure")),
+        "stopped": one({"enum": ["canceled", "timedout"]}),
     }
 
 
@@ -126,17 +127,13 @@ _EXECUTION: Final = _outcomes(
         "promise_id": ref("id"),
         "function": _STORED_FUNCTION,
         "created_at": ref("time"),
-        "completed_at": ref("time"),
         "timeout_at": ref("time"),
     },
-    ("phase", "progress"),
     {
         "starts_at": ref("time"),
-        "phase": {"enum": list(PHASES)},
         "worker": {**_NAME, "description": "Who works on it, or did last."},
         "attempt": {**_POSITIVE, "description": "How often it was picked up."},
         "recovered_from": {**_NAME, "description": "The worker it was taken over from."},
-        "progress": closed({"done": _COUNT, "total": _COUNT}),
         "waiting_for": {
             "type": "array",
             "items": closed({"name": _NAME, "since": ref("time")}),
@@ -144,6 +141,11 @@ _EXECUTION: Final = _outcomes(
         "input": ref("json"),
         "steps": {"type": "array", "items": ref("step")},
     },
+    until_end={
+        "phase": {"enum": list(PHASES)},
+        "progress": closed({"done": _COUNT, "total": _COUNT}),
+    },
+    from_end={"completed_at": ref("time")},
 )
 
 _BEGUN: Final = _outcomes(
@@ -155,7 +157,6 @@ _BEGUN: Final = _outcomes(
         "timeout_at": ref("time"),
         "links": closed({"cancel": {"type": "string", "pattern": r"^/cancel\?id="}}),
     },
-    (),
     {"starts_at": ref("time")},
 )
 
@@ -185,7 +186,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         "examples": ["30s", "15m", "2h", "7d", "PT15M"],
     },
     "status": {"enum": list(STATUS.values())},
-    "function": _FUNCTION,
+    "function": {"type": "string", "enum": list(CATALOG)},
     "json": {
         "title": "any JSON",
         "description": "Integers of 64 bits, up to 64 levels of nesting, no key twice.",
