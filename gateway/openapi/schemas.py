@@ -110,10 +110,19 @@ def _outcomes(
     """
 
     def one(status: Schema, **outcome: Schema) -> Schema:
-        base = {"status": status, "done": {"const": True}, **required, **(from_end or {})}
+        base: dict[str, Schema] = {
+            "status": status,
+            "done": {"const": True},
+            **required,
+            **(from_end or {}),
+        }
         return closed({**base, **outcome}, **optional)
 
-    pending = {"status": {"const": "pending"}, "done": {"const": False}, **required}
+    pending: dict[str, Schema] = {
+        "status": {"const": "pending"},
+        "done": {"const": False},
+        **required,
+    }
     return {
         "pending": closed(pending, **optional, **(until_end or {})),
         "resolved": one({"const": "resolved"}, result=ref("json")),

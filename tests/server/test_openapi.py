@@ -92,7 +92,7 @@ def test_every_route_keeps_its_word(service: Stack, tmp_path: Path) -> None:
     """Whatever is sent to any route, the answer is one that the document tells of."""
     url = service.add_gateway("tokens", GATEWAY_TOKENS=TOKEN)
 
-    schemathesis(url, "foo", tmp_path, 1, "--max-examples=30")
+    schemathesis(url, "foo", tmp_path, 1, "--max-examples=50")
 
 
 @pytest.mark.parametrize("function", [name for name in CATALOG if name != "foo"])
