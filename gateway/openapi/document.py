@@ -39,7 +39,6 @@ def document(*, secured: bool) -> dict[str, Any]:
             "description": ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "/"}],
         "tags": [
             {"name": "executions", "description": "The work."},
             {"name": "service", "description": "What the service says of itself."},
