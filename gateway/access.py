@@ -30,11 +30,15 @@ async def authorize(request: web.Request, handler: Handler) -> web.StreamRespons
     return await handler(request)
 
 
+def is_open(path: str) -> bool:
+    """Tell whether a path asks for no token; what the page at /docs is made of does not either."""
+    return path in OPEN_PATHS or path.startswith(BELOW_DOCS)
+
+
 def _is_open(request: web.Request) -> bool:
     """Judge the route that was found: a path can be written in more ways than one."""
     resource = request.match_info.route.resource
-    path = request.path if resource is None else resource.canonical
-    return path in OPEN_PATHS or path.startswith(BELOW_DOCS)
+    return is_open(request.path if resource is None else resource.canonical)
 
 
 def _has_one_of(headers: Sequence[str], tokens: Iterable[str]) -> bool:

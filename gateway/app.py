@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway import bodies, executions, health, listing, signals
+from gateway import bodies, docs, executions, health, listing, signals
 from gateway.access import authorize
 from gateway.callbacks import Callbacks
 from gateway.engine import GROUP
@@ -38,7 +38,7 @@ def create_app(settings: GatewaySettings, engine: Engine) -> web.Application:
     app[DRAINING] = asyncio.Event()
     app.on_shutdown.append(_drain)
     app.cleanup_ctx.append(_engine)
-    for resource in (executions, signals, listing, health):
+    for resource in (executions, signals, listing, health, docs):
         app.add_routes(map(_patient, resource.ROUTES))
     return app
 

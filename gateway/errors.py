@@ -104,7 +104,7 @@ def problem_response(
 def of_service(request: web.Request, error: errors.ServiceError) -> web.Response:
     """Answer an error of the service's own tree."""
     status = error.status if isinstance(error, errors.AlreadyDone) else None
-    faults = error.faults if isinstance(error, errors.InvalidInput) else None
+    faults = error.faults or None if isinstance(error, errors.InvalidInput) else None
     return problem_response(
         request,
         OF_SERVICE[type(error)],

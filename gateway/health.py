@@ -34,6 +34,7 @@ async def index(_: web.Request) -> web.Response:
     """Tell what there is."""
     names = ("begin", "wait", "result", "cancel", "signal", "list", "healthz", "readyz")
     links = {name: f"/{name}" for name in names}
+    links |= {"openapi": "/openapi.json", "docs": "/docs"}
     return json_response({"service": "durable-http", "links": links})
 
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 LONGEST_WAIT: Final = 25
 """Seconds; shorter than the 30 s after which many clients and proxies give up."""
 
-MOST: Final = 10**9
+ANY: Final = 10**15
+"""More seconds than a duration can say: none is too long, it only counts as less."""
 
 WAIT: Final = re.compile(r"wait\s*=\s*\"?(\d{1,9})\"?", re.IGNORECASE)
 
@@ -34,7 +35,7 @@ def wanted_wait(request: web.Request, parameter: str | None) -> tuple[int, dict[
     """
     preferred = preferred_wait(request)
     if parameter is not None:
-        seconds = seconds_of("wait", parameter, least=0, most=MOST)
+        seconds = seconds_of("wait", parameter, least=0, most=ANY)
         preferred = min(seconds, LONGEST_WAIT)
     if preferred is None:
         return 0, {}

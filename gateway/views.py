@@ -55,15 +55,19 @@ def freshness(execution: Execution) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Body:
-    """JSON, and what is equal for equal bodies only."""
+    """What is sent, and a tag that is equal for equal bodies only."""
 
-    json: bytes
+    raw: bytes
     tag: str
 
     @classmethod
     def of(cls, value: object) -> Body:
-        made = orjson.dumps(value)
-        return cls(made, hashlib.sha256(made).hexdigest()[:32])
+        """Make the body of a JSON answer."""
+        return cls.of_bytes(orjson.dumps(value))
+
+    @classmethod
+    def of_bytes(cls, raw: bytes) -> Body:
+        return cls(raw, hashlib.sha256(raw).hexdigest()[:32])
 
 
 class LastEnd:
@@ -82,12 +86,16 @@ class LastEnd:
 
 
 def tagged(request: web.Request, body: Body, headers: Mapping[str, str]) -> web.Response:
-    """Return a JSON answer with its `ETag`, or a 304 to a client that has it already."""
-    headers = {**headers, "ETag": f'"{body.tag}"'}
+    """Return an answer with its `ETag`, or a 304 to a client that has it already.
+
+    It is JSON if `headers` have no other `Content-Type`.
+    """
+    headers = {"Content-Type": JSON, **headers, "ETag": f'"{body.tag}"'}
     wanted = request.if_none_match or ()
     if any(known.value in {body.tag, "*"} for known in wanted):
+        del headers["Content-Type"]
         return web.Response(status=304, headers=headers)
-    return web.Response(body=body.json, headers={"Content-Type": JSON, **headers})
+    return web.Response(body=body.raw, headers=headers)
 
 
 def item(execution: Execution) -> dict[str, Any]:

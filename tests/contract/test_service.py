@@ -113,7 +113,7 @@ async def test_a_wrong_method_is_told_the_right_ones(
         assert_problem(answer, "method-not-allowed", path, METHOD)
 
 
-@pytest.mark.parametrize("path", ["/wait?id={job}", "/healthz", "/readyz", "/"])
+@pytest.mark.parametrize("path", ["/wait?id={job}", "/healthz", "/readyz", "/", "/openapi.json"])
 async def test_head_is_get_without_a_body(gateway: Gateway, job: str, path: str) -> None:
     """HEAD works where GET does, with the same status and headers."""
     await gateway.begin(job)

@@ -152,6 +152,30 @@ async def test_there_is_room_for_so_many(settings: GatewaySettings, job: str) ->
         assert (await asked).status == 200
 
 
+async def test_a_begin_that_is_stored_is_never_too_many(
+    settings: GatewaySettings, job: str
+) -> None:
+    """A begin that would wait where there is no room is answered at once, as stored."""
+    async with running_gateway(replace(settings, waiters=1)) as gateway:
+        await gateway.begin(job, 1)
+        asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=2s"))
+        await waiting(gateway, 1)
+
+        answer = await gateway.ask("POST", f"/begin?id={job}-2", headers={"Prefer": "wait=5"})
+
+        assert (answer.status, answer.body["created"]) == (202, True)
+        assert not asked.done()
+        assert (await asked).status == 200
+
+
+@pytest.mark.parametrize("text", ["26s", "999999999d", "P999999DT999999H999999999M999999999S"])
+async def test_no_wait_is_too_long(gateway: Gateway, text: str) -> None:
+    """Whatever is over 25 s counts as 25, however long it is."""
+    answer = await gateway.ask("GET", f"/wait?id=unknown&wait={text}")
+
+    assert (answer.status, answer.body["type"]) == (404, "/problems/unknown-id")
+
+
 async def test_shutting_down_answers_waiters(settings: GatewaySettings, job: str) -> None:
     """While the gateway shuts down, waiters get the present state at once."""
     async with running_gateway(settings) as gateway:

@@ -26,13 +26,14 @@ class Stack:
         self.gateways: dict[str, Process] = {}
         self.url = ""
 
-    def add_gateway(self, name: str = "gateway", **environment: str) -> str:
-        """Start a gateway and return its URL once it is ready."""
+    def add_gateway(self, name: str = "gateway", *, ready: bool = True, **environment: str) -> str:
+        """Start a gateway and return its URL once it is ready, or listens where it won't be."""
         own = {"GATEWAY_NAME": name, "GATEWAY_PORT": "0", **environment}
         process = self._start("gateway", name, own)
         self.gateways[name] = process
         url = f"http://127.0.0.1:{process.started('gateway started')['port']}"
-        wait_until(lambda: call(f"{url}/readyz").status == 200, what=f"readiness of {name}")
+        if ready:
+            wait_until(lambda: call(f"{url}/readyz").status == 200, what=f"readiness of {name}")
         self.url = self.url or url
         return url
 
@@ -112,7 +113,7 @@ def running_stack(
     with resonate_server(directory) as server:
         stack = Stack(server, directory, lease_seconds)
         try:
-            stack.add_gateway(**(gateway or {}))
+            stack.add_gateway(ready=True, **(gateway or {}))
             for number in range(1, workers + 1):
                 stack.add_worker(f"worker-{number}")
             yield stack

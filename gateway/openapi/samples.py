@@ -1,0 +1,102 @@
+"""What the examples of the document show: one job of each kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.openapi.parts import Block
+
+INPUTS: Final[Mapping[str, Any]] = {
+    "checkout": {"pace": 0.1},
+    "approval": {"question": "Ship it?", "within": "15m"},
+    "countdown": {"from": 3, "every": 1},
+}
+"""Inputs to show; a function that is not among them shows its default."""
+
+CREATED, STARTED, ENDED, DEADLINE = (
+    "2026-11-24T01:30:00.000Z",
+    "2026-11-24T01:30:00.050Z",
+    "2026-11-24T01:30:00.060Z",
+    "2026-11-25T01:30:00.000Z",
+)
+
+RESULT: Final = {"result": 'Processed: {"foo": "bar"}', "timestamp": 1795483800.05}
+"""What `foo` makes of its default input."""
+
+FAILURE: Final = {
+    "type": "Declined",
+    "message": "ship was declined",
+    "step": "ship",
+    "attempts": 1,
+}
+
+SEEN: Final = {"created_at": CREATED, "completed_at": ENDED, "timeout_at": DEADLINE}
+
+RESOLVED: Final = {
+    "status": "resolved",
+    "promise_id": "job-1",
+    "done": True,
+    "result": RESULT,
+    "function": "foo",
+    **SEEN,
+}
+
+
+def begun(status: str, **outcome: Any) -> Block:
+    """Return an answer to /begin; `outcome` is a result or an error."""
+    return {
+        "promise": "job-1",
+        "status": status,
+        "wait": "/wait?id=job-1",
+        "created": status == "pending",
+        "done": status != "pending",
+        "function": "foo",
+        "timeout_at": DEADLINE,
+        **outcome,
+        "links": {"cancel": "/cancel?id=job-1"},
+    }
+
+
+PENDING: Final = {
+    "status": "pending",
+    "promise_id": "job-1",
+    "done": False,
+    "function": "approval",
+    "created_at": CREATED,
+    "timeout_at": DEADLINE,
+    "phase": "waiting",
+    "worker": "worker-1",
+    "attempt": 1,
+    "waiting_for": [{"name": "approval", "since": STARTED}],
+}
+
+REJECTED: Final = {
+    "status": "rejected",
+    "promise_id": "job-1",
+    "done": True,
+    "error": FAILURE,
+    "function": "checkout",
+    **SEEN,
+}
+
+STOPPED: Final = {
+    "status": "canceled",
+    "promise_id": "job-1",
+    "done": True,
+    "function": "approval",
+    **SEEN,
+}
+
+ITEM: Final = {
+    "id": "job-1",
+    "function": "foo",
+    "status": "resolved",
+    "phase": None,
+    "worker": None,
+    "attempt": None,
+    "created_at": CREATED,
+    "completed_at": ENDED,
+}

@@ -1,0 +1,276 @@
+"""The OpenAPI document is that of the routes there are, and the page at /docs needs no one else."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import jsonschema_rs
+import orjson
+import pytest
+from openapi_spec_validator import validate
+
+from gateway.access import OPEN_PATHS, is_open
+from gateway.openapi.document import VERSION, document
+from gateway.openapi.parts import DETAILS
+from gateway.openapi.schemas import DURATION, PROBLEMS
+from shared import durations
+from shared.catalog import CATALOG
+from tests.contract.gateways import JSON, Gateway, assert_problem, running_gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shared.settings import GatewaySettings
+
+TOKEN: Final = "0123456789abcdef"
+METHODS: Final = {"get", "post", "put", "patch", "delete", "options", "head", "trace"}
+
+
+def published(*, secured: bool = True) -> Any:
+    """Return the document as clients read it."""
+    return orjson.loads(orjson.dumps(document(secured=secured)))
+
+
+def operations(found: Any) -> Iterator[tuple[str, str, Any]]:
+    """Yield every operation with its method and path."""
+    for path, methods in found["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation
+
+
+def examples(found: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield where an example stands, its schema, and its value."""
+    for method, path, operation in operations(found):
+        for parameter in operation.get("parameters", ()):
+            if "example" in parameter:
+                where = f"{method} {path} {parameter['name']}"
+                yield where, parameter["schema"], parameter["example"]
+        bodies = {"body": operation.get("requestBody", {}), **operation["responses"]}
+        for where, body in bodies.items():
+            for content in body.get("content", {}).values():
+                for name, example in content.get("examples", {}).items():
+                    yield f"{method} {path} {where} {name}", content["schema"], example["value"]
+
+
+@pytest.mark.parametrize("secured", [False, True])
+def test_the_document_is_valid(*, secured: bool) -> None:
+    """Each form of the document is OpenAPI 3.1."""
+    validate(published(secured=secured))
+
+
+async def test_the_document_has_the_routes_that_there_are(gateway: Gateway) -> None:
+    """No route is missing from the document and none is made up; HEAD goes with GET."""
+    served = {
+        (route.method, route.resource.canonical)
+        for route in gateway.app.router.routes()
+        if route.resource is not None
+    }
+    described = {(method, path) for method, path, _ in operations(published())}
+    heads = {("HEAD", path) for method, path in described if method == "GET"}
+
+    assert served == described | heads
+
+
+async def test_the_index_and_the_document_agree(gateway: Gateway) -> None:
+    """Every link of the index is a path of the document."""
+    links = (await gateway.ask("GET", "/")).body["links"].values()
+
+    assert set(links) <= set(published()["paths"])
+
+
+@pytest.mark.parametrize(
+    ("where", "schema", "value"),
+    [pytest.param(*example, id=example[0]) for example in examples(published())],
+)
+def test_an_example_fits_its_schema(where: str, schema: Any, value: Any) -> None:
+    """What the document shows is what it allows."""
+    whole = {**schema, "components": published()["components"]}
+
+    jsonschema_rs.validate(whole, value, validate_formats=True)
+
+
+def test_every_reference_leads_somewhere() -> None:
+    """Nothing is referred to that is not there, and nothing is there that is not referred to."""
+    found = published()
+    text = orjson.dumps(found).decode()
+    used = set(re.findall(r'"#/components/(\w+)/([^"]+)"', text))
+    there = {(kind, name) for kind in ("schemas", "headers") for name in found["components"][kind]}
+    # These two answer what is no operation; the document's description tells of them.
+    apart = {("schemas", f"problem-{slug}") for slug in ("not-found", "method-not-allowed")}
+
+    assert used | apart | {("headers", "Allow")} == there
+
+
+def test_every_problem_is_described() -> None:
+    """Each problem of the table has a schema that allows it alone, and an example's text."""
+    schemas = published()["components"]["schemas"]
+
+    for slug, problem in PROBLEMS.items():
+        properties = schemas[f"problem-{slug}"]["properties"]
+        assert properties["status"]["const"] == problem.status
+        assert properties["title"]["const"] == problem.title
+    assert set(DETAILS) <= set(PROBLEMS)
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_the_catalog_is_in_the_document(name: str) -> None:
+    """A function is named with its summary, and its input has the schema it is held to."""
+    found = published()
+    schemas = found["components"]["schemas"]
+    (parameter,) = (
+        each
+        for each in found["paths"]["/begin"]["post"]["parameters"]
+        if each["name"] == "function"
+    )
+
+    assert name in schemas["function"]["enum"]
+    assert CATALOG[name].summary in parameter["description"]
+    assert schemas[f"input-{name}"].items() >= dict(CATALOG[name].input_schema).items()
+    assert schemas[f"input-{name}"]["description"] == CATALOG[name].summary
+
+
+def test_the_pattern_of_durations_is_their_grammar() -> None:
+    """The document takes for a duration what the service does, and nothing else."""
+    numbers = ("", "0", "1", "123456", "1234567", "123456789", "1234567890", "\u0661")
+    texts = {f"{number}{unit}" for number, unit in product(numbers, ("", *"smhdSw"))}
+    parts = [[f"{number}{unit}" if number else "" for number in numbers[:6]] for unit in "DHMS"]
+    for day, *clock in product(*parts):
+        texts |= {f"P{day}T{''.join(clock)}", f"P{day}{''.join(clock)}"}
+
+    def parsed(text: str) -> bool:
+        try:
+            return durations.parse(text) >= 0
+        except ValueError:
+            return False
+
+    grammar = re.compile(DURATION)
+    assert {text for text in texts if grammar.search(text)} == set(filter(parsed, texts))
+
+
+def test_the_version_is_the_projects() -> None:
+    """The document names the version that is built."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+
+    assert project["project"]["version"] == VERSION
+
+
+async def test_the_document_is_served(gateway: Gateway) -> None:
+    """The answer is the document as JSON, which a client that has it does not get again."""
+    answer = await gateway.ask("GET", "/openapi.json")
+    etag = answer.headers["ETag"]
+    again = await gateway.ask("GET", "/openapi.json", None, {"If-None-Match": etag})
+
+    assert (answer.status, answer.body) == (200, published(secured=False))
+    assert answer.headers["Content-Type"] == JSON
+    assert (again.status, again.body, again.headers["ETag"]) == (304, None, etag)
+
+
+async def test_the_document_asks_for_a_token_where_the_gateway_does(
+    settings: GatewaySettings,
+) -> None:
+    """With tokens all that is not open says so, and answers so; document and page stay open."""
+    async with running_gateway(replace(settings, tokens=(TOKEN,))) as gateway:
+        found = (await gateway.ask("GET", "/openapi.json")).body
+        asked = {
+            (method, path): (await _raw(gateway, method, path))[0]
+            for method, path, _ in operations(found)
+        }
+
+    assert found == published()
+    assert list(found["components"]["securitySchemes"]) == ["bearer"]
+    for method, path, operation in operations(found):
+        closed = not is_open(path)
+        assert (asked[method, path] == 401) is closed
+        assert operation.get("security") == ([{"bearer": []}] if closed else None)
+        assert ("401" in operation["responses"]) is closed
+    assert "securitySchemes" not in published(secured=False)["components"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/docs/", "/docs/x", "/docs/../begin", "/docs/%2e%2e/wait", "/docsx"]
+)
+async def test_below_the_page_is_nothing_else(gateway: Gateway, path: str) -> None:
+    """Only what the page is made of is there, wherever else a path may lead."""
+    answer = await gateway.ask("GET", path)
+
+    assert_problem(answer, "not-found", answer.body["instance"], "see / for what there is")
+
+
+def test_only_the_page_is_open_by_its_beginning() -> None:
+    """A path is open as a whole, or because it is part of the page."""
+    assert not any(map(is_open, ("/", "/begin", "/docsx", "/healthz/", "/openapi.json/x")))
+    assert all(map(is_open, (*OPEN_PATHS, "/docs/start.js")))
+
+
+class References(HTMLParser):
+    """Collects what a page refers to, and what scripts and styles it holds itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.own: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.found += [given[name] or "" for name in ("href", "src") if name in given]
+        if tag == "style" or (tag == "script" and "src" not in given):
+            self.own.append(tag)
+        self.own += [name for name in given if name.startswith("on") or name == "style"]
+
+
+async def test_the_page_refers_to_its_own_parts_only(gateway: Gateway) -> None:
+    """All that the page loads is served here, in its type, and nothing is written into it."""
+    status, headers, page = await _raw(gateway, "GET", "/docs")
+    references = References()
+    references.feed(page.decode())
+    described = {path for path in published()["paths"] if path.startswith("/docs/")}
+
+    assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert (set(references.found), references.own) == (described, [])
+    kinds = {
+        path: (await _raw(gateway, "GET", path))[1]["Content-Type"] for path in references.found
+    }
+    assert kinds == {
+        "/docs/start.js": "text/javascript; charset=utf-8",
+        "/docs/swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+        "/docs/swagger-ui.css": "text/css; charset=utf-8",
+        "/docs/favicon-32x32.png": "image/png",
+    }
+
+
+@pytest.mark.parametrize("path", [path for path in published()["paths"] if "/docs" in path])
+async def test_the_page_may_reach_no_other_origin(gateway: Gateway, path: str) -> None:
+    """The page and its parts say that nothing else may be loaded, sent to, or put around them."""
+    status, headers, body = await _raw(gateway, "GET", path)
+    again, _, nothing = await _raw(gateway, "GET", path, {"If-None-Match": headers["ETag"]})
+    head, same, empty = await _raw(gateway, "HEAD", path)
+
+    policy = headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; ")
+    assert not re.search(r"https?:|\*|unsafe-eval", policy)
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert (status, again, nothing) == (200, 304, b"")
+    assert (head, same["Content-Length"], empty) == (200, str(len(body)), b"")
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/swagger-ui.css", "/openapi.json"])
+async def test_the_page_is_only_read(gateway: Gateway, path: str) -> None:
+    """Nothing can be sent to the page or to the document."""
+    answer = await gateway.ask("POST", path, b"{}")
+
+    assert (answer.status, answer.headers["Allow"]) == (405, "GET,HEAD")
+
+
+async def _raw(
+    gateway: Gateway, method: str, path: str, headers: dict[str, str] | None = None
+) -> tuple[int, Any, bytes]:
+    """Send a request whose answer need not be JSON."""
+    url = f"http://{gateway.host}:{gateway.port}{path}"
+    async with gateway.client.request(method, url, headers=headers) as response:
+        return response.status, response.headers, await response.read()
