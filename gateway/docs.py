@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 
 @functools.cache
-def _document(*, secured: bool) -> Body:
-    return Body.of(document(secured=secured))
+def _document(*, secured: bool, webhooks: bool) -> Body:
+    return Body.of(document(secured=secured, webhooks=webhooks))
 
 
 async def openapi(request: web.Request) -> web.Response:
-    """Answer with the document, which asks for a token if this gateway does."""
-    body = _document(secured=bool(request.app[SETTINGS].tokens))
+    """Answer with the document of this very gateway: its settings change what it takes."""
+    settings = request.app[SETTINGS]
+    body = _document(secured=bool(settings.tokens), webhooks=bool(settings.webhooks.secret))
     return tagged(request, body, {"Cache-Control": "no-cache"})
 
 

@@ -49,7 +49,7 @@ BEGIN: Final[Block] = {
         ),
         query(
             "callback",
-            "A URL that is told of the end (Standard Webhooks); needs WEBHOOK_SECRET.",
+            "A public URL that is told of the end, as Standard Webhooks describes.",
             {"type": "string", "format": "uri", "maxLength": 2048},
         ),
         query("delay", "Start not before: 0 s to 30 d from now.", ref("duration"), example="0s"),

@@ -27,8 +27,11 @@ the gateway or the execution failed. After a 503 it is safe to ask again with th
 PATHS: Final[Mapping[str, Any]] = {**begin.PATHS, **executions.PATHS, **others.PATHS}
 
 
-def document(*, secured: bool) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of a gateway; one that is `secured` asks for tokens."""
+def document(*, secured: bool, webhooks: bool) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of a gateway.
+
+    One that is `secured` asks for tokens, and one without `webhooks` takes no callback.
+    """
     scheme = {"type": "http", "scheme": "bearer", "description": "One of `GATEWAY_TOKENS`."}
     return {
         "openapi": "3.1.0",
@@ -44,9 +47,12 @@ def document(*, secured: bool) -> dict[str, Any]:
             {"name": "service", "description": "What the service says of itself."},
         ],
         "paths": {
-            path: {method: _guarded(path, block) for method, block in methods.items()}
-            if secured and not is_open(path)
-            else methods
+            path: {
+                method: _block(
+                    path, block, guarded=secured and not is_open(path), webhooks=webhooks
+                )
+                for method, block in methods.items()
+            }
             for path, methods in PATHS.items()
         },
         "components": {
@@ -57,7 +63,14 @@ def document(*, secured: bool) -> dict[str, Any]:
     }
 
 
-def _guarded(path: str, block: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an operation that asks for a token."""
-    answers = {**block["responses"], "401": refusals(path, "unauthorized")["401"]}
-    return {**block, "security": [{"bearer": []}], "responses": dict(sorted(answers.items()))}
+def _block(
+    path: str, block: Mapping[str, Any], *, guarded: bool, webhooks: bool
+) -> Mapping[str, Any]:
+    """Return an operation as this gateway has it."""
+    if guarded:
+        answers = {**block["responses"], "401": refusals(path, "unauthorized")["401"]}
+        block = {**block, "security": [{"bearer": []}], "responses": dict(sorted(answers.items()))}
+    if not webhooks and "parameters" in block:
+        kept = [each for each in block["parameters"] if each["name"] != "callback"]
+        block = {**block, "parameters": kept}
+    return block

@@ -40,7 +40,8 @@ class Wire:
             }
             raw = await self.reader.readexactly(int(headers.get("content-length", "0")))
         status = int(head[0].split(" ")[1])
-        return RawAnswer(status, headers, orjson.loads(raw) if raw else None)
+        is_json = "json" in headers.get("content-type", "")
+        return RawAnswer(status, headers, orjson.loads(raw) if raw and is_json else None)
 
     async def ended(self, seconds: float = 5.0) -> bytes:
         """Return what comes until the other side ends the connection, which it must do in time."""

@@ -21,6 +21,7 @@ from gateway.openapi.parts import DETAILS
 from gateway.openapi.schemas import DURATION, PROBLEMS
 from shared import durations
 from shared.catalog import CATALOG
+from shared.settings import WebhookSettings
 from tests.contract.gateways import JSON, Gateway, assert_problem, running_gateway
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ TOKEN: Final = "0123456789abcdef"
 METHODS: Final = {"get", "post", "put", "patch", "delete", "options", "head", "trace"}
 
 
-def published(*, secured: bool = True) -> Any:
+def published(*, secured: bool = True, webhooks: bool = True) -> Any:
     """Return the document as clients read it."""
-    return orjson.loads(orjson.dumps(document(secured=secured)))
+    return orjson.loads(orjson.dumps(document(secured=secured, webhooks=webhooks)))
 
 
 def operations(found: Any) -> Iterator[tuple[str, str, Any]]:
@@ -166,7 +167,7 @@ async def test_the_document_is_served(gateway: Gateway) -> None:
     etag = answer.headers["ETag"]
     again = await gateway.ask("GET", "/openapi.json", None, {"If-None-Match": etag})
 
-    assert (answer.status, answer.body) == (200, published(secured=False))
+    assert (answer.status, answer.body) == (200, published(secured=False, webhooks=False))
     assert answer.headers["Content-Type"] == JSON
     assert (again.status, again.body, again.headers["ETag"]) == (304, None, etag)
 
@@ -175,7 +176,8 @@ async def test_the_document_asks_for_a_token_where_the_gateway_does(
     settings: GatewaySettings,
 ) -> None:
     """With tokens all that is not open says so, and answers so; document and page stay open."""
-    async with running_gateway(replace(settings, tokens=(TOKEN,))) as gateway:
+    secured = replace(settings, tokens=(TOKEN,), webhooks=WebhookSettings("whsec_" + "A" * 44))
+    async with running_gateway(secured) as gateway:
         found = (await gateway.ask("GET", "/openapi.json")).body
         asked = {
             (method, path): (await _raw(gateway, method, path))[0]
@@ -190,6 +192,14 @@ async def test_the_document_asks_for_a_token_where_the_gateway_does(
         assert operation.get("security") == ([{"bearer": []}] if closed else None)
         assert ("401" in operation["responses"]) is closed
     assert "securitySchemes" not in published(secured=False)["components"]
+
+
+@pytest.mark.parametrize("webhooks", [False, True])
+def test_a_callback_can_be_asked_for_where_there_are_webhooks(*, webhooks: bool) -> None:
+    """A gateway that could sign nothing has no such parameter in its document."""
+    begin = published(webhooks=webhooks)["paths"]["/begin"]["post"]
+
+    assert ("callback" in [each["name"] for each in begin["parameters"]]) is webhooks
 
 
 @pytest.mark.parametrize(

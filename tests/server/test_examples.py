@@ -110,7 +110,7 @@ def examples() -> dict[str, Any]:
     """Return every example of an answer by method, path, status and name."""
     return {
         f"{method.upper()} {path} {status} {name}": example["value"]
-        for path, methods in document(secured=True)["paths"].items()
+        for path, methods in document(secured=True, webhooks=True)["paths"].items()
         for method, operation in methods.items()
         for status, answer in operation["responses"].items()
         for content in answer.get("content", {}).values()

@@ -74,6 +74,7 @@ def schemathesis(url: str, function: str, directory: Path, wait: int, *options: 
         "PYTHONPATH": str(ROOT),
         "GATEWAY_URL": url,
         "GATEWAY_TOKEN": TOKEN,
+        "FUNCTION": function,
         "JOBS": " ".join(ENDS),
         "LONGEST_WAIT": str(wait),
     }
