@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from resonate.conventions import Remote
 
-from gateway.model import activity_of, execution_of, steps_of
+from gateway.model import activity_of, execution_of, part_of, steps_of
 from gateway.offload import Offload
 from shared import tags as tag
 from shared.client import build_client
@@ -43,12 +43,12 @@ from shared.transport import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping
 
     from resonate.models.durable_promise import DurablePromise
     from resonate.models.message import Mesg
 
-    from gateway.model import Execution, NewExecution
+    from gateway.model import Execution, NewExecution, Part
     from shared.settings import GatewaySettings
 
 GROUP: Final = "gateway"
@@ -87,6 +87,20 @@ class Engine:
     async def read(self, id: str, *, with_steps: bool = False) -> Execution:
         """Return the execution as it is now. Raises `UnknownExecution`."""
         return await self._ask(self._read, id, with_steps)
+
+    async def history(self, id: str, known: Container[str]) -> tuple[Execution, list[Part]]:
+        """Return the execution and then, read after it, what it created, newest first.
+
+        Reading ends where everything is among the `known` ids. Raises `UnknownExecution`.
+        """
+        root = await self._ask(self._get, id)
+        parts: list[Part] = []
+        cursor: str | None = None
+        while True:
+            page, cursor = await self._ask(self._parts_of, id, cursor)
+            parts += page
+            if cursor is None or all(part.id in known for part in page):
+                return root, parts
 
     async def cancel(self, id: str, reason: str | None) -> Execution:
         """End an execution; one that was canceled before is returned as it is.
@@ -160,14 +174,17 @@ class Engine:
         # Not told from the status: an answer may have been lost and the request repeated.
         return execution_of(promise), promise.tags.get(tag.REQUEST) == mark
 
-    def _read(self, id: str, with_steps: bool) -> Execution:  # noqa: FBT001 - called through a thread
+    def _get(self, id: str) -> Execution:
         unknown = UnknownExecution("no execution has this id", id=id)
         with _meaning(PROMISE_NOT_FOUND, unknown):
             promise = self._client.promises.get(id)
         try:
-            execution = execution_of(promise)
+            return execution_of(promise)
         except ValueError as error:  # somebody else's, who writes to the same server
             raise unknown from error
+
+    def _read(self, id: str, with_steps: bool) -> Execution:  # noqa: FBT001 - called through a thread
+        execution = self._get(id)
         if execution.done and not with_steps:
             return execution
         created = self._created_by(id, pages=STEP_PAGES) if with_steps else self._newest_of(id)
@@ -247,6 +264,12 @@ class Engine:
             if cursor is None:
                 break
         return created
+
+    def _parts_of(self, id: str, cursor: str | None) -> tuple[list[Part], str | None]:
+        found, following = self._store.promises.search(
+            parts_pattern(id), {tag.EXECUTION: id}, cursor=cursor
+        )
+        return [part_of(promise) for promise in found], following
 
     def _ping(self) -> None:
         self._store.ping()

@@ -9,7 +9,7 @@ from shared import tags as tag
 from shared.codec import Call, Failure, decode_call, decode_rejection, decode_result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from resonate.models.durable_promise import DurablePromise
 
@@ -59,6 +59,24 @@ class StepState:
     worker: str
     started: int
     ended: int | None
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something that an execution created, without its values; times are milliseconds."""
+
+    id: str
+    state: str
+    created_on: int
+    completed_on: int | None
+    timeout: int
+    tags: Mapping[str, str]
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more comes of it; nobody ends the record of a recovery."""
+        ends = (tag.STEP, tag.SIGNAL, tag.SLEEP)
+        return self.state != "PENDING" or not any(name in self.tags for name in ends)
 
 
 @dataclass(frozen=True)
@@ -134,25 +152,43 @@ def _waited_for(newest: DurablePromise) -> tuple[str, int] | None:
     return ("sleep", newest.created_on) if tag.SLEEP in newest.tags else None
 
 
-def steps_of(created: Iterable[DurablePromise]) -> list[StepState]:
-    """Tell an execution's steps, oldest first, from all that it created, newest first.
+def part_of(promise: DurablePromise) -> Part:
+    """Keep of a promise what tells its history, since a step's value may be large."""
+    return Part(
+        promise.id,
+        promise.state,
+        promise.created_on,
+        promise.completed_on,
+        promise.timeout,
+        promise.tags,
+    )
+
+
+def steps_of(created: Iterable[DurablePromise | Part]) -> list[StepState]:
+    """Tell an execution's steps, oldest first, from all that it created, newest first."""
+    recoveries: list[DurablePromise | Part] = []
+    steps: list[StepState] = []
+    for promise in created:
+        if tag.STEP in promise.tags:
+            steps.append(step_of(promise, recoveries))
+        elif tag.RECOVERED_FROM in promise.tags:
+            recoveries.append(promise)
+    return steps[::-1]
+
+
+def step_of(
+    promise: DurablePromise | Part, recoveries: Iterable[DurablePromise | Part]
+) -> StepState:
+    """Tell of one step; `recoveries` are those that came after its start, newest first.
 
     A step's promise names the worker that began it. If another took the execution over before it
     ended, that one's record of the recovery lies between its start and its end.
     """
-    recoveries: list[DurablePromise] = []
-    steps: list[StepState] = []
-    for promise in created:
-        name = promise.tags.get(tag.STEP)
-        if name is None:
-            if tag.RECOVERED_FROM in promise.tags:
-                recoveries.append(promise)
-            continue
-        ended = promise.completed_on
-        worker = next(
-            (r.tags[tag.WORKER] for r in recoveries if ended is None or r.created_on <= ended),
-            promise.tags.get(tag.WORKER, ""),
-        )
-        status = STATUS[promise.state]
-        steps.append(StepState(name, status, worker, promise.created_on, ended))
-    return steps[::-1]
+    ended = promise.completed_on
+    worker = next(
+        (r.tags[tag.WORKER] for r in recoveries if ended is None or r.created_on <= ended),
+        promise.tags.get(tag.WORKER, ""),
+    )
+    return StepState(
+        promise.tags[tag.STEP], STATUS[promise.state], worker, promise.created_on, ended
+    )

@@ -42,6 +42,17 @@ def outcome(execution: Execution) -> dict[str, Any]:
     return {}
 
 
+def ending(execution: Execution) -> dict[str, Any]:
+    """Return what the last event of an execution tells: how it ended, and with what."""
+    return {
+        "promise_id": execution.id,
+        "status": execution.status,
+        "done": execution.done,
+        **outcome(execution),
+        "completed_at": rfc3339(execution.completed_at) if execution.completed_at else None,
+    }
+
+
 def freshness(execution: Execution) -> dict[str, str]:
     """Return headers that say how long an answer about the execution holds."""
     if execution.done:
@@ -87,7 +98,7 @@ def begun(execution: Execution, *, created: bool) -> dict[str, Any]:
         "timeout_at": rfc3339(execution.timeout_at),
         **_start(execution),
         **outcome(execution),
-        "links": {"cancel": f"/cancel?id={execution.id}"},
+        "links": {"events": f"/events?id={execution.id}", "cancel": f"/cancel?id={execution.id}"},
     }
 
 
@@ -118,14 +129,18 @@ def state(execution: Execution, include: frozenset[str]) -> dict[str, Any]:
     if "input" in include:
         body["input"] = orjson.Fragment(execution.call.input_json)
     if "steps" in include:
-        body["steps"] = [_step(step) for step in execution.steps]
+        body["steps"] = [step_item(step) for step in execution.steps]
     return {key: value for key, value in body.items() if value is not None}
 
 
 def _waiting_for(activity: Activity | None) -> list[dict[str, str]] | None:
     if activity is None or activity.waiting_for is None:
         return None
-    name, since = activity.waiting_for
+    return waits(*activity.waiting_for)
+
+
+def waits(name: str, since: int) -> list[dict[str, str]]:
+    """Return what an execution waits for."""
     return [{"name": name, "since": rfc3339(since)}]
 
 
@@ -136,7 +151,8 @@ def _progress(execution: Execution) -> dict[str, Any] | None:
     return {"done": done, "total": total}
 
 
-def _step(step: StepState) -> dict[str, Any]:
+def step_item(step: StepState) -> dict[str, Any]:
+    """Return a step as /wait and /events show it."""
     return {
         "name": step.name,
         "status": step.status,
