@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway import executions, health, listing, signals
+from gateway import events, executions, health, listing, signals
 from gateway.engine import GROUP
-from gateway.keys import DRAINING, ENGINE, SETTINGS, WATCHERS
-from gateway.middleware import answer_errors, authorize, observe
+from gateway.follow import Followers
+from gateway.keys import DRAINING, ENGINE, FOLLOWERS, SETTINGS, WATCHERS
+from gateway.middleware import answer_errors, authorize, identify, observe
 from gateway.watch import Watchers
 
 if TYPE_CHECKING:
@@ -28,10 +29,12 @@ def create_app(settings: GatewaySettings, engine: Engine) -> web.Application:
     app[SETTINGS] = settings
     app[ENGINE] = engine
     app[WATCHERS] = Watchers(engine, settings.server, GROUP, settings.waiters)
+    app[FOLLOWERS] = Followers(engine, app[WATCHERS])
     app[DRAINING] = asyncio.Event()
+    app.on_response_prepare.append(identify)
     app.on_shutdown.append(_drain)
     app.cleanup_ctx.append(_engine)
-    for resource in (executions, signals, listing, health):
+    for resource in (executions, events, signals, listing, health):
         app.add_routes(resource.ROUTES)
     return app
 
@@ -39,9 +42,10 @@ def create_app(settings: GatewaySettings, engine: Engine) -> web.Application:
 async def _drain(app: web.Application) -> None:
     app[DRAINING].set()
     app[WATCHERS].drain()
+    app[FOLLOWERS].drain()
 
 
 async def _engine(app: web.Application) -> AsyncIterator[None]:
-    async with app[WATCHERS].running():
+    async with app[WATCHERS].running(), app[FOLLOWERS].running():
         yield
     app[ENGINE].close()

@@ -32,7 +32,7 @@ from shared.errors import (
 )
 from shared.ids import parts_pattern, signal_id
 from shared.log import get_logger
-from shared.store import Store
+from shared.store import PAGE, Store
 from shared.transport import (
     INVALID,
     PROMISE_EXISTS,
@@ -43,7 +43,7 @@ from shared.transport import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from resonate.models.durable_promise import DurablePromise
     from resonate.models.message import Mesg
@@ -88,16 +88,17 @@ class Engine:
         """Return the execution as it is now. Raises `UnknownExecution`."""
         return await self._ask(self._read, id, with_steps)
 
-    async def history(self, id: str, known: Container[str]) -> tuple[Execution, list[Part]]:
+    async def history(self, id: str, known: Collection[str]) -> tuple[Execution, list[Part]]:
         """Return the execution and then, read after it, what it created, newest first.
 
         Reading ends where everything is among the `known` ids. Raises `UnknownExecution`.
         """
         root = await self._ask(self._get, id)
+        limit = NEWEST if known else PAGE
         parts: list[Part] = []
         cursor: str | None = None
         while True:
-            page, cursor = await self._ask(self._parts_of, id, cursor)
+            page, cursor = await self._ask(self._parts_of, id, limit, cursor)
             parts += page
             if cursor is None or all(part.id in known for part in page):
                 return root, parts
@@ -265,9 +266,9 @@ class Engine:
                 break
         return created
 
-    def _parts_of(self, id: str, cursor: str | None) -> tuple[list[Part], str | None]:
+    def _parts_of(self, id: str, limit: int, cursor: str | None) -> tuple[list[Part], str | None]:
         found, following = self._store.promises.search(
-            parts_pattern(id), {tag.EXECUTION: id}, cursor=cursor
+            parts_pattern(id), {tag.EXECUTION: id}, limit=limit, cursor=cursor
         )
         return [part_of(promise) for promise in found], following
 

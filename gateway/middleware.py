@@ -33,7 +33,6 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     began = time.perf_counter()
     with structlog.contextvars.bound_contextvars(request_id=request_id):
         response = await handler(request)
-        response.headers["X-Request-Id"] = request_id
         log = get_logger()
         (log.debug if request.path in QUIET_PATHS else log.info)(
             "request",
@@ -44,6 +43,11 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
             milliseconds=round((time.perf_counter() - began) * 1000, 1),
         )
     return response
+
+
+async def identify(request: web.Request, response: web.StreamResponse) -> None:
+    """Show the request's id on its answer, also on one that begins before its handler ends."""
+    response.headers["X-Request-Id"] = request[REQUEST_ID]
 
 
 @web.middleware

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Final
 from cachetools import LRUCache
 
 from gateway.notices import Notices
+from gateway.turns import Turns
 from shared.errors import BackendUnavailable, ServiceError, TooManyRequests
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
     from gateway.engine import Engine
     from gateway.model import Execution
     from shared.settings import ServerSettings
 
 REREADS_PER_SECOND: Final = 200
-"""Of all watchers together, for what the server's messages did not tell."""
+"""Of all watchers and followers together, for what the server's messages did not tell."""
 
 SWEEP_SECONDS: Final = 0.05
 REREAD_AFTER: Final = 1.0
@@ -52,7 +53,8 @@ class Watchers:
     """Reads executions for clients, and waits with them.
 
     A finished execution is remembered, since it never changes. No thread is held by a client that
-    waits, and nothing is left of a watcher when its last client has gone.
+    waits, and nothing is left of a watcher when its last client has gone. `slots` are there for
+    every read on a client's behalf, and `turns` for the re-reads of others within the limit.
     """
 
     def __init__(self, engine: Engine, server: ServerSettings, group: str, most: int) -> None:
@@ -63,7 +65,9 @@ class Watchers:
         self._watchers: dict[str, Watcher] = {}
         self._reads: dict[str, asyncio.Task[Execution]] = {}
         self._finished: LRUCache[str, Execution] = LRUCache(CACHED_BYTES, getsizeof=_bytes)
-        self._slots = asyncio.Semaphore(READS_AT_ONCE)
+        self.slots = asyncio.Semaphore(READS_AT_ONCE)
+        self.turns = Turns()
+        self._on_notice: Callable[[str], None] = _nobody
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
 
@@ -106,16 +110,26 @@ class Watchers:
         Raises what reading raises, and `TooManyRequests`.
         """
         deadline = asyncio.get_running_loop().time() + seconds
-        if self._clients >= self._most:
-            raise TooManyRequests("too many clients wait here; try again a little later", id=id)
-        self._clients += 1
-        try:
+        with self.place(id):
             execution = await self._read_together(id)
             if execution.done or self._draining:
                 return execution
             return await self._watch(execution, deadline)
+
+    @contextlib.contextmanager
+    def place(self, id: str) -> Iterator[None]:
+        """Count a client among those that wait. Raises `TooManyRequests`."""
+        if self._clients >= self._most:
+            raise TooManyRequests("too many clients wait here; try again a little later", id=id)
+        self._clients += 1
+        try:
+            yield
         finally:
             self._clients -= 1
+
+    def listen(self, on_notice: Callable[[str], None]) -> None:
+        """Call `on_notice` with the id of each execution that the server says has ended."""
+        self._on_notice = on_notice
 
     async def _watch(self, execution: Execution, deadline: float) -> Execution:
         id = execution.id
@@ -161,7 +175,7 @@ class Watchers:
             read.exception()  # whoever waited has it; asyncio would complain if all had gone
 
     async def _read_in_turn(self, id: str) -> Execution:
-        async with self._slots:
+        async with self.slots:
             return self._remember(await self._engine.read(id))
 
     def _remember(self, execution: Execution) -> Execution:
@@ -172,7 +186,7 @@ class Watchers:
 
     async def _subscribe(self, watcher: Watcher) -> None:
         try:
-            async with self._slots:
+            async with self.slots:
                 pending = await self._engine.subscribe(watcher.latest.id, watcher.latest.timeout_at)
         except ServiceError:
             return
@@ -189,6 +203,7 @@ class Watchers:
             watcher.ended.set_result(watcher.latest)
 
     def _on_end(self, id: str) -> None:
+        self._on_notice(id)
         watcher = self._watchers.get(id)
         if watcher is not None:
             self._start(self._refresh(watcher))
@@ -199,7 +214,7 @@ class Watchers:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             before = time.monotonic() - REREAD_AFTER
-            found = 0
+            found = self.turns.grant(at_once // 2)
             for id in list(self._watchers):
                 watcher = self._watchers.get(id)
                 if watcher is None or watcher.read_at > before:
@@ -210,11 +225,16 @@ class Watchers:
                 found += 1
                 if found == at_once:
                     break
+            self.turns.grant(at_once - found)
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _nobody(_: str) -> None:
+    """Hear of an end that nobody else wants to hear of."""
 
 
 def _bytes(execution: Execution) -> int:
