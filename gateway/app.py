@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway import bodies, docs, executions, health, listing, signals
+from gateway import bodies, docs, events, executions, health, listing, signals
 from gateway.access import authorize
 from gateway.callbacks import Callbacks
 from gateway.engine import GROUP
-from gateway.keys import BEGINS, CALLBACKS, DRAINING, ENGINE, LAST_END, SETTINGS, WATCHERS
-from gateway.middleware import answer_errors, observe
+from gateway.follow import Followers
+from gateway.keys import (
+    BEGINS,
+    CALLBACKS,
+    DRAINING,
+    ENGINE,
+    FOLLOWERS,
+    LAST_END,
+    SETTINGS,
+    WATCHERS,
+)
+from gateway.middleware import answer_errors, identify, observe
 from gateway.places import Places
 from gateway.views import LastEnd
 from gateway.watch import Watchers
@@ -35,10 +45,12 @@ def create_app(settings: GatewaySettings, engine: Engine) -> web.Application:
     app[WATCHERS] = Watchers(engine, settings.server, GROUP, settings.waiters)
     app[BEGINS] = Places(settings.begins, "too many begins are under way; try again a little later")
     app[LAST_END] = LastEnd()
+    app[FOLLOWERS] = Followers(engine, app[WATCHERS])
     app[DRAINING] = asyncio.Event()
+    app.on_response_prepare.append(identify)
     app.on_shutdown.append(_drain)
     app.cleanup_ctx.append(_engine)
-    for resource in (executions, signals, listing, health, docs):
+    for resource in (executions, events, signals, listing, health, docs):
         app.add_routes(map(_patient, resource.ROUTES))
     return app
 
@@ -52,10 +64,11 @@ def _patient(route: web.RouteDef) -> web.RouteDef:
 async def _drain(app: web.Application) -> None:
     app[DRAINING].set()
     app[WATCHERS].drain()
+    app[FOLLOWERS].drain()
 
 
 async def _engine(app: web.Application) -> AsyncIterator[None]:
-    async with app[WATCHERS].running():
+    async with app[WATCHERS].running(), app[FOLLOWERS].running():
         yield
     app[CALLBACKS].close()
     app[ENGINE].close()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from resonate.conventions import Remote
 
-from gateway.model import activity_of, execution_of, steps_of
+from gateway.model import activity_of, execution_of, part_of, steps_of
 from gateway.offload import Offload
 from shared import tags as tag
 from shared import webhooks
@@ -46,12 +46,12 @@ from shared.transport import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from resonate.models.durable_promise import DurablePromise
     from resonate.models.message import Mesg
 
-    from gateway.model import Execution, NewExecution
+    from gateway.model import Execution, NewExecution, Part
     from shared.settings import GatewaySettings
 
 GROUP: Final = "gateway"
@@ -97,6 +97,21 @@ class Engine:
     async def read(self, id: str, *, with_steps: bool = False) -> Execution:
         """Return the execution as it is now. Raises `UnknownExecution`."""
         return await self._ask(self._read, id, with_steps)
+
+    async def history(self, id: str, known: Collection[str]) -> tuple[Execution, list[Part]]:
+        """Return the execution and then, read after it, what it created, newest first.
+
+        Reading ends where everything is among the `known` ids. Raises `UnknownExecution`.
+        """
+        root = await self.glance(id)
+        limit = NEWEST if known else PAGE
+        parts: list[Part] = []
+        cursor: str | None = None
+        while True:
+            page, cursor = await self._ask(self._parts_of, id, limit, cursor)
+            parts += page
+            if cursor is None or all(part.id in known for part in page):
+                return root, parts
 
     async def cancel(self, id: str, reason: str | None) -> Execution:
         """End an execution and its children; one that was canceled before is returned as it is.
@@ -336,6 +351,12 @@ class Engine:
             if cursor is None:
                 break
         return created
+
+    def _parts_of(self, id: str, limit: int, cursor: str | None) -> tuple[list[Part], str | None]:
+        found, following = self._store.promises.search(
+            parts_pattern(id), {tag.EXECUTION: id}, limit=limit, cursor=cursor
+        )
+        return [part_of(promise) for promise in found], following
 
     def _ping(self) -> None:
         self._store.ping()

@@ -32,7 +32,10 @@ async def readyz(request: web.Request) -> web.Response:
 
 async def index(_: web.Request) -> web.Response:
     """Tell what there is."""
-    names = ("begin", "wait", "result", "cancel", "signal", "list", "healthz", "readyz")
+    names = (
+        *("begin", "wait", "result", "events", "cancel", "signal", "list"),
+        *("healthz", "readyz"),
+    )
     links = {name: f"/{name}" for name in names}
     links |= {"openapi": "/openapi.json", "docs": "/docs"}
     return json_response({"service": "durable-http", "links": links})

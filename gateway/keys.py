@@ -6,6 +6,7 @@ from aiohttp import web
 
 from gateway.callbacks import Callbacks
 from gateway.engine import Engine
+from gateway.follow import Followers
 from gateway.places import Places
 from gateway.tracing import Trace
 from gateway.views import LastEnd
@@ -18,6 +19,7 @@ DRAINING = web.AppKey("draining", asyncio.Event)
 BEGINS = web.AppKey("begins", Places)
 LAST_END = web.AppKey("last_end", LastEnd)
 CALLBACKS = web.AppKey("callbacks", Callbacks)
+FOLLOWERS = web.AppKey("followers", Followers)
 WATCHERS = web.AppKey("watchers", Watchers)
 REQUEST_ID = web.RequestKey("request_id", str)
 EXECUTION_ID = web.RequestKey("execution_id", str)

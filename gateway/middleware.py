@@ -45,8 +45,13 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         status = response.status
     finally:
         _log(request, status, time.perf_counter() - began)
-    response.headers["X-Request-Id"] = request_id
     return response
+
+
+async def identify(request: web.Request, response: web.StreamResponse) -> None:
+    """Show the request's id on its answer, also on one that begins before its handler ends."""
+    if REQUEST_ID in request:  # else aiohttp's parser refused it, and nobody has looked at it
+        response.headers["X-Request-Id"] = request[REQUEST_ID]
 
 
 def _log(request: web.Request, status: int, seconds: float) -> None:

@@ -9,7 +9,7 @@ from shared import tags as tag
 from shared.codec import Call, Failure, decode_call, decode_rejection, decode_result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from resonate.models.durable_promise import DurablePromise
 
@@ -71,6 +71,23 @@ class StepState:
     worker: str | None
     started: int
     ended: int | None
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something that an execution created, without its values; times are milliseconds."""
+
+    id: str
+    state: str
+    created_on: int
+    completed_on: int | None
+    timeout: int
+    tags: Mapping[str, str]
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more comes of it; nobody ends the record of a recovery."""
+        return self.state != "PENDING" or not (tag.STEP in self.tags or is_wait(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +160,12 @@ def activity_of(created: Sequence[DurablePromise]) -> Activity | None:
     )
 
 
-def is_wait(promise: DurablePromise) -> bool:
+def is_wait(promise: DurablePromise | Part) -> bool:
     """Tell whether an execution is suspended while this promise is open."""
     return bool({tag.SIGNAL, tag.SLEEP} & promise.tags.keys()) or is_child(promise)
 
 
-def is_child(promise: DurablePromise) -> bool:
+def is_child(promise: DurablePromise | Part) -> bool:
     """Tell whether the promise is a child execution's."""
     return promise.tags.get(tag.KIND) == tag.CHILD
 
@@ -160,30 +177,48 @@ def _waited_for(promise: DurablePromise) -> tuple[str, int] | None:
     return name, promise.created_on
 
 
-def steps_of(created: Iterable[DurablePromise]) -> list[StepState]:
-    """Tell an execution's steps, oldest first, from all that it created, newest first.
+def part_of(promise: DurablePromise) -> Part:
+    """Keep of a promise what tells its history, since a step's value may be large."""
+    return Part(
+        promise.id,
+        promise.state,
+        promise.created_on,
+        promise.completed_on,
+        promise.timeout,
+        promise.tags,
+    )
+
+
+def steps_of(created: Iterable[DurablePromise | Part]) -> list[StepState]:
+    """Tell an execution's steps, oldest first, from all that it created, newest first."""
+    recoveries: list[DurablePromise | Part] = []
+    steps: list[StepState] = []
+    for promise in created:
+        if tag.STEP in promise.tags or is_child(promise):
+            steps.append(step_of(promise, recoveries))
+        elif tag.RECOVERED_FROM in promise.tags:
+            recoveries.append(promise)
+    return steps[::-1]
+
+
+def step_of(
+    promise: DurablePromise | Part, recoveries: Iterable[DurablePromise | Part]
+) -> StepState:
+    """Tell of one step or child; `recoveries` are those that came after its start, newest first.
 
     A step's promise names the worker that began it. If another took the execution over before it
     ended, that one's record of the recovery lies between its start and its end.
     """
-    recoveries: list[DurablePromise] = []
-    steps: list[StepState] = []
-    for promise in created:
-        name = promise.tags.get(tag.FUNCTION if is_child(promise) else tag.STEP)
-        if name is None:
-            if tag.RECOVERED_FROM in promise.tags:
-                recoveries.append(promise)
-            continue
-        ended = promise.completed_on
-        worker = None if is_child(promise) else _worker_of(promise, recoveries)
-        status = STATUS[promise.state]
-        steps.append(StepState(name, status, worker, promise.created_on, ended))
-    return steps[::-1]
-
-
-def _worker_of(step: DurablePromise, recoveries: Sequence[DurablePromise]) -> str:
-    ended = step.completed_on
-    return next(
+    ended = promise.completed_on
+    child = is_child(promise)
+    worker = next(
         (r.tags[tag.WORKER] for r in recoveries if ended is None or r.created_on <= ended),
-        step.tags.get(tag.WORKER, ""),
+        promise.tags.get(tag.WORKER, ""),
+    )
+    return StepState(
+        promise.tags[tag.FUNCTION if child else tag.STEP],
+        STATUS[promise.state],
+        None if child else worker,
+        promise.created_on,
+        ended,
     )

@@ -12,7 +12,7 @@ import orjson
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from gateway.model import Activity, Execution, StepState
 
@@ -44,6 +44,17 @@ def outcome(execution: Execution) -> dict[str, Any]:
     if execution.error is not None:
         return {"error": orjson.Fragment(execution.error.encode())}
     return {}
+
+
+def ending(execution: Execution) -> dict[str, Any]:
+    """Return what the last event of an execution tells: how it ended, and with what."""
+    return {
+        "promise_id": execution.id,
+        "status": execution.status,
+        "done": execution.done,
+        **outcome(execution),
+        "completed_at": rfc3339(execution.completed_at) if execution.completed_at else None,
+    }
 
 
 def freshness(execution: Execution) -> dict[str, str]:
@@ -124,7 +135,7 @@ def begun(execution: Execution, *, created: bool) -> dict[str, Any]:
         "timeout_at": rfc3339(execution.timeout_at),
         **_start(execution),
         **outcome(execution),
-        "links": {"cancel": f"/cancel?id={execution.id}"},
+        "links": {"events": f"/events?id={execution.id}", "cancel": f"/cancel?id={execution.id}"},
     }
 
 
@@ -155,14 +166,19 @@ def state(execution: Execution, include: frozenset[str]) -> dict[str, Any]:
     if "input" in include:
         body["input"] = orjson.Fragment(execution.call.input_json)
     if "steps" in include:
-        body["steps"] = [_step(step) for step in execution.steps]
+        body["steps"] = [step_item(step) for step in execution.steps]
     return {key: value for key, value in body.items() if value is not None}
 
 
 def _waiting_for(activity: Activity | None) -> list[dict[str, str]] | None:
     if activity is None or not activity.waiting_for:
         return None
-    return [{"name": name, "since": rfc3339(since)} for name, since in activity.waiting_for]
+    return waits(activity.waiting_for)
+
+
+def waits(waiting_for: Iterable[tuple[str, int]]) -> list[dict[str, str]]:
+    """Return what an execution waits for."""
+    return [{"name": name, "since": rfc3339(since)} for name, since in waiting_for]
 
 
 def _progress(execution: Execution) -> dict[str, Any] | None:
@@ -173,7 +189,8 @@ def _progress(execution: Execution) -> dict[str, Any] | None:
     return {"done": done, "total": total, "step": activity.step}
 
 
-def _step(step: StepState) -> dict[str, Any]:
+def step_item(step: StepState) -> dict[str, Any]:
+    """Return a step as /wait and /events show it."""
     return {
         "name": step.name,
         "status": step.status,

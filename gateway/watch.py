@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gateway.memory import Memory
 from gateway.notices import Notices
+from gateway.turns import Turns
 from gateway.waking import Waking
 from shared.errors import (
     BackendUnavailable,
@@ -23,14 +24,14 @@ from shared.errors import (
 from shared.transport import NOT_AS_EXPECTED
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
     from gateway.engine import Engine
     from gateway.model import Execution
     from shared.settings import ServerSettings
 
 REREADS_PER_SECOND: Final = 200
-"""Of all watchers together, for what the server's messages did not tell."""
+"""Of all watchers and followers together, for what the server's messages did not tell."""
 
 SWEEP_SECONDS: Final = 0.05
 REREAD_AFTER: Final = 1.0
@@ -67,7 +68,8 @@ class Watchers:
     """Reads executions for clients, and waits with them.
 
     A finished execution is remembered, since it never changes. No thread is held by a client that
-    waits, and nothing is left of a watcher when its last client has gone.
+    waits, and nothing is left of a watcher when its last client has gone. `slots` are there for
+    every read on a client's behalf, and `turns` for the re-reads of others within the limit.
     """
 
     def __init__(self, engine: Engine, server: ServerSettings, group: str, most: int) -> None:
@@ -80,7 +82,9 @@ class Watchers:
         self._memory = Memory()
         self._to_subscribe: deque[Watcher] = deque()
         self._subscribing = 0
-        self._slots = asyncio.Semaphore(READS_AT_ONCE)
+        self.slots = asyncio.Semaphore(READS_AT_ONCE)
+        self.turns = Turns()
+        self._on_notice: Callable[[str], None] = _nobody
         self._tasks: set[asyncio.Task[None]] = set()
         self._waking: Waking[Outcome] = Waking()
         self._draining = False
@@ -125,15 +129,25 @@ class Watchers:
         Raises what reading raises, and `TooManyRequests`.
         """
         deadline = asyncio.get_running_loop().time() + seconds
+        with self.place(id):
+            if self._draining or self._memory.finished(id):
+                return await self._read_together(id)
+            return await self._watch(id, deadline)
+
+    @contextlib.contextmanager
+    def place(self, id: str) -> Iterator[None]:
+        """Count a client among those that wait. Raises `TooManyRequests`."""
         if self._clients >= self._most:
             raise TooManyRequests("too many clients wait here; try again a little later", id=id)
         self._clients += 1
         try:
-            if self._draining or self._memory.finished(id):
-                return await self._read_together(id)
-            return await self._watch(id, deadline)
+            yield
         finally:
             self._clients -= 1
+
+    def listen(self, on_notice: Callable[[str], None]) -> None:
+        """Call `on_notice` with the id of each execution that the server says has ended."""
+        self._on_notice = on_notice
 
     async def _watch(self, id: str, deadline: float) -> Execution:
         watcher = self._watchers.get(id)
@@ -190,7 +204,7 @@ class Watchers:
 
     async def _read_in_turn(self, id: str) -> Execution:
         try:
-            async with asyncio.timeout(DEADLINE_READ_SECONDS), self._slots:
+            async with asyncio.timeout(DEADLINE_READ_SECONDS), self.slots:
                 return self._memory.learn(await self._engine.read(id))
         except TimeoutError as error:
             raise DeadlineExceeded("too many clients ask at the same time") from error
@@ -228,7 +242,7 @@ class Watchers:
     async def _refresh(self, watcher: Watcher) -> None:
         watcher.read_at = time.monotonic()
         with contextlib.suppress(ServiceError):
-            async with self._slots:
+            async with self.slots:
                 if watcher.clients:
                     self._learn(watcher, await self._engine.glance(watcher.id))
 
@@ -246,6 +260,7 @@ class Watchers:
 
     def _on_end(self, promise: dict[str, Any]) -> None:
         """Wake who waits for it; what the message tells is all that there is to know."""
+        self._on_notice(promise["id"])
         watcher = self._watchers.get(promise["id"])
         with contextlib.suppress(*NOT_AS_EXPECTED):
             if _size_of(promise) <= LARGE_BYTES:
@@ -264,7 +279,7 @@ class Watchers:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             before = time.monotonic() - REREAD_AFTER
-            found = 0
+            found = self.turns.grant(at_once // 2)
             for id in list(self._watchers):
                 watcher = self._watchers.get(id)
                 if watcher is None or watcher.latest is None or watcher.read_at > before:
@@ -275,11 +290,16 @@ class Watchers:
                 found += 1
                 if found == at_once:
                     break
+            self.turns.grant(at_once - found)
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _nobody(_: str) -> None:
+    """Hear of an end that nobody else wants to hear of."""
 
 
 def _size_of(promise: dict[str, Any]) -> int:

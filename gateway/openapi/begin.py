@@ -21,7 +21,7 @@ FUNCTIONS: Final = "\n".join(f"- `{each.name}`: {each.summary}" for each in CATA
 
 FOLLOWING: Final = {
     name: {"operationId": name, "parameters": {"id": "$response.body#/promise"}}
-    for name in ("wait", "result", "cancel", "signal")
+    for name in ("wait", "result", "events", "cancel", "signal")
 }
 """Where an answer to /begin leads."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.access import is_open
-from gateway.openapi import begin, executions, others
+from gateway.openapi import begin, events, executions, others
 from gateway.openapi.parts import HEADERS, refusals
 from gateway.openapi.schemas import SCHEMAS
 
@@ -24,7 +24,12 @@ or unknown is a 400. Errors are `application/problem+json` (RFC 9457); `Error-So
 the gateway or the execution failed. After a 503 it is safe to ask again with the same id.
 """
 
-PATHS: Final[Mapping[str, Any]] = {**begin.PATHS, **executions.PATHS, **others.PATHS}
+PATHS: Final[Mapping[str, Any]] = {
+    **begin.PATHS,
+    **executions.PATHS,
+    **events.PATHS,
+    **others.PATHS,
+}
 
 
 def document(*, secured: bool, webhooks: bool) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def begun(status: str, **outcome: Any) -> Block:
         "function": "foo",
         "timeout_at": DEADLINE,
         **outcome,
-        "links": {"cancel": "/cancel?id=job-1"},
+        "links": {"events": "/events?id=job-1", "cancel": "/cancel?id=job-1"},
     }
 
 

@@ -169,7 +169,12 @@ _BEGUN: Final = _outcomes(
         "created": {"type": "boolean", "description": "Whether this very request was the first."},
         "function": _STORED_FUNCTION,
         "timeout_at": ref("time"),
-        "links": closed({"cancel": {"type": "string", "pattern": r"^/cancel\?id="}}),
+        "links": closed(
+            {
+                "events": {"type": "string", "pattern": r"^/events\?id="},
+                "cancel": {"type": "string", "pattern": r"^/cancel\?id="},
+            }
+        ),
     },
     {"starts_at": ref("time")},
 )

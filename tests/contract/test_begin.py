@@ -39,7 +39,7 @@ def begun(id: str, body: Mapping[str, Any], **changed: object) -> dict[str, Any]
         "done": False,
         "function": "foo",
         "timeout_at": body["timeout_at"],
-        "links": {"cancel": f"/cancel?id={id}"},
+        "links": {"events": f"/events?id={id}", "cancel": f"/cancel?id={id}"},
         **changed,
     }
 

@@ -95,6 +95,10 @@ SCENES: Final = {
     "POST /begin 401 unauthorized": Scene("/begin", gateway="secured"),
     "GET /wait 401 unauthorized": Scene("/wait", gateway="secured"),
     "GET /result 401 unauthorized": Scene("/result", gateway="secured"),
+    "GET /events 400 invalid-request": Scene("/events"),
+    "GET /events 404 unknown-id": Scene("/events?id={id}"),
+    "GET /events 503 backend-unavailable": Scene("/events?id={id}", gateway="alone"),
+    "GET /events 401 unauthorized": Scene("/events", gateway="secured"),
     "POST /cancel 401 unauthorized": Scene("/cancel", gateway="secured"),
     "POST /signal 401 unauthorized": Scene("/signal", gateway="secured"),
     "GET /list 401 unauthorized": Scene("/list", gateway="secured"),
@@ -102,7 +106,11 @@ SCENES: Final = {
 }
 """How the answer of each example comes about."""
 
-FULL: Final = {"GET /wait 429 too-many-requests", "POST /begin 429 too-many-requests"}
+FULL: Final = {
+    "GET /wait 429 too-many-requests",
+    "GET /events 429 too-many-requests",
+    "POST /begin 429 too-many-requests",
+}
 """A gateway would have to be filled with clients for these; other tests do."""
 
 

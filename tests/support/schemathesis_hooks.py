@@ -30,6 +30,9 @@ FUNCTION: Final = os.environ["FUNCTION"]
 RANGES: Final = {"timeout": (1, 365 * 86400), "delay": (0, 30 * 86400), "wait": (0, WAIT)}
 """Seconds that count."""
 
+PENDING_LEFT_OUT: Final = frozenset({"/cancel", "/events"})
+"""The first would leave none for other requests, the second's stream would not end."""
+
 INTEGERS: Final = range(-(2**63), 2**64)
 PREFERRED_WAIT: Final = re.compile(r"wait=\d{1,9}")
 OWN_ID: Final = re.compile(r"[0-9a-f]{24}")
@@ -56,10 +59,16 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
             query.setdefault("function", "none")
         _own_id(case)
     elif _is_id(query.get("id")) and not OWN_ID.fullmatch(query["id"]):
-        jobs = [*os.environ["JOBS"].split(), query["id"]]
-        if case.operation.path == "/cancel":
-            jobs.remove("pending")  # or no other request would meet one
-        query["id"] = jobs[zlib.crc32(repr((query, dict(case.headers))).encode()) % len(jobs)]
+        query["id"] = _job_for(case)
+
+
+def _job_for(case: Case[Any]) -> str:
+    """Return the id of an execution of some status, or the one that was made up."""
+    jobs = [*os.environ["JOBS"].split(), case.query["id"]]
+    if case.operation.path in PENDING_LEFT_OUT:
+        jobs.remove("pending")
+    chosen = zlib.crc32(repr((case.query, dict(case.headers))).encode()) % len(jobs)
+    return str(jobs[chosen])
 
 
 def _in_range(text: str, least: int, most: int) -> str:

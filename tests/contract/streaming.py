@@ -1,0 +1,94 @@
+"""Clients of event streams in the test's own loop, and a store that plays the worker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from gateway.keys import FOLLOWERS
+from shared import tags as tag
+from tests.contract.test_wait import create_part
+from tests.support.streams import Parser
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from shared.store import Store
+    from tests.contract.gateways import Gateway
+
+FOR_EVER = aiohttp.ClientTimeout(total=None)
+
+
+class Stream(Parser):
+    """A stream that is open; `response` has its headers, `task` ends when it does."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        super().__init__()
+        self.response = response
+        self.task = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        async for line in self.response.content:
+            self.take([line])
+
+    async def until(self, what: Callable[[Stream], object], seconds: float = 5) -> None:
+        """Return once the condition holds, or fail."""
+        async with asyncio.timeout(seconds):
+            while not what(self):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.005)
+
+    async def has(self, count: int) -> None:
+        """Return once so many events are there, or fail."""
+        await self.until(lambda stream: len(stream.events) >= count)
+        assert len(self.events) == count
+
+    async def ended(self, seconds: float = 5) -> None:
+        """Return once the stream has ended in order, or fail."""
+        await asyncio.wait_for(self.task, seconds)
+
+    @property
+    def names(self) -> list[str]:
+        return [event.name for event in self.events]
+
+
+@contextlib.asynccontextmanager
+async def streaming(gateway: Gateway, id: str, **headers: str) -> AsyncIterator[Stream]:
+    """Open a stream, and go away when the block ends."""
+    url = f"http://{gateway.host}:{gateway.port}/events?id={id}"
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with gateway.client.get(url, headers=sent, timeout=FOR_EVER) as response:
+        assert response.status == 200, await response.text()
+        stream = Stream(response)
+        try:
+            yield stream
+        finally:
+            stream.task.cancel()
+            await asyncio.gather(stream.task, return_exceptions=True)
+            response.close()
+
+
+async def follow(gateway: Gateway, id: str, **headers: str) -> Stream:
+    """Return the stream of an execution that has ended, read to its end."""
+    async with streaming(gateway, id, **headers) as stream:
+        await stream.ended()
+    return stream
+
+
+async def nobody(gateway: Gateway) -> None:
+    """Return once nothing is followed."""
+    async with asyncio.timeout(5):
+        while len(gateway.app[FOLLOWERS]):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
+
+
+def begin_step(store: Store, job: str, n: int) -> None:
+    """Begin a step as a worker does."""
+    create_part(store, job, f"{job}.{n}", "worker-1", **{tag.STEP: f"step-{n}"})
+
+
+def end_step(store: Store, job: str, n: int) -> None:
+    """End a step as a worker does."""
+    store.promises.resolve(f"{job}.{n}", ikey=f"{job}.{n}", data="1")
