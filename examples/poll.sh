@@ -1,0 +1,53 @@
+#!/bin/sh
+# Begins an execution and polls for its result with growing pauses; prints the result, exits 0 only if it resolved.
+#
+#   examples/poll.sh ID [FUNCTION [INPUT]]     BASE_URL and TOKEN come from the environment
+#
+# Running it again with the same id joins the same execution: it never runs twice.
+set -eu
+base=${BASE_URL:-http://localhost:5001}
+id=${1:?usage: poll.sh ID [FUNCTION [INPUT]]}
+function=${2:-foo}
+answer=$(mktemp)
+trap 'rm -f "$answer"' EXIT
+
+# Prints the status of a request and keeps its body in $answer; 000 when nobody answered.
+ask() {
+    curl --silent --max-time 30 --output "$answer" --write-out '%{http_code}' \
+        ${TOKEN:+--header "Authorization: Bearer $TOKEN"} "$@" || true
+}
+
+begin() {
+    ask --request POST "$base/begin?id=$id&function=$function" \
+        --header 'Content-Type: application/json' --data "${3:-}"
+}
+
+poll() {
+    ask "$base/result?id=$id"
+}
+
+pause=1
+next=begin
+while :; do
+    status=$($next "$@")
+    case $next/$status in
+    begin/200 | begin/202)
+        next=poll
+        pause=1
+        continue
+        ;;
+    poll/200)
+        cat "$answer"
+        echo
+        exit 0
+        ;;
+    poll/202 | */429 | */503 | */000) ;; # not yet, or not now: repeating either request is safe
+    *)
+        cat "$answer" >&2
+        echo >&2
+        exit 1
+        ;;
+    esac
+    sleep "$pause"
+    pause=$((pause < 16 ? pause * 2 : 30))
+done

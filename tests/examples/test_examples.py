@@ -1,0 +1,83 @@
+"""The examples do what they say, against a whole service."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.processes import ROOT
+from tests.support.stack import running_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.stack import Stack
+
+
+@pytest.fixture(name="stack", scope="module")
+def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(tmp_path_factory.mktemp("stack"), workers=2) as stack:
+        yield stack
+
+
+@pytest.fixture(name="job")
+def _job() -> str:
+    return f"job-{uuid.uuid4().hex[:12]}"
+
+
+def run(stack: Stack, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run an example to its end."""
+    return subprocess.run(
+        command,
+        cwd=ROOT / "examples",
+        env={"PATH": os.environ["PATH"], "BASE_URL": stack.url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_script_prints_the_result(stack: Stack, job: str) -> None:
+    """It begins, polls, and prints what /result has; again it joins the same execution."""
+    first = run(stack, "./poll.sh", job, "checkout", '{"pace": 0.2}')
+    again = run(stack, "./poll.sh", job, "checkout", '{"pace": 0.2}')
+
+    assert (first.returncode, first.stderr) == (0, "")
+    assert json.loads(first.stdout)["order"] == job
+    assert again.stdout == first.stdout
+
+
+@pytest.mark.parametrize(
+    ("function", "given", "slug"),
+    [
+        ("checkout", '{"pace": 0, "fail": "ship"}', "execution-rejected"),
+        ("nothing", "", "unknown-function"),
+        ("checkout", '{"pace": "x"}', "invalid-input"),
+    ],
+)
+def test_the_script_fails_with_the_problem(
+    stack: Stack, job: str, function: str, given: str, slug: str
+) -> None:
+    """A failure, of the request or of the execution, is shown and is exit code 1."""
+    done = run(stack, "./poll.sh", job, function, given)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert json.loads(done.stderr)["type"] == f"/problems/{slug}"
+
+
+def test_the_client_shows_events_and_outcome(stack: Stack, job: str) -> None:
+    """It begins, follows the events to `done`, and prints the outcome."""
+    done = run(stack, sys.executable, "client.py", job, "checkout", '{"pace": 0.2}')
+
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line.startswith("done ")] == [lines[-2]]
+    assert sum(line.startswith("step ") for line in lines) == 10
+    assert "'status': 'resolved'" in lines[-1]
