@@ -10,7 +10,7 @@ from aiohttp import web
 from gateway import bodies, docs, events, executions, health, listing, signals
 from gateway.access import authorize
 from gateway.callbacks import Callbacks
-from gateway.engine import GROUP
+from gateway.calls import GROUP
 from gateway.follow import Followers
 from gateway.keys import (
     BEGINS,

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 QUIET_PATHS: Final = frozenset({"/healthz", "/readyz"})
+LOG: Final = get_logger()
+"""One for all requests: it is set up when it is first used, which takes a while."""
+
 GONE: Final = 499
 """Logged for a request whose client did not stay for the answer."""
 
@@ -59,8 +62,7 @@ def _log(request: web.Request, status: int, seconds: float) -> None:
     resource = request.match_info.route.resource
     path = path_of(request) if resource is None else resource.canonical
     id = request.get(EXECUTION_ID) or request.query.get("id", "")
-    log = get_logger()
-    (log.debug if path in QUIET_PATHS else log.info)(
+    (LOG.debug if path in QUIET_PATHS else LOG.info)(
         "request",
         method=request.method,
         path=path,

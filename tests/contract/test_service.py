@@ -350,7 +350,7 @@ async def test_the_guard_sees_blocking_calls(gateway: Gateway) -> None:
     await gateway.ask("GET", "/readyz")
 
     with pytest.raises(BlockingError):
-        gateway.app[ENGINE]._ping()
+        gateway.app[ENGINE]._calls.ping()
 
 
 def _without_date(headers: Any) -> dict[str, str]:

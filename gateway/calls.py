@@ -1,0 +1,273 @@
+"""The only file of the gateway that names the SDK: what is asked of the server, call by call.
+
+Executions are started and read through the client's `promises`. `begin_rpc` and `get` return
+handles, which tell neither whether this request was the first nor the deadline, and whose waiting
+and cancelling can end the process; the client is never started, so it has no thread to lose.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import uuid
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from resonate.conventions import Remote
+
+from gateway.model import activity_of, execution_of, part_of, steps_of
+from shared import tags as tag
+from shared import webhooks
+from shared.client import build_client
+from shared.codec import encode_call
+from shared.errors import (
+    AlreadyDone,
+    IdReused,
+    InvalidRequest,
+    ServiceError,
+    SignalConflict,
+    UnknownExecution,
+)
+from shared.ids import parts_pattern, signal_id, webhook_id
+from shared.store import PAGE, Store
+from shared.transport import INVALID, PROMISE_EXISTS, PROMISE_NOT_FOUND, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from resonate.models.durable_promise import DurablePromise
+    from resonate.models.message import Mesg
+
+    from gateway.model import Execution, NewExecution, Part
+    from shared.transport import Transport
+
+GROUP: Final = "gateway"
+"""The group of gateways at the message source; no work is sent there."""
+
+NEWEST: Final = 10
+"""So many of the newest things that an execution created tell what it is doing."""
+
+SUBSCRIBED_MILLISECONDS: Final = 400 * 24 * 60 * 60 * 1000
+"""Longer than any execution, its delay included."""
+
+STEP_PAGES: Final = 10
+"""Pages of 100 that are read for an execution's steps; of more steps than that, the newest."""
+
+
+class Calls:
+    """Blocking calls, each promised by the verb of `Engine` that has its name.
+
+    All raise `Unanswered` and `Refused` besides.
+    """
+
+    def __init__(self, transport: Transport, name: str, worker_group: str) -> None:
+        self._name = name
+        self._group = worker_group
+        self._store = Store(transport)
+        self._client = build_client(self._store, SilentSource(), group=GROUP, pid=name)
+
+    @property
+    def address(self) -> str:
+        """Where the server finds this gateway."""
+        return f"poll://uni@{GROUP}/{self._name}"
+
+    def begin(self, new: NewExecution) -> tuple[Execution, bool]:
+        mark = uuid.uuid4().hex
+        remote = Remote(new.id, new.id, new.id, new.function).options(target=self._group)
+        starts_at = time.time() + new.delay_seconds
+        tags = {tag.REQUEST: mark, tag.KIND: tag.EXECUTION, tag.FUNCTION: new.function}
+        if new.delay_seconds:
+            tags[tag.DELAY] = str(int(starts_at * 1000))
+        if new.callback is not None:
+            tags[tag.CALLBACK] = new.callback
+        if new.trace_id is not None:
+            tags[tag.TRACE] = new.trace_id
+        reused = "this id already belongs to another function or another input"
+        with _meaning(PROMISE_EXISTS, IdReused(reused, id=new.id)):
+            promise = self._client.promises.create(
+                new.id,
+                int((starts_at + new.timeout_seconds) * 1000),
+                ikey=new.fingerprint,
+                data=encode_call(new.function, new.version, new.input_json),
+                tags={**remote.tags, **tags},
+            )
+        if tag.CALLBACK in promise.tags:
+            self._begin_webhook(promise)
+        # Not told from the status: an answer may have been lost and the request repeated.
+        return execution_of(promise), promise.tags.get(tag.REQUEST) == mark
+
+    def _begin_webhook(self, execution: DurablePromise) -> None:
+        id = webhook_id(execution.id)
+        given = {"id": execution.id, "key": execution.ikey_for_create}
+        self._client.promises.create(
+            id,
+            execution.timeout + webhooks.WINDOW_SECONDS * 1000,
+            ikey=id,
+            data=encode_call(webhooks.FUNCTION, webhooks.VERSION, orjson.dumps(given).decode()),
+            tags=Remote(id, id, id, webhooks.FUNCTION).options(target=self._group).tags,
+        )
+
+    def glance(self, id: str) -> Execution:
+        return _partly(id, self._client.promises.get)
+
+    def watch(self, id: str) -> Execution:
+        # The server keeps one subscription of this gateway for an execution, so it must outlive all
+        # clients that will ever wait.
+        until = int(time.time() * 1000) + SUBSCRIBED_MILLISECONDS
+        return _partly(
+            id,
+            lambda id: self._store.promises.notify(id, f"{self._name}.{id}", self.address, until),
+        )
+
+    def read(self, id: str, with_steps: bool) -> Execution:  # noqa: FBT001 - called through a thread
+        execution = self.glance(id)
+        if execution.done and not with_steps:
+            return execution
+        created = self._created_by(id, pages=STEP_PAGES) if with_steps else self._newest_of(id)
+        return replace(
+            execution,
+            partial=False,
+            activity=activity_of(created),
+            steps=steps_of(created) if with_steps else [],
+        )
+
+    def cancel(self, id: str, reason: str | None) -> Execution:
+        value = orjson.dumps({"reason": reason}).decode() if reason is not None else None
+        self.glance(id)  # what is none of ours is left alone
+        execution = execution_of(self._client.promises.cancel(id, ikey=f"cancel-{id}", data=value))
+        if execution.status != "canceled":
+            raise AlreadyDone(
+                f"the execution has ended: {execution.status}", id=id, status=execution.status
+            )
+        return execution
+
+    def cancel_children(self, id: str) -> bool:
+        """Cancel a page of the executions below this one; tell whether there may be more.
+
+        An execution that has ended can begin no child any more, so they become fewer.
+        """
+        found, _ = self._store.promises.search(
+            parts_pattern(id), {tag.KIND: tag.CHILD}, state="pending"
+        )
+        below = [promise.id for promise in found if promise.id.startswith(f"{id}.")]
+        for child in below:
+            self._client.promises.cancel(child, ikey=f"cancel-{child}")
+        return len(found) == PAGE and bool(below)
+
+    def signal(self, id: str, name: str, value_json: str) -> bool:
+        execution = self.read(id, with_steps=False)
+        promises, promise_id = self._client.promises, signal_id(id, name)
+        value = orjson.dumps(value_json).decode()
+        if execution.done:
+            return self._delivered_before(promise_id, value, id)
+        # It may come before the function waits for it: whoever is first makes the promise.
+        promises.create(promise_id, execution.timeout_at, ikey=promise_id, tags={tag.SIGNAL: name})
+        try:
+            # Strict, because a promise whose time is over would else take it and tell nobody.
+            promises.resolve(
+                promise_id, ikey=self._name + uuid.uuid4().hex, strict=True, data=value
+            )
+        except Refused as refusal:
+            if refusal.status != 403:
+                raise
+            return self._delivered_before(promise_id, value, id)
+        return True
+
+    def _delivered_before(self, promise_id: str, value: str, id: str) -> bool:
+        """Return False if the signal has this value. Raises `SignalConflict` if it has not."""
+        with _meaning(PROMISE_NOT_FOUND, SignalConflict("the execution has ended", id=id)):
+            stored = self._client.promises.get(promise_id)
+        if stored.state == "RESOLVED" and stored.value.data == value:
+            return False
+        late = stored.state != "RESOLVED"
+        why = "it comes too late" if late else "it was delivered with another value"
+        raise SignalConflict(why, id=id)
+
+    def search(
+        self,
+        pattern: str,
+        tags: Mapping[str, str],
+        state: str | None,
+        limit: int,
+        cursor: str | None,
+    ) -> tuple[list[Execution], str | None]:
+        with _meaning(INVALID, InvalidRequest("the cursor is none of ours")):
+            found, following = self._store.promises.search(
+                pattern, {tag.KIND: tag.EXECUTION, **tags}, state=state, limit=limit, cursor=cursor
+            )
+        return [execution_of(promise) for promise in found], following
+
+    def _newest_of(self, id: str) -> list[DurablePromise]:
+        """Return the newest things it created; if those have ended, older ones that have not."""
+        pattern, tags = parts_pattern(id), {tag.EXECUTION: id}
+        found, _ = self._store.promises.search(pattern, tags, limit=NEWEST)
+        if len(found) == NEWEST and not any(promise.pending for promise in found):
+            found += self._store.promises.search(pattern, tags, state="pending", limit=NEWEST)[0]
+        return found
+
+    def _created_by(self, id: str, *, pages: int) -> list[DurablePromise]:
+        created: list[DurablePromise] = []
+        cursor: str | None = None
+        for _ in range(pages):
+            found, cursor = self._store.promises.search(
+                parts_pattern(id), {tag.EXECUTION: id}, cursor=cursor
+            )
+            created += found
+            if cursor is None:
+                break
+        return created
+
+    def parts_of(self, id: str, limit: int, cursor: str | None) -> tuple[list[Part], str | None]:
+        found, following = self._store.promises.search(
+            parts_pattern(id), {tag.EXECUTION: id}, limit=limit, cursor=cursor
+        )
+        return [part_of(promise) for promise in found], following
+
+    def told(self, promise: dict[str, Any]) -> Execution:
+        return execution_of(self._store.promise(promise))
+
+    def ping(self) -> None:
+        self._store.ping()
+
+
+def _partly(id: str, get: Callable[[str], DurablePromise]) -> Execution:
+    """Return the execution of a promise, without what the promise alone does not tell."""
+    unknown = UnknownExecution("no execution has this id", id=id)
+    with _meaning(PROMISE_NOT_FOUND, unknown):
+        promise = get(id)
+    try:
+        execution = execution_of(promise)
+    except ValueError as error:  # somebody else's, who writes to the same server
+        raise unknown from error
+    return execution if execution.done else replace(execution, partial=True)
+
+
+@contextlib.contextmanager
+def _meaning(code: int, error: ServiceError) -> Iterator[None]:
+    """Say what a refusal with this code of the server's means in the block."""
+    try:
+        yield
+    except Refused as refusal:
+        if refusal.code != code:
+            raise
+        raise error from refusal
+
+
+class SilentSource:
+    """A message source that has nothing to say: the gateway is sent no work."""
+
+    unicast = f"poll://uni@{GROUP}/none"
+    anycast = f"poll://any@{GROUP}/none"
+
+    def start(self) -> None:
+        """Open nothing."""
+
+    def stop(self) -> None:
+        """Close nothing."""
+
+    def next(self) -> Mesg | None:
+        return None
+
+    def enqueue(self, mesg: Mesg) -> None:
+        raise RuntimeError(f"not part of this service: sending {mesg}")
