@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.contract.gateways import Gateway, running_gateway
+from tests.contract.hostile import HOSTILE, short
 
 if TYPE_CHECKING:
     from shared.settings import GatewaySettings
@@ -232,3 +233,16 @@ async def test_tokens_keep_others_out(settings: GatewaySettings, job: str) -> No
     assert bare.headers["WWW-Authenticate"] == "Bearer"
     assert bare.body["type"] == "/problems/unauthorized"
     assert token not in repr(settings)
+
+
+OTHERS = [("GET", "/result"), ("POST", "/cancel"), ("POST", "/signal")]
+
+
+@pytest.mark.parametrize("query", HOSTILE, ids=short)
+async def test_a_hostile_id_is_refused_everywhere(offline: Gateway, query: str) -> None:
+    """Whatever else takes an id answers one that breaks the grammar 400, and passes nothing on."""
+    for method, path in OTHERS:
+        also = "&name=a" if path == "/signal" else ""
+        answer = await offline.ask(method, f"{path}?{query}{also}")
+
+        assert (answer.status, answer.body["type"]) == (400, "/problems/invalid-request"), path

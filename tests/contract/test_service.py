@@ -221,6 +221,38 @@ async def test_a_server_that_says_nothing_is_told_in_time(silent_port: int, job:
     assert_problem(ready, "backend-unavailable", "/readyz", AWAY)
 
 
+ASKING = [
+    ("GET", "/wait?id={job}&wait=20s"),
+    ("GET", "/wait?id={job}&include=steps"),
+    ("GET", "/result?id={job}"),
+    ("GET", "/events?id={job}"),
+    ("POST", "/cancel?id={job}"),
+    ("POST", "/signal?id={job}&name=a"),
+    ("GET", "/list"),
+    ("POST", "/begin?id={job}"),
+]
+
+
+@pytest.mark.parametrize("how", ["closed_port", "silent_port"])
+async def test_every_route_tells_of_an_outage(
+    request: pytest.FixtureRequest, how: str, job: str
+) -> None:
+    """Whatever needs the server is a 503 within 5 s, if it is down as well as if it is silent."""
+    async with running_gateway(away(request.getfixturevalue(how))) as gateway:
+        began = time.monotonic()
+        answers = await asyncio.gather(
+            *(gateway.ask(method, target.format(job=job)) for method, target in ASKING)
+        )
+        took = time.monotonic() - began
+
+    assert took < 5
+    for (_, target), answer in zip(ASKING, answers, strict=True):
+        assert (answer.status, answer.body["type"]) == (503, "/problems/backend-unavailable"), (
+            target
+        )
+        assert answer.headers["Retry-After"] == "1"
+
+
 async def test_a_server_that_comes_back_is_asked_again(tmp_path: Path, job: str) -> None:
     """While the server is away its executions are never unknown, and afterwards they are back."""
     with resonate_server(tmp_path) as server:
