@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,6 +37,13 @@ def test_it_answers_as_the_readme_says(compose: Compose, job: str) -> None:
     assert begun.body["wait"] == f"/wait?id={job}"
     ended = compose.outcome(job)
     assert ended["result"]["result"] == 'Processed: {"foo": "hello"}'
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"])
+def test_the_image_has_the_page_to_try_it(compose: Compose, path: str) -> None:
+    """What the page is made of was not lost when the image was made small."""
+    with urllib.request.urlopen(f"{compose.url}{path}", timeout=10) as answer:
+        assert (answer.status, len(answer.read()) > 200) == (200, True)
 
 
 def test_only_the_gateway_has_a_port(compose: Compose) -> None:
