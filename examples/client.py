@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 NOT_NOW = frozenset({429, 502, 503, 504})
+LONGEST_LINE = 4 * 1024 * 1024
+"""Bytes of one event; `done` has the whole result in it."""
 
 
 class Client:
@@ -86,7 +88,9 @@ async def main(id: str, function: str = "foo", given: str = "null") -> None:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     base = os.environ.get("BASE_URL", "http://localhost:5001")
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=40)
-    async with aiohttp.ClientSession(base, headers=headers, timeout=timeout) as session:
+    async with aiohttp.ClientSession(
+        base, headers=headers, timeout=timeout, read_bufsize=LONGEST_LINE
+    ) as session:
         client = Client(session)
         print(await client.begin(id, function, json.loads(given)))
         async for name, data in client.events(id):

@@ -49,19 +49,25 @@ class Engine:
         """Return the execution as it is now. Raises `UnknownExecution`."""
         return await self._ask(self._calls.read, id, with_steps)
 
-    async def history(self, id: str, known: Collection[str]) -> tuple[Execution, list[Part]]:
+    async def history(
+        self, id: str, known: Collection[str], unfinished: Collection[str]
+    ) -> tuple[Execution, list[Part]]:
         """Return the execution and then, read after it, what it created, newest first.
 
-        Reading ends where everything is among the `known` ids. Raises `UnknownExecution`.
+        Reading ends where everything is among the `known` ids, once all that was `unfinished` has
+        been seen again. Raises `UnknownExecution`.
         """
         root = await self.glance(id)
-        limit = NEWEST if known else PAGE
+        # Children that run beside each other may end in any order, far from the newest.
+        limit = NEWEST if known and len(unfinished) < 2 else PAGE
         parts: list[Part] = []
+        unseen = set(unfinished)
         cursor: str | None = None
         while True:
             page, cursor = await self._ask(self._calls.parts_of, id, limit, cursor)
             parts += page
-            if cursor is None or all(part.id in known for part in page):
+            unseen -= {part.id for part in page}
+            if cursor is None or not (unseen or any(part.id not in known for part in page)):
                 return root, parts
 
     async def cancel(self, id: str, reason: str | None) -> Execution:

@@ -196,7 +196,9 @@ class Followers:
         """Read what is new; True if there is something to confirm."""
         async with self._watchers.slots:
             began = time.monotonic()
-            root, parts = await self._engine.history(follower.id, follower.story.known)
+            root, parts = await self._engine.history(
+                follower.id, follower.story.known, follower.story.unfinished
+            )
         return follower.story.learn(root, parts, began, time.monotonic())
 
     async def _subscribe(self, follower: Follower) -> None:

@@ -24,13 +24,15 @@ class Story:
     end of another read that saw as far. When the execution has ended, all is told at once: its end
     is read first, and everything that counts was stored before.
 
-    `over` says that the last event is there. `known` are ids of which nothing more comes.
+    `over` says that the last event is there. `known` are ids of which nothing more comes,
+    `unfinished` those of which something does.
     """
 
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.over = False
         self.known: set[str] = set()
+        self.unfinished: set[str] = set()
         self.timeout_at = 0
         self._parts: dict[str, Part] = {}
         self._seen_until = 0
@@ -46,6 +48,9 @@ class Story:
             self._parts[part.id] = part
             if part.settled:
                 self.known.add(part.id)
+                self.unfinished.discard(part.id)
+            else:
+                self.unfinished.add(part.id)
         if began - self._seen_at >= SETTLING_SECONDS:
             self._complete_until = self._seen_until
         events = timeline(root, list(self._parts.values()))

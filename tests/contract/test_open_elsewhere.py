@@ -1,0 +1,36 @@
+"""Followed executions whose things end in another order than they began."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tests.contract.streaming import begin_step, end_step, follow, streaming
+from tests.contract.test_waiting import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shared.store import Store
+    from tests.contract.gateways import Gateway
+
+
+async def test_an_old_one_that_ends_late_is_told(gateway: Gateway, store: Store, job: str) -> None:
+    """What began long before everything that has ended is told when it ends, and told once."""
+    await gateway.begin(job, 1)
+
+    def many(act: Callable[[Store, str, int], object], numbers: range) -> None:
+        for n in numbers:
+            act(store, job, n)
+
+    async with streaming(gateway, job) as stream:
+        await asyncio.to_thread(many, begin_step, range(1, 31))
+        await stream.has(2 + 30)
+        await asyncio.to_thread(many, end_step, range(2, 31))
+        await stream.has(2 + 30 + 29)
+        await asyncio.to_thread(end_step, store, job, 1)
+        await stream.has(2 + 30 + 30)
+        await resolve(store, job)
+        await stream.ended()
+
+    assert stream.told == (await follow(gateway, job)).told
