@@ -156,3 +156,34 @@ def test_waiting_and_progress_are_told(stack: Stack, job: str, pool: ThreadPoolE
     reports = [(data["done"], data["total"]) for _, name, data in told if name == "progress"]
     assert reports == [(1, 2), (2, 2)]
     assert told == read_stream(f"{stack.url}/events?id={job}-c").told
+
+
+def test_children_are_told_live_as_afterwards(
+    stack: Stack, job: str, pool: ThreadPoolExecutor
+) -> None:
+    """Children that run beside each other end in any order, and all are told, by both gateways."""
+    answer = stack.begin(job, "fanout", {"parts": 40, "pace": 0.2})
+    live = pool.submit(read_stream, stack.url + answer.body["links"]["events"]).result().told
+
+    begun = [data for _, name, data in live if name == "step" and data["status"] == "pending"]
+    ended = [data for _, name, data in live if name == "step" and data["status"] == "resolved"]
+    assert (len(begun), len(ended)) == (40, 40)
+    assert live == read_stream(f"{stack.url}/events?id={job}").told
+
+
+def test_the_server_is_away_in_the_middle(
+    own_stack: Stack, job: str, pool: ThreadPoolExecutor
+) -> None:
+    """A stream outlives the server's absence, and tells what happened once it is back."""
+    own_stack.begin(job, "checkout", {"pace": 0.5})
+    live = follow(pool, own_stack.url, job)
+    wait_until(lambda: len(own_stack.starts(job)) == 2, what="the second step")
+    own_stack.server.kill()
+    wait_until(lambda: call(f"{own_stack.url}/readyz").status == 503, what="the absence")
+    own_stack.server.start()
+
+    told = live.result().told
+
+    assert told[-1][1] == "done"
+    assert len(steps(told)) == 2 * len(CHECKOUT)
+    assert told == read_stream(f"{own_stack.url}/events?id={job}").told
