@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from resonate.conventions import Remote
 
+from gateway.descendants import cancel_below
+from gateway.holding import looked_into
 from gateway.model import activity_of, execution_of, steps_of
 from gateway.offload import Offload
 from shared import tags as tag
@@ -35,7 +37,7 @@ from shared.errors import (
 )
 from shared.ids import parts_pattern, signal_id, webhook_id
 from shared.log import get_logger
-from shared.store import PAGE, Store
+from shared.store import Store
 from shared.transport import (
     INVALID,
     PROMISE_EXISTS,
@@ -63,6 +65,12 @@ NEWEST: Final = 10
 SUBSCRIBED_MILLISECONDS: Final = 400 * 24 * 60 * 60 * 1000
 """Longer than any execution, its delay included."""
 
+CANCEL_SECONDS: Final = 1.0
+"""For so long children are canceled before the answer, which must not wait for thousands."""
+
+CANCEL_FAILURES: Final = 60
+"""So often canceling the rest of them goes on after the server could not be asked."""
+
 STEP_PAGES: Final = 10
 """Pages of 100 that are read for an execution's steps; of more steps than that, the newest."""
 
@@ -81,7 +89,7 @@ class Engine:
         self.address = f"poll://uni@{GROUP}/{self.name}"
         self._client = build_client(self._store, SilentSource(), group=GROUP, pid=self.name)
         self._offload = Offload(settings.threads, settings.queue, deadlines.offload)
-        self._background: set[asyncio.Task[None]] = set()
+        self._canceling: dict[str, asyncio.Task[None]] = {}
         self._aside = Offload(1, 1, deadlines.offload)
         self._pinging: asyncio.Task[None] | None = None
         self._log = get_logger()
@@ -101,20 +109,32 @@ class Engine:
     async def cancel(self, id: str, reason: str | None) -> Execution:
         """End an execution and its children; one that was canceled before is returned as it is.
 
-        Of very many children, some end a little later. Raises `UnknownExecution`, and
-        `AlreadyDone` if it ended in another way.
+        Of very many children, some end a little later; should this gateway die before, workers end
+        them instead of running them. Raises `UnknownExecution`, and `AlreadyDone` if it ended in
+        another way.
         """
         execution = await self._ask(self._cancel, id, reason)
-        if await self._ask(self._cancel_children, id):
-            later = asyncio.create_task(self._cancel_remaining(id))
-            self._background.add(later)
-            later.add_done_callback(self._background.discard)
+        over = False
+        with contextlib.suppress(BackendUnavailable):
+            over = await self._cancel_below(id)
+        if not over and id not in self._canceling:
+            self._canceling[id] = asyncio.create_task(self._cancel_rest(id))
+            self._canceling[id].add_done_callback(lambda _: self._canceling.pop(id))
         return execution
 
-    async def _cancel_remaining(self, id: str) -> None:
-        with contextlib.suppress(BackendUnavailable):  # canceling it again goes on
-            while await self._ask(self._cancel_children, id):
-                pass
+    async def _cancel_below(self, id: str) -> bool:
+        return await self._ask(cancel_below, self._store.promises, id, CANCEL_SECONDS)
+
+    async def _cancel_rest(self, id: str) -> None:
+        for _ in range(CANCEL_FAILURES):
+            try:
+                while not await self._cancel_below(id):
+                    pass
+            except BackendUnavailable:
+                await asyncio.sleep(1)
+            else:
+                return
+        self._log.warning("children not canceled; workers end those that they are offered", id=id)
 
     async def signal(self, id: str, name: str, value_json: str) -> bool:
         """Deliver a value, equal text for equal values; False if it had been delivered before.
@@ -174,7 +194,7 @@ class Engine:
             ping.exception()  # whoever waited has it; asyncio would complain if all had gone
 
     def close(self) -> None:
-        for task in self._background:
+        for task in self._canceling.values():
             task.cancel()
         self._offload.close()
         self._aside.close()
@@ -245,10 +265,20 @@ class Engine:
         if execution.done and not with_steps:
             return execution
         created = self._created_by(id, pages=STEP_PAGES) if with_steps else self._newest_of(id)
+        activity = activity_of(created)
+        if activity is not None and not execution.done:
+            seen, activity = (
+                activity,
+                looked_into(activity, created, self._store.tasks, time.time()),
+            )
+            if activity is not seen:  # it may have ended meanwhile
+                execution = self._glance(id)
+                if execution.done and not with_steps:
+                    return execution
         return replace(
             execution,
             partial=False,
-            activity=activity_of(created),
+            activity=activity,
             steps=steps_of(created) if with_steps else [],
         )
 
@@ -262,19 +292,6 @@ class Engine:
                 f"the execution has ended: {execution.status}", id=id, status=execution.status
             )
         return execution
-
-    def _cancel_children(self, id: str) -> bool:
-        """Cancel a page of the executions below this one; tell whether there may be more.
-
-        An execution that has ended can begin no child any more, so they become fewer.
-        """
-        found, _ = self._store.promises.search(
-            parts_pattern(id), {tag.KIND: tag.CHILD}, state="pending"
-        )
-        below = [promise.id for promise in found if promise.id.startswith(f"{id}.")]
-        for child in below:
-            self._client.promises.cancel(child, ikey=f"cancel-{child}")
-        return len(found) == PAGE and bool(below)
 
     def _signal(self, id: str, name: str, value_json: str) -> bool:
         execution = self._read(id, with_steps=False)
@@ -318,11 +335,13 @@ class Engine:
         return [execution_of(promise) for promise in found], following
 
     def _newest_of(self, id: str) -> list[DurablePromise]:
-        """Return the newest things it created; if those have ended, older ones that have not."""
+        """Return the newest things it created, and unless one is an open step, what is open."""
         pattern, tags = parts_pattern(id), {tag.EXECUTION: id}
         found, _ = self._store.promises.search(pattern, tags, limit=NEWEST)
-        if len(found) == NEWEST and not any(promise.pending for promise in found):
-            found += self._store.promises.search(pattern, tags, state="pending", limit=NEWEST)[0]
+        if len(found) == NEWEST and not any(p.pending and tag.STEP in p.tags for p in found):
+            known = {promise.id for promise in found}
+            is_open, _ = self._store.promises.search(pattern, tags, state="pending")
+            found += [promise for promise in is_open if promise.id not in known]
         return found
 
     def _created_by(self, id: str, *, pages: int) -> list[DurablePromise]:
