@@ -78,6 +78,20 @@ def test_canceling_ends_the_whole_tree(narrow: Stack, job: str) -> None:
     assert len(parts_begun(narrow, job)) == begun
 
 
+def test_a_canceled_child_starts_no_further_step(narrow: Stack, job: str) -> None:
+    """The step of a child that runs when its parent is canceled is the last one of it."""
+    begin(narrow, job, "parent", [["checkout", {"pace": 0.4}]])
+    child = f"{job}.1"
+    wait_until(lambda: len(narrow.starts(child)) == 2, what="the second step")
+
+    assert call(f"{narrow.url}/cancel?id={job}", "POST").status == 200
+
+    narrow.begin(f"{job}-after", "checkout", {"pace": 0.5})
+    narrow.outcome(f"{job}-after")
+    assert [step for _, step in narrow.starts(child)] == ["reserve", "charge"]
+    goes_on(narrow, job)
+
+
 def test_a_cancel_that_was_broken_off_is_finished_by_workers(narrow: Stack, job: str) -> None:
     """Of children whose root was canceled and nothing else, none that a worker is offered runs."""
     narrow.begin(job, "fanout", {"parts": 60, "pace": 0.3})

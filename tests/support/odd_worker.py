@@ -190,6 +190,20 @@ def beside(context: Context, pace: float) -> Workflow[list[Any]]:
     return [times, failure, part["number"]]
 
 
+def careless(context: Context, well: bool) -> Workflow[str]:  # noqa: FBT001 - its input
+    """Begin children and a step, one of which fails, and wait for none."""
+
+    def work(_: Step) -> None:
+        time.sleep(0.5)
+
+    yield context.begin("part", {"pace": 0.7})
+    yield context.begin("checkout", {"pace": 0, "fail": "reserve"})
+    yield context.begin_step(work)
+    if not well:
+        raise RuntimeError("careless")
+    return "done"
+
+
 def stubborn(context: Context, pause: float) -> Workflow[Any]:
     """Have a step that fails and is tried again after so many seconds."""
 
@@ -213,6 +227,7 @@ def registry() -> Registry:
         "sleeps": sleeps,
         "parent": parent,
         "forest": forest,
+        "careless": careless,
         "stubborn": stubborn,
         "beside": beside,
     }
