@@ -128,6 +128,19 @@ def execution_of(promise: DurablePromise) -> Execution:
     )
 
 
+def last_sign(created: Iterable[DurablePromise]) -> int:
+    """Return when a worker last did something for an execution, as far as this tells."""
+    mine = [promise for promise in created if tag.WORKER in promise.tags]
+    ended = (promise.completed_on or 0 for promise in mine if not is_wait(promise))
+    return max(*(promise.created_on for promise in mine), *ended, 0, 0)
+
+
+def _woken(created: Sequence[DurablePromise]) -> bool:
+    """Tell whether something that was waited for has ended, and no worker done anything since."""
+    ended = max((p.completed_on or 0 for p in created if is_wait(p)), default=0)
+    return ended > last_sign(created)
+
+
 def activity_of(created: Sequence[DurablePromise]) -> Activity | None:
     """Tell what becomes of an execution from what it created, newest first."""
     newest = next((promise for promise in created if tag.WORKER in promise.tags), None)
@@ -145,19 +158,6 @@ def activity_of(created: Sequence[DurablePromise]) -> Activity | None:
         resumable=not step and not waits and (is_wait(newest) or _woken(created)),
         progress=(int(done), int(total)) if total else None,
     )
-
-
-def last_sign(created: Iterable[DurablePromise]) -> int:
-    """Return when a worker last did something for an execution, as far as this tells."""
-    mine = [promise for promise in created if tag.WORKER in promise.tags]
-    ended = (promise.completed_on or 0 for promise in mine if not is_wait(promise))
-    return max(*(promise.created_on for promise in mine), *ended, 0, 0)
-
-
-def _woken(created: Sequence[DurablePromise]) -> bool:
-    """Tell whether something that was waited for has ended, and no worker done anything since."""
-    ended = max((p.completed_on or 0 for p in created if is_wait(p)), default=0)
-    return ended > last_sign(created)
 
 
 def is_wait(promise: DurablePromise) -> bool:
