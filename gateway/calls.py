@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from resonate.conventions import Remote
 
+from gateway.descendants import cancel_below
+from gateway.holding import looked_into
 from gateway.model import activity_of, execution_of, part_of, steps_of
 from shared import tags as tag
 from shared import webhooks
@@ -30,7 +32,7 @@ from shared.errors import (
     UnknownExecution,
 )
 from shared.ids import parts_pattern, signal_id, webhook_id
-from shared.store import PAGE, Store
+from shared.store import Store
 from shared.transport import INVALID, PROMISE_EXISTS, PROMISE_NOT_FOUND, Refused
 
 if TYPE_CHECKING:
@@ -125,10 +127,17 @@ class Calls:
         if execution.done and not with_steps:
             return execution
         created = self._created_by(id, pages=STEP_PAGES) if with_steps else self._newest_of(id)
+        seen = activity = activity_of(created)
+        if seen is not None and not execution.done:
+            activity = looked_into(seen, created, self._store.tasks, time.time())
+        if activity is not seen:  # it may have ended meanwhile
+            execution = self.glance(id)
+            if execution.done and not with_steps:
+                return execution
         return replace(
             execution,
             partial=False,
-            activity=activity_of(created),
+            activity=activity,
             steps=steps_of(created) if with_steps else [],
         )
 
@@ -142,18 +151,9 @@ class Calls:
             )
         return execution
 
-    def cancel_children(self, id: str) -> bool:
-        """Cancel a page of the executions below this one; tell whether there may be more.
-
-        An execution that has ended can begin no child any more, so they become fewer.
-        """
-        found, _ = self._store.promises.search(
-            parts_pattern(id), {tag.KIND: tag.CHILD}, state="pending"
-        )
-        below = [promise.id for promise in found if promise.id.startswith(f"{id}.")]
-        for child in below:
-            self._client.promises.cancel(child, ikey=f"cancel-{child}")
-        return len(found) == PAGE and bool(below)
+    def cancel_below(self, id: str, seconds: float) -> bool:
+        """Cancel what is below an execution for so long; tell whether nothing was left."""
+        return cancel_below(self._store.promises, id, seconds)
 
     def signal(self, id: str, name: str, value_json: str) -> bool:
         execution = self.read(id, with_steps=False)
@@ -199,11 +199,13 @@ class Calls:
         return [execution_of(promise) for promise in found], following
 
     def _newest_of(self, id: str) -> list[DurablePromise]:
-        """Return the newest things it created; if those have ended, older ones that have not."""
+        """Return the newest things it created, and unless one is an open step, what is open."""
         pattern, tags = parts_pattern(id), {tag.EXECUTION: id}
         found, _ = self._store.promises.search(pattern, tags, limit=NEWEST)
-        if len(found) == NEWEST and not any(promise.pending for promise in found):
-            found += self._store.promises.search(pattern, tags, state="pending", limit=NEWEST)[0]
+        if len(found) == NEWEST and not any(p.pending and tag.STEP in p.tags for p in found):
+            known = {promise.id for promise in found}
+            is_open, _ = self._store.promises.search(pattern, tags, state="pending")
+            found += [promise for promise in is_open if promise.id not in known]
         return found
 
     def _created_by(self, id: str, *, pages: int) -> list[DurablePromise]:

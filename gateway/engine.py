@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway.calls import NEWEST, Calls
 from gateway.offload import Offload
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from gateway.model import Execution, NewExecution, Part
     from shared.settings import GatewaySettings
 
+CANCEL_SECONDS: Final = 1.0
+"""For so long children are canceled before the answer, which must not wait for thousands."""
+
+CANCEL_FAILURES: Final = 60
+"""So often canceling the rest of them goes on after the server could not be asked."""
+
 
 class Engine:
     """Starts and reads executions. Every verb raises `BackendUnavailable` when nothing is known."""
@@ -32,7 +38,7 @@ class Engine:
         self.name = uuid.uuid4().hex
         self._calls = Calls(self._transport, self.name, settings.worker_group)
         self._offload = Offload(settings.threads, settings.queue, deadlines.offload)
-        self._background: set[asyncio.Task[None]] = set()
+        self._canceling: dict[str, asyncio.Task[None]] = {}
         self._aside = Offload(1, 1, deadlines.offload)
         self._pinging: asyncio.Task[None] | None = None
         self._log = get_logger()
@@ -73,20 +79,32 @@ class Engine:
     async def cancel(self, id: str, reason: str | None) -> Execution:
         """End an execution and its children; one that was canceled before is returned as it is.
 
-        Of very many children, some end a little later. Raises `UnknownExecution`, and
-        `AlreadyDone` if it ended in another way.
+        Of very many children, some end a little later; should this gateway die before, workers end
+        them instead of running them. Raises `UnknownExecution`, and `AlreadyDone` if it ended in
+        another way.
         """
         execution = await self._ask(self._calls.cancel, id, reason)
-        if await self._ask(self._calls.cancel_children, id):
-            later = asyncio.create_task(self._cancel_remaining(id))
-            self._background.add(later)
-            later.add_done_callback(self._background.discard)
+        over = False
+        with contextlib.suppress(BackendUnavailable):
+            over = await self._cancel_below(id)
+        if not over and id not in self._canceling:
+            self._canceling[id] = asyncio.create_task(self._cancel_rest(id))
+            self._canceling[id].add_done_callback(lambda _: self._canceling.pop(id))
         return execution
 
-    async def _cancel_remaining(self, id: str) -> None:
-        with contextlib.suppress(BackendUnavailable):  # canceling it again goes on
-            while await self._ask(self._calls.cancel_children, id):
-                pass
+    async def _cancel_below(self, id: str) -> bool:
+        return await self._ask(self._calls.cancel_below, id, CANCEL_SECONDS)
+
+    async def _cancel_rest(self, id: str) -> None:
+        for _ in range(CANCEL_FAILURES):
+            try:
+                while not await self._cancel_below(id):
+                    pass
+            except BackendUnavailable:
+                await asyncio.sleep(1)
+            else:
+                return
+        self._log.warning("children not canceled; workers end those that they are offered", id=id)
 
     async def signal(self, id: str, name: str, value_json: str) -> bool:
         """Deliver a value, equal text for equal values; False if it had been delivered before.
@@ -146,7 +164,7 @@ class Engine:
             ping.exception()  # whoever waited has it; asyncio would complain if all had gone
 
     def close(self) -> None:
-        for task in self._background:
+        for task in self._canceling.values():
             task.cancel()
         self._offload.close()
         self._aside.close()

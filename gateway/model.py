@@ -46,8 +46,9 @@ class Activity:
     """Who works on an execution; `attempt` is how often it was picked up.
 
     `step` is the one that runs. `waiting_for` is what it waits for instead, each with the time
-    since when; `resumable` says that the wait is over and a worker has yet to go on. `progress` is
-    what it reported last: how much of how much.
+    since when; `resumable` says that the wait is over and a worker has yet to go on, `recovering`
+    that its worker is gone and another has yet to take it over. `progress` is what it reported
+    last: how much of how much.
     """
 
     worker: str
@@ -56,6 +57,7 @@ class Activity:
     step: str | None = None
     waiting_for: list[tuple[str, int]] = field(default_factory=list)
     resumable: bool = False
+    recovering: bool = False
     progress: tuple[int, int] | None = None
 
 
@@ -120,6 +122,8 @@ class Execution:
         """Say what a pending execution is at, None if there is nothing to say; `now` is a time."""
         if self.done or self.partial:
             return None
+        if self.activity is not None and self.activity.recovering:
+            return "recovering"
         if self.activity is not None and not self.activity.resumable:
             return "waiting" if self.activity.waiting_for else "running"
         return "scheduled" if now * 1000 < (self.starts_at or 0) else "queued"
@@ -141,6 +145,19 @@ def execution_of(promise: DurablePromise) -> Execution:
     )
 
 
+def last_sign(created: Iterable[DurablePromise]) -> int:
+    """Return when a worker last did something for an execution, as far as this tells."""
+    mine = [promise for promise in created if tag.WORKER in promise.tags]
+    ended = (promise.completed_on or 0 for promise in mine if not is_wait(promise))
+    return max(*(promise.created_on for promise in mine), *ended, 0, 0)
+
+
+def _woken(created: Sequence[DurablePromise]) -> bool:
+    """Tell whether something that was waited for has ended, and no worker done anything since."""
+    ended = max((p.completed_on or 0 for p in created if is_wait(p)), default=0)
+    return ended > last_sign(created)
+
+
 def activity_of(created: Sequence[DurablePromise]) -> Activity | None:
     """Tell what becomes of an execution from what it created, newest first."""
     newest = next((promise for promise in created if tag.WORKER in promise.tags), None)
@@ -155,7 +172,7 @@ def activity_of(created: Sequence[DurablePromise]) -> Activity | None:
         recovered_from=newest.tags.get(tag.RECOVERED_FROM),
         step=step.tags[tag.STEP] if step else None,
         waiting_for=waits,
-        resumable=not step and not waits and is_wait(newest),
+        resumable=not step and not waits and (is_wait(newest) or _woken(created)),
         progress=(int(done), int(total)) if total else None,
     )
 

@@ -19,7 +19,7 @@ CALLBACK: Final = "callback"
 """On an execution that a client began: the URL that is told of its end."""
 
 TRACE: Final = "trace"
-"""On an execution that a client began as a part of a trace: the id of the trace (W3C)."""
+"""On an execution that a client began as a part of a trace, and on all below it: its id (W3C)."""
 
 DELAY: Final = "resonate:delay"
 """The server's own: the time, in milliseconds since the epoch, before which nothing is started."""
@@ -28,6 +28,9 @@ EXECUTION: Final = "execution"
 """On everything an execution creates: the id of that execution."""
 
 CHILD: Final = "child"
+
+ROOT: Final = "root"
+"""On a child, and on children of children: the execution that a client began."""
 
 STEP: Final = "step"
 """On a step: its name."""

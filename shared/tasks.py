@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from shared.transport import Refused
 
 if TYPE_CHECKING:
     from resonate.models.durable_promise import DurablePromise
     from resonate.models.schedules import Schedule
 
     from shared.transport import Transport
+
+
+NO_COUNTER: Final = -1
+"""Counters begin at 1, so a claim with this one is never granted."""
+
+
+class TaskState(Enum):
+    """What the server says of a task; the values are its codes."""
+
+    HELD = 40306
+    OVER = 40307
+    FREE = 40308
+    UNKNOWN = 40403
 
 
 class Tasks:
@@ -37,6 +53,21 @@ class Tasks:
 
         body = {"id": id, "counter": counter, "processId": pid, "ttl": ttl}
         return self._transport.call("POST", "/tasks/claim", body, read=read, retry=False)
+
+    def state(self, id: str) -> TaskState:
+        """Tell whether a worker holds the task, which the server has no verb for.
+
+        It is told from why a claim that cannot be granted is refused; the server only reads.
+        """
+        body = {"id": id, "counter": NO_COUNTER, "processId": "nobody", "ttl": 0}
+        try:
+            self._transport.call("POST", "/tasks/claim", body, read=read_nothing)
+        except Refused as refusal:
+            try:
+                return TaskState(refusal.code)
+            except ValueError:
+                raise refusal from None
+        return TaskState.UNKNOWN
 
     def complete(self, id: str, counter: int) -> bool:
         self._transport.call(

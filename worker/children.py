@@ -42,7 +42,15 @@ def tags_of(function: str, hold: Hold) -> dict[str, str]:
     """Return the tags with which the server offers the child to the workers."""
     parent = hold.claim.execution
     remote = Remote(parent, parent, parent, function).options(target=hold.group)
-    return {**remote.tags, tag.KIND: tag.CHILD, tag.FUNCTION: function}
+    trace = {} if hold.claim.trace_id is None else {tag.TRACE: hold.claim.trace_id}
+    own = {tag.KIND: tag.CHILD, tag.FUNCTION: function, tag.ROOT: ancestors(f"{parent}.")[0]}
+    return {**remote.tags, **own, **trace}
+
+
+def ancestors(id: str) -> list[str]:
+    """Return the executions that a child is below, the one that a client began first."""
+    parts = id.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def result_of(stored: Stored | None) -> Any:

@@ -9,7 +9,7 @@ touches the world, the clock or chance is in a step.
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -81,14 +81,29 @@ class Context:
         It is tried again as `retry` says. When it has failed for good, the `yield` raises
         `StepFailed`. With a `timeout` in seconds, a try that takes longer counts as failed.
         """
+        run = self._run_of(function, name, retry, timeout)
+        return Command(_stored(self._sdk.run(_body(run, arguments)), run))
+
+    def begin_step(
+        self,
+        function: StepFunction,
+        *arguments: Any,
+        name: str | None = None,
+        retry: Retry = DEFAULT_RETRY,
+        timeout: float | None = None,
+    ) -> Command:
+        """Start a step, as `step` has it, that runs beside what comes next; two run at a time.
+
+        Yields the step; yield that to wait for its result.
+        """
+        run = self._run_of(function, name, retry, timeout)
+        return Command(_stored(self._sdk.begin_run(_body(run, arguments)), run), Command)
+
+    def _run_of(
+        self, function: StepFunction, name: str | None, retry: Retry, timeout: float | None
+    ) -> StepRun:
         label = str(name or getattr(function, "__name__", "step"))
-        run = StepRun(function, label, self._hold, retry, timeout)
-
-        def step(sdk: resonate.Context) -> Any:
-            return run.run(sdk.id, arguments)
-
-        command = self._sdk.run(step)
-        return Command(command.options(encoder=ENCODER, retry_policy=run, tags={tag.STEP: label}))
+        return StepRun(function, label, self._hold, retry, timeout)
 
     def sleep(self, seconds: float) -> Command:
         """Go on after so many seconds; no worker holds the execution meanwhile."""
@@ -103,7 +118,7 @@ class Context:
         if not is_signal_name(name):
             raise ValueError(f"{name!r} cannot name a signal")
         promise = self._sdk.promise(id=signal_id(self.id, name), tags={tag.SIGNAL: name})
-        return Command(RFC(promise.options(timeout=float(within)).conv), orjson.loads)
+        return Command(RFC(promise.options(timeout=_seconds(within)).conv), orjson.loads)
 
     def begin(self, function: str, value: Any = None, *, timeout: float | None = None) -> Command:
         """Start a child execution of a function of the catalog, on any worker.
@@ -114,13 +129,12 @@ class Context:
         """
         child = self._sdk.promise(
             data=invocation(function, json_of(value)), tags=tags_of(function, self._hold)
-        ).options(encoder=CHILD_ENCODER, timeout=timeout)
+        ).options(encoder=CHILD_ENCODER, timeout=None if timeout is None else _seconds(timeout))
         return Command(child, lambda promise: Command(promise, result_of))
 
     def call(self, function: str, value: Any = None, *, timeout: float | None = None) -> Command:
         """Start a child execution and wait for it, as `begin` has it; yields its result."""
-        begun = self.begin(function, value, timeout=timeout)
-        return Command(begun.of_sdk, begun.read, waits=True)
+        return replace(self.begin(function, value, timeout=timeout), waits=True)
 
     def progress(self, done: int, total: int) -> Command:
         """Report how much is done, for clients to see."""
@@ -132,6 +146,22 @@ class Context:
         return Command(
             command.options(encoder=ENCODER, tags={tag.PROGRESS: f"{int(done)}/{int(total)}"})
         )
+
+
+def _body(run: StepRun, arguments: tuple[Any, ...]) -> Callable[[resonate.Context], Any]:
+    def step(sdk: resonate.Context) -> Any:
+        return run.run(sdk.id, arguments)
+
+    return step
+
+
+def _stored(command: Any, run: StepRun) -> Any:
+    return command.options(encoder=ENCODER, retry_policy=run, tags={tag.STEP: run.name})
+
+
+def _seconds(given: float) -> float:
+    """Return a time that the SDK does not take for none at all."""
+    return max(float(given), 0.001)
 
 
 def durable(function: DurableFunction) -> Callable[..., Generator[Any, Any, str]]:

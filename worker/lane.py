@@ -17,8 +17,9 @@ from shared import tags as tag
 from shared.client import build_client
 from shared.codec import Failure, decode_call
 from shared.log import get_logger
-from shared.transport import Refused, Unanswered
+from shared.transport import PROMISE_NOT_FOUND, Refused, Unanswered
 from worker.bindings import SessionSource, SessionTasks
+from worker.children import ancestors
 from worker.claims import Claim
 from worker.fencing import FencedStore
 from worker.leases import Hold
@@ -168,6 +169,8 @@ class Session:
         if not self._knows(call):
             self._pass_on(claim, call, root)
             return False
+        if root.tags.get(tag.KIND) == tag.CHILD and self._is_over(claim):
+            return False
         self._promises = root, leaf
         hold = Hold(claim, self._crew.leases, self._crew.name, self._crew.group)
         self._client.set_dependency("hold", hold)
@@ -191,9 +194,30 @@ class Session:
         self._log.warning("unknown function handed back", **claim.named, function=wanted)
         self._crew.leases.give_back(claim, UNKNOWN_PAUSE)
 
+    def _is_over(self, claim: Claim) -> bool:
+        """End a child that nobody waits for any more: whoever canceled may not have come so far."""
+        ended = next(filter(self._has_ended, ancestors(claim.execution)), None)
+        if ended is None:
+            return False
+        self._log.info("child canceled", **claim.named, ended=ended)
+        self._store.promises.cancel(claim.execution, ikey=f"cancel-{claim.execution}")
+        self._let_go(claim)
+        return True
+
+    def _has_ended(self, id: str) -> bool:
+        try:
+            return not self._store.promises.get(id).pending
+        except Refused as refusal:
+            if refusal.code != PROMISE_NOT_FOUND:
+                raise
+            return True
+
     def _reject(self, claim: Claim, failure: Failure) -> None:
         self._log.error("execution rejected", **claim.named, reason=failure.message)
         self._store.promises.reject(claim.execution, ikey=claim.execution, data=failure.rejection())
+        self._let_go(claim)
+
+    def _let_go(self, claim: Claim) -> None:
         if claim.finished:
             self._crew.leases.release(claim)
         else:

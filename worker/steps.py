@@ -76,7 +76,7 @@ class StepRun:
         self, function: StepFunction, name: str, hold: Hold, retry: Retry, timeout: float | None
     ) -> None:
         self._function = function
-        self._name = name
+        self.name = name
         self._hold = hold
         self._retry = retry
         self._timeout = timeout
@@ -96,7 +96,7 @@ class StepRun:
         self._log.info("step started", attempt=self._tries)
         began = time.monotonic()
         hold = self._hold
-        step = Step(hold.claim.execution, self._name, id, self._tries, hold.worker, self._log)
+        step = Step(hold.claim.execution, self.name, id, self._tries, hold.worker, self._log)
         try:
             value = call_within(self._timeout, self._function, step, *arguments)
             result = Encoded(json_of(value))
@@ -123,4 +123,4 @@ class StepRun:
             exc_info=None if expected else error,
             **overdue,
         )
-        return describe(error, step=self._name, attempts=self._tries)
+        return describe(error, step=self.name, attempts=self._tries)

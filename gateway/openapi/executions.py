@@ -126,7 +126,9 @@ CANCEL: Final[Block] = {
     "operationId": "cancel",
     "tags": TAG,
     "summary": "End an execution",
-    "description": "The running step may still finish; no further one starts.",
+    "description": (
+        "The running step may still finish; no further one starts. What is below it ends too."
+    ),
     "parameters": [ID],
     "requestBody": body(
         "Why, if you like.",

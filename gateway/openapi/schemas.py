@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 type Schema = dict[str, Any]
 
-PHASES: Final = ("scheduled", "queued", "running", "waiting")
+PHASES: Final = ("scheduled", "queued", "running", "waiting", "recovering")
 
 _CLOCK: Final = "T([0-9]{1,6}H([0-9]{1,9}M)?([0-9]{1,9}S)?|[0-9]{1,9}M([0-9]{1,9}S)?|[0-9]{1,9}S)"
 DURATION: Final = f"^([0-9]{{1,9}}[smhd]|P[0-9]{{1,6}}D({_CLOCK})?|P{_CLOCK})$"

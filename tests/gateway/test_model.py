@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
-from gateway.model import Activity, StepState, activity_of, execution_of, steps_of
+from gateway.model import Activity, StepState, activity_of, execution_of, last_sign, steps_of
 from shared import tags as tag
 from shared.codec import Call, Failure, encode_call
 from shared.settings import ServerSettings
@@ -235,9 +235,11 @@ def _value(data: str | None) -> dict[str, str]:
     return {} if data is None else {"data": base64.b64encode(data.encode()).decode()}
 
 
-def thing(state: str = "RESOLVED", created: int = 1_000, /, **tags: str) -> DurablePromise:
+def thing(
+    state: str = "RESOLVED", created: int = 1_000, completed: int | None = None, /, **tags: str
+) -> DurablePromise:
     """Return something that an execution created in its first attempt."""
-    completed = None if state == "PENDING" else created + 1
+    completed = None if state == "PENDING" else completed or created + 1
     own = {tag.WORKER: "a", tag.ATTEMPT: "1"}
     return promise(state=state, created=created, completed=completed, tags={**own, **tags})
 
@@ -262,6 +264,28 @@ CHILD = {tag.KIND: tag.CHILD, tag.FUNCTION: "part"}
         ([thing("REJECTED_TIMEDOUT", signal="approval")], "queued", []),
         ([thing(**CHILD)], "queued", []),
         ([thing(progress="1/2"), thing(**{tag.SLEEP: "true"})], "running", []),
+        (
+            [thing(progress="1/2"), thing("RESOLVED", 1_000, 9_000, **CHILD), thing(**CHILD)],
+            "queued",
+            [],
+        ),
+        (
+            [
+                thing("RESOLVED", 1_000, 9_000, step="ship"),
+                thing("RESOLVED", 1_000, 8_000, **CHILD),
+            ],
+            "running",
+            [],
+        ),
+        (
+            [
+                thing(progress="1/2"),
+                thing("RESOLVED", 1_000, 9_000, **CHILD),
+                thing("PENDING", **CHILD),
+            ],
+            "waiting",
+            ["part"],
+        ),
     ],
 )
 def test_the_phase_is_told_from_what_is_open(
@@ -273,6 +297,23 @@ def test_the_phase_is_told_from_what_is_open(
     assert execution.activity is not None
     assert execution.phase(2.0) == phase
     assert [name for name, _ in execution.activity.waiting_for] == waits
+
+
+def test_an_execution_without_its_worker_is_recovering() -> None:
+    """When a worker has gone in the middle of a step, no worker runs it until it is taken over."""
+    activity = activity_of([thing("PENDING", step="pack")])
+    assert activity is not None
+    lost = replace(activity, recovering=True)
+
+    assert replace(execution_of(promise()), activity=lost).phase(2.0) == "recovering"
+
+
+def test_the_last_sign_of_a_worker() -> None:
+    """A worker begins things and ends steps; that a child or a sleep has ended is none of it."""
+    assert last_sign([thing("PENDING", 7, step="pack"), thing("PENDING", 5, **CHILD)]) == 7
+    assert last_sign([thing("RESOLVED", 7, 20, step="pack")]) == 20
+    assert last_sign([thing("RESOLVED", 7, 20, **CHILD)]) == 7
+    assert last_sign([]) == 0
 
 
 def test_progress_is_not_forgotten() -> None:

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from shared.codec import decode_rejection, decode_result, encode_call
-from tests.faults.conftest import store_of
+from tests.faults.conftest import begin, store_of
 from tests.support.processes import call, wait_until
 from tests.support.stack import running_stack
 
@@ -153,9 +153,11 @@ def test_a_child_may_fail(odd: Stack, job: str) -> None:
         job,
         ["checkout", failing],
         ["countdown", {"from": 3, "every": 60}, 1.0],
+        ["countdown", {"from": 3, "every": 60}, 0],
         ["part", {"number": 7}],
     ) == [
         ["Declined", "ship was declined"],
+        ["TimedOut", "what was waited for did not come in time"],
         ["TimedOut", "what was waited for did not come in time"],
         {"number": 7, "worker": "odd"},
     ]
@@ -167,6 +169,22 @@ def test_a_function_that_is_none_cannot_be_begun(odd: Stack, job: str) -> None:
 
     assert failure.type == "ValueError"
     assert failure.message.startswith("there is no function nothing; known are foo, ")
+
+
+@pytest.mark.parametrize("well", [True, False])
+def test_an_execution_ends_after_what_it_began(odd: Stack, job: str, well: bool) -> None:  # noqa: FBT001 - a parameter
+    """Children and steps that it does not wait for end before it does, whatever becomes of it."""
+    begin(odd, job, "careless", well)
+
+    with store_of(odd) as store:
+        wait_until(lambda: not store.promises.get(job).pending, what="the end")
+        ended, below = store.promises.get(job), store.promises.search(f"{job}.*", {})[0]
+
+    assert ended.state == ("RESOLVED" if well else "REJECTED")
+    states = {part.id.removeprefix(job): part.state for part in below}
+    assert states[".1"] == states[".3"] == "RESOLVED"
+    assert states[".2"] == "REJECTED"
+    assert max(part.completed_on or 2**63 for part in below) <= (ended.completed_on or 0)
 
 
 def test_a_canceled_child_is_a_failure(odd: Stack, job: str) -> None:

@@ -35,6 +35,16 @@ def test_a_trace_reaches_the_workers_log(stack: Stack, job: str) -> None:
     assert {line.get("trace_id") for line in lines} == {TRACE}
 
 
+def test_children_belong_to_the_trace(stack: Stack, job: str) -> None:
+    """Every line about a child has the trace that the execution above it was begun in."""
+    begin(stack, job, "fanout", b'{"parts": 4, "pace": 0}')
+    stack.outcome(job)
+
+    lines = [line for worker in stack.workers.values() for line in worker.events("step started")]
+    children = [line for line in lines if line["id"].startswith(f"{job}.")]
+    assert [line.get("trace_id") for line in children] == [TRACE] * 4
+
+
 def test_a_trace_outlives_a_worker(own_stack: Stack, job: str) -> None:
     """The worker that takes an execution over goes on with its trace."""
     begin(own_stack, job, "checkout", b'{"pace": 0.5}')

@@ -47,17 +47,19 @@ def test_a_signal_is_the_answer(stack: Stack, job: str, value: object) -> None:
     assert (ended["result"], ended["attempt"]) == ({"answered": True, "answer": value}, 1)
 
 
-def test_an_early_signal_is_kept(stack: Stack, job: str) -> None:
+@pytest.mark.parametrize("within", ["60s", "0s"])
+def test_an_early_signal_is_kept(stack: Stack, job: str, within: str) -> None:
     """A signal that comes before the function waits for it, or starts at all, is not lost."""
-    call(f"{stack.url}/begin?id={job}&function=approval&delay=1s", "POST", {})
+    call(f"{stack.url}/begin?id={job}&function=approval&delay=1s", "POST", {"within": within})
     assert signal(stack, job, "early").status == 202
 
     assert stack.outcome(job)["result"] == {"answered": True, "answer": "early"}
 
 
-def test_nobody_answers(stack: Stack, job: str) -> None:
+@pytest.mark.parametrize("within", ["1s", "0s"])
+def test_nobody_answers(stack: Stack, job: str, within: str) -> None:
     """Past its deadline the function goes on without an answer; a signal after that is a 409."""
-    stack.begin(job, "approval", {"within": "1s"})
+    stack.begin(job, "approval", {"within": within})
 
     assert stack.outcome(job)["result"] == {"answered": False, "answer": None}
     late = signal(stack, job, "late")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.__main__ import main
 from worker.context import Context, DurableFunction, Workflow, durable
-from worker.errors import StepFailed
+from worker.errors import Permanent, StepFailed
 from worker.registry import build_registry
 from worker.retry import Retry
 
@@ -155,6 +155,64 @@ def parent(context: Context, children: list[list[Any]]) -> Workflow[list[Any]]:
     return outcomes
 
 
+def forest(context: Context, given: dict[str, Any]) -> Workflow[int]:
+    """Begin so many fanouts at once, each with so many parts; return how many parts were done."""
+    done, fanouts = 0, []
+    for _ in range(given["fanouts"]):
+        fanout = yield context.begin("fanout", given["each"])
+        fanouts.append(fanout)
+    for fanout in fanouts:
+        done += len((yield fanout)["parts"])
+    return done
+
+
+def beside(context: Context, pace: float) -> Workflow[list[Any]]:
+    """Run two steps and a child at the same time, then one more step; tell what came of each."""
+
+    def work(step: Step, fail: bool) -> list[Any]:  # noqa: FBT001 - what a step is called with
+        began = time.monotonic()
+        time.sleep(pace)
+        if fail:
+            raise Permanent("no")
+        return [began, time.monotonic()]
+
+    left = yield context.begin_step(work, False, name="left")  # noqa: FBT003 - as above
+    right = yield context.begin_step(work, True, name="right")  # noqa: FBT003 - as above
+    child = yield context.begin("part", {"number": 1, "pace": pace})
+    yield context.progress(0, 3)
+    part = yield child
+    try:
+        failure = yield right
+    except StepFailed as error:
+        failure = error.failure.step
+    times = yield left
+    yield context.step(nothing, name="after")
+    return [times, failure, part["number"]]
+
+
+def careless(context: Context, well: bool) -> Workflow[str]:  # noqa: FBT001 - its input
+    """Begin children and a step, one of which fails, and wait for none."""
+
+    def work(_: Step) -> None:
+        time.sleep(0.5)
+
+    yield context.begin("part", {"pace": 0.7})
+    yield context.begin("checkout", {"pace": 0, "fail": "reserve"})
+    yield context.begin_step(work)
+    if not well:
+        raise RuntimeError("careless")
+    return "done"
+
+
+def stubborn(context: Context, pause: float) -> Workflow[Any]:
+    """Have a step that fails and is tried again after so many seconds."""
+
+    def fail(_: Step) -> None:
+        raise OSError("not yet")
+
+    return (yield context.step(fail, retry=Retry(tries=3, first=pause, longest=pause)))
+
+
 def registry() -> Registry:
     """Return the catalog's functions and the odd ones."""
     made = build_registry()
@@ -168,6 +226,10 @@ def registry() -> Registry:
         "hangs": hangs,
         "sleeps": sleeps,
         "parent": parent,
+        "forest": forest,
+        "careless": careless,
+        "stubborn": stubborn,
+        "beside": beside,
     }
     for name, function in odd.items():
         made.add(durable(function), name, 1)

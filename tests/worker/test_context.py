@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 import resonate
+from resonate.coroutine import LFI, RFI, Promise
 from resonate.dependencies import Dependencies
+from resonate.errors import ResonateCanceledError, ResonateTimedoutError
 from resonate.registry import Registry
 
-from shared.codec import Failure
+from shared import tags as tag
+from shared.codec import Failure, decode_call
 from shared.settings import ServerSettings
 from shared.tasks import Tasks
 from shared.transport import Transport
+from worker.children import ancestors
 from worker.claims import Claim
 from worker.context import Context, durable
 from worker.errors import Fenced, Permanent, Rejection, StepFailed, StepTimeout, describe
@@ -58,10 +62,12 @@ class StepContext:
 class Engine:
     """Runs one execution as the SDK does, and stores its steps as the server does.
 
-    `stored` are steps that have ended, by id: whether it went well, and the JSON.
+    `stored` are steps and children that have ended, by id: whether it went well, and the JSON.
+    What was begun and is not waited for yet is in `begun`, and runs when it is waited for.
     """
 
     stored: dict[str, tuple[bool, str]] = field(default_factory=dict)
+    begun: dict[str, Any] = field(default_factory=dict)
     tags: list[dict[str, str]] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
     interrupt: Callable[[str], BaseException | None] = lambda _: None
@@ -74,15 +80,16 @@ class Engine:
             self.claim, Leases(tasks, "pid", self.lease_seconds), "worker-1", "workers"
         )
 
-    def run(self, function: DurableFunction, value: object = None) -> Any:
+    def run(self, function: DurableFunction, value: object = None, *, id: str = "job") -> Any:
         """Return the result of an execution, decoded; raises what its wrapper raises."""
         dependencies = Dependencies()
         dependencies.add("hold", self.hold)
         info: Info = RunInfo()
         logger = logging.getLogger("test")
-        sdk = resonate.Context("job", "job", info, Registry(), dependencies, logger)
+        sdk = resonate.Context(id, id, info, Registry(), dependencies, logger)
         body = durable(function)(sdk, orjson.dumps(value).decode())
-        send, outcome = body.send, None
+        outcome: Any = None
+        send: Callable[[Any], Any] = body.send
         while True:
             try:
                 command = send(outcome)
@@ -92,6 +99,12 @@ class Engine:
             if interruption is not None:
                 send, outcome = body.throw, interruption
                 continue
+            if isinstance(command, (LFI, RFI)):
+                self.begun[command.id] = command
+                send, outcome = body.send, Promise(command.id, "job")
+                continue
+            if isinstance(command, Promise):
+                command = self.begun[command.id]
             if command.id not in self.stored:
                 self._settle(command)
             good, data = self.stored[command.id]
@@ -523,6 +536,138 @@ def test_whatever_comes_at_a_yield_is_a_failed_step(error: Exception, failure: F
     Engine(interrupt=lambda _: error).run(function)
 
     assert seen == [failure]
+
+
+def test_steps_may_run_beside_each_other() -> None:
+    """A step that was begun is waited for later, and its failure is met where it is waited for."""
+    works = Work(result=1), Work([Permanent("no")]), Work(result=3)
+
+    def function(context: Context, _: Any) -> Workflow[list[object]]:
+        begun = []
+        for number, work in enumerate(works):
+            begun.append((yield context.begin_step(work, name=f"step {number}", retry=AT_ONCE)))
+        assert not works[0].seen
+        got: list[object] = []
+        for step in reversed(begun):
+            try:
+                got.append((yield step))
+            except StepFailed as error:
+                got.append(error.failure)
+        return got[:1] + got[2:] + [str(got[1])]
+
+    engine = Engine()
+    failure = Failure("Permanent", "no", "step 1", 1)
+
+    assert engine.run(function) == [3, 1, str(failure)]
+    assert [tags["step"] for tags in engine.tags] == ["step 2", "step 1", "step 0"]
+    assert len({step.idempotency_key for work in works for step in work.seen}) == 3
+
+
+@pytest.mark.parametrize(
+    "value", [None, False, {"__error__": "x"}, {"py/object": "os.system"}, [2**64 - 1, -0.5], "é"]
+)
+def test_a_child_is_asked_and_answers_in_json(value: object) -> None:
+    """A child is stored as the gateway stores an execution; its result arrives as it is."""
+
+    def function(context: Context, given: Any) -> Workflow[Any]:
+        child = yield context.begin("foo", given)
+        return [(yield child), (yield context.call("checkout", given))]
+
+    result = orjson.dumps(orjson.dumps(value).decode()).decode()
+    engine = Engine({f"job.{n}": (True, result) for n in (1, 2)})
+
+    assert engine.run(function, value) == [value, value]
+    calls = [decode_call(child.opts.encoder.encode(child.conv.data)) for child in begun(engine)]
+    assert [(call.function, orjson.loads(call.input_json)) for call in calls] == [
+        ("foo", value),
+        ("checkout", value),
+    ]
+
+
+def begun(engine: Engine) -> list[Any]:
+    """Return what was begun, in order."""
+    return list(engine.begun.values())
+
+
+@pytest.mark.parametrize(
+    ("stored", "failure"),
+    [
+        (Failure("Declined", "no", "ship", 3).rejection(), Failure("Declined", "no", "ship", 3)),
+        ('"stopped by hand"', Failure("Error", "stopped by hand")),
+    ],
+)
+def test_a_child_that_failed_is_a_failed_step(stored: str, failure: Failure) -> None:
+    """The parent can catch it, and if it does not, has failed with the child's failure."""
+
+    def function(context: Context, _: Any) -> Workflow[Any]:
+        return (yield context.call("foo"))
+
+    assert Engine({"job.1": (False, stored)}).failure(function) == failure
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (
+            ResonateTimedoutError("job.1", 0),
+            Failure("TimedOut", "what was waited for did not come in time"),
+        ),
+        (
+            ResonateCanceledError("job.1"),
+            Failure("Canceled", "what was waited for was canceled"),
+        ),
+    ],
+)
+def test_a_child_that_did_not_end_is_a_failed_step(error: Exception, failure: Failure) -> None:
+    """A child that took too long, or was canceled, is told apart by the type of the failure."""
+
+    def function(context: Context, _: Any) -> Workflow[Any]:
+        return (yield context.call("foo"))
+
+    assert Engine(interrupt=lambda _: error).failure(function) == failure
+
+
+def test_a_child_is_marked() -> None:
+    """A child carries its kind, its function, the root of the tree, the trace and who runs it."""
+    engine = Engine({"job.1.2.1": (True, '"1"')})
+    engine.claim.execution, engine.claim.trace_id = "job.1.2", "0af7"
+
+    def function(context: Context, _: Any) -> Workflow[Any]:
+        return (yield context.call("foo", timeout=0))
+
+    assert engine.run(function, id="job.1.2") == 1
+    (child,) = begun(engine)
+    assert child.conv.tags == {
+        "resonate:root": "job.1.2",
+        "resonate:parent": "job.1.2",
+        "resonate:scope": "global",
+        "resonate:invoke": "poll://any@workers",
+        tag.KIND: tag.CHILD,
+        tag.FUNCTION: "foo",
+        tag.ROOT: "job",
+        tag.TRACE: "0af7",
+    }
+    assert 0 < child.conv.timeout < 1
+
+
+def test_a_child_knows_what_it_is_below() -> None:
+    """The executions above a child are told from its id, as only the client's has no dot."""
+    assert ancestors("job") == []
+    assert ancestors("job.2") == ["job"]
+    assert ancestors("job.2.10.1") == ["job", "job.2", "job.2.10"]
+
+
+def test_a_child_of_no_function_is_a_mistake() -> None:
+    """A name that the catalog does not have fails the parent, before anything is begun."""
+
+    def function(context: Context, _: Any) -> Workflow[Any]:
+        return (yield context.call("nothing"))
+
+    engine = Engine()
+    failure = engine.failure(function)
+    assert failure.type == "ValueError"
+    assert failure.message.startswith("there is no function nothing; known are foo, ")
+    assert engine.begun == {}
 
 
 def test_an_execution_is_a_generator() -> None:

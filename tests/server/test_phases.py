@@ -1,0 +1,196 @@
+"""What an execution is said to be doing, while workers come and go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from shared.codec import decode_result
+from shared.tasks import TaskState
+from tests.faults.conftest import begin, store_of
+from tests.server.test_waiting import signal
+from tests.support.processes import call, wait_until
+from tests.support.stack import running_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.stack import Stack
+
+ODD = "tests.support.odd_worker"
+
+
+@pytest.fixture(name="alone")
+def _alone(tmp_path: Path) -> Iterator[Stack]:
+    """A service without a worker."""
+    with running_stack(tmp_path, workers=0) as stack:
+        yield stack
+
+
+def until(stack: Stack, id: str, phase: str, **also: object) -> dict[str, Any]:
+    """Wait until the execution is said to be at that, with everything else; return the state."""
+    seen: dict[str, Any] = {}
+
+    def there() -> bool:
+        seen.clear()
+        seen.update(stack.state(id))
+        return {"phase": phase, **also}.items() <= seen.items()
+
+    try:
+        wait_until(there, what=f"{phase} {also}")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; it is {seen}") from None
+    return dict(seen)
+
+
+def kill_all(stack: Stack) -> None:
+    """Kill the workers that run."""
+    for worker in stack.workers.values():
+        if worker.running():
+            worker.kill()
+
+
+def until_let_go(stack: Stack, id: str) -> None:
+    """Wait until its first worker has nothing more to do for the execution."""
+    with store_of(stack) as store:
+        task = f"__invoke:{id}"
+        wait_until(lambda: store.tasks.state(task) is TaskState.OVER, what="the end of its task")
+
+
+def stays(stack: Stack, id: str) -> None:
+    """See that the state of an execution that nobody runs is always the same."""
+    states = [stack.state(id) for _ in range(20)]
+    assert all(state == states[0] for state in states), states
+
+
+def test_a_crash(alone: Stack, job: str) -> None:
+    """Queued until a worker comes, running with it, recovering without it, running with another."""
+    alone.begin(job, "checkout", {"pace": 1.5})
+    until(alone, job, "queued")
+    alone.add_worker("first")
+    until(alone, job, "running", worker="first", attempt=1)
+    # Between its steps as well as in them, and while a step takes longer than what is asked about.
+    assert {alone.state(job)["phase"] for _ in range(300)} == {"running"}
+
+    kill_all(alone)
+
+    lost = until(alone, job, "recovering", worker="first", attempt=1)
+    assert "recovered_from" not in lost
+    stays(alone, job)
+    alone.add_worker("second")
+    until(alone, job, "running", worker="second", attempt=2, recovered_from="first")
+    assert alone.outcome(job)["attempt"] == 2
+
+
+def test_a_signal(alone: Stack, job: str) -> None:
+    """Waiting until the signal is there, and queued from then until a worker goes on."""
+    alone.add_worker("first")
+    alone.begin(job, "approval", {"within": "60s"})
+    until(alone, job, "waiting", attempt=1)
+    until_let_go(alone, job)
+    kill_all(alone)
+    assert alone.state(job)["phase"] == "waiting"
+
+    signal(alone, job, "yes")
+
+    assert alone.state(job)["phase"] == "queued"
+    assert "waiting_for" not in alone.state(job)
+    alone.add_worker("second")
+    assert alone.outcome(job)["attempt"] == 1
+
+
+def test_a_sleep(alone: Stack, job: str) -> None:
+    """Waiting until the time is over, and queued from then until a worker goes on."""
+    alone.add_worker("first")
+    alone.begin(job, "countdown", {"from": 2, "every": 2})
+    until(alone, job, "waiting", worker="first")
+    until_let_go(alone, job)
+    kill_all(alone)
+
+    state = until(alone, job, "queued")
+
+    assert state["progress"] == {"done": 1, "total": 2, "step": None}
+    stays(alone, job)
+    alone.add_worker("second")
+    ended = alone.outcome(job)
+    assert (ended["result"], ended["attempt"]) == ("liftoff", 1)
+
+
+def test_children(alone: Stack, job: str) -> None:
+    """Waiting for each child that is pending, and queued when the last one that was has ended."""
+    alone.add_worker("first", WORKER_CONCURRENCY="1")
+    alone.begin(job, "fanout", {"parts": 30, "pace": 0.3})
+    until(alone, job, "waiting")
+    wait_until(lambda: "progress" in alone.state(job), what="progress")
+    kill_all(alone)
+    with store_of(alone) as store:
+        pending = store.promises.search(f"{job}.*", {"kind": "child"}, state="pending")[0]
+        assert len(alone.state(job)["waiting_for"]) == len(pending) > 10
+        for child in pending:
+            store.promises.resolve(child.id, ikey=child.id, data=orjson.dumps("{}").decode())
+
+    until(alone, job, "queued")
+    alone.add_worker("second")
+    assert len(alone.outcome(job)["result"]["parts"]) == 30
+
+
+def test_what_runs_beside_each_other(alone: Stack, job: str) -> None:
+    """Two steps and a child run at the same time: it is running, and a step is named."""
+    alone.add_worker("odd", ODD)
+    begin(alone, job, "beside", 1.0)
+
+    state = until(alone, job, "running", worker="odd")
+    steps = alone.state(job, steps=True)["steps"]
+
+    assert "waiting_for" not in state
+    assert [(step["name"], step["status"]) for step in steps] == [
+        ("left", "pending"),
+        ("right", "pending"),
+        ("part", "pending"),
+    ]
+    with store_of(alone) as store:
+        wait_until(lambda: not store.promises.get(job).pending, what="the end")
+        times, failed, part = orjson.loads(decode_result(store.promises.get(job).value.data))
+    assert (failed, part) == ("right", 1)
+    ended = alone.state(job, steps=True)["steps"]
+    assert [step["status"] for step in ended] == ["resolved", "rejected", "resolved", "resolved"]
+    assert times[0] < times[1]
+    left, right = ended[:2]
+    assert left["started"] < right["ended"]
+    assert right["started"] < left["ended"]
+    assert alone.starts(job)[-1][1] == "after"
+
+
+def test_steps_beside_each_other_survive_a_crash(alone: Stack, job: str) -> None:
+    """Steps that had not ended run again on another worker; a child is not begun again."""
+    alone.add_worker("first", ODD)
+    begin(alone, job, "beside", 1.5)
+    wait_until(lambda: len(alone.starts(f"{job}.3")) == 1, what="the child")
+    kill_all(alone)
+    until(alone, job, "recovering")
+    alone.add_worker("second", ODD)
+
+    state = alone.outcome(job)
+
+    assert (state["status"], state["attempt"]) == ("resolved", 2)
+    assert [step for worker, step in alone.starts(job) if worker == "second"] == [
+        "left",
+        "right",
+        "after",
+    ]
+    with store_of(alone) as store:
+        assert len(store.promises.search(f"{job}.*", {"kind": "child"})[0]) == 1
+
+
+def test_a_step_between_tries_runs(alone: Stack, job: str) -> None:
+    """The pause before the next try is a part of the step, in the same attempt."""
+    alone.add_worker("odd", ODD)
+    begin(alone, job, "stubborn", 3.0)
+    wait_until(lambda: alone.workers["odd"].events("step failed", id=job), what="a failed try")
+
+    until(alone, job, "running", attempt=1)
+    assert {alone.state(job)["phase"] for _ in range(100)} == {"running"}
+    call(f"{alone.url}/cancel?id={job}", "POST")

@@ -1,0 +1,127 @@
+"""Executions that begin others that begin others: how they end, and how they are ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+import pytest
+
+from shared import tags as tag
+from shared.codec import decode_result
+from tests.faults.conftest import begin, store_of
+from tests.server.test_children import parts_begun
+from tests.support.processes import call, wait_until
+from tests.support.stack import running_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from shared.store import Store
+    from tests.support.stack import Stack
+
+ODD = "tests.support.odd_worker"
+
+
+@pytest.fixture(name="narrow")
+def _narrow(tmp_path: Path) -> Iterator[Stack]:
+    """Two workers with two lanes each."""
+    with running_stack(tmp_path, workers=0) as stack:
+        for name in ("odd-1", "odd-2"):
+            stack.add_worker(name, ODD, WORKER_CONCURRENCY="2")
+        yield stack
+
+
+def forest(stack: Stack, id: str, fanouts: int, parts: int, pace: float) -> None:
+    """Begin an execution with so many children, each with so many children."""
+    given = {"fanouts": fanouts, "each": {"parts": parts, "pace": pace}}
+    begin(stack, id, "forest", given, 120)
+
+
+def below(store: Store, id: str, state: str) -> int:
+    """Return how many of a page of what is below an execution are in a state of the server's."""
+    return len(store.promises.search(f"{id}.*", {tag.ROOT: id}, state=state)[0])
+
+
+def begun_once(stack: Stack, id: str) -> bool:
+    """Tell whether no child's step was started twice."""
+    children = [child for _, child in parts_begun(stack, id)]
+    return len(children) == len(set(children))
+
+
+def test_two_hundred_children_on_four_lanes(narrow: Stack, job: str) -> None:
+    """Parents of parents hold no lane while they wait, so that all of them come to an end."""
+    forest(narrow, job, fanouts=2, parts=100, pace=0)
+
+    with store_of(narrow) as store:
+        wait_until(lambda: not store.promises.get(job).pending, seconds=90, what="the end")
+        value = store.promises.get(job).value.data
+
+    assert orjson.loads(decode_result(value)) == 200
+    assert len(parts_begun(narrow, job)) == 200
+    assert begun_once(narrow, job)
+
+
+def test_canceling_ends_the_whole_tree(narrow: Stack, job: str) -> None:
+    """Soon nothing is pending at any depth, no step starts after that, and workers go on."""
+    forest(narrow, job, fanouts=5, parts=40, pace=0.2)
+    wait_until(lambda: len(parts_begun(narrow, job)) >= 8, what="eight parts")
+
+    assert call(f"{narrow.url}/cancel?id={job}", "POST").status == 200
+
+    with store_of(narrow) as store:
+        wait_until(lambda: not below(store, job, "pending"), seconds=5, what="the end of all")
+    begun = len(parts_begun(narrow, job))
+    assert begun < 100
+    goes_on(narrow, job)
+    assert len(parts_begun(narrow, job)) == begun
+
+
+def test_a_canceled_child_starts_no_further_step(narrow: Stack, job: str) -> None:
+    """The step of a child that runs when its parent is canceled is the last one of it."""
+    begin(narrow, job, "parent", [["checkout", {"pace": 0.4}]])
+    child = f"{job}.1"
+    wait_until(lambda: len(narrow.starts(child)) == 2, what="the second step")
+
+    assert call(f"{narrow.url}/cancel?id={job}", "POST").status == 200
+
+    narrow.begin(f"{job}-after", "checkout", {"pace": 0.5})
+    narrow.outcome(f"{job}-after")
+    assert [step for _, step in narrow.starts(child)] == ["reserve", "charge"]
+    goes_on(narrow, job)
+
+
+def test_a_cancel_that_was_broken_off_is_finished_by_workers(narrow: Stack, job: str) -> None:
+    """Of children whose root was canceled and nothing else, none that a worker is offered runs."""
+    narrow.begin(job, "fanout", {"parts": 60, "pace": 0.3})
+    wait_until(lambda: len(parts_begun(narrow, job)) >= 6, what="six parts")
+
+    with store_of(narrow) as store:
+        store.promises.cancel(job, ikey=f"cancel-{job}")
+        wait_until(lambda: not below(store, job, "pending"), seconds=15, what="the end of all")
+        assert below(store, job, "rejected") > 40
+    assert len(parts_begun(narrow, job)) <= 16
+    ended = [e for w in narrow.workers.values() for e in w.events("child canceled", ended=job)]
+    assert len(ended) > 40
+    goes_on(narrow, job)
+
+
+def test_a_tree_ends_by_its_deadline(narrow: Stack, job: str) -> None:
+    """When the time of the first is over, so is that of all below it."""
+    target = f"{narrow.url}/begin?id={job}&function=fanout&timeout=3s"
+    call(target, "POST", {"parts": 60, "pace": 0.4})
+
+    assert narrow.outcome(job)["status"] == "timedout"
+    with store_of(narrow) as store:
+        wait_until(lambda: not below(store, job, "pending"), seconds=5, what="the end of all")
+    goes_on(narrow, job)
+    assert len(parts_begun(narrow, job)) < 60
+
+
+def goes_on(stack: Stack, job: str) -> None:
+    """See that workers are there and do other work."""
+    probe = f"{job}-probe"
+    stack.begin(probe, "fanout", {"parts": 4, "pace": 0})
+    assert len(stack.outcome(probe)["result"]["parts"]) == 4
+    assert all(worker.running() for worker in stack.workers.values())
