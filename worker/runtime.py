@@ -33,8 +33,11 @@ WRITE_BUDGET: Final = 600.0
 """Seconds that a write is tried for: longer than any restart of the server should take."""
 
 WATCH_SECONDS: Final = 0.25
-BLIND_SECONDS: Final = 60.0
-"""A worker that could not renew for so long starts afresh, in case the fault is its own."""
+BLIND_SECONDS: Final = 120.0
+"""A worker that could not renew for so long starts afresh, in case the fault is its own.
+
+It is to live through an absence of the server, which should not last that long.
+"""
 
 MOST_OVERDUE: Final = 100
 """A worker with so many threads that no timeout could end is replaced as a whole."""

@@ -121,10 +121,12 @@ def test_a_sleep(alone: Stack, job: str) -> None:
 
 def test_children(alone: Stack, job: str) -> None:
     """Waiting for each child that is pending, and queued when the last one that was has ended."""
-    alone.add_worker("first", WORKER_CONCURRENCY="1")
+    first = alone.add_worker("first", WORKER_CONCURRENCY="1")
     alone.begin(job, "fanout", {"parts": 30, "pace": 0.3})
     until(alone, job, "waiting")
-    wait_until(lambda: "progress" in alone.state(job), what="progress")
+    # While its one lane does a part it holds nothing else, so the parent is suspended.
+    parts = len(first.events("step started", step="part"))
+    wait_until(lambda: len(first.events("step started", step="part")) > parts, what="a part")
     kill_all(alone)
     with store_of(alone) as store:
         pending = store.promises.search(f"{job}.*", {"kind": "child"}, state="pending")[0]

@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from resonate.models.durable_promise import DurablePromise
+
     from shared.store import Store
     from tests.support.stack import Stack
 
 ODD = "tests.support.odd_worker"
+LANES = 4
+CANCELED = "REJECTED_CANCELED"
 
 
 @pytest.fixture(name="narrow")
@@ -39,9 +43,14 @@ def forest(stack: Stack, id: str, fanouts: int, parts: int, pace: float) -> None
     begin(stack, id, "forest", given, 120)
 
 
-def below(store: Store, id: str, state: str) -> int:
-    """Return how many of a page of what is below an execution are in a state of the server's."""
-    return len(store.promises.search(f"{id}.*", {tag.ROOT: id}, state=state)[0])
+def below(store: Store, id: str, state: str | None = None) -> list[DurablePromise]:
+    """Return a page of what is below an execution, in a state of the server's or in any."""
+    return store.promises.search(f"{id}.*", {tag.ROOT: id}, state=state)[0]
+
+
+def open_below(store: Store, id: str) -> bool:
+    """Tell whether anything below an execution has not ended."""
+    return bool(below(store, id, "pending"))
 
 
 def begun_once(stack: Stack, id: str) -> bool:
@@ -64,18 +73,19 @@ def test_two_hundred_children_on_four_lanes(narrow: Stack, job: str) -> None:
 
 
 def test_canceling_ends_the_whole_tree(narrow: Stack, job: str) -> None:
-    """Soon nothing is pending at any depth, no step starts after that, and workers go on."""
+    """Soon nothing is pending at any depth, nothing more is begun, and workers go on."""
     forest(narrow, job, fanouts=5, parts=40, pace=0.2)
     wait_until(lambda: len(parts_begun(narrow, job)) >= 8, what="eight parts")
 
     assert call(f"{narrow.url}/cancel?id={job}", "POST").status == 200
 
     with store_of(narrow) as store:
-        wait_until(lambda: not below(store, job, "pending"), seconds=5, what="the end of all")
+        wait_until(lambda: not open_below(store, job), seconds=5, what="the end of all")
     begun = len(parts_begun(narrow, job))
     assert begun < 100
     goes_on(narrow, job)
-    assert len(parts_begun(narrow, job)) == begun
+    # A lane may have had a step in hand that its log did not tell of yet.
+    assert len(parts_begun(narrow, job)) <= begun + LANES
 
 
 def test_a_canceled_child_starts_no_further_step(narrow: Stack, job: str) -> None:
@@ -95,15 +105,18 @@ def test_a_canceled_child_starts_no_further_step(narrow: Stack, job: str) -> Non
 def test_a_cancel_that_was_broken_off_is_finished_by_workers(narrow: Stack, job: str) -> None:
     """Of children whose root was canceled and nothing else, none that a worker is offered runs."""
     narrow.begin(job, "fanout", {"parts": 60, "pace": 0.3})
-    wait_until(lambda: len(parts_begun(narrow, job)) >= 6, what="six parts")
-
     with store_of(narrow) as store:
+        wait_until(lambda: len(below(store, job)) == 60, what="all children")
         store.promises.cancel(job, ikey=f"cancel-{job}")
-        wait_until(lambda: not below(store, job, "pending"), seconds=15, what="the end of all")
-        assert below(store, job, "rejected") > 40
-    assert len(parts_begun(narrow, job)) <= 16
+        begun = len(parts_begun(narrow, job))
+        wait_until(lambda: not open_below(store, job), seconds=15, what="the end of all")
+        canceled = [child for child in below(store, job) if child.state == CANCELED]
+
+    # What each lane had taken before the cancel may still run.
+    assert len(parts_begun(narrow, job)) <= begun + LANES
+    assert len(canceled) >= 60 - begun - LANES > 0
     ended = [e for w in narrow.workers.values() for e in w.events("child canceled", ended=job)]
-    assert len(ended) > 40
+    assert len(ended) == len(canceled)
     goes_on(narrow, job)
 
 
@@ -114,7 +127,7 @@ def test_a_tree_ends_by_its_deadline(narrow: Stack, job: str) -> None:
 
     assert narrow.outcome(job)["status"] == "timedout"
     with store_of(narrow) as store:
-        wait_until(lambda: not below(store, job, "pending"), seconds=5, what="the end of all")
+        wait_until(lambda: not open_below(store, job), seconds=5, what="the end of all")
     goes_on(narrow, job)
     assert len(parts_begun(narrow, job)) < 60
 
