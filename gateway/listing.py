@@ -44,7 +44,9 @@ async def listing(request: web.Request) -> web.Response:
         raise UnknownFunction(f"known functions: {', '.join(CATALOG)}")
     if prefix and not is_execution_id(prefix):
         raise InvalidRequest("prefix must be the beginning of an id")
-    filters = [status, function, prefix]
+    # The server's cursor goes on in pages of the size that it was made with, so ours keeps to one.
+    size = limit // -(-limit // SERVER_PAGE)
+    filters = [status, function, prefix, size]
     cursor = _server_cursor(query["cursor"], filters) if "cursor" in query else None
     found: list[Execution] = []
     for _ in range(PAGES):
@@ -52,8 +54,7 @@ async def listing(request: web.Request) -> web.Response:
             f"{prefix}*",
             {} if function is None else {tag.FUNCTION: function},
             None if status is None else SERVER_STATES[status],
-            # Never more than fits, so that the cursor stands exactly behind what is answered.
-            min(limit - len(found), SERVER_PAGE),
+            size,
             cursor,
         )
         found += [
@@ -61,7 +62,8 @@ async def listing(request: web.Request) -> web.Response:
             for execution in page
             if execution.id.startswith(prefix) and status in {None, execution.status}
         ]
-        if cursor is None or len(found) >= limit:
+        # Never more than fits, so that the cursor stands exactly behind what is answered.
+        if cursor is None or len(found) + size > limit:
             break
     body = {
         "items": [views.item(execution) for execution in found],
@@ -89,7 +91,7 @@ def _server_cursor(text: str, filters: list[Any]) -> str:
     except (ValueError, TypeError):
         raise InvalidRequest("the cursor is none of ours") from None
     if not isinstance(server, str) or others != filters:
-        raise InvalidRequest("the cursor goes with other filters than these")
+        raise InvalidRequest("the cursor goes with other filters, or another limit, than these")
     return server
 
 
