@@ -160,26 +160,37 @@ class Calls:
         promises, promise_id = self._client.promises, signal_id(id, name)
         value = orjson.dumps(value_json).decode()
         if execution.done:
-            return self._delivered_before(promise_id, value, id)
-        # It may come before the function waits for it: whoever is first makes the promise.
-        promises.create(promise_id, execution.timeout_at, ikey=promise_id, tags={tag.SIGNAL: name})
+            self._hold_to(promise_id, value, id)
+            return False
+        # It may come before the function waits for it: whoever is first makes the promise, with the
+        # value in it. Should that break off here, the next sender or a worker delivers it.
+        mark = uuid.uuid4().hex
+        made = promises.create(
+            promise_id,
+            execution.timeout_at,
+            ikey=promise_id,
+            data=value,
+            tags={tag.SIGNAL: name, tag.REQUEST: mark},
+        )
+        early = tag.REQUEST in made.tags
+        first = not early or made.tags[tag.REQUEST] == mark
         try:
             # Strict, because a promise whose time is over would else take it and tell nobody.
-            promises.resolve(
-                promise_id, ikey=self._name + uuid.uuid4().hex, strict=True, data=value
-            )
+            sent = made.param.data if early else value
+            promises.resolve(promise_id, ikey=mark, strict=True, data=sent)
         except Refused as refusal:
             if refusal.status != 403:
                 raise
-            return self._delivered_before(promise_id, value, id)
-        return True
+            first = first and early
+        self._hold_to(promise_id, value, id)
+        return first
 
-    def _delivered_before(self, promise_id: str, value: str, id: str) -> bool:
-        """Return False if the signal has this value. Raises `SignalConflict` if it has not."""
+    def _hold_to(self, promise_id: str, value: str, id: str) -> None:
+        """Raise `SignalConflict` unless the signal was delivered with this value."""
         with _meaning(PROMISE_NOT_FOUND, SignalConflict("the execution has ended", id=id)):
             stored = self._client.promises.get(promise_id)
         if stored.state == "RESOLVED" and stored.value.data == value:
-            return False
+            return
         late = stored.state != "RESOLVED"
         why = "it comes too late" if late else "it was delivered with another value"
         raise SignalConflict(why, id=id)

@@ -7,7 +7,8 @@ without asking a worker. The server's search cannot match keys with a dot, so no
 from typing import Final
 
 REQUEST: Final = "request"
-"""On an execution: the request that created it, so that its sender knows it was the first."""
+"""On an execution, and on a signal that came early: the request that created it, so that its sender
+knows it was the first."""
 
 KIND: Final = "kind"
 """On an execution: `EXECUTION` if a client began it, `CHILD` if another execution did."""

@@ -85,9 +85,14 @@ class FencedPromises(Promises):
             )
             if promise.tags.get(tag.CLAIM, claim.key) != claim.key and not claim.history_read:
                 self._read_history(claim)
-            return promise
+            return self._deliver(promise) if _broke_off(promise) else promise
 
         return self._write(id, write)
+
+    def _deliver(self, signal: DurablePromise) -> DurablePromise:
+        """Deliver a signal whose sender has stored it and not come so far as to deliver it."""
+        self._log.info("signal delivered for its sender", id=signal.id)
+        return super()._settle(signal.id, "RESOLVED", signal.id, signal.param.data, strict=False)
 
     def _settle(
         self, id: str, state: str, ikey: str | None, data: str | None, *, strict: bool
@@ -187,3 +192,8 @@ class FencedPromises(Promises):
             attempt=claim.attempt,
             recovered_from=claim.recovered_from,
         )
+
+
+def _broke_off(promise: DurablePromise) -> bool:
+    """Tell whether it is a signal that was sent before anybody waited, and is not delivered yet."""
+    return promise.pending and tag.SIGNAL in promise.tags and tag.REQUEST in promise.tags

@@ -6,8 +6,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 
+from tests.faults.conftest import store_of
 from tests.support.processes import call, wait_until
 
 if TYPE_CHECKING:
@@ -146,3 +148,19 @@ def test_a_signal_in_the_very_moment(stack: Stack, job: str) -> None:
         list(pool.map(ask_and_answer, ids))
 
     assert {stack.outcome(id, 10)["status"] for id in ids} == {"resolved"}
+
+
+def test_a_signal_that_broke_off_is_delivered(stack: Stack, job: str) -> None:
+    """What a gateway that died in the middle of a signal has left is taken for the signal."""
+    with store_of(stack) as store:
+        call(f"{stack.url}/begin?id={job}&function=approval&delay=1s", "POST", {"within": "2s"})
+        value = orjson.dumps('"yes"').decode()
+        far = int((time.time() + 3600) * 1000)
+        left = f"{job}.signal.approval"
+        store.promises.create(
+            left, far, ikey=left, data=value, tags={"signal": "approval", "request": "lost"}
+        )
+
+        assert stack.outcome(job)["result"] == {"answered": True, "answer": "yes"}
+    assert signal(stack, job, "yes").status == 200
+    assert signal(stack, job, "no").status == 409
