@@ -1,6 +1,7 @@
 """Whether a worker still has an execution that looks as if one were running it.
 
-The store shows that a step has begun and not ended. That its worker is dead, or that what the
+The store shows that a step has begun and not ended, or that there is something to wait for. That
+its worker is dead, in the step or before it had begun all that it waits for, or that what the
 execution waited for is there and nobody has taken it up, is known to the server's task alone.
 """
 
@@ -30,9 +31,9 @@ def looked_into(
 ) -> Activity:
     """Return what an execution is at once the server was asked who has it; `now` is a time.
 
-    Costs a call if the execution seems to run, and has been quiet for a while.
+    Costs a call if the execution seems to run or to wait, and has been quiet for a while.
     """
-    if activity.waiting_for or activity.resumable:
+    if activity.resumable:
         return activity
     if now * 1000 - last_sign(created) < QUIET_MILLISECONDS:
         return activity
@@ -42,7 +43,7 @@ def looked_into(
     match tasks.state(claim.rpartition("/")[0]):
         case TaskState.FREE:
             return replace(activity, recovering=True)
-        case TaskState.OVER:
+        case TaskState.OVER if not activity.waiting_for:
             return replace(activity, resumable=True)
         case _:
             return activity

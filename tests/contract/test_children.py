@@ -164,6 +164,25 @@ async def test_whether_anybody_runs_it_is_asked(gateway: Gateway, store: Store, 
     await until_phase(gateway, job, "queued")
 
 
+async def test_waiting_is_being_let_go(gateway: Gateway, store: Store, job: str) -> None:
+    """With children and no worker it is recovering if its worker was lost before it had let go."""
+    await gateway.begin(job, 1)
+    task = f"__invoke:{job}"
+    await asyncio.to_thread(store.tasks.claim_raw, task, 1, PID, 60_000)
+    marks = {tag.KIND: tag.CHILD, tag.FUNCTION: "part", tag.CLAIM: f"{task}/1"}
+    child = await asyncio.to_thread(create_part, store, job, f"{job}.1", "w1", **marks)
+    # From then on the gateway asks.
+    await until(lambda: time.time() * 1000 > child.created_on + QUIET_MILLISECONDS)
+    assert await phase_of(gateway, job) == "waiting"
+
+    await asyncio.to_thread(store.tasks.drop, task, 1)
+    await until_phase(gateway, job, "recovering")
+    assert len((await gateway.wait(job)).body["waiting_for"]) == 1
+    await asyncio.to_thread(store.tasks.claim_raw, task, 2, PID, 60_000)
+    await asyncio.to_thread(store.tasks.complete, task, 2)
+    await until_phase(gateway, job, "waiting")
+
+
 async def test_looking_at_a_task_changes_nothing(gateway: Gateway, store: Store, job: str) -> None:
     """A task is looked at without being claimed, whatever its state."""
     await gateway.begin(job, 1)

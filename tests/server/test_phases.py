@@ -10,6 +10,7 @@ import pytest
 from shared.codec import decode_result
 from shared.tasks import TaskState
 from tests.faults.conftest import begin, store_of
+from tests.server.test_children import parts_begun
 from tests.server.test_waiting import signal
 from tests.support.processes import call, wait_until
 from tests.support.stack import running_stack
@@ -137,6 +138,28 @@ def test_children(alone: Stack, job: str) -> None:
     until(alone, job, "queued")
     alone.add_worker("second")
     assert len(alone.outcome(job)["result"]["parts"]) == 30
+
+
+def test_a_crash_while_children_are_begun(alone: Stack, job: str) -> None:
+    """Recovering, though it has children to wait for; then each is there and is done once."""
+    alone.add_worker("first", WORKER_CONCURRENCY="1")
+    alone.begin(job, "fanout", {"parts": 80, "pace": 0})
+    with store_of(alone) as store:
+        wait_until(lambda: store.promises.search(f"{job}.*", {"kind": "child"})[0], what="a child")
+        kill_all(alone)
+        lost = until(alone, job, "recovering", worker="first", attempt=1)
+        # Not before: a write that was under way may have come after the kill.
+        begun = len(store.promises.search(f"{job}.*", {"kind": "child"})[0])
+
+    assert 0 < len(lost["waiting_for"]) == begun < 80
+    for name in ("second", "third"):
+        alone.add_worker(name)
+    ended = alone.outcome(job, 30)
+
+    assert ended["attempt"] == 2
+    assert [part["number"] for part in ended["result"]["parts"]] == list(range(1, 81))
+    done = [child for _, child in parts_begun(alone, job)]
+    assert (len(done), len(set(done))) == (80, 80)
 
 
 def test_what_runs_beside_each_other(alone: Stack, job: str) -> None:
