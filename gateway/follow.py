@@ -53,10 +53,6 @@ class Follower:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    def ends_at(self, key: Key | None) -> bool:
-        """Tell whether this key is the one of the last event that there will ever be."""
-        return self.story.over and self.story.events[-1].key == key
-
     async def read(self, after: Key | None) -> AsyncIterator[tuple[Event, str] | None]:
         """Yield each event after a key, with its data as JSON, until there are no more.
 

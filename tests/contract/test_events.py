@@ -190,3 +190,20 @@ async def test_streams_need_a_token_like_all_else(settings: GatewaySettings, job
         answer = await gateway.ask("GET", f"/events?id={job}")
 
     assert (answer.status, answer.body["type"]) == (401, "/problems/unauthorized")
+
+
+async def test_nothing_is_behind_done_on_any_gateway(
+    gateway: Gateway, settings: GatewaySettings, store: Store, job: str
+) -> None:
+    """Who has `done` from one gateway gets nothing at another, even if that has not read it yet."""
+    async with running_gateway(settings) as other:
+        for n in range(12):
+            id = f"{job}-{n}"
+            await gateway.begin(id, 1)
+            async with streaming(other, id) as elsewhere:
+                await resolve(store, id)
+                done = (await follow(gateway, id)).events[-1]
+                again = await other.ask("GET", f"/events?id={id}", None, {"Last-Event-ID": done.id})
+                await elsewhere.ended()
+
+            assert (again.status, again.body) == (204, None)
