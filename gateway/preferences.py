@@ -16,7 +16,7 @@ LONGEST_WAIT: Final = 25
 ANY: Final = 10**15
 """More seconds than a duration can say: none is too long, it only counts as less."""
 
-WAIT: Final = re.compile(r"wait\s*=\s*\"?(\d{1,9})\"?", re.IGNORECASE)
+WAIT: Final = re.compile(r"wait\s*=\s*\"?(\d{1,100})\"?", re.IGNORECASE)
 
 
 def preferred_wait(request: web.Request) -> int | None:

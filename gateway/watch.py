@@ -56,12 +56,16 @@ type Outcome = Execution | ServiceError | None
 
 @dataclass(eq=False, slots=True)
 class Watcher:
-    """One execution that clients wait for, each with a future of its own."""
+    """One execution that clients wait for, each with a future of its own.
+
+    `latest` is how it was at `seen_at`; what was only remembered was not seen by this watcher.
+    """
 
     id: str
     latest: Execution | None = None
     clients: set[asyncio.Future[Outcome]] = field(default_factory=set)
     read_at: float = field(default_factory=time.monotonic)
+    seen_at: float = float("-inf")
 
 
 class Watchers:
@@ -88,6 +92,7 @@ class Watchers:
         self._tasks: set[asyncio.Task[None]] = set()
         self._waking: Waking[Outcome] = Waking()
         self._draining = False
+        self._answered_at = float("-inf")
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -109,7 +114,7 @@ class Watchers:
         """Let everybody who waits have the present state, now and from now on."""
         self._draining = True
         for watcher in list(self._watchers.values()):
-            self._end(watcher, watcher.latest)
+            self._end(watcher, watcher.latest if _is_fresh(watcher.seen_at) else None)
 
     @property
     def clients(self) -> int:
@@ -178,11 +183,17 @@ class Watchers:
                 return outcome
 
     async def _at_deadline(self, watcher: Watcher) -> Execution:
-        """Look once more, but do not keep the client if there are too many to look for."""
+        """Look once more, but do not keep the client if there are too many to look for.
+
+        What was known before is told only if it is fresh, or if the server answers others right
+        now: then it would have told of the end as well.
+        """
         try:
             return await self._read_together(watcher.id)
         except BackendUnavailable:
-            if watcher.latest is None:
+            if watcher.latest is None or not (
+                _is_fresh(watcher.seen_at) or _is_fresh(self._answered_at)
+            ):
                 raise
             return watcher.latest
 
@@ -205,7 +216,9 @@ class Watchers:
     async def _read_in_turn(self, id: str) -> Execution:
         try:
             async with asyncio.timeout(DEADLINE_READ_SECONDS), self.slots:
-                return self._memory.learn(await self._engine.read(id))
+                execution = self._memory.learn(await self._engine.read(id))
+                self._answered_at = time.monotonic()
+                return execution
         except TimeoutError as error:
             raise DeadlineExceeded("too many clients ask at the same time") from error
 
@@ -247,6 +260,7 @@ class Watchers:
                     self._learn(watcher, await self._engine.glance(watcher.id))
 
     def _learn(self, watcher: Watcher, execution: Execution) -> None:
+        self._answered_at = watcher.seen_at = time.monotonic()
         watcher.latest = self._memory.learn(execution)
         if execution.done:
             self._end(watcher, execution)
@@ -296,6 +310,10 @@ class Watchers:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _is_fresh(moment: float) -> bool:
+    return time.monotonic() - moment <= REREAD_AFTER
 
 
 def _nobody(_: str) -> None:

@@ -15,9 +15,11 @@ from shared.codec import Failure
 from shared.settings import Deadlines, GatewaySettings, ServerSettings
 from tests.contract.gateways import assert_problem, running_gateway
 from tests.support.proxy import proxy_to
+from tests.support.server import resonate_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from shared.store import Store
     from tests.contract.gateways import Gateway
@@ -384,3 +386,32 @@ async def test_a_crowd_does_not_stop_the_others(gateway: Gateway, store: Store, 
     await asyncio.gather(other, *crowd)
 
     assert done.index("/healthz") < 390
+
+
+async def test_what_was_known_once_is_not_told_without_the_server(
+    settings: GatewaySettings, tmp_path: Path, job: str
+) -> None:
+    """At its deadline a wait that cannot look is a 503, whatever an earlier one had seen."""
+    with resonate_server(tmp_path) as server:
+        own = ServerSettings("http://127.0.0.1", server.store_port, server.message_port)
+        async with running_gateway(replace(settings, server=own)) as gateway:
+            await gateway.begin(job, 1)
+            before = await gateway.ask("GET", f"/wait?id={job}&wait=1s")
+            server.kill()
+            after = await gateway.ask("GET", f"/wait?id={job}&wait=2s")
+
+    assert (before.status, before.body["status"]) == (200, "pending")
+    assert (after.status, after.body["type"]) == (503, "/problems/backend-unavailable")
+
+
+@pytest.mark.parametrize("seconds", ["26", "99999999999", "9" * 90])
+async def test_a_long_preference_counts_as_the_longest(
+    gateway: Gateway, store: Store, job: str, seconds: str
+) -> None:
+    """However long a client would wait, 25 s is what counts, and it is told so."""
+    await gateway.begin(job, 1)
+    await resolve(store, job)
+
+    answer = await gateway.ask("GET", f"/wait?id={job}", None, {"Prefer": f"wait={seconds}"})
+
+    assert answer.headers["Preference-Applied"] == "wait=25"
