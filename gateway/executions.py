@@ -91,18 +91,18 @@ async def _begun(request: web.Request) -> tuple[Execution, bool]:
         delay = seconds_of("delay", query["delay"], least=0, most=LONGEST_DELAY)
     given = await read_input(request, function)
     trace = request.get(TRACE)
-    new = NewExecution(
-        id,
-        function.name,
-        function.version,
-        given.json,
-        given.fingerprint,
-        timeout,
-        delay,
-        trace_id=trace.trace_id if trace else None,
-        callback=await _callback(request, id, query.get("callback")),
-    )
     try:
+        new = NewExecution(
+            id,
+            function.name,
+            function.version,
+            given.json,
+            given.fingerprint,
+            timeout,
+            delay,
+            trace_id=trace.trace_id if trace else None,
+            callback=await _callback(request, id, query.get("callback")),
+        )
         return await request.app[ENGINE].begin(new)
     except BackendUnavailable as error:
         error.id = id

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from shared import durations
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -54,7 +56,7 @@ CATALOG: Final = {
             "Asks a question and waits for the signal `approval`.",
             input_schema=_options(
                 question={"type": "string", "maxLength": 1000},
-                within={"type": "string", "pattern": "^([0-9]{1,6}[smhd]|P[0-9DTHMS]{2,20})$"},
+                within={"type": "string", "pattern": durations.PATTERN},
             ),
         ),
         Function(

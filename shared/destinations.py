@@ -56,6 +56,8 @@ class Target:
             raise Forbidden("it must begin with https:// or http://")
         if "@" in parts.netloc:
             raise Forbidden("it must hold no user or password")
+        if port == 0:
+            raise Forbidden("it names no port")
         if not host or not (HOST.fullmatch(host) or ":" in host):
             raise Forbidden("it names no host")
         query = f"?{parts.query}" if parts.query else ""

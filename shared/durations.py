@@ -9,6 +9,10 @@ SHORT: Final = re.compile(r"(\d{1,9})([smhd])")
 ISO: Final = re.compile(
     r"P(?:(?P<d>\d{1,6})D)?(?:T(?=\d)(?:(?P<h>\d{1,6})H)?(?:(?P<m>\d{1,9})M)?(?:(?P<s>\d{1,9})S)?)?"
 )
+_CLOCK: Final = "T([0-9]{1,6}H([0-9]{1,9}M)?([0-9]{1,9}S)?|[0-9]{1,9}M([0-9]{1,9}S)?|[0-9]{1,9}S)"
+PATTERN: Final = f"^([0-9]{{1,9}}[smhd]|P[0-9]{{1,6}}D({_CLOCK})?|P{_CLOCK})$"
+"""What `parse` reads, in the regular expressions that JSON Schema and browsers share."""
+
 SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 

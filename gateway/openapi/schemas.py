@@ -8,6 +8,7 @@ import orjson
 
 from gateway.errors import INTERNAL, OF_HTTP, OF_SERVICE, UNAVAILABLE
 from gateway.model import STATUS
+from shared import durations
 from shared.catalog import CATALOG
 from shared.codec import MESSAGE_LIMIT
 from shared.ids import ID_GRAMMAR, SIGNAL_GRAMMAR
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 type Schema = dict[str, Any]
 
 PHASES: Final = ("scheduled", "queued", "running", "waiting", "recovering")
-
-_CLOCK: Final = "T([0-9]{1,6}H([0-9]{1,9}M)?([0-9]{1,9}S)?|[0-9]{1,9}M([0-9]{1,9}S)?|[0-9]{1,9}S)"
-DURATION: Final = f"^([0-9]{{1,9}}[smhd]|P[0-9]{{1,6}}D({_CLOCK})?|P{_CLOCK})$"
-"""What `shared.durations` reads, in the regular expressions that JSON Schema and browsers share."""
 
 TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"
 
@@ -201,7 +198,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     "time": {"type": "string", "format": "date-time", "pattern": TIME},
     "duration": {
         "type": "string",
-        "pattern": DURATION,
+        "pattern": durations.PATTERN,
         "examples": ["30s", "15m", "2h", "7d", "PT15M"],
     },
     "status": {"enum": list(STATUS.values())},

@@ -551,3 +551,13 @@ async def test_an_input_is_held_to_its_schema(
     assert sorted(fault["pointer"] for fault in answer.body["errors"]) == pointers
     assert all(fault["message"] for fault in answer.body["errors"])
     assert (await gateway.wait(job)).status == 404
+
+
+@pytest.mark.parametrize("within", ["PTTT", "P1H", "PDD", "1w", "", "PT"])
+async def test_a_deadline_that_cannot_be_read_is_no_input(
+    gateway: Gateway, job: str, within: str
+) -> None:
+    """What the function could not read is refused before anything is stored."""
+    answer = await gateway.begin(job, {"within": within}, function="approval")
+
+    assert (answer.status, answer.body["errors"][0]["pointer"]) == (422, "/within")

@@ -13,7 +13,7 @@ import pytest
 
 from shared.codec import decode_call
 from shared.destinations import Destinations
-from shared.settings import WebhookSettings
+from shared.settings import ServerSettings, WebhookSettings
 from shared.transport import PROMISE_NOT_FOUND, Refused
 from shared.webhooks import WINDOW_SECONDS
 from tests.contract.gateways import assert_problem, running_gateway
@@ -114,6 +114,7 @@ async def test_the_first_callback_counts(gateway: Gateway, store: Store, job: st
         "http://[::ffff:a00:1]/",
         "http://[fe80::1]/",
         "http://0/",
+        "http://8.8.8.8:0/",
         "https://user:pass@8.8.8.8/",
         "ftp://8.8.8.8/",
         "no url",
@@ -158,3 +159,15 @@ async def test_a_delivery_is_not_shown(gateway: Gateway, job: str) -> None:
 
     assert (state.body["phase"], state.body["steps"]) == ("queued", [])
     assert [item["id"] for item in listed.body["items"]] == [job]
+
+
+async def test_an_outage_is_told_with_the_id(
+    settings: GatewaySettings, closed_port: int, job: str
+) -> None:
+    """A begin whose callback is refused tells its id like any other, so it can be repeated."""
+    webhooks = WebhookSettings(SECRET)
+    away = ServerSettings("http://127.0.0.1", closed_port)
+    async with running_gateway(replace(settings, server=away, webhooks=webhooks)) as gateway:
+        answer = await begin(gateway, job, "http://127.0.0.1/")
+
+    assert (answer.status, answer.body["id"]) == (503, job)

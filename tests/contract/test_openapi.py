@@ -18,7 +18,7 @@ from openapi_spec_validator import validate
 from gateway.access import OPEN_PATHS, is_open
 from gateway.openapi.document import VERSION, document
 from gateway.openapi.parts import DETAILS
-from gateway.openapi.schemas import DURATION, PROBLEMS
+from gateway.openapi.schemas import PROBLEMS
 from shared import durations
 from shared.catalog import CATALOG
 from shared.settings import WebhookSettings
@@ -150,7 +150,7 @@ def test_the_pattern_of_durations_is_their_grammar() -> None:
         except ValueError:
             return False
 
-    grammar = re.compile(DURATION)
+    grammar = re.compile(durations.PATTERN)
     assert {text for text in texts if grammar.search(text)} == set(filter(parsed, texts))
 
 

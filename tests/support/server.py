@@ -58,7 +58,7 @@ class Server:
         )
         with (self.directory / "server.log").open("ab") as log:
             self.child = subprocess.Popen(command, stdout=log, stderr=log)
-        wait_until(self.answers, seconds=30, what="an answer of the server")
+        wait_until(self.answers, what="an answer of the server")
         indexes.apply(self.database)
 
     def answers(self) -> bool:
