@@ -88,7 +88,7 @@ def supervised(
     supervisor, which would take SIGHUP for an order to restart, gets SIGTERM in any case.
     """
     pipe, end = os.pipe()
-    command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(places.supervisor)]
+    command = [sys.executable, "-m", "tools.run.supervise", "-c", str(places.supervisor)]
     supervisor = subprocess.Popen(
         tied(signal.SIGTERM, places.pid("supervisor"), command),
         cwd=ROOT,
