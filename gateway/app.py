@@ -9,10 +9,12 @@ from aiohttp import web
 
 from gateway import bodies, docs, events, executions, health, listing, signals
 from gateway.access import authorize
+from gateway.access_log import AccessLog
 from gateway.callbacks import Callbacks
 from gateway.calls import GROUP
 from gateway.follow import Followers
 from gateway.keys import (
+    ACCESS_LOG,
     BEGINS,
     CALLBACKS,
     DRAINING,
@@ -40,6 +42,7 @@ def create_app(settings: GatewaySettings, engine: Engine) -> web.Application:
         middlewares=[observe, answer_errors, authorize], client_max_size=settings.max_body
     )
     app[SETTINGS] = settings
+    app[ACCESS_LOG] = AccessLog()
     app[ENGINE] = engine
     app[CALLBACKS] = Callbacks(settings.webhooks)
     app[WATCHERS] = Watchers(engine, settings.server, GROUP, settings.waiters)
@@ -49,6 +52,7 @@ def create_app(settings: GatewaySettings, engine: Engine) -> web.Application:
     app[DRAINING] = asyncio.Event()
     app.on_response_prepare.append(identify)
     app.on_shutdown.append(_drain)
+    app.cleanup_ctx.append(app[ACCESS_LOG].running)
     app.cleanup_ctx.append(_engine)
     for resource in (executions, events, signals, listing, health, docs):
         app.add_routes(map(_patient, resource.ROUTES))

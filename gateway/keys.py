@@ -4,6 +4,7 @@ import asyncio
 
 from aiohttp import web
 
+from gateway.access_log import AccessLog
 from gateway.callbacks import Callbacks
 from gateway.engine import Engine
 from gateway.follow import Followers
@@ -13,6 +14,7 @@ from gateway.views import LastEnd
 from gateway.watch import Watchers
 from shared.settings import GatewaySettings
 
+ACCESS_LOG = web.AppKey("access_log", AccessLog)
 ENGINE = web.AppKey("engine", Engine)
 SETTINGS = web.AppKey("settings", GatewaySettings)
 DRAINING = web.AppKey("draining", asyncio.Event)

@@ -10,21 +10,17 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from aiohttp import web
 
+from gateway.access_log import Entry
 from gateway.errors import INTERNAL, of_http, of_service, path_of, problem_response
-from gateway.keys import EXECUTION_ID, REQUEST_ID, TRACE
+from gateway.keys import ACCESS_LOG, EXECUTION_ID, REQUEST_ID, TRACE
 from gateway.tracing import trace_of
 from shared.errors import ServiceError
-from shared.ids import is_execution_id
 from shared.log import get_logger
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
 SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
-QUIET_PATHS: Final = frozenset({"/healthz", "/readyz"})
-LOG: Final = get_logger()
-"""One for all requests: it is set up when it is first used, which takes a while."""
-
 GONE: Final = 499
 """Logged for a request whose client did not stay for the answer."""
 
@@ -47,7 +43,15 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await handler(request)
         status = response.status
     finally:
-        _log(request, status, time.perf_counter() - began)
+        entry = Entry(
+            request.method,
+            _route_of(request),
+            request.get(EXECUTION_ID) or request.query.get("id", ""),
+            status,
+            time.perf_counter() - began,
+            bound,
+        )
+        request.app[ACCESS_LOG].tell(entry)
     return response
 
 
@@ -57,19 +61,10 @@ async def identify(request: web.Request, response: web.StreamResponse) -> None:
         response.headers["X-Request-Id"] = request[REQUEST_ID]
 
 
-def _log(request: web.Request, status: int, seconds: float) -> None:
-    """Tell what was asked for and what came of it, but nothing of what the client sent along."""
+def _route_of(request: web.Request) -> str:
+    """Return what was asked for, without anything that the client sent along."""
     resource = request.match_info.route.resource
-    path = path_of(request) if resource is None else resource.canonical
-    id = request.get(EXECUTION_ID) or request.query.get("id", "")
-    (LOG.debug if path in QUIET_PATHS else LOG.info)(
-        "request",
-        method=request.method,
-        path=path,
-        id=id if is_execution_id(id) else "",
-        status=status,
-        milliseconds=round(seconds * 1000, 1),
-    )
+    return path_of(request) if resource is None else resource.canonical
 
 
 @web.middleware

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import Final
 
-AT_ONCE: Final = 20
+AT_ONCE: Final = 100
 """Clients; between two such lots the loop looks after everybody else."""
 
 

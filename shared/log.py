@@ -35,7 +35,7 @@ def configure_logging(settings: LogSettings, process: str) -> None:
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.MaybeTimeStamper(fmt="iso"),
     ]
     if settings.format == "json":
         shared += [name_process, structlog.processors.format_exc_info]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ from tests.support.processes import Answer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
+
+    from structlog.typing import EventDict
 
     from shared.settings import GatewaySettings
 
@@ -125,3 +128,13 @@ def assert_problem(answer: Answer, slug: str, instance: str, detail: str, **also
     assert answer.headers["Error-Source"] == "gateway"
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers.get("Retry-After") == ("1" if status == 503 else None)
+
+
+async def requests_told(log: list[EventDict], count: int) -> list[EventDict]:
+    """Wait for so many requests to be told of, and return their lines."""
+    async with asyncio.timeout(5):
+        while True:
+            lines = [line for line in log if line["event"] == "request"]
+            if len(lines) >= count:
+                return lines
+            await asyncio.sleep(0.005)

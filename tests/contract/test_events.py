@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from gateway.keys import FOLLOWERS
 from gateway.timeline import key_of_id
-from tests.contract.gateways import assert_problem, running_gateway
+from tests.contract.gateways import assert_problem, requests_told, running_gateway
 from tests.contract.hostile import HOSTILE, short
 from tests.contract.streaming import begin_step, end_step, follow, nobody, streaming
 from tests.contract.test_waiting import resolve
@@ -53,11 +53,11 @@ async def test_a_life_is_streamed(gateway: Gateway, store: Store, job: str) -> N
 
 async def test_a_stream_says_what_it_is(gateway: Gateway, store: Store, job: str) -> None:
     """Headers keep caches and proxies away, name the request, and the stream says when to retry."""
-    await gateway.begin(job, 1)
-    await resolve(store, job)
-
     with capture_logs() as logs:
+        await gateway.begin(job, 1)
+        await resolve(store, job)
         stream = await follow(gateway, job, X_Request_Id="mine")
+        _, told = await requests_told(logs, 2)
 
     headers = stream.response.headers
     assert headers["Content-Type"] == "text/event-stream"
@@ -65,8 +65,7 @@ async def test_a_stream_says_what_it_is(gateway: Gateway, store: Store, job: str
     assert headers["X-Accel-Buffering"] == "no"
     assert headers["X-Request-Id"] == "mine"
     assert stream.retry == 1000
-    lines = [(line["path"], line["id"], line["status"]) for line in logs if "path" in line]
-    assert lines == [("/events", job, 200)]
+    assert (told["path"], told["id"], told["status"]) == ("/events", job, 200)
 
 
 async def test_the_same_is_told_again(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
 
 import pytest
 import structlog
@@ -12,7 +13,7 @@ from aiohttp import web
 
 from gateway.keys import BEGINS, WATCHERS
 from shared.settings import Deadlines, GatewaySettings, ServerSettings
-from tests.contract.gateways import assert_problem, running_gateway
+from tests.contract.gateways import assert_problem, requests_told, running_gateway
 from tests.contract.raw import connected, request
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ async def test_a_request_has_one_line(gateway: Gateway, job: str, log: list[Even
     minted = await gateway.ask("POST", "/begin")
     await gateway.ask("GET", "/result?id=a%0Ab&token=s3cret")
 
-    lines = [line for line in log if line["event"] == "request"]
+    lines = await requests_told(log, 4)
     told = [(line["method"], line["path"], line["status"], line["id"]) for line in lines]
     assert told == [
         ("POST", "/begin", 202, job),
@@ -250,7 +251,8 @@ async def test_an_unknown_path_is_one_short_line(
     """A path that is none is told as it was sent, but no more of it than fits a line."""
     await gateway.ask("GET", path)
 
-    told = next(line["path"] for line in log if line["event"] == "request")
+    (line,) = await requests_told(log, 1)
+    told = line["path"]
     assert told == path[:256]
     assert told.isprintable()
 
@@ -263,9 +265,19 @@ async def test_a_client_that_went_is_told(gateway: Gateway, job: str, log: list[
         while len(gateway.app[WATCHERS]) != 1:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.005)
     asked.cancel()
-    async with asyncio.timeout(5):
-        while not [line for line in log if line.get("status") == 499]:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.005)
+    _, line = await requests_told(log, 2)
+    assert (line["path"], line["status"]) == ("/wait", 499)
+
+
+async def test_no_line_is_lost_at_the_end(settings: GatewaySettings, log: list[EventDict]) -> None:
+    """A gateway that stops has told of each request, with the moment when that ended."""
+    async with running_gateway(settings) as gateway:
+        await asyncio.gather(*(gateway.ask("GET", "/nothing") for _ in range(40)))
+        ended = datetime.now(UTC)
+
+    lines = [line for line in log if line["event"] == "request"]
+    assert len(lines) == 40
+    assert max(datetime.fromisoformat(line["timestamp"]) for line in lines) <= ended
 
 
 async def test_a_trace_is_taken_up(
@@ -276,7 +288,7 @@ async def test_a_trace_is_taken_up(
     await gateway.ask("POST", f"/begin?id={job}", None, headers)
     stored = await asyncio.to_thread(store.promises.get, job)
 
-    line: Any = next(line for line in log if line["event"] == "request")
+    (line,) = await requests_told(log, 1)
     assert (line["trace_id"], line["span_id"]) == (TRACE, SPAN)
     assert stored.tags["trace"] == TRACE
 
@@ -291,4 +303,5 @@ async def test_a_bad_trace_is_no_matter(
 
     assert answer.status == 202
     assert "trace" not in stored.tags
+    await requests_told(log, 1)
     assert not [line for line in log if "trace_id" in line]
