@@ -138,7 +138,7 @@ class Calls:
             execution,
             partial=False,
             activity=activity,
-            steps=steps_of(created) if with_steps else [],
+            steps=steps_of(created) if with_steps else (),
         )
 
     def cancel(self, id: str, reason: str | None) -> Execution:

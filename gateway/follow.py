@@ -122,7 +122,7 @@ class Followers:
 
         Raises what reading raises if it cannot be read now, and `TooManyRequests`.
         """
-        with self._watchers.place(id):
+        with self._watchers.places.one(id):
             follower = self._followers.get(id) or self._start(id)
             follower.clients += 1
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from shared import tags as tag
@@ -55,7 +55,7 @@ class Activity:
     attempt: int
     recovered_from: str | None
     step: str | None = None
-    waiting_for: list[tuple[str, int]] = field(default_factory=list)
+    waiting_for: Sequence[tuple[str, int]] = ()
     resumable: bool = False
     recovering: bool = False
     progress: tuple[int, int] | None = None
@@ -111,7 +111,7 @@ class Execution:
     result_json: str | None = None
     error: Failure | None = None
     activity: Activity | None = None
-    steps: list[StepState] = field(default_factory=list)
+    steps: Sequence[StepState] = ()
     partial: bool = False
 
     @property
@@ -164,7 +164,7 @@ def activity_of(created: Sequence[DurablePromise]) -> Activity | None:
     if newest is None:
         return None
     step = next((p for p in created if tag.STEP in p.tags and p.state == "PENDING"), None)
-    waits = [] if step else [wait for p in reversed(created) if (wait := _waited_for(p))]
+    waits = () if step else tuple(filter(None, map(_waited_for, reversed(created))))
     done, _, total = newest.tags.get(tag.REPORTED, "").partition("/")
     return Activity(
         worker=newest.tags[tag.WORKER],

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import TYPE_CHECKING
+from typing import Self
 
 from shared.errors import TooManyRequests
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Places:
@@ -22,13 +18,17 @@ class Places:
     def __len__(self) -> int:
         return self._taken
 
-    @contextlib.contextmanager
-    def one(self) -> Iterator[None]:
-        """Hold a place until the block ends. Raises `TooManyRequests`."""
+    def one(self, id: str | None = None) -> Self:
+        """Return what holds a place, for the execution of this id, while a `with` block runs.
+
+        Raises `TooManyRequests`.
+        """
         if self._taken >= self._most:
-            raise TooManyRequests(self._refusal)
+            raise TooManyRequests(self._refusal, id=id)
+        return self
+
+    def __enter__(self) -> None:
         self._taken += 1
-        try:
-            yield
-        finally:
-            self._taken -= 1
+
+    def __exit__(self, *_: object) -> None:
+        self._taken -= 1

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gateway.memory import Memory
 from gateway.notices import Notices
+from gateway.places import Places
 from gateway.turns import Turns
 from gateway.waking import Waking
 from shared.errors import (
@@ -19,12 +20,11 @@ from shared.errors import (
     DeadlineExceeded,
     Saturated,
     ServiceError,
-    TooManyRequests,
 )
 from shared.transport import NOT_AS_EXPECTED
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from gateway.engine import Engine
     from gateway.model import Execution
@@ -73,14 +73,14 @@ class Watchers:
 
     A finished execution is remembered, since it never changes. No thread is held by a client that
     waits, and nothing is left of a watcher when its last client has gone. `slots` are there for
-    every read on a client's behalf, and `turns` for the re-reads of others within the limit.
+    every read on a client's behalf, `turns` for the re-reads of others within the limit, and
+    `places` for the clients that wait here, for whatever it is.
     """
 
     def __init__(self, engine: Engine, server: ServerSettings, group: str, most: int) -> None:
         self._engine = engine
         self._notices = Notices(server, group, engine.name, self._on_end)
-        self._most = most
-        self._clients = 0
+        self.places = Places(most, "too many clients wait here; try again a little later")
         self._watchers: dict[str, Watcher] = {}
         self._reads: dict[str, asyncio.Task[Execution]] = {}
         self._memory = Memory()
@@ -116,11 +116,6 @@ class Watchers:
         for watcher in list(self._watchers.values()):
             self._end(watcher, watcher.latest if _is_fresh(watcher.seen_at) else None)
 
-    @property
-    def clients(self) -> int:
-        """How many clients wait."""
-        return self._clients
-
     def __len__(self) -> int:
         return len(self._watchers)
 
@@ -134,21 +129,10 @@ class Watchers:
         Raises what reading raises, and `TooManyRequests`.
         """
         deadline = asyncio.get_running_loop().time() + seconds
-        with self.place(id):
+        with self.places.one(id):
             if self._draining or self._memory.finished(id):
                 return await self._read_together(id)
             return await self._watch(id, deadline)
-
-    @contextlib.contextmanager
-    def place(self, id: str) -> Iterator[None]:
-        """Count a client among those that wait. Raises `TooManyRequests`."""
-        if self._clients >= self._most:
-            raise TooManyRequests("too many clients wait here; try again a little later", id=id)
-        self._clients += 1
-        try:
-            yield
-        finally:
-            self._clients -= 1
 
     def listen(self, on_notice: Callable[[str], None]) -> None:
         """Call `on_notice` with the id of each execution that the server says has ended."""

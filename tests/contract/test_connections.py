@@ -311,7 +311,7 @@ async def test_clients_that_vanish_leave_nothing(settings: GatewaySettings, job:
 async def held(gateway: Gateway, waiters: int, begins: int) -> None:
     """Return once so many clients wait and so many begins are under way."""
     async with asyncio.timeout(5):
-        while (gateway.app[WATCHERS].clients, len(gateway.app[BEGINS])) != (waiters, begins):  # noqa: ASYNC110 - nobody tells
+        while (len(gateway.app[WATCHERS].places), len(gateway.app[BEGINS])) != (waiters, begins):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.005)
 
 

@@ -316,25 +316,33 @@ async def subscribed(gateway: Gateway, id: str) -> None:
 async def test_asking_again_costs_no_call(
     proxied: GatewaySettings, proxy: Proxy, store: Store, job: str
 ) -> None:
-    """A client that waits again, as they do, is told of the end without the server being asked.
-
-    The state that it had meanwhile says nothing of what could not be found out.
-    """
+    """A client that waits again, as they do, is told of the end without the server being asked."""
     async with running_gateway(proxied) as gateway:
         await gateway.begin(job, 1)
-        first = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=1s"))
-        await subscribed(gateway, job)
+        pending = await gateway.ask("GET", f"/wait?id={job}&wait=1s")
         proxy.harm("GET", "/promises", "cut", 10_000)
         proxy.harm("POST", "/promises", "cut", 10_000)
-        pending = await first
         asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
         await waiting(gateway, 1)
         await resolve(store, job)
         answer = await asyncio.wait_for(asked, 5)
 
     assert (pending.status, pending.body["status"]) == (200, "pending")
-    assert "phase" not in pending.body
     assert answer.body["done"] is True
+
+
+async def test_what_was_not_looked_for_is_not_told(gateway: Gateway, job: str) -> None:
+    """A state that is told without another look says nothing of what a look would have to find."""
+    await gateway.begin(job, 1)
+    looked = await gateway.wait(job)
+    asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
+    await subscribed(gateway, job)
+    gateway.app[WATCHERS].drain()
+    answer = await asyncio.wait_for(asked, 5)
+
+    assert (answer.status, answer.body["status"]) == (200, "pending")
+    assert "phase" in looked.body
+    assert "phase" not in answer.body
 
 
 async def test_a_server_that_cannot_be_asked_is_told_to_each(closed_port: int, job: str) -> None:
@@ -377,7 +385,7 @@ async def test_a_crowd_does_not_stop_the_others(gateway: Gateway, store: Store, 
 
     crowd = [asyncio.create_task(ask(f"/wait?id={job}&wait=20s")) for _ in range(1000)]
     async with asyncio.timeout(10):
-        while gateway.app[WATCHERS].clients < 1000:  # noqa: ASYNC110 - nobody tells
+        while len(gateway.app[WATCHERS].places) < 1000:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.005)
     await resolve(store, job)
     while not done:  # noqa: ASYNC110 - as above

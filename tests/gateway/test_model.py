@@ -104,7 +104,7 @@ def test_an_execution_has_its_call_and_times() -> None:
         *(1_000, 2_000),
         90_000,
     )
-    assert (execution.result_json, execution.activity, execution.steps) == ("[1,2]", None, [])
+    assert (execution.result_json, execution.activity, execution.steps) == ("[1,2]", None, ())
 
 
 @pytest.mark.parametrize(
