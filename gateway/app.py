@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
@@ -21,10 +21,12 @@ from gateway.keys import (
     ENGINE,
     FOLLOWERS,
     LAST_END,
+    READING,
     SETTINGS,
     WATCHERS,
 )
 from gateway.middleware import answer_errors, identify, observe
+from gateway.offload import Offload
 from gateway.places import Places
 from gateway.views import LastEnd
 from gateway.watch import Watchers
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
     from gateway.engine import Engine
     from shared.settings import GatewaySettings
+
+LARGE_BODIES_AT_ONCE: Final = 16
+"""Each takes a good part of a second at the worst, and the last one must not wait for long."""
 
 
 def create_app(settings: GatewaySettings, engine: Engine) -> web.Application:
@@ -47,6 +52,7 @@ def create_app(settings: GatewaySettings, engine: Engine) -> web.Application:
     app[CALLBACKS] = Callbacks(settings.webhooks)
     app[WATCHERS] = Watchers(engine, settings.server, GROUP, settings.waiters)
     app[BEGINS] = Places(settings.begins, "too many begins are under way; try again a little later")
+    app[READING] = Offload(1, LARGE_BODIES_AT_ONCE, settings.deadlines.offload)
     app[LAST_END] = LastEnd()
     app[FOLLOWERS] = Followers(engine, app[WATCHERS])
     app[DRAINING] = asyncio.Event()
@@ -75,4 +81,5 @@ async def _engine(app: web.Application) -> AsyncIterator[None]:
     async with app[WATCHERS].running(), app[FOLLOWERS].running():
         yield
     app[CALLBACKS].close()
+    app[READING].close()
     app[ENGINE].close()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiohttp import web
 
 from gateway import views
-from gateway.inputs import canonical_json, query_of, read_json, required_id
+from gateway.inputs import query_of, read_canonical, required_id
 from gateway.keys import ENGINE
 from shared.errors import InvalidRequest
 from shared.ids import SIGNAL_GRAMMAR, is_signal_name
@@ -19,8 +17,8 @@ async def signal(request: web.Request) -> web.Response:
     id, name = required_id(query), query.get("name", "")
     if not is_signal_name(name):
         raise InvalidRequest(f"name must match {SIGNAL_GRAMMAR.pattern}")
-    value: Any = await read_json(request)
-    first = await request.app[ENGINE].signal(id, name, canonical_json(value))
+    value_json = await read_canonical(request)
+    first = await request.app[ENGINE].signal(id, name, value_json)
     body = {"promise_id": id, "signal": name, "delivered": True, "first": first}
     return views.json_response(
         body, status=202 if first else 200, headers={"Cache-Control": "no-store"}

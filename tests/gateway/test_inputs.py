@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 import orjson
@@ -10,7 +12,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.inputs import MAX_DEPTH, Input, checked_id, query_of, read_input
-from gateway.keys import SETTINGS
+from gateway.keys import READING, SETTINGS
+from gateway.offload import Offload
 from shared.catalog import CATALOG
 from shared.errors import InvalidRequest, ServiceError
 from shared.settings import GatewaySettings
@@ -35,6 +38,7 @@ async def _read(request: web.Request) -> web.Response:
 async def _client() -> AsyncIterator[Client]:
     app = web.Application()
     app[SETTINGS] = GatewaySettings()
+    app[READING] = Offload(1, 0, 5)
     app.router.add_post("/", _read)
     async with TestClient(TestServer(app)) as client:
         yield client
@@ -195,3 +199,21 @@ def test_any_other_id_is_refused(id: str) -> None:
     """Anything else is refused, a newline at the end included."""
     with pytest.raises(InvalidRequest, match="id must match"):
         checked_id(id)
+
+
+async def test_a_large_body_holds_nobody_up(client: Client) -> None:
+    """A large body is read beside the loop; with too many of them at once, it is refused."""
+    large, release = orjson.dumps(["x" * 1000] * 100), threading.Event()
+    before = await read(client, large)
+    busy = asyncio.create_task(client.app[READING].run(release.wait, 5))
+    await asyncio.sleep(0)
+
+    try:
+        refused, small = await refusal(client, large), await read(client, b"[]")
+    finally:
+        release.set()
+        await busy
+
+    assert before.json.encode() == large
+    assert refused[0] == "Saturated"
+    assert small.json == "[]"
