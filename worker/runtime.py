@@ -39,6 +39,9 @@ BLIND_SECONDS: Final = 120.0
 It is to live through an absence of the server, which should not last that long.
 """
 
+WEBHOOK_SHARE: Final = 4
+"""One lane in so many may wait for a receiver's answer."""
+
 MOST_OVERDUE: Final = 100
 """A worker with so many threads that no timeout could end is replaced as a whole."""
 
@@ -64,7 +67,9 @@ class Worker:
             settings.server, attempt=settings.lease_seconds / RENEWALS_PER_LEASE, budget=0
         )
         self._tasks = Tasks(transport)
-        webhooks = Webhooks(settings.webhooks, Store(transport))
+        webhooks = Webhooks(
+            settings.webhooks, Store(transport), max(1, settings.concurrency // WEBHOOK_SHARE)
+        )
         registry.add(durable(webhooks.webhook), FUNCTION, VERSION)
         self._inbox = Inbox()
         self._leases = Leases(Tasks(renewals), pid, settings.lease_seconds)

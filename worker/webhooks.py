@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +19,7 @@ from shared.destinations import Target
 from shared.webhooks import PAUSES, WINDOW_SECONDS
 from worker.context import Command
 from worker.delivery import NotDelivered, post
-from worker.errors import StepFailed
+from worker.errors import Permanent, StepFailed
 from worker.retry import Retry
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from worker.steps import Step
 
 ONCE: Final = Retry(tries=1)
+BUSY_PAUSES: Final = (1, 2, 4, 8, 15)
+"""Seconds until a worker is looked for again; the last one, that of a try, as often as needed."""
+
 GONE: Final = 410
 STATUS: Final = {
     "RESOLVED": "resolved",
@@ -48,17 +53,28 @@ class Ignoring:
         return None
 
 
+class Busy(Permanent):
+    """This worker calls as many receivers as it may."""
+
+
 class Webhooks:
     """The function `webhook`, with what it needs: its settings, and the store to read from.
 
-    `pauses` are the seconds before each try.
+    `at_once` is how many receivers are called at the same time: one that does not answer takes a
+    lane for as long as a try may last, and jobs are to find one. `pauses` are the seconds before
+    each try.
     """
 
     def __init__(
-        self, settings: WebhookSettings, store: Store, pauses: Sequence[float] = PAUSES
+        self,
+        settings: WebhookSettings,
+        store: Store,
+        at_once: int,
+        pauses: Sequence[float] = PAUSES,
     ) -> None:
         self._settings = settings
         self._store = store
+        self._places = threading.Semaphore(at_once)
         self._pauses = pauses
 
     def webhook(self, context: Context, given: dict[str, str]) -> Workflow[dict[str, Any]]:
@@ -74,14 +90,38 @@ class Webhooks:
             if pause:
                 yield context.sleep(pause)
             try:
-                status = yield context.step(self.deliver, given["id"], retry=ONCE)
+                status = yield from self._try(context, given["id"])
             except StepFailed:
                 continue
             return {"status": status, "tries": number}
         raise NotDelivered(f"given up after {len(self._pauses)} tries")
 
+    def _try(self, context: Context, id: str) -> Workflow[int]:
+        """Try once, on a worker that has a place for it; no lane is held until then."""
+        pauses = itertools.chain(BUSY_PAUSES, itertools.repeat(BUSY_PAUSES[-1]))
+        while True:
+            try:
+                status: int = yield context.step(self.deliver, id, retry=ONCE)
+            except StepFailed as failed:
+                if failed.failure.type != Busy.__name__:
+                    raise
+            else:
+                return status
+            yield context.sleep(next(pauses))
+
     def deliver(self, step: Step, id: str) -> int:
-        """Try once; return the status if that is the end of it, or raise `NotDelivered`."""
+        """Try once; return the status if that is the end of it.
+
+        Raises `NotDelivered`, and `Busy` if it was not tried.
+        """
+        if not self._places.acquire(blocking=False):
+            raise Busy("this worker calls as many receivers as it may")
+        try:
+            return self._deliver(step, id)
+        finally:
+            self._places.release()
+
+    def _deliver(self, step: Step, id: str) -> int:
         if not self._settings.secret:
             raise NotDelivered("WEBHOOK_SECRET is not set for this worker")
         promise = self._store.promises.get(id)

@@ -141,6 +141,26 @@ def test_nothing_secret_is_logged(stack: Stack, job: str) -> None:
         assert SECRET.removeprefix("whsec_") not in log
 
 
+def test_a_receiver_that_hangs_holds_up_nobody(tmp_path: Path, job: str) -> None:
+    """However many calls a receiver does not answer, jobs find a lane, and all ends are told."""
+    with calling_back(tmp_path, workers=0) as stack, receiving() as receiver:
+        only = stack.add_worker("worker-1", WORKER_CONCURRENCY="4", **WEBHOOKS)
+        receiver.answering.clear()
+        for number in range(6):
+            begin(stack, f"{job}-{number}", receiver.url, "foo")
+            stack.outcome(f"{job}-{number}")
+        wait_until(lambda: receiver.calls, what="the first call")
+
+        for number in range(5):
+            stack.begin(f"{job}-other-{number}", "checkout", {"pace": 0.05})
+            assert stack.outcome(f"{job}-other-{number}", seconds=5)["status"] == "resolved"
+        assert not only.events("webhook delivered")
+        receiver.answering.set()
+
+        told = {body["id"] for body in delivered(receiver, 6, seconds=30)}
+    assert told == {f"{job}-{number}" for number in range(6)}
+
+
 def test_a_worker_dies_before_the_delivery(tmp_path: Path, job: str) -> None:
     """Killed between the end and its delivery, the worker is not missed: another one tells."""
     with calling_back(tmp_path, workers=0) as stack, receiving() as receiver:

@@ -23,12 +23,16 @@ class Call:
 
 @dataclass
 class Receiver:
-    """Answers with `statuses` in turn, then 204; `location` goes with a redirect."""
+    """Answers with `statuses` in turn, then 204; `location` goes with a redirect.
+
+    It takes calls at any time, and answers while `answering` is set.
+    """
 
     port: int = 0
     statuses: list[int] = field(default_factory=list)
     location: str = ""
     calls: list[Call] = field(default_factory=list)
+    answering: threading.Event = field(default_factory=threading.Event)
 
     @property
     def url(self) -> str:
@@ -39,12 +43,14 @@ class Receiver:
 def receiving(*statuses: int, location: str = "") -> Iterator[Receiver]:
     """Listen on a free port of this machine until the block ends."""
     receiver = Receiver(statuses=list(statuses), location=location)
+    receiver.answering.set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
             receiver.calls.append(Call(self.path, headers, body))
+            receiver.answering.wait(60)
             self.send_response(receiver.statuses.pop(0) if receiver.statuses else 204)
             if receiver.location:
                 self.send_header("Location", receiver.location)
@@ -61,6 +67,7 @@ def receiving(*statuses: int, location: str = "") -> Iterator[Receiver]:
     try:
         yield receiver
     finally:
+        receiver.answering.set()
         server.shutdown()
         server.server_close()
         thread.join()
