@@ -54,7 +54,7 @@ def create_app(settings: GatewaySettings, engine: Engine) -> web.Application:
     app[BEGINS] = Places(settings.begins, "too many begins are under way; try again a little later")
     app[READING] = Offload(1, LARGE_BODIES_AT_ONCE, settings.deadlines.offload)
     app[LAST_END] = LastEnd()
-    app[FOLLOWERS] = Followers(engine, app[WATCHERS])
+    app[FOLLOWERS] = Followers(engine, app[WATCHERS], app[READING])
     app[DRAINING] = asyncio.Event()
     app.on_response_prepare.append(identify)
     app.on_shutdown.append(_drain)

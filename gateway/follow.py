@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from gateway.engine import Engine
+    from gateway.offload import Offload
     from gateway.timeline import Event, Key
     from gateway.watch import Watchers
 
@@ -30,6 +31,9 @@ QUIET_SECONDS: Final = 5.0
 
 AT_ONCE: Final = 100
 """So many events go to one client before it is the turn of others."""
+
+LARGE_STORY: Final = 1000
+"""To put more promises than these in order would hold the loop, so a thread does it."""
 
 
 class Follower:
@@ -86,8 +90,9 @@ class Follower:
 class Followers:
     """Reads the events of executions for clients; nothing is left when the last of an id goes."""
 
-    def __init__(self, engine: Engine, watchers: Watchers) -> None:
+    def __init__(self, engine: Engine, watchers: Watchers, reading: Offload) -> None:
         self._engine = engine
+        self._reading = reading
         self._watchers = watchers
         self._followers: dict[str, Follower] = {}
         self._tasks: dict[Follower, asyncio.Task[None]] = {}
@@ -195,7 +200,10 @@ class Followers:
             root, parts = await self._engine.history(
                 follower.id, follower.story.known, follower.story.unfinished
             )
-        return follower.story.learn(root, parts, began, time.monotonic())
+        story, ended = follower.story, time.monotonic()
+        if len(story) + len(parts) <= LARGE_STORY:
+            return story.learn(root, parts, began, ended)
+        return await self._reading.run(story.learn, root, parts, began, ended)
 
     async def _subscribe(self, follower: Follower) -> None:
         """Have the server tell of the end; without that, it is read a little later."""

@@ -35,16 +35,23 @@ class Story:
         self.unfinished: set[str] = set()
         self.timeout_at = 0
         self._parts: dict[str, Part] = {}
+        self._timeline: list[Event] = []
         self._seen_until = 0
         self._seen_at = float("inf")
         self._complete_until = 0
+
+    def __len__(self) -> int:
+        """How many promises it is made of."""
+        return len(self._parts)
 
     def learn(self, root: Execution, parts: Iterable[Part], began: float, ended: float) -> bool:
         """Take what was read between two moments, in seconds.
 
         True if it shows more than can be told yet.
         """
+        changed = not self._timeline or root.done != self.over
         for part in parts:
+            changed = changed or self._parts.get(part.id) != part
             self._parts[part.id] = part
             if part.settled:
                 self.known.add(part.id)
@@ -53,7 +60,9 @@ class Story:
                 self.unfinished.add(part.id)
         if began - self._seen_at >= SETTLING_SECONDS:
             self._complete_until = self._seen_until
-        events = timeline(root, list(self._parts.values()))
+        if changed:
+            self._timeline = timeline(root, list(self._parts.values()))
+        events = self._timeline
         self.over, self.timeout_at = root.done, root.timeout_at
         self._seen_until, self._seen_at = events[-1].key[0], ended
         told = self.events[-1].key if self.events else (0, 0, 0)

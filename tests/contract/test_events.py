@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,25 @@ async def test_every_event_is_a_place_to_go_on(gateway: Gateway, store: Store, j
     assert (await follow(gateway, job, Last_Event_ID="0-0-0")).told == told
     last = await gateway.ask("GET", f"/events?id={job}", None, {"Last-Event-ID": told[-1][0]})
     assert (last.status, last.body) == (204, None)
+
+
+async def test_a_long_life_is_told_whole(gateway: Gateway, store: Store, job: str) -> None:
+    """Every one of more than a thousand steps is told, live and afterwards, in the same order."""
+    await gateway.begin(job, 1)
+    with ThreadPoolExecutor(8) as threads:
+        numbers = range(1, 1_201)
+        async with streaming(gateway, job) as live:
+            begun = threads.map(lambda n: begin_step(store, job, n), numbers)
+            await asyncio.to_thread(list, begun)
+            await live.until(lambda stream: len(stream.events) > len(numbers), 10)
+            await resolve(store, job)
+            await live.ended()
+        again = await follow(gateway, job)
+
+    assert {event.data["name"] for event in live.events if event.name == "step"} == {
+        f"step-{n}" for n in numbers
+    }
+    assert again.told == live.told
 
 
 async def test_a_client_may_know_more_than_a_gateway(
