@@ -72,6 +72,7 @@ WAIT: Final[Block] = {
             ref("execution"),
             "ETag",
             "Cache-Control",
+            "Retry-After",
             "Preference-Applied",
             examples={
                 "pending": PENDING,
@@ -79,7 +80,14 @@ WAIT: Final[Block] = {
                 "rejected": REJECTED,
             },
         ),
-        "304": answer("The client has it already.", None, "ETag", "Cache-Control"),
+        "304": answer(
+            "The client has it already.",
+            None,
+            "ETag",
+            "Cache-Control",
+            "Retry-After",
+            "Preference-Applied",
+        ),
         **refusals(
             "/wait",
             "invalid-request",

@@ -30,7 +30,9 @@ HEADERS: Final[Mapping[str, Block]] = {
         "Goes into If-None-Match.", {"type": "string", "pattern": '^(W/)?"[0-9a-f-]+"$'}
     ),
     "Location": _header("Where to ask.", {"type": "string", "pattern": r"^/wait\?id="}),
-    "Retry-After": _header("Seconds until asking again pays.", {"type": "integer", "minimum": 1}),
+    "Retry-After": _header(
+        "Seconds until asking again pays.", {"type": "integer", "minimum": 1}, always=False
+    ),
     "Allow": _header("The methods that the path takes.", {"type": "string"}),
     "WWW-Authenticate": _header("What is asked for.", {"const": "Bearer"}),
     "Content-Security-Policy": _header("What the page may do.", {"type": "string"}),

@@ -23,11 +23,13 @@ from shared import durations
 from shared.catalog import CATALOG
 from shared.settings import WebhookSettings
 from tests.contract.gateways import JSON, Gateway, assert_problem, running_gateway
+from tests.contract.test_waiting import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shared.settings import GatewaySettings
+    from shared.store import Store
 
 TOKEN: Final = "0123456789abcdef"
 METHODS: Final = {"get", "post", "put", "patch", "delete", "options", "head", "trace"}
@@ -94,6 +96,30 @@ def test_an_example_fits_its_schema(where: str, schema: Any, value: Any) -> None
     whole = {**schema, "components": published()["components"]}
 
     jsonschema_rs.validate(whole, value, validate_formats=True)
+
+
+async def test_headers_that_are_sent_are_described(
+    gateway: Gateway, store: Store, job: str
+) -> None:
+    """What /begin, /wait and /result send with an answer, the document has for its status."""
+    found, told = published(), set(published()["components"]["headers"]) | {"Location"}
+    prefer, stale = {"Prefer": "wait=1"}, {"If-None-Match": "*"}
+
+    async def check(method: str, path: str, headers: dict[str, str]) -> None:
+        answer = await gateway.ask(method, path, None, headers)
+        route = found["paths"][path.partition("?")[0]][method.lower()]
+        described = set(route["responses"][str(answer.status)]["headers"])
+        assert {name for name in told if name in answer.headers} <= described, (method, path)
+
+    for _ in ("pending", "ended"):
+        await check("POST", f"/begin?id={job}", {})
+        await check("POST", f"/begin?id={job}", prefer)
+        for read in (f"/wait?id={job}", f"/result?id={job}"):
+            await check("GET", read, {})
+            await check("GET", read, stale)
+        await check("GET", f"/wait?id={job}&wait=1s", prefer)
+        await check("GET", f"/wait?id={job}", {**prefer, **stale})
+        await resolve(store, job)
 
 
 def test_every_reference_leads_somewhere() -> None:
