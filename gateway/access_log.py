@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -55,18 +57,23 @@ class AccessLog:
     def tell(self, entry: Entry) -> None:
         """Log a request: at level info, or debug if it only looks whether we are well."""
         if not self._due:
-            asyncio.get_running_loop().call_later(LATER_SECONDS, self._write_some)
+            # In a context of nobody's, or all lines would carry what is bound for this request.
+            context = contextvars.Context()
+            loop = asyncio.get_running_loop()
+            loop.call_later(LATER_SECONDS, self._write_some, context=context)
         self._due.append(entry)
 
     async def running(self, _: web.Application) -> AsyncIterator[None]:
         """Leave no line unwritten when the application ends."""
         yield
-        while self._due:
-            self._write(self._due.popleft())
+        self._write_some(len(self._due))
 
-    def _write_some(self) -> None:
-        for _ in range(min(AT_ONCE, len(self._due))):
-            self._write(self._due.popleft())
+    def _write_some(self, most: int = AT_ONCE) -> None:
+        for _ in range(min(most, len(self._due))):
+            entry = self._due.popleft()
+            # A line that cannot be written, on a full disk say, is no reason to write no other.
+            with contextlib.suppress(OSError, ValueError):
+                self._write(entry)
         if self._due:
             asyncio.get_running_loop().call_soon(self._write_some)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -291,6 +292,37 @@ async def test_a_trace_is_taken_up(
     (line,) = await requests_told(log, 1)
     assert (line["trace_id"], line["span_id"]) == (TRACE, SPAN)
     assert stored.tags["trace"] == TRACE
+
+
+async def test_a_line_has_its_own_trace(gateway: Gateway, log: list[EventDict]) -> None:
+    """What one request has bound is in no line of another that is written with its own."""
+    await asyncio.gather(
+        gateway.ask("GET", "/traced", None, {"traceparent": TRACEPARENT}),
+        *(gateway.ask("GET", "/plain") for _ in range(5)),
+    )
+
+    lines = await requests_told(log, 6)
+    assert [line["path"] for line in lines if "trace_id" in line] == ["/traced"]
+
+
+async def test_a_line_that_cannot_be_written_is_one(gateway: Gateway) -> None:
+    """After a line that found no room, those that come later are written."""
+    told: list[EventDict] = []
+
+    def write(_: object, __: str, event: EventDict) -> EventDict:
+        if event["path"] == "/no-room":
+            raise OSError(errno.ENOSPC, "no space left on device")
+        told.append(event)
+        raise structlog.DropEvent
+
+    before = structlog.get_config()["processors"]
+    structlog.configure(processors=[write])
+    try:
+        await asyncio.gather(*(gateway.ask("GET", "/no-room") for _ in range(3)))
+        await gateway.ask("GET", "/room")
+        await requests_told(told, 1)
+    finally:
+        structlog.configure(processors=before)
 
 
 async def test_a_bad_trace_is_no_matter(
