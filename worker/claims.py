@@ -11,10 +11,11 @@ class Claim:
     """`task` and `counter` name the claim to the server; no two claims share both.
 
     `deadline` is the execution's, in milliseconds since the epoch; it is known once the claim is
-    granted. `lost` says why nothing may be written for it any more. `finished` means that the
-    execution has its result. `attempt` and `recovered_from` are what the store shows of earlier
-    claims, `progress` is what the function reported last. `trace_id` is the trace that the
-    execution was begun in.
+    granted. `renewed_at` is when it was taken, or since then renewed without a gap; `written_at` is
+    when the last write began that the server took for it. `lost` says why nothing may be written
+    for it any more. `finished` means that the execution has its result. `attempt` and
+    `recovered_from` are what the store shows of earlier claims, `progress` is what the function
+    reported last. `trace_id` is the trace that the execution was begun in.
     """
 
     task: str
@@ -22,6 +23,8 @@ class Claim:
     execution: str
     deadline: int = 0
     taken_at: float = field(default_factory=time.monotonic)
+    renewed_at: float = field(init=False)
+    written_at: float = float("-inf")
     lost: str | None = None
     finished: bool = False
     attempt: int = 1
@@ -29,6 +32,9 @@ class Claim:
     history_read: bool = False
     progress: str | None = None
     trace_id: str | None = None
+
+    def __post_init__(self) -> None:
+        self.renewed_at = self.taken_at
 
     @property
     def key(self) -> str:

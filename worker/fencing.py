@@ -8,6 +8,7 @@ write for the claim is answered here, without the server.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from resonate.models.durable_promise import DurablePromise, DurablePromiseValue
@@ -124,8 +125,9 @@ class FencedPromises(Promises):
         claim = self._fenced.claim
         if claim is None or claim.lost is not None:
             return FencedPromise(id, self._fenced)
+        asked_at = time.monotonic()
         try:
-            return write(claim)
+            promise = write(claim)
         except Unanswered as error:
             claim.lost = f"the server did not answer: {error}"
         except Refused as refusal:
@@ -135,6 +137,9 @@ class FencedPromises(Promises):
         except Exception as error:  # noqa: BLE001 - whatever it is, the SDK's thread must live on
             claim.lost = repr(error)
             self._log.exception("a write failed", id=id)
+        else:
+            claim.written_at = asked_at
+            return promise
         self._log.warning("execution given up", **claim.named, reason=claim.lost)
         return FencedPromise(id, self._fenced)
 

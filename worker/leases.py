@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 RENEWALS_PER_LEASE = 3
 """So that one lost renewal, and half of another, do not lose the lease."""
 
+PROOF_SHARE = 0.5
+"""For such a part of a lease a write shows that a claim stands: until it is renewed again."""
+
 
 class Leases:
     """Safe to use from any thread. `tasks` should answer or fail well within `seconds`."""
@@ -76,9 +79,16 @@ class Leases:
         self._wake.set()
 
     def valid(self, claim: Claim) -> bool:
-        """Tell whether the server still keeps the claim for us, as far as can be known here."""
-        renewed = max(self._renewed_at, claim.taken_at)
-        return claim.lost is None and time.monotonic() < renewed + self._seconds
+        """Tell whether the server still keeps the claim for us, as far as can be known here.
+
+        Renewals are for whatever claims a process has left, so after a gap, as when it was frozen,
+        they say nothing of this one. A write that began since, and was taken, does.
+        """
+        return claim.lost is None and time.monotonic() < self._good_until(claim)
+
+    def _good_until(self, claim: Claim) -> float:
+        written = claim.written_at + self._seconds * PROOF_SHARE
+        return max(claim.renewed_at + self._seconds, written)
 
     def overdue(self) -> float:
         """Return for how many seconds claims have been held without an acknowledged renewal."""
@@ -110,16 +120,20 @@ class Leases:
                 self._dropping.pop(claim.key, None)
 
     def _renew(self) -> None:
-        if not self.held():
-            self._renewed_at = time.monotonic()
-            return
+        held = self.held()
         asked_at = time.monotonic()
+        if not held:
+            self._renewed_at = asked_at
+            return
         try:
             self._tasks.heartbeat(self._pid)
         except (Refused, Unanswered) as error:
             self._log.warning("leases not renewed", reason=str(error))
-        else:
-            self._renewed_at = asked_at
+            return
+        self._renewed_at = asked_at
+        for claim in held:
+            if asked_at < self._good_until(claim):
+                claim.renewed_at = max(claim.renewed_at, asked_at)
 
 
 @dataclass(frozen=True)

@@ -105,28 +105,46 @@ def test_two_claims_of_a_task_are_two() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "lost", "age", "valid"),
+    ("age", "written", "lost", "valid"),
     [
-        (60.0, None, 0.0, True),
-        (60.0, None, 1000.0, True),
-        (60.0, "fenced off", 0.0, False),
-        (0.0, None, 0.0, False),
-        (0.0, None, -60.0, True),
+        (0.0, None, None, True),
+        (59.0, None, None, True),
+        (61.0, None, None, False),
+        (0.0, None, "fenced off", False),
+        (1000.0, 29.0, None, True),
+        (1000.0, 31.0, None, False),
     ],
-    ids=["fresh", "renewed", "lost", "run out", "taken after the last renewal"],
+    ids=["fresh", "old", "run out", "lost", "written for", "written for long ago"],
 )
 def test_a_claim_is_good_for_its_lease(
-    seconds: float,
-    lost: str | None,
     age: float,
+    written: float | None,
+    lost: str | None,
     valid: bool,  # noqa: FBT001
 ) -> None:
-    """A claim stands from its taking or the last renewal for one lease, unless it was lost."""
-    leases = Leases(ScriptedTasks(), "pid-1", seconds)
+    """A claim stands for one lease, or half of one after a write, unless it was lost."""
+    leases = Leases(ScriptedTasks(), "pid-1", 60.0)
     made = claim(age=age)
     made.lost = lost
+    if written is not None:
+        made.written_at = time.monotonic() - written
 
     assert leases.valid(made) is valid
+
+
+def test_a_claim_that_ran_out_is_not_renewed() -> None:
+    """After a gap renewals may be for other claims; a write shows that this one stands."""
+    tasks = ScriptedTasks()
+    with running(tasks, 0.3) as leases:
+        frozen, other = claim(1, age=10), claim(2)
+        for each in (frozen, other):
+            leases.hold(each)
+        wait_until(lambda: leases._renewed_at > other.taken_at + 0.3, what="more than a lease")
+
+        assert (leases.valid(frozen), leases.valid(other)) == (False, True)
+        frozen.written_at = time.monotonic()
+        wait_until(lambda: frozen.renewed_at > frozen.written_at + 0.3, what="renewals")
+        assert leases.valid(frozen)
 
 
 def test_renewals_keep_a_claim() -> None:
