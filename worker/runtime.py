@@ -17,6 +17,7 @@ from shared.webhooks import FUNCTION, VERSION
 from worker.context import durable
 from worker.lane import Crew, Lane
 from worker.leases import RENEWALS_PER_LEASE, Leases
+from worker.receivers import Receivers
 from worker.sdk import replace_growing_parts
 from worker.stream import Inbox, Stream
 from worker.surplus import Surplus
@@ -38,9 +39,6 @@ BLIND_SECONDS: Final = 120.0
 
 It is to live through an absence of the server, which should not last that long.
 """
-
-WEBHOOK_SHARE: Final = 4
-"""One lane in so many may wait for a receiver's answer."""
 
 MOST_OVERDUE: Final = 100
 """A worker with so many threads that no timeout could end is replaced as a whole."""
@@ -67,9 +65,7 @@ class Worker:
             settings.server, attempt=settings.lease_seconds / RENEWALS_PER_LEASE, budget=0
         )
         self._tasks = Tasks(transport)
-        webhooks = Webhooks(
-            settings.webhooks, Store(transport), max(1, settings.concurrency // WEBHOOK_SHARE)
-        )
+        webhooks = Webhooks(settings.webhooks, Store(transport), Receivers(settings.concurrency))
         registry.add(durable(webhooks.webhook), FUNCTION, VERSION)
         self._inbox = Inbox()
         self._leases = Leases(Tasks(renewals), pid, settings.lease_seconds)

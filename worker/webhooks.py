@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
-import threading
+import random
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +18,7 @@ from shared.destinations import Target
 from shared.webhooks import PAUSES, WINDOW_SECONDS
 from worker.context import Command
 from worker.delivery import NotDelivered, post
-from worker.errors import Permanent, StepFailed
+from worker.errors import StepFailed
 from worker.retry import Retry
 
 if TYPE_CHECKING:
@@ -28,11 +27,13 @@ if TYPE_CHECKING:
     from shared.settings import WebhookSettings
     from shared.store import Store
     from worker.context import Context, Workflow
+    from worker.receivers import Receivers
     from worker.steps import Step
 
 ONCE: Final = Retry(tries=1)
-BUSY_PAUSES: Final = (1, 2, 4, 8, 15)
-"""Seconds until a worker is looked for again; the last one, that of a try, as often as needed."""
+FIRST_BUSY_SECONDS: Final = 1.0
+LONGEST_BUSY_SECONDS: Final = 60.0
+"""A delivery that found no place comes back after so long at most, twice as long each time."""
 
 GONE: Final = 410
 STATUS: Final = {
@@ -53,28 +54,22 @@ class Ignoring:
         return None
 
 
-class Busy(Permanent):
-    """This worker calls as many receivers as it may."""
-
-
 class Webhooks:
-    """The function `webhook`, with what it needs: its settings, and the store to read from.
+    """The function `webhook`, with what it needs: its settings, the store to read from, and turns.
 
-    `at_once` is how many receivers are called at the same time: one that does not answer takes a
-    lane for as long as a try may last, and jobs are to find one. `pauses` are the seconds before
-    each try.
+    `pauses` are the seconds before each try.
     """
 
     def __init__(
         self,
         settings: WebhookSettings,
         store: Store,
-        at_once: int,
+        receivers: Receivers,
         pauses: Sequence[float] = PAUSES,
     ) -> None:
         self._settings = settings
         self._store = store
-        self._places = threading.Semaphore(at_once)
+        self._receivers = receivers
         self._pauses = pauses
 
     def webhook(self, context: Context, given: dict[str, str]) -> Workflow[dict[str, Any]]:
@@ -98,34 +93,28 @@ class Webhooks:
 
     def _try(self, context: Context, id: str) -> Workflow[int]:
         """Try once, on a worker that has a place for it; no lane is held until then."""
-        pauses = itertools.chain(BUSY_PAUSES, itertools.repeat(BUSY_PAUSES[-1]))
+        longest = FIRST_BUSY_SECONDS
         while True:
-            try:
-                status: int = yield context.step(self.deliver, id, retry=ONCE)
-            except StepFailed as failed:
-                if failed.failure.type != Busy.__name__:
-                    raise
-            else:
+            status: int | None = yield context.step(self.deliver, id, retry=ONCE)
+            if status is not None:
                 return status
-            yield context.sleep(next(pauses))
+            yield context.sleep(longest * (0.5 + random.random() / 2))  # noqa: S311 - jitter
+            longest = min(longest * 2, LONGEST_BUSY_SECONDS)
 
-    def deliver(self, step: Step, id: str) -> int:
-        """Try once; return the status if that is the end of it.
+    def deliver(self, step: Step, id: str) -> int | None:
+        """Try once; return the status if that is the end of it, None if it was not tried.
 
-        Raises `NotDelivered`, and `Busy` if it was not tried.
+        Raises `NotDelivered`.
         """
-        if not self._places.acquire(blocking=False):
-            raise Busy("this worker calls as many receivers as it may")
-        try:
-            return self._deliver(step, id)
-        finally:
-            self._places.release()
-
-    def _deliver(self, step: Step, id: str) -> int:
         if not self._settings.secret:
             raise NotDelivered("WEBHOOK_SECRET is not set for this worker")
         promise = self._store.promises.get(id)
-        url, status = promise.tags[tag.CALLBACK], STATUS[promise.state]
+        url = promise.tags[tag.CALLBACK]
+        target = Target.of(url)
+        with self._receivers.turn(f"{target.host}:{target.port}") as mine:
+            return self._deliver(step, id, url, STATUS[promise.state]) if mine else None
+
+    def _deliver(self, step: Step, id: str, url: str, status: str) -> int:
         body = orjson.dumps({"id": id, "status": status, "link": f"/wait?id={id}"})
         answer = post(self._settings.to, url, self._headers(id, body), body)
         log = step.log.bind(host=Target.of(url).host, answer=answer)

@@ -161,6 +161,23 @@ def test_a_receiver_that_hangs_holds_up_nobody(tmp_path: Path, job: str) -> None
     assert told == {f"{job}-{number}" for number in range(6)}
 
 
+def test_a_receiver_that_hangs_is_in_no_others_way(tmp_path: Path, job: str) -> None:
+    """A receiver that is well is told at once, whoever else does not answer however many calls."""
+    with calling_back(tmp_path, workers=0) as stack, receiving() as hanging, receiving() as well:
+        stack.add_worker("worker-1", **WEBHOOKS)
+        hanging.answering.clear()
+        for number in range(24):
+            begin(stack, f"{job}-{number}", hanging.url, "foo")
+        wait_until(lambda: len(hanging.calls) >= 4, what="calls that are not answered")
+
+        for number in range(40):
+            begin(stack, f"{job}-well-{number}", well.url, "foo")
+        told = {body["id"] for body in delivered(well, 40, seconds=10)}
+
+        assert told == {f"{job}-well-{number}" for number in range(40)}
+        assert len(hanging.calls) <= 8
+
+
 def test_a_worker_dies_before_the_delivery(tmp_path: Path, job: str) -> None:
     """Killed between the end and its delivery, the worker is not missed: another one tells."""
     with calling_back(tmp_path, workers=0) as stack, receiving() as receiver:
