@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -26,7 +26,7 @@ from gateway.keys import (
     WATCHERS,
 )
 from gateway.middleware import answer_errors, identify, observe
-from gateway.offload import Offload
+from gateway.offload import SerialExecutor
 from gateway.places import Places
 from gateway.views import LastEnd
 from gateway.watch import Watchers
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 
     from gateway.engine import Engine
     from shared.settings import GatewaySettings
-
-LARGE_BODIES_AT_ONCE: Final = 16
-"""Each takes a good part of a second at the worst, and the last one must not wait for long."""
 
 
 def create_app(settings: GatewaySettings, engine: Engine) -> web.Application:
@@ -52,9 +49,9 @@ def create_app(settings: GatewaySettings, engine: Engine) -> web.Application:
     app[CALLBACKS] = Callbacks(settings.webhooks)
     app[WATCHERS] = Watchers(engine, settings.server, GROUP, settings.waiters)
     app[BEGINS] = Places(settings.begins, "too many begins are under way; try again a little later")
-    app[READING] = Offload(1, LARGE_BODIES_AT_ONCE, settings.deadlines.offload)
+    app[READING] = SerialExecutor("reading")
     app[LAST_END] = LastEnd()
-    app[FOLLOWERS] = Followers(engine, app[WATCHERS], app[READING])
+    app[FOLLOWERS] = Followers(engine, app[WATCHERS])
     app[DRAINING] = asyncio.Event()
     app.on_response_prepare.append(identify)
     app.on_shutdown.append(_drain)

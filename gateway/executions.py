@@ -89,9 +89,9 @@ async def _begun(request: web.Request) -> tuple[Execution, bool]:
         timeout = seconds_of("timeout", query["timeout"], least=1, most=LONGEST_TIMEOUT)
     if "delay" in query:
         delay = seconds_of("delay", query["delay"], least=0, most=LONGEST_DELAY)
+    given = await read_input(request, function)
     trace = request.get(TRACE)
     try:
-        given = await read_input(request, function)
         new = NewExecution(
             id,
             function.name,

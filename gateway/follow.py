@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from gateway.offload import SerialExecutor
 from gateway.story import Story
 from shared.errors import BackendUnavailable, ServiceError
 from shared.log import get_logger
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from gateway.engine import Engine
-    from gateway.offload import Offload
     from gateway.timeline import Event, Key
     from gateway.watch import Watchers
 
@@ -90,9 +90,9 @@ class Follower:
 class Followers:
     """Reads the events of executions for clients; nothing is left when the last of an id goes."""
 
-    def __init__(self, engine: Engine, watchers: Watchers, reading: Offload) -> None:
+    def __init__(self, engine: Engine, watchers: Watchers) -> None:
         self._engine = engine
-        self._reading = reading
+        self._ordering = SerialExecutor("ordering")
         self._watchers = watchers
         self._followers: dict[str, Follower] = {}
         self._tasks: dict[Follower, asyncio.Task[None]] = {}
@@ -113,6 +113,7 @@ class Followers:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._ordering.close()
 
     def drain(self) -> None:
         """End all streams, so that clients go on elsewhere."""
@@ -203,7 +204,7 @@ class Followers:
         story, ended = follower.story, time.monotonic()
         if len(story) + len(parts) <= LARGE_STORY:
             return story.learn(root, parts, began, ended)
-        return await self._reading.run(story.learn, root, parts, began, ended)
+        return await self._ordering.run(story.learn, root, parts, began, ended)
 
     async def _subscribe(self, follower: Follower) -> None:
         """Have the server tell of the end; without that, it is read a little later."""

@@ -104,7 +104,7 @@ class Input:
 async def read_input(request: web.Request, function: Function) -> Input:
     """Return the body as the function's input; an empty body stands for the function's default.
 
-    Raises `InvalidRequest`, `UnsupportedMediaType`, `Saturated`, or aiohttp's 413.
+    Raises `InvalidRequest`, `UnsupportedMediaType`, or aiohttp's 413.
     """
     raw = await read_body(request) or function.default_input.encode()
     return await _made_of(raw, request, lambda: _input_of(raw, function))

@@ -8,7 +8,7 @@ from gateway.access_log import AccessLog
 from gateway.callbacks import Callbacks
 from gateway.engine import Engine
 from gateway.follow import Followers
-from gateway.offload import Offload
+from gateway.offload import SerialExecutor
 from gateway.places import Places
 from gateway.tracing import Trace
 from gateway.views import LastEnd
@@ -17,7 +17,7 @@ from shared.settings import GatewaySettings
 
 ACCESS_LOG = web.AppKey("access_log", AccessLog)
 ENGINE = web.AppKey("engine", Engine)
-READING = web.AppKey("reading", Offload)
+READING = web.AppKey("reading", SerialExecutor)
 SETTINGS = web.AppKey("settings", GatewaySettings)
 DRAINING = web.AppKey("draining", asyncio.Event)
 BEGINS = web.AppKey("begins", Places)

@@ -1,4 +1,4 @@
-"""The one door to threads: a bounded pool for blocking calls, with a deadline for each."""
+"""The one door to threads: for blocking calls, and for what would hold the loop too long."""
 
 from __future__ import annotations
 
@@ -67,6 +67,21 @@ class Offload:
 
     def _release(self, _: Future[Any]) -> None:
         self._places.release()
+
+
+class SerialExecutor:
+    """Computes in a thread, one thing after the other; nobody is refused, and all are served."""
+
+    def __init__(self, name: str) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+
+    async def run[T](self, call: Callable[..., T], *arguments: Any) -> T:
+        """Return what the call returns, or raise its error."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call, *arguments)
+
+    def close(self) -> None:
+        """Compute nothing more than what has begun."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _retrieve(outcome: asyncio.Future[Any]) -> None:
