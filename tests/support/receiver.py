@@ -40,7 +40,7 @@ class Receiver:
 
 
 @contextlib.contextmanager
-def receiving(*statuses: int, location: str = "", host: str = "127.0.0.1") -> Iterator[Receiver]:
+def receiving(*statuses: int, location: str = "") -> Iterator[Receiver]:
     """Listen on a free port of this machine until the block ends."""
     receiver = Receiver(statuses=list(statuses), location=location)
     receiver.answering.set()
