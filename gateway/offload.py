@@ -74,10 +74,20 @@ class SerialExecutor:
 
     def __init__(self, name: str) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._asked = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait behind what is being computed."""
+        return max(0, self._asked - 1)
 
     async def run[T](self, call: Callable[..., T], *arguments: Any) -> T:
         """Return what the call returns, or raise its error."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call, *arguments)
+        self._asked += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, call, *arguments)
+        finally:
+            self._asked -= 1
 
     def close(self) -> None:
         """Compute nothing more than what has begun."""
