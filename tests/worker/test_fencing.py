@@ -1,0 +1,63 @@
+"""What a write says of the claim that it was made for, at the real server."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shared.codec import encode_call
+from shared.settings import ServerSettings
+from shared.store import Store
+from shared.tasks import Tasks
+from shared.transport import Refused, Transport
+from tests.support.processes import wait_until
+from tests.support.server import resonate_server
+from worker.claims import Claim
+from worker.fencing import FencedPromise, FencedStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(name="transport")
+def _transport(tmp_path: Path) -> Iterator[Transport]:
+    with resonate_server(tmp_path) as server:
+        transport = Transport(
+            ServerSettings("http://127.0.0.1", server.store_port), attempt=5, budget=5
+        )
+        yield transport
+        transport.close()
+
+
+def test_a_write_that_was_taken_shows_that_the_claim_stands(transport: Transport) -> None:
+    """Its beginning is kept as long as the claim is held, and nothing of a write that was not."""
+    timeout, tags = int((time.time() + 60) * 1000), {"resonate:invoke": "poll://any@nobody"}
+    Store(transport).promises.create(
+        "job", timeout, ikey="job", data=encode_call("foo", 1, "1"), tags=tags
+    )
+    tasks, claim = Tasks(transport), Claim("__invoke:job", 1, "job", deadline=timeout)
+
+    def claimed() -> bool:
+        try:
+            tasks.claim_raw(claim.task, claim.counter, "pid", 60_000)
+        except Refused:
+            return False
+        return True
+
+    wait_until(claimed, what="the claim")
+    fenced = FencedStore(transport, "worker-1")
+    fenced.claim = claim
+    before = time.monotonic()
+    taken = fenced.promises.create("job.1", timeout, ikey="job.1")
+    written_at = claim.written_at
+    tasks.drop(claim.task, claim.counter)
+    refused = fenced.promises.create("job.2", timeout, ikey="job.2")
+
+    assert taken.pending
+    assert before <= written_at <= time.monotonic()
+    assert isinstance(refused, FencedPromise)
+    assert claim.lost
+    assert claim.written_at == written_at
