@@ -26,14 +26,13 @@ from shared.codec import encode_call
 from shared.errors import (
     AlreadyDone,
     IdReused,
-    InvalidRequest,
     ServiceError,
     SignalConflict,
     UnknownExecution,
 )
 from shared.ids import parts_pattern, signal_id, webhook_id
 from shared.store import Store
-from shared.transport import INVALID, PROMISE_EXISTS, PROMISE_NOT_FOUND, Refused
+from shared.transport import PROMISE_EXISTS, PROMISE_NOT_FOUND, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -201,12 +200,11 @@ class Calls:
         tags: Mapping[str, str],
         state: str | None,
         limit: int,
-        cursor: str | None,
-    ) -> tuple[list[Execution], str | None]:
-        with _meaning(INVALID, InvalidRequest("the cursor is none of ours")):
-            found, following = self._store.promises.search(
-                pattern, {tag.KIND: tag.EXECUTION, **tags}, state=state, limit=limit, cursor=cursor
-            )
+        after: int | None,
+    ) -> tuple[list[Execution], int | None]:
+        found, following = self._store.promises.search(
+            pattern, {tag.KIND: tag.EXECUTION, **tags}, state=state, limit=limit, after=after
+        )
         return [execution_of(promise) for promise in found], following
 
     def _newest_of(self, id: str) -> list[DurablePromise]:
@@ -221,19 +219,19 @@ class Calls:
 
     def _created_by(self, id: str, *, pages: int) -> list[DurablePromise]:
         created: list[DurablePromise] = []
-        cursor: str | None = None
+        after: int | None = None
         for _ in range(pages):
-            found, cursor = self._store.promises.search(
-                parts_pattern(id), {tag.EXECUTION: id}, cursor=cursor
+            found, after = self._store.promises.search(
+                parts_pattern(id), {tag.EXECUTION: id}, after=after
             )
             created += found
-            if cursor is None:
+            if after is None:
                 break
         return created
 
-    def parts_of(self, id: str, limit: int, cursor: str | None) -> tuple[list[Part], str | None]:
+    def parts_of(self, id: str, limit: int, after: int | None) -> tuple[list[Part], int | None]:
         found, following = self._store.promises.search(
-            parts_pattern(id), {tag.EXECUTION: id}, limit=limit, cursor=cursor
+            parts_pattern(id), {tag.EXECUTION: id}, limit=limit, after=after
         )
         return [part_of(promise) for promise in found], following
 

@@ -68,12 +68,12 @@ class Engine:
         limit = NEWEST if known and len(unfinished) < 2 else PAGE
         parts: list[Part] = []
         unseen = set(unfinished)
-        cursor: str | None = None
+        after: int | None = None
         while True:
-            page, cursor = await self._ask(self._calls.parts_of, id, limit, cursor)
+            page, after = await self._ask(self._calls.parts_of, id, limit, after)
             parts += page
             unseen -= {part.id for part in page}
-            if cursor is None or not (unseen or any(part.id not in known for part in page)):
+            if after is None or not (unseen or any(part.id not in known for part in page)):
                 return root, parts
 
     async def cancel(self, id: str, reason: str | None) -> Execution:
@@ -119,13 +119,13 @@ class Engine:
         tags: Mapping[str, str],
         state: str | None,
         limit: int,
-        cursor: str | None,
-    ) -> tuple[list[Execution], str | None]:
-        """Return a page of executions, newest first, and the server's cursor to the next.
+        after: int | None,
+    ) -> tuple[list[Execution], int | None]:
+        """Return a page of executions, newest first, and the position of its last one.
 
-        `state` is the server's. Raises `InvalidRequest` for a cursor that is not the server's.
+        `state` is the server's. The same search with that position as `after` is the next page.
         """
-        return await self._ask(self._calls.search, pattern, tags, state, limit, cursor)
+        return await self._ask(self._calls.search, pattern, tags, state, limit, after)
 
     async def glance(self, id: str) -> Execution:
         """Return the execution without what it is at, which costs less. Raises as `read` does."""

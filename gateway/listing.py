@@ -14,6 +14,7 @@ from gateway.keys import ENGINE
 from gateway.model import STATUS, Execution
 from shared import tags as tag
 from shared.catalog import CATALOG
+from shared.cursors import is_position
 from shared.errors import InvalidRequest, UnknownFunction
 from shared.ids import is_execution_id
 
@@ -44,18 +45,18 @@ async def listing(request: web.Request) -> web.Response:
         raise UnknownFunction(f"known functions: {', '.join(CATALOG)}")
     if prefix and not is_execution_id(prefix):
         raise InvalidRequest("prefix must be the beginning of an id")
-    # The server's cursor goes on in pages of the size that it was made with, so ours keeps to one.
+    # Every request of a list reads pages of one size, so that none ends within the server's.
     size = limit // -(-limit // SERVER_PAGE)
     filters = [status, function, prefix, size]
-    cursor = _server_cursor(query["cursor"], filters) if "cursor" in query else None
+    after = _position(query["cursor"], filters) if "cursor" in query else None
     found: list[Execution] = []
     for _ in range(PAGES):
-        page, cursor = await request.app[ENGINE].search(
+        page, after = await request.app[ENGINE].search(
             f"{prefix}*",
             {} if function is None else {tag.FUNCTION: function},
             None if status is None else SERVER_STATES[status],
             size,
-            cursor,
+            after,
         )
         found += [
             execution
@@ -63,11 +64,11 @@ async def listing(request: web.Request) -> web.Response:
             if execution.id.startswith(prefix) and status in {None, execution.status}
         ]
         # Never more than fits, so that the cursor stands exactly behind what is answered.
-        if cursor is None or len(found) + size > limit:
+        if after is None or len(found) + size > limit:
             break
     body = {
         "items": [views.item(execution) for execution in found],
-        "next_cursor": None if cursor is None else _cursor(cursor, filters),
+        "next_cursor": None if after is None else _cursor(after, filters),
     }
     return views.json_response(body, headers={"Cache-Control": "no-store"})
 
@@ -80,19 +81,25 @@ def _limit(text: str | None) -> int:
     return int(text)
 
 
-def _cursor(server: str, filters: list[Any]) -> str:
-    """Return a cursor that goes with these filters only; the server's knows nothing of ours."""
-    return base64.urlsafe_b64encode(orjson.dumps([server, *filters])).decode()
+def _cursor(position: int, filters: list[Any]) -> str:
+    """Return a cursor that goes with these filters only."""
+    return base64.urlsafe_b64encode(orjson.dumps([position, *filters])).decode()
 
 
-def _server_cursor(text: str, filters: list[Any]) -> str:
+def _position(text: str, filters: list[Any]) -> int:
+    """Return the position in a cursor, which is all that is taken from it.
+
+    Raises `InvalidRequest` for a cursor that this service did not make, or made for other filters.
+    """
     try:
-        server, *others = orjson.loads(base64.b64decode(text, altchars=b"-_", validate=True))
+        position, *others = orjson.loads(base64.b64decode(text, altchars=b"-_", validate=True))
     except (ValueError, TypeError):
-        raise InvalidRequest("the cursor is none of ours") from None
-    if not isinstance(server, str) or others != filters:
+        raise InvalidRequest("Invalid cursor.") from None
+    if not is_position(position):
+        raise InvalidRequest("Invalid cursor.")
+    if others != filters:
         raise InvalidRequest("the cursor goes with other filters, or another limit, than these")
-    return server
+    return int(position)
 
 
 ROUTES = (web.get("/list", listing),)

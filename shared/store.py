@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 from resonate.models.callback import Callback
 from resonate.models.durable_promise import DurablePromise
 
+from shared.cursors import cursor_at, position_of
 from shared.tasks import Schedules, Tasks, unused
 from shared.transport import Refused, Transport
 
@@ -170,17 +171,22 @@ class Promises:
         *,
         state: str | None = None,
         limit: int = PAGE,
-        cursor: str | None = None,
-    ) -> tuple[list[DurablePromise], str | None]:
-        """Return a page of the promises that match, newest first, and the next page's cursor."""
-        query = {"cursor": cursor} if cursor else {"id": pattern, "limit": str(limit)}
-        if not cursor:
-            query |= {f"tags[{key}]": value for key, value in tags.items()}
-            query |= {"state": state} if state else {}
+        after: int | None = None,
+    ) -> tuple[list[DurablePromise], int | None]:
+        """Return a page of the promises that match, newest first, and its last one's position.
 
-        def read(answer: Any) -> tuple[list[DurablePromise], str | None]:
+        The next page is the same search with that position as `after`; None means there is none.
+        """
+        if after is not None:
+            query = {"cursor": cursor_at(after, pattern, tags, state, limit)}
+        else:
+            query = {"id": pattern, "limit": str(limit), **({"state": state} if state else {})}
+            query |= {f"tags[{key}]": value for key, value in tags.items()}
+
+        def read(answer: Any) -> tuple[list[DurablePromise], int | None]:
             found = [self._store.promise(data) for data in answer["promises"] or []]
-            return found, answer.get("cursor") or None
+            cursor = answer.get("cursor")
+            return found, position_of(cursor) if cursor else None
 
         return self._transport.call("GET", f"/promises?{urlencode(query)}", read=read)
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 NOT_AS_EXPECTED: Final = (ValueError, KeyError, TypeError, AttributeError)
 """What taking apart JSON of another shape than expected raises."""
 
-INVALID: Final = 40000
 PROMISE_NOT_FOUND: Final = 40400
 PROMISE_EXISTS: Final = 40900
 """Codes of the server's: the last says that an id belongs to another idempotency key."""

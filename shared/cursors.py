@@ -1,0 +1,76 @@
+"""The server's cursors: JSON Web Tokens that hold a whole search, with a key that is public.
+
+The server trusts what is in one and ends itself over a search that makes no sense (a limit of 0, an
+empty id). So no cursor leaves this process: we keep the position, and build the cursor from it and
+from the search that it continues.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KEY: Final = b"resonate"
+"""From the server's source (internal/kernel/t_api/cursor.go); it protects nothing."""
+
+HIGHEST: Final = 2**63 - 1
+"""Positions are positive 64-bit integers: rows of the server's table, the newest the highest."""
+
+STATES: Final[Mapping[str | None, tuple[str, ...]]] = {
+    None: ("PENDING", "RESOLVED", "REJECTED", "REJECTED_TIMEDOUT", "REJECTED_CANCELED"),
+    "pending": ("PENDING",),
+    "resolved": ("RESOLVED",),
+    "rejected": ("REJECTED", "REJECTED_TIMEDOUT", "REJECTED_CANCELED"),
+}
+"""The states that each `state` of a search stands for (internal/app/subsystems/api/api.go)."""
+
+
+def is_position(value: object) -> bool:
+    """Return whether a value can be a position in a search."""
+    return type(value) is int and 1 <= value <= HIGHEST
+
+
+def position_of(cursor: str) -> int:
+    """Return the position in a cursor of the server's. Raises `ValueError` for any other text."""
+    try:
+        payload = cursor.split(".")[1]
+        padded = payload + "=" * (-len(payload) % 4)
+        position = orjson.loads(base64.urlsafe_b64decode(padded))["Next"]["sortId"]
+    except (IndexError, KeyError, TypeError) as error:
+        raise ValueError("not a cursor of the server") from error
+    if not is_position(position):
+        raise ValueError("not a cursor of the server")
+    return int(position)
+
+
+def cursor_at(
+    position: int, pattern: str, tags: Mapping[str, str], state: str | None, limit: int
+) -> str:
+    """Return the cursor with which the server goes on with this search behind the position."""
+    if not (is_position(position) and pattern and limit > 0):
+        raise ValueError("the server would end itself over this cursor")
+    search: dict[str, Any] = {
+        "id": pattern,
+        "states": STATES[state],
+        "tags": dict(tags),
+        "limit": limit,
+        "sortId": position,
+    }
+    signed = b".".join(map(_encoded, ({"alg": "HS256", "typ": "JWT"}, {"Next": search})))
+    signature = hmac.digest(KEY, signed, hashlib.sha256)
+    return b".".join((signed, _unpadded(signature))).decode()
+
+
+def _encoded(value: object) -> bytes:
+    return _unpadded(orjson.dumps(value))
+
+
+def _unpadded(raw: bytes) -> bytes:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=")

@@ -1,0 +1,38 @@
+"""Cursors of the server: taken apart to a position, and made again from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.cursors import cursor_at, position_of
+
+SEARCH: dict[str, Any] = {"pattern": "job-*", "tags": {}, "state": None, "limit": 10}
+
+
+@pytest.mark.parametrize("position", [1, 1234, 2**63 - 1])
+def test_a_position_is_carried(position: int) -> None:
+    """A cursor has the position that it was made for."""
+    assert position_of(cursor_at(position, **SEARCH)) == position
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"position": position} for position in (0, -1, 2**63)),
+        {"pattern": ""},
+        *({"limit": limit} for limit in (0, -1)),
+    ],
+)
+def test_no_cursor_is_made_that_ends_the_server(wrong: dict[str, Any]) -> None:
+    """What the server would end itself over is refused here."""
+    with pytest.raises(ValueError, match="end itself"):
+        cursor_at(**{"position": 1, **SEARCH, **wrong})
+
+
+@pytest.mark.parametrize("text", ["", "x", "a.b.c", "a.e30.c", "a.bnVsbA.c", "a.eyJOZXh0IjoxfQ.c"])
+def test_other_texts_are_no_cursors(text: str) -> None:
+    """What is not as the server writes it is told by a `ValueError`."""
+    with pytest.raises(ValueError, match=r".+"):
+        position_of(text)
