@@ -27,11 +27,11 @@ import orjson
 
 from bench.crowd import crowd, probe
 from bench.endurance import cpu_seconds, resident_mib
-from shared import tags as tag
-from shared.codec import encode_call
+from shared.resonate import tags as tag
+from shared.resonate.codec import encode_call
+from shared.resonate.store import Store
+from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
-from shared.store import Store
-from shared.transport import Transport
 from tests.support.processes import call, wait_until
 from tests.support.stack import Stack, running_stack
 

@@ -19,10 +19,7 @@ from resonate.conventions import Remote
 from gateway.descendants import cancel_below
 from gateway.holding import looked_into
 from gateway.model import activity_of, execution_of, part_of, steps_of
-from shared import tags as tag
 from shared import webhooks
-from shared.client import build_client
-from shared.codec import encode_call
 from shared.errors import (
     AlreadyDone,
     IdReused,
@@ -31,8 +28,11 @@ from shared.errors import (
     UnknownExecution,
 )
 from shared.ids import parts_pattern, signal_id, webhook_id
-from shared.store import Store
-from shared.transport import PROMISE_EXISTS, PROMISE_NOT_FOUND, Refused
+from shared.resonate import tags as tag
+from shared.resonate.client import build_client
+from shared.resonate.codec import encode_call
+from shared.resonate.store import Store
+from shared.resonate.transport import PROMISE_EXISTS, PROMISE_NOT_FOUND, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from resonate.models.message import Mesg
 
     from gateway.model import Execution, NewExecution, Part
-    from shared.transport import Transport
+    from shared.resonate.transport import Transport
 
 GROUP: Final = "gateway"
 """The group of gateways at the message source; no work is sent there."""

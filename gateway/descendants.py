@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from shared import tags as tag
 from shared.ids import parts_pattern
+from shared.resonate import tags as tag
 
 if TYPE_CHECKING:
-    from shared.store import Promises
+    from shared.resonate.store import Promises
 
 
 def cancel_below(promises: Promises, root: str, seconds: float) -> bool:

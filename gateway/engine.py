@@ -11,8 +11,8 @@ from gateway.calls import NEWEST, Calls
 from gateway.offload import Offload
 from shared.errors import BackendUnavailable, Saturated
 from shared.log import get_logger
-from shared.store import PAGE
-from shared.transport import Refused, Transport, Unanswered
+from shared.resonate.store import PAGE
+from shared.resonate.transport import Refused, Transport, Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

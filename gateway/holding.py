@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from gateway.model import last_sign
-from shared import tags as tag
-from shared.tasks import TaskState
+from shared.resonate import tags as tag
+from shared.resonate.tasks import TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from resonate.models.durable_promise import DurablePromise
 
     from gateway.model import Activity
-    from shared.tasks import Tasks
+    from shared.resonate.tasks import Tasks
 
 QUIET_MILLISECONDS: Final = 1000
 """An execution that a worker did something for within that time is not asked about."""

@@ -12,11 +12,11 @@ from gateway import views
 from gateway.inputs import query_of
 from gateway.keys import ENGINE
 from gateway.model import STATUS, Execution
-from shared import tags as tag
 from shared.catalog import CATALOG
-from shared.cursors import is_position
 from shared.errors import InvalidRequest, UnknownFunction
 from shared.ids import is_execution_id
+from shared.resonate import tags as tag
+from shared.resonate.cursors import is_position
 
 DEFAULT_LIMIT: Final = 50
 MOST: Final = 200

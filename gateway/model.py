@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from shared import tags as tag
-from shared.codec import Call, Failure, decode_call, decode_rejection, decode_result
+from shared.resonate import tags as tag
+from shared.resonate.codec import Call, Failure, decode_call, decode_rejection, decode_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

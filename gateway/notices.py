@@ -9,7 +9,7 @@ import aiohttp
 import orjson
 
 from shared.log import get_logger
-from shared.transport import authorization
+from shared.resonate.transport import authorization
 
 if TYPE_CHECKING:
     from collections.abc import Callable

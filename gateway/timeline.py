@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gateway import views
 from gateway.model import is_child, step_of
-from shared import tags as tag
 from shared.ids import attempt_id
+from shared.resonate import tags as tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -21,7 +21,7 @@ from shared.errors import (
     Saturated,
     ServiceError,
 )
-from shared.transport import NOT_AS_EXPECTED
+from shared.resonate.transport import NOT_AS_EXPECTED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from shared.environment import SettingsError
 from shared.log import configure_logging, get_logger
 from shared.settings import worker_settings
-from shared.signals import StopSignals
+from shared.stop_signals import StopSignals
 from worker.registry import build_registry
 from worker.runtime import Worker
 

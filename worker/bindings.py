@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.tasks import Tasks
+from shared.resonate.tasks import Tasks
 
 if TYPE_CHECKING:
     from resonate.models.durable_promise import DurablePromise
     from resonate.models.message import Mesg
 
-    from shared.transport import Transport
+    from shared.resonate.transport import Transport
     from worker.lane import Session
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from resonate.conventions import Remote
 
-from shared import tags as tag
 from shared.catalog import CATALOG
-from shared.codec import decode_result, encode_call
+from shared.resonate import tags as tag
+from shared.resonate.codec import decode_result, encode_call
 
 if TYPE_CHECKING:
     from worker.leases import Hold

@@ -16,10 +16,10 @@ import orjson
 from resonate.coroutine import RFC
 from resonate.errors import ResonateCanceledError, ResonateTimedoutError
 
-from shared import tags as tag
-from shared.codec import Failure, decode_rejection
 from shared.ids import is_signal_name, signal_id
 from shared.log import get_logger
+from shared.resonate import tags as tag
+from shared.resonate.codec import Failure, decode_rejection
 from worker.children import ChildEncoder, Stored, invocation, result_of, tags_of
 from worker.errors import Fenced, Rejection, StepFailed, TimedOut, describe, json_of, shown
 from worker.retry import Retry

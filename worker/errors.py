@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from shared.codec import Failure, clip
+from shared.resonate.codec import Failure, clip
 
 
 class Permanent(Exception):

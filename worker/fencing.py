@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from resonate.models.durable_promise import DurablePromise, DurablePromiseValue
 from resonate.models.result import Ko
 
-from shared import tags as tag
-from shared.codec import Failure
 from shared.ids import attempt_id, parts_pattern
 from shared.log import get_logger
-from shared.store import Promises, Store
-from shared.transport import PROMISE_EXISTS, Refused, Transport, Unanswered
+from shared.resonate import tags as tag
+from shared.resonate.codec import Failure
+from shared.resonate.store import Promises, Store
+from shared.resonate.transport import PROMISE_EXISTS, Refused, Transport, Unanswered
 from worker.errors import Fenced
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from shared import tags as tag
-from shared.client import build_client
-from shared.codec import Failure, decode_call
 from shared.log import get_logger
-from shared.transport import PROMISE_NOT_FOUND, Refused, Unanswered
+from shared.resonate import tags as tag
+from shared.resonate.client import build_client
+from shared.resonate.codec import Failure, decode_call
+from shared.resonate.transport import PROMISE_NOT_FOUND, Refused, Unanswered
 from worker.bindings import SessionSource, SessionTasks
 from worker.children import ancestors
 from worker.claims import Claim
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from resonate.models.durable_promise import DurablePromise
     from resonate.registry import Registry
 
-    from shared.codec import Call
-    from shared.tasks import Tasks
-    from shared.transport import Transport
+    from shared.resonate.codec import Call
+    from shared.resonate.tasks import Tasks
+    from shared.resonate.transport import Transport
     from worker.leases import Leases
     from worker.stream import Inbox, Message
 

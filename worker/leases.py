@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.log import get_logger
-from shared.transport import Refused, Unanswered
+from shared.resonate.transport import Refused, Unanswered
 from worker.errors import Fenced
 
 if TYPE_CHECKING:
-    from shared.tasks import Tasks
+    from shared.resonate.tasks import Tasks
     from worker.claims import Claim
 
 RENEWALS_PER_LEASE = 3

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shared.log import get_logger
-from shared.store import Store
-from shared.tasks import Locks, Tasks
-from shared.transport import Refused, Transport, Unanswered
+from shared.resonate.store import Store
+from shared.resonate.tasks import Locks, Tasks
+from shared.resonate.transport import Refused, Transport, Unanswered
 from shared.webhooks import FUNCTION, VERSION
 from worker.context import durable
 from worker.lane import Crew, Lane

@@ -15,7 +15,7 @@ from worker.timeouts import call_within, overdue_threads
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shared.codec import Failure
+    from shared.resonate.codec import Failure
     from worker.leases import Hold
     from worker.retry import Retry
 

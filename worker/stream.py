@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 import orjson
 
 from shared.log import get_logger
-from shared.transport import authorization
+from shared.resonate.transport import authorization
 
 if TYPE_CHECKING:
     from shared.settings import ServerSettings

@@ -14,12 +14,12 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from shared.log import get_logger
-from shared.transport import Refused, Unanswered
+from shared.resonate.transport import Refused, Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from shared.tasks import Locks, Tasks
+    from shared.resonate.tasks import Locks, Tasks
     from worker.stream import Inbox, Message
 
 PERIOD_SECONDS: Final = 0.1

@@ -13,8 +13,8 @@ from resonate.coroutine import RFI
 from resonate.options import Options
 from standardwebhooks import Webhook
 
-from shared import tags as tag
 from shared.destinations import Target
+from shared.resonate import tags as tag
 from shared.webhooks import PAUSES, WINDOW_SECONDS
 from worker.context import Command
 from worker.delivery import NotDelivered, post
@@ -24,8 +24,8 @@ from worker.retry import Retry
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shared.resonate.store import Store
     from shared.settings import WebhookSettings
-    from shared.store import Store
     from worker.context import Context, Workflow
     from worker.receivers import Receivers
     from worker.steps import Step

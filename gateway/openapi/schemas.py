@@ -10,8 +10,8 @@ from gateway.errors import INTERNAL, OF_HTTP, OF_SERVICE, UNAVAILABLE
 from gateway.model import STATUS
 from shared import durations
 from shared.catalog import CATALOG
-from shared.codec import MESSAGE_LIMIT
 from shared.ids import ID_GRAMMAR, SIGNAL_GRAMMAR
+from shared.resonate.codec import MESSAGE_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

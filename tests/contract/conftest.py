@@ -10,9 +10,9 @@ import pytest
 import structlog
 from blockbuster import blockbuster_ctx
 
+from shared.resonate.store import Store
+from shared.resonate.transport import Transport
 from shared.settings import Deadlines, GatewaySettings, ServerSettings
-from shared.store import Store
-from shared.transport import Transport
 from tests.contract.gateways import running_gateway
 from tests.support.server import resonate_server
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from gateway.keys import FOLLOWERS
-from shared import tags as tag
+from shared.resonate import tags as tag
 from tests.contract.test_wait import create_part
 from tests.support.streams import Parser
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from shared.store import Store
+    from shared.resonate.store import Store
     from tests.contract.gateways import Gateway
 
 FOR_EVER = aiohttp.ClientTimeout(total=None)

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 import pytest
 
-from shared.codec import Failure, encode_call
 from shared.ids import ID_GRAMMAR
+from shared.resonate.codec import Failure, encode_call
 from tests.contract.gateways import JSON, assert_problem
 from tests.contract.hostile import HOSTILE, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.store import Store
+    from shared.resonate.store import Store
     from tests.contract.gateways import Gateway
 
 RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")

@@ -11,18 +11,18 @@ from urllib.parse import quote
 import orjson
 import pytest
 
-from shared.codec import decode_call
 from shared.destinations import Destinations
+from shared.resonate.codec import decode_call
+from shared.resonate.transport import PROMISE_NOT_FOUND, Refused
 from shared.settings import ServerSettings, WebhookSettings
-from shared.transport import PROMISE_NOT_FOUND, Refused
 from shared.webhooks import WINDOW_SECONDS
 from tests.contract.gateways import assert_problem, running_gateway
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from shared.resonate.store import Store
     from shared.settings import GatewaySettings
-    from shared.store import Store
     from tests.contract.gateways import Gateway
     from tests.support.processes import Answer
 

@@ -8,15 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.holding import QUIET_MILLISECONDS
-from shared import tags as tag
 from shared.ids import attempt_id
-from shared.tasks import TaskState
+from shared.resonate import tags as tag
+from shared.resonate.tasks import TaskState
 from tests.contract.test_wait import create_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shared.store import Store
+    from shared.resonate.store import Store
     from tests.contract.gateways import Gateway
 
 PID: Final = "a-test"

@@ -14,8 +14,8 @@ from tests.contract.gateways import Gateway, running_gateway
 from tests.contract.hostile import HOSTILE, short
 
 if TYPE_CHECKING:
+    from shared.resonate.store import Store
     from shared.settings import GatewaySettings
-    from shared.store import Store
 
 TYPE = {"Content-Type": "application/json"}
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import EventDict
 
-    from shared.store import Store
+    from shared.resonate.store import Store
     from tests.contract.gateways import Gateway
 
 TOKEN: Final = "t-0123456789abcdef"

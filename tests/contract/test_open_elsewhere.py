@@ -11,7 +11,7 @@ from tests.contract.test_waiting import resolve
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shared.store import Store
+    from shared.resonate.store import Store
     from tests.contract.gateways import Gateway
 
 

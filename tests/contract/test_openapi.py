@@ -28,8 +28,8 @@ from tests.contract.test_waiting import resolve
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from shared.resonate.store import Store
     from shared.settings import GatewaySettings
-    from shared.store import Store
 
 TOKEN: Final = "0123456789abcdef"
 METHODS: Final = {"get", "post", "put", "patch", "delete", "options", "head", "trace"}

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from shared import tags as tag
-from shared.codec import Failure, encode_call
 from shared.ids import ID_GRAMMAR, attempt_id
+from shared.resonate import tags as tag
+from shared.resonate.codec import Failure, encode_call
 from tests.contract.gateways import JSON, assert_problem
 from tests.contract.hostile import HOSTILE, short
 from tests.support.processes import wait_until
@@ -20,7 +20,7 @@ from tests.support.processes import wait_until
 if TYPE_CHECKING:
     from resonate.models.durable_promise import DurablePromise
 
-    from shared.store import Store
+    from shared.resonate.store import Store
     from tests.contract.gateways import Gateway
 
 UNKNOWN = "no execution has this id"

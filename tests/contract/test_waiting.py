@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from gateway.keys import WATCHERS
-from shared.codec import Failure
+from shared.resonate.codec import Failure
 from shared.settings import Deadlines, GatewaySettings, ServerSettings
 from tests.contract.gateways import assert_problem, running_gateway
 from tests.support.proxy import proxy_to
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from shared.store import Store
+    from shared.resonate.store import Store
     from tests.contract.gateways import Gateway
     from tests.support.proxy import Proxy
     from tests.support.server import Server

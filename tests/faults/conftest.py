@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
-from shared.codec import encode_call
+from shared.resonate.codec import encode_call
+from shared.resonate.store import Store
+from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
-from shared.store import Store
-from shared.transport import Transport
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.stack import Stack, running_stack
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from shared.codec import encode_call
+from shared.resonate.codec import encode_call
 from tests.faults.conftest import INVOKE, begin, store_of
 from tests.support.odd_worker import ERRORS, RESULTS
 from tests.support.processes import call, wait_until

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import orjson
 
 from gateway.model import Execution, Part
-from shared import tags as tag
-from shared.codec import Call
+from shared.resonate import tags as tag
+from shared.resonate.codec import Call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,11 +10,11 @@ import orjson
 import pytest
 
 from gateway.model import Activity, StepState, activity_of, execution_of, last_sign, steps_of
-from shared import tags as tag
-from shared.codec import Call, Failure, encode_call
+from shared.resonate import tags as tag
+from shared.resonate.codec import Call, Failure, encode_call
+from shared.resonate.store import Store
+from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
-from shared.store import Store
-from shared.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.timeline import LAST, id_of_key, key_of_id, timeline
 from gateway.views import rfc3339
-from shared import tags as tag
+from shared.resonate import tags as tag
 from tests.gateway.histories import LIMIT, part, plain, root, sleep, step
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from shared.codec import decode_rejection, decode_result, encode_call
+from shared.resonate.codec import decode_rejection, decode_result, encode_call
 from tests.faults.conftest import begin, store_of
 from tests.support.processes import call, wait_until
 from tests.support.stack import running_stack

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from shared.codec import decode_result
-from shared.tasks import TaskState
+from shared.resonate.codec import decode_result
+from shared.resonate.tasks import TaskState
 from tests.faults.conftest import begin, store_of
 from tests.server.test_children import parts_begun
 from tests.server.test_waiting import signal

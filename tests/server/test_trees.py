@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
-from shared import tags as tag
-from shared.codec import decode_result
+from shared.resonate import tags as tag
+from shared.resonate.codec import decode_result
 from tests.faults.conftest import begin, store_of
 from tests.server.test_children import parts_begun
 from tests.support.processes import call, wait_until
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from resonate.models.durable_promise import DurablePromise
 
-    from shared.store import Store
+    from shared.resonate.store import Store
     from tests.support.stack import Stack
 
 ODD = "tests.support.odd_worker"

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from shared.catalog import CATALOG, DEFAULT_FUNCTION, Function
-from shared.codec import Call, decode_call, encode_call
+from shared.resonate.codec import Call, decode_call, encode_call
 
 ENTRIES = list(CATALOG.values())
 

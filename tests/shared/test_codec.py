@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from shared.codec import (
+from shared.resonate.codec import (
     MESSAGE_LIMIT,
     Call,
     Failure,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.cursors import cursor_at, position_of
+from shared.resonate.cursors import cursor_at, position_of
 
 SEARCH: dict[str, Any] = {"pattern": "job-*", "tags": {}, "state": None, "limit": 10}
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from shared.resonate.transport import Refused, Transport, Unanswered, authorization
 from shared.settings import ServerSettings
-from shared.transport import Refused, Transport, Unanswered, authorization
 from tests.support.processes import wait_until
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.codec import Failure
 from shared.log import get_logger
+from shared.resonate.codec import Failure
+from shared.resonate.tasks import Tasks
+from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
-from shared.tasks import Tasks
-from shared.transport import Transport
 from worker.claims import Claim
 from worker.context import Context, durable
 from worker.errors import Permanent, StepFailed, describe

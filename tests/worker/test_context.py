@@ -17,11 +17,11 @@ from resonate.dependencies import Dependencies
 from resonate.errors import ResonateCanceledError, ResonateTimedoutError
 from resonate.registry import Registry
 
-from shared import tags as tag
-from shared.codec import Failure, decode_call
+from shared.resonate import tags as tag
+from shared.resonate.codec import Failure, decode_call
+from shared.resonate.tasks import Tasks
+from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
-from shared.tasks import Tasks
-from shared.transport import Transport
 from worker.children import ancestors
 from worker.claims import Claim
 from worker.context import Context, durable

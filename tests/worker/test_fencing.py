@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.codec import encode_call
+from shared.resonate.codec import encode_call
+from shared.resonate.store import Store
+from shared.resonate.tasks import Tasks
+from shared.resonate.transport import Refused, Transport
 from shared.settings import ServerSettings
-from shared.store import Store
-from shared.tasks import Tasks
-from shared.transport import Refused, Transport
 from tests.support.processes import wait_until
 from tests.support.server import resonate_server
 from worker.claims import Claim

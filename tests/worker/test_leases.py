@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.resonate.tasks import Tasks
+from shared.resonate.transport import Refused, Transport, Unanswered
 from shared.settings import ServerSettings
-from shared.tasks import Tasks
-from shared.transport import Refused, Transport, Unanswered
 from tests.support.processes import wait_until
 from worker.claims import Claim
 from worker.errors import Fenced

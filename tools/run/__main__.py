@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Final
 
-from shared.signals import StopSignals
+from shared.stop_signals import StopSignals
 from tools import server
 from tools.run import checks
 from tools.run.output import Output

@@ -5,13 +5,13 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from shared.transport import Refused
+from shared.resonate.transport import Refused
 
 if TYPE_CHECKING:
     from resonate.models.durable_promise import DurablePromise
     from resonate.models.schedules import Schedule
 
-    from shared.transport import Transport
+    from shared.resonate.transport import Transport
 
 
 NO_COUNTER: Final = -1

@@ -15,9 +15,9 @@ from urllib.parse import quote, urlencode
 from resonate.models.callback import Callback
 from resonate.models.durable_promise import DurablePromise
 
-from shared.cursors import cursor_at, position_of
-from shared.tasks import Schedules, Tasks, unused
-from shared.transport import Refused, Transport
+from shared.resonate.cursors import cursor_at, position_of
+from shared.resonate.tasks import Schedules, Tasks, unused
+from shared.resonate.transport import Refused, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

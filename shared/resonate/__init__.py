@@ -1,0 +1,1 @@
+"""The Resonate server and its SDK: calls over HTTP, what is stored, and how it is encoded."""
