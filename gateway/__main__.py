@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from gateway.app import create_app
-from gateway.connections import Site, runner_of
-from gateway.engine import Engine
-from gateway.garbage import collect_when_quiet
+from gateway.backend.client import Engine
+from gateway.http.server import Site, runner_of
+from gateway.process import collect_when_quiet
 from shared.environment import SettingsError
 from shared.log import configure_logging, get_logger
 from shared.settings import gateway_settings

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway import bodies, docs, events, executions, health, listing, signals
-from gateway.access import authorize
-from gateway.access_log import AccessLog
-from gateway.callbacks import Callbacks
-from gateway.calls import GROUP
-from gateway.follow import Followers
+from gateway.api import events, executions, health, listing, signals
+from gateway.api.callbacks import Callbacks
+from gateway.backend.calls import GROUP
+from gateway.concurrency.limiter import Places
+from gateway.concurrency.threads import SerialExecutor
+from gateway.http import body as bodies
+from gateway.http.access_log import AccessLog
+from gateway.http.auth import authorize
+from gateway.http.middleware import answer_errors, identify, observe
 from gateway.keys import (
     ACCESS_LOG,
     BEGINS,
@@ -25,16 +28,15 @@ from gateway.keys import (
     SETTINGS,
     WATCHERS,
 )
-from gateway.middleware import answer_errors, identify, observe
-from gateway.offload import SerialExecutor
-from gateway.places import Places
-from gateway.views import LastEnd
-from gateway.watch import Watchers
+from gateway.model.representation import LastEnd
+from gateway.openapi import routes as docs
+from gateway.updates.event_streams import Followers
+from gateway.updates.long_polls import Watchers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from gateway.engine import Engine
+    from gateway.backend.client import Engine
     from shared.settings import GatewaySettings
 
 

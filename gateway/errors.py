@@ -1,134 +1,121 @@
-"""Errors as `application/problem+json` (RFC 9457), from one table."""
+"""What can go wrong, in the words of the service; HTTP numbers are given at the gateway's edge.
+
+ServiceError
+├── InvalidRequest        the request breaks a rule; `detail` says which
+├── InvalidInput          the input is not what its function takes
+├── UnsupportedMediaType  the body is not declared as JSON
+├── UnknownExecution      the server says that there is no such id
+├── UnknownFunction       the catalog has no such function
+├── IdReused              the id belongs to another function or another input
+├── AlreadyDone           the execution has ended, and not by being canceled
+├── SignalConflict        the signal has another value, or comes too late
+├── TooManyRequests       as many clients wait, or begin, as this process serves
+├── Unauthorized          there are tokens, and the request has none of them
+├── ExecutionRejected     the function failed, and the client wants a status that says so
+├── ExecutionCanceled     the same for one that was canceled
+├── ExecutionTimedOut     the same for one that did not end in time
+└── BackendUnavailable    no answer that could be relied on; safe to try again with the same id
+    ├── Saturated         this process has no room for another call
+    └── DeadlineExceeded  the call took longer than it may
+"""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
-
-import orjson
-from aiohttp import web
-
-from gateway.keys import REQUEST_ID
-from shared import errors
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-RETRY_AFTER_SECONDS: Final = "1"
+    from collections.abc import Mapping, Sequence
 
 
-@dataclass(frozen=True)
-class Problem:
-    """A kind of problem: the last part of its type URI, its status and its title."""
+class ServiceError(Exception):
+    """Root of the tree. `detail` is for the client: what happened and what to do about it.
 
-    slug: str
-    status: int
-    title: str
-
-
-INTERNAL: Final = Problem("internal", 500, "The service failed")
-UNAVAILABLE: Final = Problem("backend-unavailable", 503, "The server cannot be asked right now")
-MALFORMED: Final = Problem("invalid-request", 400, "The request breaks a rule")
-OVERLONG_HEAD: Final = Problem("invalid-request", 431, "The request's head is too large")
-
-LONGEST_PATH: Final = 256
-NOT_IN_PATHS: Final = re.compile(r"[^!-~]")
-
-OF_SERVICE: Final[Mapping[type[errors.ServiceError], Problem]] = {
-    errors.InvalidRequest: MALFORMED,
-    errors.InvalidInput: Problem("invalid-input", 422, "The function does not take this input"),
-    errors.UnknownExecution: Problem("unknown-id", 404, "There is no execution of this id"),
-    errors.UnknownFunction: Problem("unknown-function", 404, "There is no function of this name"),
-    errors.IdReused: Problem("id-reused", 422, "The id belongs to another request"),
-    errors.AlreadyDone: Problem("already-done", 409, "The execution has ended already"),
-    errors.SignalConflict: Problem("signal-conflict", 409, "The signal cannot be delivered"),
-    errors.TooManyRequests: Problem("too-many-requests", 429, "There are too many of these"),
-    errors.Unauthorized: Problem("unauthorized", 401, "A token is needed"),
-    errors.ExecutionRejected: Problem("execution-rejected", 500, "The execution was rejected"),
-    errors.ExecutionCanceled: Problem("execution-canceled", 410, "The execution was canceled"),
-    errors.ExecutionTimedOut: Problem("execution-timedout", 504, "It did not end in time"),
-    errors.UnsupportedMediaType: Problem("unsupported-media-type", 415, "The body must be JSON"),
-    errors.BackendUnavailable: UNAVAILABLE,
-    errors.Saturated: UNAVAILABLE,
-    errors.DeadlineExceeded: UNAVAILABLE,
-}
-
-OF_HTTP: Final[Mapping[int, Problem]] = {
-    404: Problem("not-found", 404, "There is nothing at this path"),
-    405: Problem("method-not-allowed", 405, "The path does not take this method"),
-    413: Problem("payload-too-large", 413, "The body is too large"),
-    415: Problem("unsupported-media-type", 415, "The body must be JSON"),
-}
-
-
-def path_of(request: web.BaseRequest) -> str:
-    """Return the request's path as it was sent, fit for a line of a log: short, printable ASCII."""
-    return NOT_IN_PATHS.sub("?", request.rel_url.raw_path[:LONGEST_PATH]) or "/"
-
-
-def problem_response(
-    request: web.BaseRequest,
-    problem: Problem,
-    detail: str,
-    *,
-    source: str = "gateway",
-    **also: object,
-) -> web.Response:
-    """Return the answer for a problem; `detail` tells the client what to do.
-
-    `source` is the gateway, or the workflow where it is what the execution came to.
+    `source` is who failed: the gateway, or the workflow that the client asked about.
     """
-    body = {
-        "type": f"/problems/{problem.slug}",
-        "title": problem.title,
-        "status": problem.status,
-        "detail": detail,
-        "instance": path_of(request),
-        **also,
-        "request_id": request[REQUEST_ID],
-    }
-    headers = {"Error-Source": source, "Cache-Control": "no-store"}
-    if problem.status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    if problem.status in {429, 503}:
-        headers["Retry-After"] = RETRY_AFTER_SECONDS
-    return web.Response(
-        body=orjson.dumps({key: value for key, value in body.items() if value is not None}),
-        status=problem.status,
-        content_type="application/problem+json",
-        headers=headers,
-    )
+
+    source = "gateway"
+
+    def __init__(self, detail: str, *, id: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.id = id
 
 
-def of_service(request: web.Request, error: errors.ServiceError) -> web.Response:
-    """Answer an error of the service's own tree."""
-    status = error.status if isinstance(error, errors.AlreadyDone) else None
-    faults = error.faults or None if isinstance(error, errors.InvalidInput) else None
-    return problem_response(
-        request,
-        OF_SERVICE[type(error)],
-        error.detail,
-        source=error.source,
-        id=error.id,
-        execution_status=status,
-        errors=faults,
-    )
+class InvalidRequest(ServiceError):
+    """The request breaks a rule of the contract."""
 
 
-def of_http(request: web.Request, error: web.HTTPException) -> web.Response:
-    """Give aiohttp's own refusals the same form, and keep headers such as `Allow`."""
-    problem = OF_HTTP.get(error.status) or Problem(
-        "invalid-request" if error.status < 500 else "internal", error.status, error.reason
-    )
-    response = problem_response(request, problem, DETAILS.get(error.status, problem.title))
-    if "Allow" in error.headers:
-        response.headers["Allow"] = error.headers["Allow"]
-    return response
+class InvalidInput(ServiceError):
+    """The function's schema does not take the input; `faults` says where and why."""
+
+    def __init__(
+        self, detail: str, *, id: str | None = None, faults: Sequence[Mapping[str, str]] = ()
+    ) -> None:
+        super().__init__(detail, id=id)
+        self.faults = faults
 
 
-DETAILS: Final[Mapping[int, str]] = {
-    404: "see / for what there is",
-    405: "use a method that the Allow header names",
-    413: "send a smaller body; GATEWAY_MAX_BODY sets the limit",
-}
+class UnsupportedMediaType(ServiceError):
+    """The body has another content type than JSON."""
+
+
+class UnknownExecution(ServiceError):
+    """The server was asked and has no such execution."""
+
+
+class UnknownFunction(ServiceError):
+    """The catalog has no function of that name."""
+
+
+class IdReused(ServiceError):
+    """The id already belongs to another function or to another input."""
+
+
+class AlreadyDone(ServiceError):
+    """The execution has ended in another way; `status` says how."""
+
+    def __init__(self, detail: str, *, id: str | None = None, status: str | None = None) -> None:
+        super().__init__(detail, id=id)
+        self.status = status
+
+
+class SignalConflict(ServiceError):
+    """The signal was delivered with another value, or nobody can take it any more."""
+
+
+class TooManyRequests(ServiceError):
+    """Refused at once: as many requests of the kind are served as this process takes."""
+
+
+class Unauthorized(ServiceError):
+    """The request has no token that counts."""
+
+
+class ExecutionRejected(ServiceError):
+    """The function failed; the client asked for a status that says so."""
+
+    source = "workflow"
+
+
+class ExecutionCanceled(ServiceError):
+    """The execution was canceled; the client asked for a status that says so."""
+
+    source = "workflow"
+
+
+class ExecutionTimedOut(ServiceError):
+    """The execution did not end in time; the client asked for a status that says so."""
+
+    source = "workflow"
+
+
+class BackendUnavailable(ServiceError):
+    """The server could not be asked; nothing is known about what became of the request."""
+
+
+class Saturated(BackendUnavailable):
+    """Refused at once: as many calls are under way or waiting as this process takes."""
+
+
+class DeadlineExceeded(BackendUnavailable):
+    """The call to the server did not end within its deadline."""

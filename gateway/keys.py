@@ -4,15 +4,15 @@ import asyncio
 
 from aiohttp import web
 
-from gateway.access_log import AccessLog
-from gateway.callbacks import Callbacks
-from gateway.engine import Engine
-from gateway.follow import Followers
-from gateway.offload import SerialExecutor
-from gateway.places import Places
-from gateway.tracing import Trace
-from gateway.views import LastEnd
-from gateway.watch import Watchers
+from gateway.api.callbacks import Callbacks
+from gateway.backend.client import Engine
+from gateway.concurrency.limiter import Places
+from gateway.concurrency.threads import SerialExecutor
+from gateway.http.access_log import AccessLog
+from gateway.http.trace_context import Trace
+from gateway.model.representation import LastEnd
+from gateway.updates.event_streams import Followers
+from gateway.updates.long_polls import Watchers
 from shared.settings import GatewaySettings
 
 ACCESS_LOG = web.AppKey("access_log", AccessLog)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.access import is_open
+from gateway.http.auth import is_open
 from gateway.openapi import begin, events, executions, others
 from gateway.openapi.parts import HEADERS, refusals
 from gateway.openapi.schemas import SCHEMAS

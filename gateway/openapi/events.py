@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from gateway.model.timeline import ID as EVENT_ID
 from gateway.openapi.executions import ID, TAG
 from gateway.openapi.parts import answer, header, refusals
 from gateway.openapi.schemas import closed
-from gateway.timeline import ID as EVENT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

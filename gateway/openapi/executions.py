@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gateway.executions import INCLUDES, LONGEST_REASON
+from gateway.api.executions import INCLUDES, LONGEST_REASON
+from gateway.api.parameters import LONGEST_WAIT
 from gateway.openapi.parts import (
     answer,
     body,
@@ -15,7 +16,6 @@ from gateway.openapi.parts import (
 )
 from gateway.openapi.samples import PENDING, REJECTED, RESOLVED, RESULT, STOPPED
 from gateway.openapi.schemas import closed, ref
-from gateway.preferences import LONGEST_WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gateway.listing import DEFAULT_LIMIT, MOST
+from gateway.api.listing import DEFAULT_LIMIT, MOST
 from gateway.openapi.executions import ID, IF_NONE_MATCH
 from gateway.openapi.page import TYPES
 from gateway.openapi.parts import answer, body, problem, query, refusals

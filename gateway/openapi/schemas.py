@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from gateway.errors import INTERNAL, OF_HTTP, OF_SERVICE, UNAVAILABLE
-from gateway.model import STATUS
+from gateway.http.problems import INTERNAL, OF_HTTP, OF_SERVICE, UNAVAILABLE
+from gateway.model.execution import STATUS
 from shared import durations
 from shared.catalog import CATALOG
 from shared.ids import ID_GRAMMAR, SIGNAL_GRAMMAR
@@ -16,7 +16,7 @@ from shared.resonate.codec import MESSAGE_LIMIT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from gateway.errors import Problem
+    from gateway.http.problems import Problem
 
 type Schema = dict[str, Any]
 

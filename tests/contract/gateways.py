@@ -14,8 +14,8 @@ import yarl
 from aiohttp import web
 
 from gateway.app import create_app
-from gateway.connections import Site, runner_of
-from gateway.engine import Engine
+from gateway.backend.client import Engine
+from gateway.http.server import Site, runner_of
 from tests.support.processes import Answer
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.holding import QUIET_MILLISECONDS
+from gateway.backend.recovery import QUIET_MILLISECONDS
 from shared.ids import attempt_id
 from shared.resonate import tags as tag
 from shared.resonate.tasks import TaskState

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.keys import FOLLOWERS
-from gateway.timeline import key_of_id
+from gateway.model.timeline import key_of_id
 from tests.contract.gateways import assert_problem, requests_told, running_gateway
 from tests.contract.hostile import HOSTILE, short
 from tests.contract.streaming import begin_step, end_step, follow, nobody, streaming

@@ -15,7 +15,7 @@ import orjson
 import pytest
 from openapi_spec_validator import validate
 
-from gateway.access import OPEN_PATHS, is_open
+from gateway.http.auth import OPEN_PATHS, is_open
 from gateway.openapi.document import VERSION, document
 from gateway.openapi.parts import DETAILS
 from gateway.openapi.schemas import PROBLEMS

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from gateway.model import Execution, Part
+from gateway.model.execution import Execution, Part
 from shared.resonate import tags as tag
 from shared.resonate.codec import Call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gateway.timeline import Event
+    from gateway.model.timeline import Event
 
 LIMIT = 90_000
 """When everything here times out."""

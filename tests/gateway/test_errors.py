@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.errors import INTERNAL, OF_HTTP, OF_SERVICE, UNAVAILABLE, Problem
-from shared import errors
+from gateway import errors
+from gateway.http.problems import INTERNAL, OF_HTTP, OF_SERVICE, UNAVAILABLE, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,11 +11,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from gateway.inputs import MAX_DEPTH, Input, checked_id, query_of, read_input
+from gateway.api.inputs import MAX_DEPTH, Input, checked_id, query_of, read_input
+from gateway.concurrency.threads import SerialExecutor
+from gateway.errors import InvalidRequest, ServiceError
 from gateway.keys import READING, SETTINGS
-from gateway.offload import SerialExecutor
 from shared.catalog import CATALOG
-from shared.errors import InvalidRequest, ServiceError
 from shared.settings import GatewaySettings
 
 if TYPE_CHECKING:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
-from gateway.model import Activity, StepState, activity_of, execution_of, last_sign, steps_of
+from gateway.model.execution import (
+    Activity,
+    StepState,
+    activity_of,
+    execution_of,
+    last_sign,
+    steps_of,
+)
 from shared.resonate import tags as tag
 from shared.resonate.codec import Call, Failure, encode_call
 from shared.resonate.store import Store

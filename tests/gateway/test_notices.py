@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gateway.notices import Notices
+from gateway.updates.notifications import Notices
 from shared.settings import ServerSettings
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.offload import Offload
-from shared.errors import DeadlineExceeded, Saturated
+from gateway.concurrency.threads import Offload
+from gateway.errors import DeadlineExceeded, Saturated
 from tests.support.processes import wait_until
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.story import Story
-from gateway.timeline import timeline
+from gateway.model.history import Story
+from gateway.model.timeline import timeline
 from tests.gateway.histories import part, plain, root, sleep, step
 
 if TYPE_CHECKING:
-    from gateway.model import Execution, Part
-    from gateway.timeline import Event
+    from gateway.model.execution import Execution, Part
+    from gateway.model.timeline import Event
 
 
 class Server:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from gateway.timeline import LAST, id_of_key, key_of_id, timeline
-from gateway.views import rfc3339
+from gateway.model.representation import rfc3339
+from gateway.model.timeline import LAST, id_of_key, key_of_id, timeline
 from shared.resonate import tags as tag
 from tests.gateway.histories import LIMIT, part, plain, root, sleep, step
 
 if TYPE_CHECKING:
-    from gateway.timeline import Event
+    from gateway.model.timeline import Event
 
 QUEUED = {"status": "pending", "phase": "queued", "at": rfc3339(1_000)}
 

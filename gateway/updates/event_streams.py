@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from gateway.offload import SerialExecutor
-from gateway.story import Story
-from shared.errors import BackendUnavailable, ServiceError
+from gateway.concurrency.threads import SerialExecutor
+from gateway.errors import BackendUnavailable, ServiceError
+from gateway.model.history import Story
 from shared.log import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from gateway.engine import Engine
-    from gateway.timeline import Event, Key
-    from gateway.watch import Watchers
+    from gateway.backend.client import Engine
+    from gateway.model.timeline import Event, Key
+    from gateway.updates.long_polls import Watchers
 
 CONFIRM_SECONDS: Final = 0.2
 BUSY_SECONDS: Final = 0.6

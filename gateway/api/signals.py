@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from gateway import views
-from gateway.inputs import query_of, read_canonical, required_id
+from gateway.api.inputs import query_of, read_canonical, required_id
+from gateway.errors import InvalidRequest
 from gateway.keys import ENGINE
-from shared.errors import InvalidRequest
+from gateway.model import representation as views
 from shared.ids import SIGNAL_GRAMMAR, is_signal_name
 
 

@@ -8,7 +8,7 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from shared.errors import DeadlineExceeded, Saturated
+from gateway.errors import DeadlineExceeded, Saturated
 
 if TYPE_CHECKING:
     from collections.abc import Callable

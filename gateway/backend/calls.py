@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from resonate.conventions import Remote
 
-from gateway.descendants import cancel_below
-from gateway.holding import looked_into
-from gateway.model import activity_of, execution_of, part_of, steps_of
-from shared import webhooks
-from shared.errors import (
+from gateway.backend.cancellation import cancel_below
+from gateway.backend.recovery import looked_into
+from gateway.errors import (
     AlreadyDone,
     IdReused,
     ServiceError,
     SignalConflict,
     UnknownExecution,
 )
+from gateway.model.execution import activity_of, execution_of, part_of, steps_of
+from shared import webhooks
 from shared.ids import parts_pattern, signal_id, webhook_id
 from shared.resonate import tags as tag
 from shared.resonate.client import build_client
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from resonate.models.durable_promise import DurablePromise
     from resonate.models.message import Mesg
 
-    from gateway.model import Execution, NewExecution, Part
+    from gateway.model.execution import Execution, NewExecution, Part
     from shared.resonate.transport import Transport
 
 GROUP: Final = "gateway"

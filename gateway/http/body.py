@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import HttpVersion11, web
 
+from gateway.errors import InvalidRequest, UnsupportedMediaType
 from gateway.keys import SETTINGS
-from shared.errors import InvalidRequest, UnsupportedMediaType
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter

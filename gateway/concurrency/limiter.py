@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from shared.errors import TooManyRequests
+from gateway.errors import TooManyRequests
 
 
 class Places:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from gateway.keys import SETTINGS
+from gateway.model.representation import Body, tagged
 from gateway.openapi.document import document
 from gateway.openapi.page import HEADERS, HTML, SCRIPT, TYPES
-from gateway.views import Body, tagged
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -7,9 +7,9 @@ import contextlib
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.calls import NEWEST, Calls
-from gateway.offload import Offload
-from shared.errors import BackendUnavailable, Saturated
+from gateway.backend.calls import NEWEST, Calls
+from gateway.concurrency.threads import Offload
+from gateway.errors import BackendUnavailable, Saturated
 from shared.log import get_logger
 from shared.resonate.store import PAGE
 from shared.resonate.transport import Refused, Transport, Unanswered
@@ -17,7 +17,7 @@ from shared.resonate.transport import Refused, Transport, Unanswered
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from gateway.model import Execution, NewExecution, Part
+    from gateway.model.execution import Execution, NewExecution, Part
     from shared.settings import GatewaySettings
 
 CANCEL_SECONDS: Final = 1.0

@@ -10,24 +10,24 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.memory import Memory
-from gateway.notices import Notices
-from gateway.places import Places
-from gateway.turns import Turns
-from gateway.waking import Waking
-from shared.errors import (
+from gateway.concurrency.limiter import Places
+from gateway.concurrency.turnstile import Turns
+from gateway.concurrency.wakeups import Waking
+from gateway.errors import (
     BackendUnavailable,
     DeadlineExceeded,
     Saturated,
     ServiceError,
 )
+from gateway.updates.cache import Memory
+from gateway.updates.notifications import Notices
 from shared.resonate.transport import NOT_AS_EXPECTED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
-    from gateway.engine import Engine
-    from gateway.model import Execution
+    from gateway.backend.client import Engine
+    from gateway.model.execution import Execution
     from shared.settings import ServerSettings
 
 REREADS_PER_SECOND: Final = 200

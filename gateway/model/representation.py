@@ -14,7 +14,7 @@ from aiohttp import web
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from gateway.model import Activity, Execution, StepState
+    from gateway.model.execution import Activity, Execution, StepState
 
 
 JSON: Final = "application/json; charset=utf-8"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from gateway.model import last_sign
+from gateway.model.execution import last_sign
 from shared.resonate import tags as tag
 from shared.resonate.tasks import TaskState
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from resonate.models.durable_promise import DurablePromise
 
-    from gateway.model import Activity
+    from gateway.model.execution import Activity
     from shared.resonate.tasks import Tasks
 
 QUIET_MILLISECONDS: Final = 1000

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
-from gateway.errors import INTERNAL, MALFORMED, OVERLONG_HEAD, problem_response
+from gateway.http.problems import INTERNAL, MALFORMED, OVERLONG_HEAD, problem_response
 from gateway.keys import REQUEST_ID
 from shared.log import get_logger
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gateway.timeline import timeline
+from gateway.model.timeline import timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gateway.model import Execution, Part
-    from gateway.timeline import Event
+    from gateway.model.execution import Execution, Part
+    from gateway.model.timeline import Event
 
 SETTLING_SECONDS: Final = 0.1
 """What the server stamps with a time can be read so much later, or sooner."""

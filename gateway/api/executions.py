@@ -8,13 +8,9 @@ import orjson
 import uuid_utils
 from aiohttp import web
 
-from gateway import views
-from gateway.inputs import id_of, query_of, read_input, read_json, required_id, seconds_of
-from gateway.keys import BEGINS, CALLBACKS, ENGINE, EXECUTION_ID, LAST_END, TRACE, WATCHERS
-from gateway.model import NewExecution
-from gateway.preferences import preferred_wait, wanted_wait
-from shared.catalog import CATALOG, DEFAULT_FUNCTION, Function
-from shared.errors import (
+from gateway.api.inputs import id_of, query_of, read_input, read_json, required_id, seconds_of
+from gateway.api.parameters import preferred_wait, wanted_wait
+from gateway.errors import (
     BackendUnavailable,
     ExecutionCanceled,
     ExecutionRejected,
@@ -25,9 +21,13 @@ from shared.errors import (
     UnknownExecution,
     UnknownFunction,
 )
+from gateway.keys import BEGINS, CALLBACKS, ENGINE, EXECUTION_ID, LAST_END, TRACE, WATCHERS
+from gateway.model import representation as views
+from gateway.model.execution import NewExecution
+from shared.catalog import CATALOG, DEFAULT_FUNCTION, Function
 
 if TYPE_CHECKING:
-    from gateway.model import Execution
+    from gateway.model.execution import Execution
 
 DAY: Final = 24 * 60 * 60
 DEFAULT_TIMEOUT: Final = DAY

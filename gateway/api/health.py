@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from gateway.errors import UNAVAILABLE, problem_response
+from gateway.errors import BackendUnavailable, Saturated
+from gateway.http.problems import UNAVAILABLE, problem_response
 from gateway.keys import DRAINING, ENGINE
-from gateway.views import json_response
-from shared.errors import BackendUnavailable, Saturated
+from gateway.model.representation import json_response
 
 NO_STORE = {"Cache-Control": "no-store"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from gateway.inputs import seconds_of
+from gateway.api.inputs import seconds_of
 
 if TYPE_CHECKING:
     from aiohttp import web

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
-from gateway.inputs import query_of, required_id
+from gateway.api.inputs import query_of, required_id
+from gateway.errors import InvalidRequest
 from gateway.keys import FOLLOWERS, WATCHERS
-from gateway.timeline import done_key, id_of_key, key_of_id
-from shared.errors import InvalidRequest
+from gateway.model.timeline import done_key, id_of_key, key_of_id
 
 if TYPE_CHECKING:
-    from gateway.follow import Follower
-    from gateway.timeline import Key
+    from gateway.model.timeline import Key
+    from gateway.updates.event_streams import Follower
 
 LAST_EVENT_ID: Final = "Last-Event-ID"
 COMMENT_SECONDS: Final = 15.0

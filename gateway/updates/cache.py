@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from cachetools import LRUCache
 
 if TYPE_CHECKING:
-    from gateway.model import Execution
+    from gateway.model.execution import Execution
 
 FINISHED_BYTES: Final = 64 * 1024 * 1024
 SUBSCRIBED_BYTES: Final = 32 * 1024 * 1024

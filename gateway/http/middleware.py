@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from aiohttp import web
 
-from gateway.access_log import Entry
-from gateway.errors import INTERNAL, of_http, of_service, path_of, problem_response
+from gateway.errors import ServiceError
+from gateway.http.access_log import Entry
+from gateway.http.problems import INTERNAL, of_http, of_service, path_of, problem_response
+from gateway.http.trace_context import trace_of
 from gateway.keys import ACCESS_LOG, EXECUTION_ID, REQUEST_ID, TRACE
-from gateway.tracing import trace_of
-from shared.errors import ServiceError
 from shared.log import get_logger
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from gateway import views
-from gateway.inputs import query_of
+from gateway.api.inputs import query_of
+from gateway.errors import InvalidRequest, UnknownFunction
 from gateway.keys import ENGINE
-from gateway.model import STATUS, Execution
+from gateway.model import representation as views
+from gateway.model.execution import STATUS, Execution
 from shared.catalog import CATALOG
-from shared.errors import InvalidRequest, UnknownFunction
 from shared.ids import is_execution_id
 from shared.resonate import tags as tag
 from shared.resonate.cursors import is_position

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from gateway.errors import Unauthorized
 from gateway.keys import SETTINGS
-from shared.errors import Unauthorized
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gateway.offload import Offload
+from gateway.concurrency.threads import Offload
+from gateway.errors import BackendUnavailable, InvalidInput
 from shared.destinations import Forbidden, Target, Unresolved
-from shared.errors import BackendUnavailable, InvalidInput
 
 if TYPE_CHECKING:
     from shared.settings import WebhookSettings

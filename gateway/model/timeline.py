@@ -10,15 +10,15 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway import views
-from gateway.model import is_child, step_of
+from gateway.model import representation as views
+from gateway.model.execution import is_child, step_of
 from shared.ids import attempt_id
 from shared.resonate import tags as tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gateway.model import Execution, Part
+    from gateway.model.execution import Execution, Part
 
 type Key = tuple[int, int, int]
 """Milliseconds since the epoch; position, where the execution itself is 0; phase."""

@@ -13,11 +13,11 @@ import jiter
 import jsonschema_rs
 import orjson
 
-from gateway.bodies import read_body
+from gateway.errors import InvalidInput, InvalidRequest
+from gateway.http.body import read_body
 from gateway.keys import READING
 from shared import durations
 from shared.catalog import CATALOG
-from shared.errors import InvalidInput, InvalidRequest
 from shared.ids import ID_GRAMMAR, is_execution_id
 
 if TYPE_CHECKING:

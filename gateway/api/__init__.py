@@ -1,0 +1,1 @@
+"""The routes that clients call, one file for each resource of docs/http.md."""

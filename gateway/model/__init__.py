@@ -1,0 +1,1 @@
+"""What an execution is, as clients see it. Pure: no I/O, no clock."""

@@ -1,0 +1,1 @@
+"""How news of an execution reaches the clients that wait for it."""
