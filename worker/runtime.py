@@ -14,15 +14,15 @@ from shared.resonate.store import Store
 from shared.resonate.tasks import Locks, Tasks
 from shared.resonate.transport import Refused, Transport, Unanswered
 from shared.webhooks import FUNCTION, VERSION
-from worker.context import durable
-from worker.lane import Crew, Lane
-from worker.leases import RENEWALS_PER_LEASE, Leases
-from worker.receivers import Receivers
-from worker.sdk import replace_growing_parts
-from worker.stream import Inbox, Stream
-from worker.surplus import Surplus
-from worker.timeouts import overdue_threads
-from worker.webhooks import Webhooks
+from worker.durable.context import durable
+from worker.durable.timeouts import overdue_threads
+from worker.slots.sdk_patches import replace_growing_parts
+from worker.slots.slot import Crew, Lane
+from worker.tasks.leases import RENEWALS_PER_LEASE, Leases
+from worker.tasks.rebalancing import Surplus
+from worker.tasks.stream import Inbox, Stream
+from worker.webhooks.function import Webhooks
+from worker.webhooks.limits import Receivers
 
 if TYPE_CHECKING:
     from resonate.registry import Registry

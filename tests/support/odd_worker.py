@@ -8,15 +8,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from worker.__main__ import main
-from worker.context import Context, DurableFunction, Workflow, durable
+from worker.durable.context import Context, DurableFunction, Workflow, durable
+from worker.durable.retry import Retry
 from worker.errors import Permanent, StepFailed
 from worker.registry import build_registry
-from worker.retry import Retry
 
 if TYPE_CHECKING:
     from resonate.registry import Registry
 
-    from worker.steps import Step
+    from worker.durable.steps import Step
 
 QUICK = Retry(tries=2, first=0.01, longest=0.01)
 

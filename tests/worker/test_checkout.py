@@ -14,13 +14,13 @@ from shared.resonate.codec import Failure
 from shared.resonate.tasks import Tasks
 from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
-from worker.claims import Claim
-from worker.context import Context, durable
+from worker.durable.context import Context, durable
+from worker.durable.steps import Step
 from worker.errors import Permanent, StepFailed, describe
 from worker.functions.checkout import DEFAULT_PACE, STEPS, Declined, checkout, notify, reserve
 from worker.functions.foo import foo
-from worker.leases import Hold, Leases
-from worker.steps import Step
+from worker.tasks.claims import Claim
+from worker.tasks.leases import Hold, Leases
 
 if TYPE_CHECKING:
     from collections.abc import Callable

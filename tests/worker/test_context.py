@@ -22,20 +22,20 @@ from shared.resonate.codec import Failure, decode_call
 from shared.resonate.tasks import Tasks
 from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
-from worker.children import ancestors
-from worker.claims import Claim
-from worker.context import Context, durable
+from worker.durable.children import ancestors
+from worker.durable.context import Context, durable
+from worker.durable.retry import Retry
+from worker.durable.steps import Encoded, Step, StepEncoder
 from worker.errors import Fenced, Permanent, Rejection, StepFailed, StepTimeout, describe
-from worker.leases import Hold, Leases
-from worker.retry import Retry
-from worker.steps import Encoded, Step, StepEncoder
+from worker.tasks.claims import Claim
+from worker.tasks.leases import Hold, Leases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from resonate.models.context import Info
 
-    from worker.context import DurableFunction, Workflow
+    from worker.durable.context import DurableFunction, Workflow
 
 AT_ONCE = Retry(tries=3, first=0, longest=0)
 

@@ -11,8 +11,8 @@ import pytest
 
 from shared.destinations import Destinations
 from tests.support.receiver import receiving
-from worker import delivery
-from worker.delivery import NotDelivered, post
+from worker.webhooks import post as delivery
+from worker.webhooks.post import NotDelivered, post
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

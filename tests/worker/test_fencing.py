@@ -14,8 +14,8 @@ from shared.resonate.transport import Refused, Transport
 from shared.settings import ServerSettings
 from tests.support.processes import wait_until
 from tests.support.server import resonate_server
-from worker.claims import Claim
-from worker.fencing import FencedPromise, FencedStore
+from worker.slots.fenced_store import FencedPromise, FencedStore
+from worker.tasks.claims import Claim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,9 +12,9 @@ from shared.resonate.tasks import Tasks
 from shared.resonate.transport import Refused, Transport, Unanswered
 from shared.settings import ServerSettings
 from tests.support.processes import wait_until
-from worker.claims import Claim
 from worker.errors import Fenced
-from worker.leases import Hold, Leases
+from worker.tasks.claims import Claim
+from worker.tasks.leases import Hold, Leases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

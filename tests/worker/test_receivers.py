@@ -6,7 +6,7 @@ import threading
 import time
 from contextlib import ExitStack
 
-from worker.receivers import PATIENCE_SECONDS, Receivers
+from worker.webhooks.limits import PATIENCE_SECONDS, Receivers
 
 
 def test_one_receiver_has_a_quarter_and_all_have_half() -> None:

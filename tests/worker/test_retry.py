@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from worker.retry import Retry
+from worker.durable.retry import Retry
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 
 from shared.settings import ServerSettings
 from tests.support.processes import wait_until
-from worker.stream import Inbox, Message, Stream, parse
+from worker.tasks.stream import Inbox, Message, Stream, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.processes import wait_until
+from worker.durable.timeouts import call_within, overdue_threads
 from worker.errors import StepTimeout
-from worker.timeouts import call_within, overdue_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable

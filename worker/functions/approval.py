@@ -8,8 +8,8 @@ from shared.durations import parse
 from worker.errors import TimedOut
 
 if TYPE_CHECKING:
-    from worker.context import Context, Workflow
-    from worker.steps import Step
+    from worker.durable.context import Context, Workflow
+    from worker.durable.steps import Step
 
 
 def approval(context: Context, request: dict[str, Any] | None) -> Workflow[dict[str, Any]]:

@@ -13,8 +13,8 @@ from worker.errors import Permanent, StepFailed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.context import Context, Workflow
-    from worker.steps import Step
+    from worker.durable.context import Context, Workflow
+    from worker.durable.steps import Step
 
 DEFAULT_PACE: Final = 1.0
 

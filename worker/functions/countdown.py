@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from worker.context import Context, Workflow
-    from worker.steps import Step
+    from worker.durable.context import Context, Workflow
+    from worker.durable.steps import Step
 
 DEFAULT_FROM, DEFAULT_EVERY = 3, 1.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from worker.context import Context, Workflow
+    from worker.durable.context import Context, Workflow
 
 DEFAULT_PARTS, DEFAULT_PACE = 10, 0.5
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from worker.steps import Step
+    from worker.durable.steps import Step
 
 
 def foo(step: Step, data: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from worker.steps import Step
+    from worker.durable.steps import Step
 
 
 def part(step: Step, given: dict[str, Any] | None) -> dict[str, Any]:

@@ -18,11 +18,11 @@ from shared.resonate import tags as tag
 from shared.resonate.client import build_client
 from shared.resonate.codec import Failure, decode_call
 from shared.resonate.transport import PROMISE_NOT_FOUND, Refused, Unanswered
-from worker.bindings import SessionSource, SessionTasks
-from worker.children import ancestors
-from worker.claims import Claim
-from worker.fencing import FencedStore
-from worker.leases import Hold
+from worker.durable.children import ancestors
+from worker.slots.fenced_store import FencedStore
+from worker.slots.sdk_adapters import SessionSource, SessionTasks
+from worker.tasks.claims import Claim
+from worker.tasks.leases import Hold
 
 if TYPE_CHECKING:
     from resonate.models.durable_promise import DurablePromise
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from shared.resonate.codec import Call
     from shared.resonate.tasks import Tasks
     from shared.resonate.transport import Transport
-    from worker.leases import Leases
-    from worker.stream import Inbox, Message
+    from worker.tasks.leases import Leases
+    from worker.tasks.stream import Inbox, Message
 
 RUNS_PER_CLIENT: Final = 200
 STEP_THREADS: Final = 2

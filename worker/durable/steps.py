@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from shared.log import Logger, get_logger
+from worker.durable.timeouts import call_within, overdue_threads
 from worker.errors import Fenced, Permanent, Rejection, StepTimeout, describe, json_of, shown
-from worker.timeouts import call_within, overdue_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.resonate.codec import Failure
-    from worker.leases import Hold
-    from worker.retry import Retry
+    from worker.durable.retry import Retry
+    from worker.tasks.leases import Hold
 
 NEVER_RETRIED: Final = (Permanent, SystemExit)
 

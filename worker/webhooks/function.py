@@ -16,19 +16,19 @@ from standardwebhooks import Webhook
 from shared.destinations import Target
 from shared.resonate import tags as tag
 from shared.webhooks import PAUSES, WINDOW_SECONDS
-from worker.context import Command
-from worker.delivery import NotDelivered, post
+from worker.durable.context import Command
+from worker.durable.retry import Retry
 from worker.errors import StepFailed
-from worker.retry import Retry
+from worker.webhooks.post import NotDelivered, post
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shared.resonate.store import Store
     from shared.settings import WebhookSettings
-    from worker.context import Context, Workflow
-    from worker.receivers import Receivers
-    from worker.steps import Step
+    from worker.durable.context import Context, Workflow
+    from worker.durable.steps import Step
+    from worker.webhooks.limits import Receivers
 
 ONCE: Final = Retry(tries=1)
 FIRST_BUSY_SECONDS: Final = 1.0

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from resonate.models.encoder import Encoder
     from resonate.models.result import Result
 
-    from worker.claims import Claim
+    from worker.tasks.claims import Claim
 
 
 class FencedPromise(DurablePromise):

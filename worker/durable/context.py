@@ -20,18 +20,18 @@ from shared.ids import is_signal_name, signal_id
 from shared.log import get_logger
 from shared.resonate import tags as tag
 from shared.resonate.codec import Failure, decode_rejection
-from worker.children import ChildEncoder, Stored, invocation, result_of, tags_of
+from worker.durable.children import ChildEncoder, Stored, invocation, result_of, tags_of
+from worker.durable.retry import Retry
+from worker.durable.steps import Encoded, StepEncoder, StepRun
 from worker.errors import Fenced, Rejection, StepFailed, TimedOut, describe, json_of, shown
-from worker.retry import Retry
-from worker.steps import Encoded, StepEncoder, StepRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     import resonate
 
-    from worker.leases import Hold
-    from worker.steps import StepFunction
+    from worker.durable.steps import StepFunction
+    from worker.tasks.leases import Hold
 
 
 @dataclass(frozen=True)

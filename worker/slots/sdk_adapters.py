@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from resonate.models.message import Mesg
 
     from shared.resonate.transport import Transport
-    from worker.lane import Session
+    from worker.slots.slot import Session
 
 
 class SessionSource:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from shared.resonate.tasks import Locks, Tasks
-    from worker.stream import Inbox, Message
+    from worker.tasks.stream import Inbox, Message
 
 PERIOD_SECONDS: Final = 0.1
 ROOM_MILLISECONDS: Final = 250

@@ -12,7 +12,7 @@ from shared.resonate import tags as tag
 from shared.resonate.codec import decode_result, encode_call
 
 if TYPE_CHECKING:
-    from worker.leases import Hold
+    from worker.tasks.leases import Hold
 
 
 class Stored(str):

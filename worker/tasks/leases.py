@@ -17,7 +17,7 @@ from worker.errors import Fenced
 
 if TYPE_CHECKING:
     from shared.resonate.tasks import Tasks
-    from worker.claims import Claim
+    from worker.tasks.claims import Claim
 
 RENEWALS_PER_LEASE = 3
 """So that one lost renewal, and half of another, do not lose the lease."""

@@ -1,0 +1,1 @@
+"""Offers of the server, and what this worker has claimed of them."""
