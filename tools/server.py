@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[1]
 BUILT: Final = ROOT / ".bin" / "resonate"
 MODULE: Final = ROOT / "tools" / "resonate-server"
-CONFIG: Final = MODULE / "resonate.yaml"
+CONFIG: Final = ROOT / "deploy" / "resonate.yaml"
 TOOLCHAIN: Final = ROOT / ".state" / "toolchain"
 UV: Final = ROOT / ".tools" / "bin" / "uv"
 

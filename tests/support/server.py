@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deploy.store import indexes
 from tests.support.processes import call, wait_until
 from tools import server
-from tools.store import indexes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

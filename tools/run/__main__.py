@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Final
 
+from deploy.store import indexes
 from shared.stop_signals import StopSignals
 from tools import server
 from tools.run import checks
@@ -26,7 +27,6 @@ from tools.run.plan import (
     tied,
 )
 from tools.server import ROOT
-from tools.store import indexes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from deploy.store import indexes
 from tests.support.processes import ROOT, call
 from tests.support.server import resonate_server
-from tools.store import indexes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +75,7 @@ def test_a_store_that_no_server_made_is_refused(tmp_path: Path) -> None:
 
 def test_the_command_tells_what_is_amiss(tmp_path: Path) -> None:
     """As a command it exits 1 with a line on standard error."""
-    command = [sys.executable, "-m", "tools.store.indexes", str(tmp_path / "absent.db")]
+    command = [sys.executable, "-m", "deploy.store.indexes", str(tmp_path / "absent.db")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout) == (1, "")

@@ -1,8 +1,8 @@
-"""Gives the server's SQLite store our indexes: `python -m tools.store.indexes DATABASE`.
+"""Gives the server's SQLite store our indexes: `python -m deploy.store.indexes DATABASE`.
 
-Uses nothing but the standard library, so that any Python can run it as a plain file too. It may
-run again, and while the server runs: each statement is a transaction of its own, which the server
-waits for.
+Uses nothing but the standard library, so that Python 3.9 or newer can run it as a plain file too.
+It may run again, and while the server runs: each statement is a transaction of its own, which the
+server waits for.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def apply(database: Path, *, schema_seconds: float = SCHEMA_SECONDS) -> None:
     if not database.is_file():
         raise StoreError(f"{database}: there is no such file; start the server first")
     try:
-        with closing(sqlite3.connect(database, timeout=LOCK_SECONDS, autocommit=True)) as store:
+        # Without an isolation level each statement is committed at once.
+        connection = sqlite3.connect(database, timeout=LOCK_SECONDS, isolation_level=None)
+        with closing(connection) as store:
             _await_schema(store, database, time.monotonic() + schema_seconds)
             store.executescript(STATEMENTS.read_text())
     except sqlite3.Error as error:
@@ -49,7 +51,7 @@ def _await_schema(store: sqlite3.Connection, database: Path, deadline: float) ->
 def main(arguments: list[str]) -> int:
     """Return 0 when the store has its indexes, 1 when it cannot have them, 2 for a bad call."""
     if len(arguments) != 1:
-        print("usage: python -m tools.store.indexes DATABASE", file=sys.stderr)
+        print("usage: python -m deploy.store.indexes DATABASE", file=sys.stderr)
         return 2
     try:
         apply(Path(arguments[0]))

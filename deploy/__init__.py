@@ -1,0 +1,1 @@
+"""What production mounts: the configuration of the Resonate server, and what tends its store."""
