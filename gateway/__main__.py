@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from gateway.app import create_app
-from gateway.backend.client import Engine
+from gateway.backend.client import Backend
 from gateway.http.server import Site, runner_of
 from gateway.process import collect_when_quiet
+from gateway.settings import gateway_settings
 from shared.environment import SettingsError
 from shared.log import configure_logging, get_logger
-from shared.settings import gateway_settings
 
 if TYPE_CHECKING:
-    from shared.settings import GatewaySettings
+    from gateway.settings import GatewaySettings
 
 
 async def serve(settings: GatewaySettings) -> int:
@@ -30,7 +30,7 @@ async def serve(settings: GatewaySettings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    runner = runner_of(create_app(settings, Engine(settings)), settings)
+    runner = runner_of(create_app(settings, Backend(settings)), settings)
     log = get_logger()
     await runner.setup()
     try:

@@ -10,7 +10,7 @@ from aiohttp import web
 from gateway.api import events, executions, health, listing, signals
 from gateway.api.callbacks import Callbacks
 from gateway.backend.calls import GROUP
-from gateway.concurrency.limiter import Places
+from gateway.concurrency.limiter import Limiter
 from gateway.concurrency.threads import SerialExecutor
 from gateway.http import body as bodies
 from gateway.http.access_log import AccessLog
@@ -18,10 +18,10 @@ from gateway.http.auth import authorize
 from gateway.http.middleware import answer_errors, identify, observe
 from gateway.keys import (
     ACCESS_LOG,
+    BACKEND,
     BEGINS,
     CALLBACKS,
     DRAINING,
-    ENGINE,
     FOLLOWERS,
     LAST_END,
     READING,
@@ -36,29 +36,31 @@ from gateway.updates.long_polls import Watchers
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from gateway.backend.client import Engine
-    from shared.settings import GatewaySettings
+    from gateway.backend.client import Backend
+    from gateway.settings import GatewaySettings
 
 
-def create_app(settings: GatewaySettings, engine: Engine) -> web.Application:
-    """Return the application; it closes `engine` when it ends."""
+def create_app(settings: GatewaySettings, backend: Backend) -> web.Application:
+    """Return the application; it closes `backend` when it ends."""
     app = web.Application(
         middlewares=[observe, answer_errors, authorize], client_max_size=settings.max_body
     )
     app[SETTINGS] = settings
     app[ACCESS_LOG] = AccessLog()
-    app[ENGINE] = engine
+    app[BACKEND] = backend
     app[CALLBACKS] = Callbacks(settings.webhooks)
-    app[WATCHERS] = Watchers(engine, settings.server, GROUP, settings.waiters)
-    app[BEGINS] = Places(settings.begins, "too many begins are under way; try again a little later")
+    app[WATCHERS] = Watchers(backend, settings.server, GROUP, settings.waiters)
+    app[BEGINS] = Limiter(
+        settings.begins, "too many begins are under way; try again a little later"
+    )
     app[READING] = SerialExecutor("reading")
     app[LAST_END] = LastEnd()
-    app[FOLLOWERS] = Followers(engine, app[WATCHERS])
+    app[FOLLOWERS] = Followers(backend, app[WATCHERS])
     app[DRAINING] = asyncio.Event()
     app.on_response_prepare.append(identify)
     app.on_shutdown.append(_drain)
     app.cleanup_ctx.append(app[ACCESS_LOG].running)
-    app.cleanup_ctx.append(_engine)
+    app.cleanup_ctx.append(_backend)
     for resource in (executions, events, signals, listing, health, docs):
         app.add_routes(map(_patient, resource.ROUTES))
     return app
@@ -76,9 +78,9 @@ async def _drain(app: web.Application) -> None:
     app[FOLLOWERS].drain()
 
 
-async def _engine(app: web.Application) -> AsyncIterator[None]:
+async def _backend(app: web.Application) -> AsyncIterator[None]:
     async with app[WATCHERS].running(), app[FOLLOWERS].running():
         yield
     app[CALLBACKS].close()
     app[READING].close()
-    app[ENGINE].close()
+    app[BACKEND].close()

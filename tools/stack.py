@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
 from tools.api import Api
-from tools.run.plan import WORKERS, Places, Ports, data_directory
+from tools.run.plan import WORKERS, DataPaths, Ports, data_directory
 from tools.server import ROOT
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Local:
     """The processes of `make run`."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        self._places = Places(data_directory(environment))
+        self._places = DataPaths(data_directory(environment))
         self._ports = Ports.of(environment)
 
     def running(self) -> bool:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from shared.environment import SettingsError
 from shared.log import configure_logging, get_logger
-from shared.settings import worker_settings
 from shared.stop_signals import StopSignals
 from worker.registry import build_registry
 from worker.runtime import Worker
+from worker.settings import worker_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

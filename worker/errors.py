@@ -1,6 +1,6 @@
 """What a durable function can raise and meet.
 
-Permanent       raise it in a step: trying again would not help
+NonRetryableError       raise it in a step: trying again would not help
 └── NotJson     what a step or a function returned cannot be stored
 TimedOut        what the function sees when a signal did not come in time; a StepFailed
 StepFailed      what the function sees when a step failed for good; catch it to compensate
@@ -16,11 +16,11 @@ import orjson
 from shared.resonate.codec import Failure, clip
 
 
-class Permanent(Exception):
+class NonRetryableError(Exception):
     """Raise this, or a class derived from it, in a step that must not be tried again."""
 
 
-class NotJson(Permanent):
+class NotJson(NonRetryableError):
     """A result that cannot be JSON: trying again would not help."""
 
 

@@ -17,17 +17,17 @@ from shared.webhooks import FUNCTION, VERSION
 from worker.durable.context import durable
 from worker.durable.timeouts import overdue_threads
 from worker.slots.sdk_patches import replace_growing_parts
-from worker.slots.slot import Crew, Lane
+from worker.slots.slot import SharedParts, Slot
 from worker.tasks.leases import RENEWALS_PER_LEASE, Leases
-from worker.tasks.rebalancing import Surplus
+from worker.tasks.rebalancing import Rebalancer
 from worker.tasks.stream import Inbox, Stream
 from worker.webhooks.function import Webhooks
-from worker.webhooks.limits import Receivers
+from worker.webhooks.limits import ReceiverLimits
 
 if TYPE_CHECKING:
     from resonate.registry import Registry
 
-    from shared.settings import WorkerSettings
+    from worker.settings import WorkerSettings
 
 WRITE_ATTEMPT: Final = 5.0
 WRITE_BUDGET: Final = 600.0
@@ -65,20 +65,22 @@ class Worker:
             settings.server, attempt=settings.lease_seconds / RENEWALS_PER_LEASE, budget=0
         )
         self._tasks = Tasks(transport)
-        webhooks = Webhooks(settings.webhooks, Store(transport), Receivers(settings.concurrency))
+        webhooks = Webhooks(
+            settings.webhooks, Store(transport), ReceiverLimits(settings.concurrency)
+        )
         registry.add(durable(webhooks.webhook), FUNCTION, VERSION)
         self._inbox = Inbox()
         self._leases = Leases(Tasks(renewals), pid, settings.lease_seconds)
-        self._surplus = Surplus(
+        self._rebalancer = Rebalancer(
             Tasks(renewals),
             Locks(renewals),
             self._inbox,
             group=settings.group,
             pid=pid,
-            lanes=settings.concurrency,
+            slots=settings.concurrency,
         )
         self._stream = Stream(settings.server, settings.group, pid, self._inbox)
-        self._crew = Crew(
+        self._parts = SharedParts(
             name=settings.name,
             group=settings.group,
             pid=pid,
@@ -88,14 +90,14 @@ class Worker:
             inbox=self._inbox,
             leases=self._leases,
         )
-        self._lanes = [Lane(self._crew) for _ in range(settings.concurrency)]
+        self._slots = [Slot(self._parts) for _ in range(settings.concurrency)]
         self._log = get_logger()
 
     def start(self) -> None:
         self._leases.start()
-        for lane in self._lanes:
-            lane.start()
-        self._surplus.start()
+        for slot in self._slots:
+            slot.start()
+        self._rebalancer.start()
         self._stream.start()
         self._log.info(
             "worker started",
@@ -108,13 +110,13 @@ class Worker:
         """Say what is broken beyond what this process can mend, if anything is."""
         running = [thread.name for thread in threading.enumerate()]
         for name in ("bridge", "message-source"):
-            if running.count(name) < len(self._lanes):
+            if running.count(name) < len(self._slots):
                 return f"a {name} thread of the SDK is gone"
         if not self._stream.is_alive():
             return "the stream's thread is gone"
         if not self._leases.is_alive():
             return "the leases' thread is gone"
-        if not self._surplus.is_alive():
+        if not self._rebalancer.is_alive():
             return "the surplus' thread is gone"
         if self._leases.overdue() > max(BLIND_SECONDS, self._settings.lease_seconds):
             return f"no lease could be renewed for {BLIND_SECONDS:g} s"
@@ -150,9 +152,9 @@ class Worker:
         """Take nothing more, let what runs end within the drain time, hand back the rest."""
         began = time.monotonic()
         self._stream.close()
-        self._surplus.close()
+        self._rebalancer.close()
         left = self._inbox.close()
-        passed_on = self._surplus.pass_on(left, PASS_ON_SECONDS)
+        passed_on = self._rebalancer.pass_on(left, PASS_ON_SECONDS)
         self._log.info("draining", running=len(self._leases.held()), passed_on=passed_on)
         end = began + self._settings.drain_seconds
         while self._leases.held() and time.monotonic() < end and not hurry.wait(0.02):

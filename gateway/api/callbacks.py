@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gateway.concurrency.threads import Offload
+from gateway.concurrency.threads import BoundedExecutor
 from gateway.errors import BackendUnavailable, InvalidInput
 from shared.destinations import Forbidden, Target, Unresolved
 
@@ -24,7 +24,7 @@ class Callbacks:
 
     def __init__(self, settings: WebhookSettings) -> None:
         self._settings = settings
-        self._lookups = Offload(LOOKUPS_AT_ONCE, 8 * LOOKUPS_AT_ONCE, LOOKUP_SECONDS)
+        self._lookups = BoundedExecutor(LOOKUPS_AT_ONCE, 8 * LOOKUPS_AT_ONCE, LOOKUP_SECONDS)
 
     async def check(self, url: str) -> None:
         """Raise `InvalidInput` for a URL to which nothing would ever be delivered."""

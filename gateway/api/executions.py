@@ -21,7 +21,7 @@ from gateway.errors import (
     UnknownExecution,
     UnknownFunction,
 )
-from gateway.keys import BEGINS, CALLBACKS, ENGINE, EXECUTION_ID, LAST_END, TRACE, WATCHERS
+from gateway.keys import BACKEND, BEGINS, CALLBACKS, EXECUTION_ID, LAST_END, TRACE, WATCHERS
 from gateway.model import representation as views
 from gateway.model.execution import NewExecution
 from shared.catalog import CATALOG, DEFAULT_FUNCTION, Function
@@ -69,7 +69,7 @@ async def _callback(request: web.Request, id: str, url: str | None) -> str | Non
         await request.app[CALLBACKS].check(url)
     except InvalidInput:
         try:
-            await request.app[ENGINE].glance(id)
+            await request.app[BACKEND].glance(id)
         except UnknownExecution:
             pass
         else:
@@ -103,7 +103,7 @@ async def _begun(request: web.Request) -> tuple[Execution, bool]:
             trace_id=trace.trace_id if trace else None,
             callback=await _callback(request, id, query.get("callback")),
         )
-        return await request.app[ENGINE].begin(new)
+        return await request.app[BACKEND].begin(new)
     except BackendUnavailable as error:
         error.id = id
         raise
@@ -146,7 +146,7 @@ async def _read(request: web.Request, id: str, seconds: int, *, with_steps: bool
     """Return the execution, after waiting for its end if the client wants to."""
     watchers = request.app[WATCHERS]
     execution = await (watchers.wait(id, seconds) if seconds else watchers.read(id))
-    return await request.app[ENGINE].read(id, with_steps=True) if with_steps else execution
+    return await request.app[BACKEND].read(id, with_steps=True) if with_steps else execution
 
 
 async def result(request: web.Request) -> web.Response:
@@ -163,7 +163,7 @@ async def cancel(request: web.Request) -> web.Response:
     """End an execution; its running step may still finish, no further one starts."""
     id = required_id(query_of(request, "id"))
     reason = _reason(await read_json(request))
-    execution = await request.app[ENGINE].cancel(id, reason)
+    execution = await request.app[BACKEND].cancel(id, reason)
     return views.json_response(
         views.state(execution, frozenset()), headers={"Cache-Control": "no-store"}
     )

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from gateway.errors import BackendUnavailable, Saturated
 from gateway.http.problems import UNAVAILABLE, problem_response
-from gateway.keys import DRAINING, ENGINE
+from gateway.keys import BACKEND, DRAINING
 from gateway.model.representation import json_response
 
 NO_STORE = {"Cache-Control": "no-store"}
@@ -22,7 +22,7 @@ async def readyz(request: web.Request) -> web.Response:
     if request.app[DRAINING].is_set():
         return problem_response(request, UNAVAILABLE, "draining: this gateway is shutting down")
     try:
-        await request.app[ENGINE].ping()
+        await request.app[BACKEND].ping()
     except Saturated:
         return problem_response(request, UNAVAILABLE, "threads: all of them are busy")
     except BackendUnavailable:

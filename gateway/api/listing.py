@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway.api.inputs import query_of
 from gateway.errors import InvalidRequest, UnknownFunction
-from gateway.keys import ENGINE
+from gateway.keys import BACKEND
 from gateway.model import representation as views
 from gateway.model.execution import STATUS, Execution
 from shared.catalog import CATALOG
@@ -51,7 +51,7 @@ async def listing(request: web.Request) -> web.Response:
     after = _position(query["cursor"], filters) if "cursor" in query else None
     found: list[Execution] = []
     for _ in range(PAGES):
-        page, after = await request.app[ENGINE].search(
+        page, after = await request.app[BACKEND].search(
             f"{prefix}*",
             {} if function is None else {tag.FUNCTION: function},
             None if status is None else SERVER_STATES[status],

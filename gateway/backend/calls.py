@@ -17,7 +17,7 @@ import orjson
 from resonate.conventions import Remote
 
 from gateway.backend.cancellation import cancel_below
-from gateway.backend.recovery import looked_into
+from gateway.backend.recovery import with_task_state
 from gateway.errors import (
     AlreadyDone,
     IdReused,
@@ -57,7 +57,7 @@ STEP_PAGES: Final = 10
 
 
 class Calls:
-    """Blocking calls, each promised by the verb of `Engine` that has its name.
+    """Blocking calls, each promised by the verb of `Backend` that has its name.
 
     All raise `Unanswered` and `Refused` besides.
     """
@@ -128,7 +128,7 @@ class Calls:
         created = self._created_by(id, pages=STEP_PAGES) if with_steps else self._newest_of(id)
         seen = activity = activity_of(created)
         if seen is not None and not execution.done:
-            activity = looked_into(seen, created, self._store.tasks, time.time())
+            activity = with_task_state(seen, created, self._store.tasks, time.time())
         if activity is not seen:  # it may have ended meanwhile
             execution = self.glance(id)
             if execution.done and not with_steps:

@@ -8,7 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.backend.calls import NEWEST, Calls
-from gateway.concurrency.threads import Offload
+from gateway.concurrency.threads import BoundedExecutor
 from gateway.errors import BackendUnavailable, Saturated
 from shared.log import get_logger
 from shared.resonate.store import PAGE
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from gateway.model.execution import Execution, NewExecution, Part
-    from shared.settings import GatewaySettings
+    from gateway.settings import GatewaySettings
 
 CANCEL_SECONDS: Final = 1.0
 """For so long children are canceled before the answer, which must not wait for thousands."""
@@ -27,7 +27,7 @@ CANCEL_FAILURES: Final = 60
 """So often canceling the rest of them goes on after the server could not be asked."""
 
 
-class Engine:
+class Backend:
     """Starts and reads executions. Every verb raises `BackendUnavailable` when nothing is known."""
 
     def __init__(self, settings: GatewaySettings) -> None:
@@ -37,9 +37,9 @@ class Engine:
         )
         self.name = uuid.uuid4().hex
         self._calls = Calls(self._transport, self.name, settings.worker_group)
-        self._offload = Offload(settings.threads, settings.queue, deadlines.offload)
+        self._executor = BoundedExecutor(settings.threads, settings.queue, deadlines.offload)
         self._canceling: dict[str, asyncio.Task[None]] = {}
-        self._aside = Offload(1, 1, deadlines.offload)
+        self._aside = BoundedExecutor(1, 1, deadlines.offload)
         self._pinging: asyncio.Task[None] | None = None
         self._log = get_logger()
 
@@ -151,7 +151,7 @@ class Engine:
         It waits for no other call and keeps none waiting. Raises `Saturated` if there is no room
         for others.
         """
-        if self._offload.is_full():
+        if self._executor.is_full():
             raise Saturated("too many calls are under way")
         if self._pinging is None:
             self._pinging = asyncio.create_task(self._ask(self._calls.ping, through=self._aside))
@@ -166,15 +166,15 @@ class Engine:
     def close(self) -> None:
         for task in self._canceling.values():
             task.cancel()
-        self._offload.close()
+        self._executor.close()
         self._aside.close()
         self._transport.close()
 
     async def _ask[T](
-        self, call: Callable[..., T], *arguments: Any, through: Offload | None = None
+        self, call: Callable[..., T], *arguments: Any, through: BoundedExecutor | None = None
     ) -> T:
         try:
-            return await (through or self._offload).run(call, *arguments)
+            return await (through or self._executor).run(call, *arguments)
         except Unanswered as error:
             self._log.warning("server not reached", reason=str(error))
             raise BackendUnavailable("the server cannot be reached") from error

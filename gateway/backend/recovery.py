@@ -26,7 +26,7 @@ QUIET_MILLISECONDS: Final = 1000
 """An execution that a worker did something for within that time is not asked about."""
 
 
-def looked_into(
+def with_task_state(
     activity: Activity, created: Sequence[DurablePromise], tasks: Tasks, now: float
 ) -> Activity:
     """Return what an execution is at once the server was asked who has it; `now` is a time.

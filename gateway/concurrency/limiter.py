@@ -7,7 +7,7 @@ from typing import Self
 from gateway.errors import TooManyRequests
 
 
-class Places:
+class Limiter:
     """So many places; who finds none is refused at once. Used from the loop's thread only."""
 
     def __init__(self, most: int, refusal: str) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Offload:
+class BoundedExecutor:
     """Runs blocking calls in `threads` named threads, with at most `queue` more calls waiting.
 
     A call that finds no place is refused at once with `Saturated`, so that a dead server cannot

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 
 
-class Turns:
+class Turnstile:
     """A line of tasks; somebody else decides how many go on, and when."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ AT_ONCE: Final = 100
 """Clients; between two such lots the loop looks after everybody else."""
 
 
-class Waking[T]:
+class BatchedWakeups[T]:
     """Gives futures their results, in order, a few in each turn of the loop."""
 
     def __init__(self) -> None:

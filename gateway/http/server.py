@@ -18,7 +18,7 @@ from gateway.keys import REQUEST_ID
 from shared.log import get_logger
 
 if TYPE_CHECKING:
-    from shared.settings import GatewaySettings
+    from gateway.settings import GatewaySettings
 
 BACKLOG: Final = 4096
 LINGER_SECONDS: Final = 2.0

@@ -16,7 +16,7 @@ SETTLING_SECONDS: Final = 0.1
 """What the server stamps with a time can be read so much later, or sooner."""
 
 
-class Story:
+class History:
     """The events of one execution: complete up to the last, in order, each there for good.
 
     Of two promises with times close to each other a read may see only the later one. So a time is

@@ -16,7 +16,7 @@ ENTRY_BYTES: Final = 1024
 """About what an execution takes besides its input and its result."""
 
 
-class Memory:
+class ExecutionCache:
     """Executions that have ended, which never change, and those that the server will tell of.
 
     The latter are as they were when that was arranged. What was not used for longest is forgotten.

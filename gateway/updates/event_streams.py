@@ -11,13 +11,13 @@ import orjson
 
 from gateway.concurrency.threads import SerialExecutor
 from gateway.errors import BackendUnavailable, ServiceError
-from gateway.model.history import Story
+from gateway.model.history import History
 from shared.log import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from gateway.backend.client import Engine
+    from gateway.backend.client import Backend
     from gateway.model.timeline import Event, Key
     from gateway.updates.long_polls import Watchers
 
@@ -44,7 +44,7 @@ class Follower:
 
     def __init__(self, id: str) -> None:
         self.id = id
-        self.story = Story()
+        self.story = History()
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.over = False
         self.clients = 0
@@ -90,8 +90,8 @@ class Follower:
 class Followers:
     """Reads the events of executions for clients; nothing is left when the last of an id goes."""
 
-    def __init__(self, engine: Engine, watchers: Watchers) -> None:
-        self._engine = engine
+    def __init__(self, backend: Backend, watchers: Watchers) -> None:
+        self._backend = backend
         self._ordering = SerialExecutor("ordering")
         self._watchers = watchers
         self._followers: dict[str, Follower] = {}
@@ -198,7 +198,7 @@ class Followers:
         """Read what is new; True if there is something to confirm."""
         async with self._watchers.slots:
             began = time.monotonic()
-            root, parts = await self._engine.history(
+            root, parts = await self._backend.history(
                 follower.id, follower.story.known, follower.story.unfinished
             )
         story, ended = follower.story, time.monotonic()
@@ -210,7 +210,7 @@ class Followers:
         """Have the server tell of the end; without that, it is read a little later."""
         with contextlib.suppress(ServiceError):
             async with self._watchers.slots:
-                if (await self._engine.watch(follower.id)).done:
+                if (await self._backend.watch(follower.id)).done:
                     follower.wanted.set()
 
     def _on_notice(self, id: str) -> None:

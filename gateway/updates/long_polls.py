@@ -10,23 +10,23 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.concurrency.limiter import Places
-from gateway.concurrency.turnstile import Turns
-from gateway.concurrency.wakeups import Waking
+from gateway.concurrency.limiter import Limiter
+from gateway.concurrency.turnstile import Turnstile
+from gateway.concurrency.wakeups import BatchedWakeups
 from gateway.errors import (
     BackendUnavailable,
     DeadlineExceeded,
     Saturated,
     ServiceError,
 )
-from gateway.updates.cache import Memory
-from gateway.updates.notifications import Notices
+from gateway.updates.cache import ExecutionCache
+from gateway.updates.notifications import Notifications
 from shared.resonate.transport import NOT_AS_EXPECTED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
-    from gateway.backend.client import Engine
+    from gateway.backend.client import Backend
     from gateway.model.execution import Execution
     from shared.settings import ServerSettings
 
@@ -77,20 +77,20 @@ class Watchers:
     `places` for the clients that wait here, for whatever it is.
     """
 
-    def __init__(self, engine: Engine, server: ServerSettings, group: str, most: int) -> None:
-        self._engine = engine
-        self._notices = Notices(server, group, engine.name, self._on_end)
-        self.places = Places(most, "too many clients wait here; try again a little later")
+    def __init__(self, backend: Backend, server: ServerSettings, group: str, most: int) -> None:
+        self._backend = backend
+        self._notices = Notifications(server, group, backend.name, self._on_end)
+        self.places = Limiter(most, "too many clients wait here; try again a little later")
         self._watchers: dict[str, Watcher] = {}
         self._reads: dict[str, asyncio.Task[Execution]] = {}
-        self._memory = Memory()
+        self._memory = ExecutionCache()
         self._to_subscribe: deque[Watcher] = deque()
         self._subscribing = 0
         self.slots = asyncio.Semaphore(READS_AT_ONCE)
-        self.turns = Turns()
+        self.turns = Turnstile()
         self._on_notice: Callable[[str], None] = _nobody
         self._tasks: set[asyncio.Task[None]] = set()
-        self._waking: Waking[Outcome] = Waking()
+        self._waking: BatchedWakeups[Outcome] = BatchedWakeups()
         self._draining = False
         self._answered_at = float("-inf")
 
@@ -121,7 +121,7 @@ class Watchers:
 
     async def read(self, id: str) -> Execution:
         """Return the execution as it is now; a finished one may come from memory."""
-        return self._memory.finished(id) or self._memory.learn(await self._engine.read(id))
+        return self._memory.finished(id) or self._memory.learn(await self._backend.read(id))
 
     async def wait(self, id: str, seconds: float) -> Execution:
         """Return the execution once it has ended, or as it is after so many seconds.
@@ -200,7 +200,7 @@ class Watchers:
     async def _read_in_turn(self, id: str) -> Execution:
         try:
             async with asyncio.timeout(DEADLINE_READ_SECONDS), self.slots:
-                execution = self._memory.learn(await self._engine.read(id))
+                execution = self._memory.learn(await self._backend.read(id))
                 self._answered_at = time.monotonic()
                 return execution
         except TimeoutError as error:
@@ -218,7 +218,7 @@ class Watchers:
 
     async def _subscribe(self, watcher: Watcher) -> None:
         try:
-            execution = await self._engine.watch(watcher.id)
+            execution = await self._backend.watch(watcher.id)
         except ServiceError as error:
             self._end(watcher, error)
             if isinstance(error, BackendUnavailable) and not isinstance(error, Saturated):
@@ -241,7 +241,7 @@ class Watchers:
         with contextlib.suppress(ServiceError):
             async with self.slots:
                 if watcher.clients:
-                    self._learn(watcher, await self._engine.glance(watcher.id))
+                    self._learn(watcher, await self._backend.glance(watcher.id))
 
     def _learn(self, watcher: Watcher, execution: Execution) -> None:
         self._answered_at = watcher.seen_at = time.monotonic()
@@ -262,7 +262,7 @@ class Watchers:
         watcher = self._watchers.get(promise["id"])
         with contextlib.suppress(*NOT_AS_EXPECTED):
             if _size_of(promise) <= LARGE_BYTES:
-                execution = self._memory.learn(self._engine.told(promise))
+                execution = self._memory.learn(self._backend.told(promise))
                 if watcher is not None and execution.done:
                     self._end(watcher, execution)
                 return

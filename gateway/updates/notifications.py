@@ -24,7 +24,7 @@ FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 1.0
 
 
-class Notices:
+class Notifications:
     """Calls `on_end` with the promise of each execution that the server says has ended.
 
     Messages may get lost, so this makes an answer prompt and is never the only way to it. The

@@ -10,9 +10,10 @@ import pytest
 import structlog
 from blockbuster import blockbuster_ctx
 
+from gateway.settings import Deadlines, GatewaySettings
 from shared.resonate.store import Store
 from shared.resonate.transport import Transport
-from shared.settings import Deadlines, GatewaySettings, ServerSettings
+from shared.settings import ServerSettings
 from tests.contract.gateways import running_gateway
 from tests.support.server import resonate_server
 

@@ -14,7 +14,7 @@ import yarl
 from aiohttp import web
 
 from gateway.app import create_app
-from gateway.backend.client import Engine
+from gateway.backend.client import Backend
 from gateway.http.server import Site, runner_of
 from tests.support.processes import Answer
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import EventDict
 
-    from shared.settings import GatewaySettings
+    from gateway.settings import GatewaySettings
 
 JSON: Final = "application/json; charset=utf-8"
 PROBLEM_JSON: Final = "application/problem+json"
@@ -94,7 +94,7 @@ async def running_gateway(
     settings: GatewaySettings, routes: Iterable[web.AbstractRouteDef] = ()
 ) -> AsyncIterator[Gateway]:
     """Serve on a free port until the block ends; `routes` are added to the gateway's own."""
-    app = create_app(settings, Engine(settings))
+    app = create_app(settings, Backend(settings))
     app.add_routes(routes)
     runner = runner_of(app, settings)
     await runner.setup()

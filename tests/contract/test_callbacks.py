@@ -21,8 +21,8 @@ from tests.contract.gateways import assert_problem, running_gateway
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from gateway.settings import GatewaySettings
     from shared.resonate.store import Store
-    from shared.settings import GatewaySettings
     from tests.contract.gateways import Gateway
     from tests.support.processes import Answer
 

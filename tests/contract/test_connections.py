@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from gateway.keys import BEGINS, ENGINE, WATCHERS
-from shared.settings import GatewaySettings, Limits, ServerSettings
+from gateway.keys import BACKEND, BEGINS, WATCHERS
+from gateway.settings import GatewaySettings, Limits
+from shared.settings import ServerSettings
 from tests.contract.gateways import running_gateway
 from tests.contract.raw import connected, request
 
@@ -332,5 +333,5 @@ async def test_calls_of_clients_that_vanished_are_not_made(silent_port: int) -> 
 async def fullness(gateway: Gateway, *, full: bool) -> None:
     """Return once there is room for calls, or none."""
     async with asyncio.timeout(1):
-        while gateway.app[ENGINE]._offload.is_full() != full:  # noqa: ASYNC110 - nobody tells
+        while gateway.app[BACKEND]._executor.is_full() != full:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.005)

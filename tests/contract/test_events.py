@@ -19,8 +19,8 @@ from tests.contract.streaming import begin_step, end_step, follow, nobody, strea
 from tests.contract.test_waiting import resolve
 
 if TYPE_CHECKING:
+    from gateway.settings import GatewaySettings
     from shared.resonate.store import Store
-    from shared.settings import GatewaySettings
     from tests.contract.gateways import Gateway
 
 

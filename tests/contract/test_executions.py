@@ -14,8 +14,8 @@ from tests.contract.gateways import Gateway, running_gateway
 from tests.contract.hostile import HOSTILE, short
 
 if TYPE_CHECKING:
+    from gateway.settings import GatewaySettings
     from shared.resonate.store import Store
-    from shared.settings import GatewaySettings
 
 TYPE = {"Content-Type": "application/json"}
 

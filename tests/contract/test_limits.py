@@ -13,7 +13,8 @@ import structlog
 from aiohttp import web
 
 from gateway.keys import BEGINS, WATCHERS
-from shared.settings import Deadlines, GatewaySettings, ServerSettings
+from gateway.settings import Deadlines, GatewaySettings
+from shared.settings import ServerSettings
 from tests.contract.gateways import assert_problem, requests_told, running_gateway
 from tests.contract.raw import connected, request
 

@@ -28,8 +28,8 @@ from tests.contract.test_waiting import resolve
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gateway.settings import GatewaySettings
     from shared.resonate.store import Store
-    from shared.settings import GatewaySettings
 
 TOKEN: Final = "0123456789abcdef"
 METHODS: Final = {"get", "post", "put", "patch", "delete", "options", "head", "trace"}

@@ -12,8 +12,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from blockbuster import BlockingError
 
-from gateway.keys import DRAINING, ENGINE
-from shared.settings import Deadlines, GatewaySettings, ServerSettings
+from gateway.keys import BACKEND, DRAINING
+from gateway.settings import Deadlines, GatewaySettings
+from shared.settings import ServerSettings
 from tests.contract.gateways import JSON, assert_problem, running_gateway
 from tests.support.server import resonate_server
 
@@ -382,7 +383,7 @@ async def test_the_guard_sees_blocking_calls(gateway: Gateway) -> None:
     await gateway.ask("GET", "/readyz")
 
     with pytest.raises(BlockingError):
-        gateway.app[ENGINE]._calls.ping()
+        gateway.app[BACKEND]._calls.ping()
 
 
 def _without_date(headers: Any) -> dict[str, str]:

@@ -11,8 +11,9 @@ import orjson
 import pytest
 
 from gateway.keys import WATCHERS
+from gateway.settings import Deadlines, GatewaySettings
 from shared.resonate.codec import Failure
-from shared.settings import Deadlines, GatewaySettings, ServerSettings
+from shared.settings import ServerSettings
 from tests.contract.gateways import assert_problem, running_gateway
 from tests.support.proxy import proxy_to
 from tests.support.server import resonate_server

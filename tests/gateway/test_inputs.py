@@ -15,8 +15,8 @@ from gateway.api.inputs import MAX_DEPTH, Input, checked_id, query_of, read_inpu
 from gateway.concurrency.threads import SerialExecutor
 from gateway.errors import InvalidRequest, ServiceError
 from gateway.keys import READING, SETTINGS
+from gateway.settings import GatewaySettings
 from shared.catalog import CATALOG
-from shared.settings import GatewaySettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gateway.updates.notifications import Notices
+from gateway.updates.notifications import Notifications
 from shared.settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ async def heard(pieces: Sequence[bytes]) -> list[str]:
     app.router.add_get("/{group}/{name}", stream)
     async with TestServer(app) as server:
         settings = ServerSettings("http://127.0.0.1", message_port=server.port or 0)
-        reading = asyncio.create_task(Notices(settings, "gateway", "a", on_end).run())
+        reading = asyncio.create_task(Notifications(settings, "gateway", "a", on_end).run())
         try:
             async with asyncio.timeout(5):
                 await ended.wait()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.concurrency.threads import Offload
+from gateway.concurrency.threads import BoundedExecutor
 from gateway.errors import DeadlineExceeded, Saturated
 from tests.support.processes import wait_until
 
@@ -44,9 +44,9 @@ class Call:
 
 
 @contextmanager
-def offload(threads: int, queue: int, deadline: float, *calls: Call) -> Iterator[Offload]:
+def offload(threads: int, queue: int, deadline: float, *calls: Call) -> Iterator[BoundedExecutor]:
     """Yield an offload; no call is left waiting when the block ends."""
-    made = Offload(threads, queue, deadline)
+    made = BoundedExecutor(threads, queue, deadline)
     try:
         yield made
     finally:
@@ -60,7 +60,7 @@ async def seen(event: threading.Event) -> None:
     assert await asyncio.to_thread(event.wait, 5)
 
 
-def free_places(made: Offload) -> int:
+def free_places(made: BoundedExecutor) -> int:
     """Return how many calls would find a place now."""
     return made._places._value
 
@@ -205,7 +205,7 @@ async def test_the_context_goes_along() -> None:
         CALLER.set("the thread")
         return found
 
-    async def ask(made: Offload, name: str) -> tuple[str, str]:
+    async def ask(made: BoundedExecutor, name: str) -> tuple[str, str]:
         CALLER.set(name)
         return await made.run(call), CALLER.get()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.model.history import Story
+from gateway.model.history import History
 from gateway.model.timeline import timeline
 from tests.gateway.histories import part, plain, root, sleep, step
 
@@ -56,7 +56,7 @@ class Server:
 
 def follow(server: Server, seed: int) -> list[Event]:
     """Read at random moments until the end; what is told only ever grows at its end."""
-    chance, story, now = random.Random(seed), Story(), 1_100.0
+    chance, story, now = random.Random(seed), History(), 1_100.0
     while not story.over:
         began, now = now, now + chance.uniform(1, 60)
         before = list(story.events)
@@ -81,7 +81,7 @@ def test_two_gateways_tell_the_same(seed: int) -> None:
 
 def test_nothing_is_told_before_it_is_confirmed() -> None:
     """What one read saw is told by the next one that begins long enough after it."""
-    story = Story()
+    story = History()
 
     assert story.learn(root(), [], 10.0, 10.1) is True
     assert story.learn(root(), [step(1, 1_050)], 10.15, 10.2) is True
@@ -93,7 +93,7 @@ def test_nothing_is_told_before_it_is_confirmed() -> None:
 
 def test_a_straggler_takes_its_place() -> None:
     """What becomes visible after something later is told before it."""
-    story = Story()
+    story = History()
     story.learn(root(), [step(2, 1_105)], 10.0, 10.1)
     story.learn(root(), [step(1, 1_100, 1_104)], 10.3, 10.4)
 
@@ -102,7 +102,7 @@ def test_a_straggler_takes_its_place() -> None:
 
 def test_the_end_is_told_at_once() -> None:
     """With the end everything is told, though no other read has seen it."""
-    story = Story()
+    story = History()
 
     assert story.learn(root(ended=1_400), [step(1, 1_100, 1_300)], 10.0, 10.1) is False
 
@@ -112,7 +112,7 @@ def test_the_end_is_told_at_once() -> None:
 
 def test_what_can_change_no_more_is_known() -> None:
     """Ended things and records of recoveries need not be read again; open ones do."""
-    story = Story()
+    story = History()
     marker = part("attempt.2", 1_200, worker="w2", attempt=2, recovered_from="w1")
     story.learn(root(), [step(1, 1_100), step(2, 1_150, 1_160), marker], 10.0, 10.1)
 

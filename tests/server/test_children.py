@@ -96,7 +96,7 @@ def test_children_are_not_listed(stack: Stack, job: str) -> None:
 
 
 def test_more_children_than_lanes(own_stack: Stack, job: str) -> None:
-    """A parent that waits holds no lane, so even one lane runs a parent and all its children."""
+    """A parent that waits holds no slot, so even one slot runs a parent and all its children."""
     for worker in own_stack.workers.values():
         worker.kill()
     own_stack.add_worker("narrow", WORKER_CONCURRENCY="1")

@@ -125,7 +125,7 @@ def test_children(alone: Stack, job: str) -> None:
     first = alone.add_worker("first", WORKER_CONCURRENCY="1")
     alone.begin(job, "fanout", {"parts": 30, "pace": 0.3})
     until(alone, job, "waiting")
-    # While its one lane does a part it holds nothing else, so the parent is suspended.
+    # While its one slot does a part it holds nothing else, so the parent is suspended.
     parts = len(first.events("step started", step="part"))
     wait_until(lambda: len(first.events("step started", step="part")) > parts, what="a part")
     kill_all(alone)

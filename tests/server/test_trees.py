@@ -30,7 +30,7 @@ CANCELED = "REJECTED_CANCELED"
 
 @pytest.fixture(name="narrow")
 def _narrow(tmp_path: Path) -> Iterator[Stack]:
-    """Two workers with two lanes each."""
+    """Two workers with two slots each."""
     with running_stack(tmp_path, workers=0) as stack:
         for name in ("odd-1", "odd-2"):
             stack.add_worker(name, ODD, WORKER_CONCURRENCY="2")
@@ -60,7 +60,7 @@ def begun_once(stack: Stack, id: str) -> bool:
 
 
 def test_two_hundred_children_on_four_lanes(narrow: Stack, job: str) -> None:
-    """Parents of parents hold no lane while they wait, so that all of them come to an end."""
+    """Parents of parents hold no slot while they wait, so that all of them come to an end."""
     forest(narrow, job, fanouts=2, parts=100, pace=0)
 
     with store_of(narrow) as store:
@@ -84,7 +84,7 @@ def test_canceling_ends_the_whole_tree(narrow: Stack, job: str) -> None:
     begun = len(parts_begun(narrow, job))
     assert begun < 100
     goes_on(narrow, job)
-    # A lane may have had a step in hand that its log did not tell of yet.
+    # A slot may have had a step in hand that its log did not tell of yet.
     assert len(parts_begun(narrow, job)) <= begun + LANES
 
 
@@ -112,7 +112,7 @@ def test_a_cancel_that_was_broken_off_is_finished_by_workers(narrow: Stack, job:
         wait_until(lambda: not open_below(store, job), seconds=15, what="the end of all")
         canceled = [child for child in below(store, job) if child.state == CANCELED]
 
-    # What each lane had taken before the cancel may still run.
+    # What each slot had taken before the cancel may still run.
     assert len(parts_begun(narrow, job)) <= begun + LANES
     assert len(canceled) >= 60 - begun - LANES > 0
     ended = [e for w in narrow.workers.values() for e in w.events("child canceled", ended=job)]

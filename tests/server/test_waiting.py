@@ -105,7 +105,7 @@ def test_waiting_survives_every_worker(own_stack: Stack, job: str) -> None:
 
 
 def test_a_sleep_holds_no_worker(own_stack: Stack, job: str) -> None:
-    """Far more executions than lanes sleep at the same time, and report how far they are."""
+    """Far more executions than slots sleep at the same time, and report how far they are."""
     jobs = [f"{job}-{n}" for n in range(120)]
     began = time.monotonic()
     for id in jobs:

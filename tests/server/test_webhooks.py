@@ -142,7 +142,7 @@ def test_nothing_secret_is_logged(stack: Stack, job: str) -> None:
 
 
 def test_a_receiver_that_hangs_holds_up_nobody(tmp_path: Path, job: str) -> None:
-    """However many calls a receiver does not answer, jobs find a lane, and all ends are told."""
+    """However many calls a receiver does not answer, jobs find a slot, and all ends are told."""
     with calling_back(tmp_path, workers=0) as stack, receiving() as receiver:
         only = stack.add_worker("worker-1", WORKER_CONCURRENCY="4", **WEBHOOKS)
         receiver.answering.clear()

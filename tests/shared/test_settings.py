@@ -10,17 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gateway.settings import Deadlines, GatewaySettings, gateway_settings
 from shared.destinations import Destinations
 from shared.environment import SettingsError
-from shared.settings import (
-    Deadlines,
-    GatewaySettings,
-    LogSettings,
-    ServerSettings,
-    WorkerSettings,
-    gateway_settings,
-    worker_settings,
-)
+from shared.settings import LogSettings, ServerSettings
+from worker.settings import WorkerSettings, worker_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

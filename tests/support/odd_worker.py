@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from worker.__main__ import main
 from worker.durable.context import Context, DurableFunction, Workflow, durable
-from worker.durable.retry import Retry
-from worker.errors import Permanent, StepFailed
+from worker.durable.retry import RetryPolicy
+from worker.errors import NonRetryableError, StepFailed
 from worker.registry import build_registry
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from worker.durable.steps import Step
 
-QUICK = Retry(tries=2, first=0.01, longest=0.01)
+QUICK = RetryPolicy(max_attempts=2, initial_interval=0.01, max_interval=0.01)
 
 
 class Awkward(Exception):
@@ -127,7 +127,7 @@ def hangs(context: Context, seconds: float | None) -> Workflow[Any]:
     def hang(_: Step) -> None:
         time.sleep(seconds or 3.0)
 
-    return (yield context.step(hang, retry=Retry(tries=1), timeout=0.2))
+    return (yield context.step(hang, retry=RetryPolicy(max_attempts=1), timeout=0.2))
 
 
 def sleeps(context: Context, seconds: float) -> Workflow[str]:
@@ -173,7 +173,7 @@ def beside(context: Context, pace: float) -> Workflow[list[Any]]:
         began = time.monotonic()
         time.sleep(pace)
         if fail:
-            raise Permanent("no")
+            raise NonRetryableError("no")
         return [began, time.monotonic()]
 
     left = yield context.begin_step(work, False, name="left")  # noqa: FBT003 - as above
@@ -210,7 +210,11 @@ def stubborn(context: Context, pause: float) -> Workflow[Any]:
     def fail(_: Step) -> None:
         raise OSError("not yet")
 
-    return (yield context.step(fail, retry=Retry(tries=3, first=pause, longest=pause)))
+    return (
+        yield context.step(
+            fail, retry=RetryPolicy(max_attempts=3, initial_interval=pause, max_interval=pause)
+        )
+    )
 
 
 def registry() -> Registry:

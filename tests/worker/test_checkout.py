@@ -16,11 +16,11 @@ from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
 from worker.durable.context import Context, durable
 from worker.durable.steps import Step
-from worker.errors import Permanent, StepFailed, describe
+from worker.errors import NonRetryableError, StepFailed, describe
 from worker.functions.checkout import DEFAULT_PACE, STEPS, Declined, checkout, notify, reserve
 from worker.functions.foo import foo
 from worker.tasks.claims import Claim
-from worker.tasks.leases import Hold, Leases
+from worker.tasks.leases import ClaimHandle, Leases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ class Direct(Context):
 
     def __init__(self) -> None:
         tasks = Tasks(Transport(ServerSettings(), attempt=1, budget=1))
-        self._hold = Hold(
+        self._hold = ClaimHandle(
             Claim("__invoke:o-1", 1, "o-1"), Leases(tasks, "pid", 60), "worker-1", "worker"
         )
 
@@ -71,7 +71,7 @@ class Shop:
                 if name in NAMES:
                     arguments = (0.0, *arguments[1:])
                 send, outcome = body.send, function(step(name), *arguments)
-            except Permanent as error:
+            except NonRetryableError as error:
                 failed = StepFailed(describe(error, step=name, attempts=1))
                 send, outcome = body.throw, failed
 
@@ -146,10 +146,10 @@ def test_every_step_but_the_last_can_be_taken_back() -> None:
 
 def test_no_is_permanent() -> None:
     """A service that declines is not asked again."""
-    with pytest.raises(Permanent, match=r"^reserve was declined$"):
+    with pytest.raises(NonRetryableError, match=r"^reserve was declined$"):
         reserve(step("reserve"), 0.0, "reserve")
 
-    assert issubclass(Declined, Permanent)
+    assert issubclass(Declined, NonRetryableError)
 
 
 def test_a_receipt_carries_the_key() -> None:

@@ -24,11 +24,11 @@ from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
 from worker.durable.children import ancestors
 from worker.durable.context import Context, durable
-from worker.durable.retry import Retry
+from worker.durable.retry import RetryPolicy
 from worker.durable.steps import Encoded, Step, StepEncoder
-from worker.errors import Fenced, Permanent, Rejection, StepFailed, StepTimeout, describe
+from worker.errors import Fenced, NonRetryableError, Rejection, StepFailed, StepTimeout, describe
 from worker.tasks.claims import Claim
-from worker.tasks.leases import Hold, Leases
+from worker.tasks.leases import ClaimHandle, Leases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from worker.durable.context import DurableFunction, Workflow
 
-AT_ONCE = Retry(tries=3, first=0, longest=0)
+AT_ONCE = RetryPolicy(max_attempts=3, initial_interval=0, max_interval=0)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Engine:
     def __post_init__(self) -> None:
         tasks = Tasks(Transport(ServerSettings(), attempt=1, budget=1))
         self.claim = Claim("__invoke:job", 1, "job")
-        self.hold = Hold(
+        self.hold = ClaimHandle(
             self.claim, Leases(tasks, "pid", self.lease_seconds), "worker-1", "workers"
         )
 
@@ -183,7 +183,7 @@ def test_steps_run_in_order() -> None:
 
 def test_what_is_stored_is_not_done_again() -> None:
     """A function that is run again is sent what its steps returned or failed with before."""
-    first, second, third = Work(result=1), Work([Permanent("no")]), Work(result=3)
+    first, second, third = Work(result=1), Work([NonRetryableError("no")]), Work(result=3)
 
     def function(context: Context, _: Any) -> Workflow[list[object]]:
         got: list[object] = [(yield context.step(first))]
@@ -197,7 +197,7 @@ def test_what_is_stored_is_not_done_again() -> None:
     result = engine.run(function)
 
     again = Engine(engine.stored)
-    assert again.run(function) == result == [1, "Permanent", 3]
+    assert again.run(function) == result == [1, "NonRetryableError", 3]
     assert [len(work.seen) for work in (first, second, third)] == [1, 1, 1]
 
 
@@ -257,7 +257,9 @@ def test_a_step_that_recovers_is_not_a_failure() -> None:
     work = Work([ValueError("1"), OSError("2")], result={"a": 1})
     engine = Engine()
 
-    result = engine.run(one_step(work, retry=Retry(tries=3, first=0.1, longest=0.1)))
+    result = engine.run(
+        one_step(work, retry=RetryPolicy(max_attempts=3, initial_interval=0.1, max_interval=0.1))
+    )
 
     assert result == {"a": 1}
     assert len(engine.pauses) == 2
@@ -293,7 +295,7 @@ class Rude(Exception):
         raise RuntimeError("not today")
 
 
-class Declined(Permanent):
+class Declined(NonRetryableError):
     """A permanent error of a user's own."""
 
 
@@ -304,7 +306,7 @@ class Missing(LookupError):
 @pytest.mark.parametrize(
     ("error", "type"),
     [
-        (Permanent("no"), "Permanent"),
+        (NonRetryableError("no"), "NonRetryableError"),
         (Declined("no"), "Declined"),
         (Missing("no"), "Missing"),
         (SystemExit("no"), "SystemExit"),
@@ -313,7 +315,9 @@ class Missing(LookupError):
 def test_some_errors_are_never_tried_again(error: BaseException, type: str) -> None:
     """An error that is permanent, named by the policy or the end of the process is the last."""
     work = Work([error])
-    retry = Retry(tries=3, first=0, longest=0, never=(LookupError,))
+    retry = RetryPolicy(
+        max_attempts=3, initial_interval=0, max_interval=0, non_retryable=(LookupError,)
+    )
 
     failure = Engine().failure(one_step(work, retry=retry))
 
@@ -410,7 +414,7 @@ def test_a_failed_step_can_be_caught() -> None:
         (ValueError("no"), Failure("ValueError", "no")),
         (SystemExit(3), Failure("SystemExit", "3")),
         (StepFailed(Failure("E", "m", "s", 2)), Failure("E", "m", "s", 2)),
-        (Permanent("é" * 2000), Failure("Permanent", "é" * 1022 + "…")),
+        (NonRetryableError("é" * 2000), Failure("NonRetryableError", "é" * 1022 + "…")),
     ],
 )
 def test_an_error_of_the_function_fails_the_execution(
@@ -540,7 +544,7 @@ def test_whatever_comes_at_a_yield_is_a_failed_step(error: Exception, failure: F
 
 def test_steps_may_run_beside_each_other() -> None:
     """A step that was begun is waited for later, and its failure is met where it is waited for."""
-    works = Work(result=1), Work([Permanent("no")]), Work(result=3)
+    works = Work(result=1), Work([NonRetryableError("no")]), Work(result=3)
 
     def function(context: Context, _: Any) -> Workflow[list[object]]:
         begun = []
@@ -556,7 +560,7 @@ def test_steps_may_run_beside_each_other() -> None:
         return got[:1] + got[2:] + [str(got[1])]
 
     engine = Engine()
-    failure = Failure("Permanent", "no", "step 1", 1)
+    failure = Failure("NonRetryableError", "no", "step 1", 1)
 
     assert engine.run(function) == [3, 1, str(failure)]
     assert [tags["step"] for tags in engine.tags] == ["step 2", "step 1", "step 0"]

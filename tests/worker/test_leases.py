@@ -14,7 +14,7 @@ from shared.settings import ServerSettings
 from tests.support.processes import wait_until
 from worker.errors import Fenced
 from worker.tasks.claims import Claim
-from worker.tasks.leases import Hold, Leases
+from worker.tasks.leases import ClaimHandle, Leases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -254,7 +254,7 @@ def test_a_hold_that_stands_lets_pass() -> None:
     """Before anything is started, a claim that stands raises nothing and stays as it is."""
     made = claim()
 
-    Hold(made, Leases(ScriptedTasks(), "pid-1", 60.0), "a", "workers").check()
+    ClaimHandle(made, Leases(ScriptedTasks(), "pid-1", 60.0), "a", "workers").check()
 
     assert made.lost is None
 
@@ -268,6 +268,6 @@ def test_a_hold_that_fell_stops_everything(lost: str | None, reason: str) -> Non
     made.lost = lost
 
     with pytest.raises(Fenced, match=r"^job-1$"):
-        Hold(made, Leases(ScriptedTasks(), "pid-1", 0.0), "a", "workers").check()
+        ClaimHandle(made, Leases(ScriptedTasks(), "pid-1", 0.0), "a", "workers").check()
 
     assert made.lost == reason

@@ -6,12 +6,12 @@ import threading
 import time
 from contextlib import ExitStack
 
-from worker.webhooks.limits import PATIENCE_SECONDS, Receivers
+from worker.webhooks.limits import PATIENCE_SECONDS, ReceiverLimits
 
 
 def test_one_receiver_has_a_quarter_and_all_have_half() -> None:
-    """Of eight lanes two wait for the same receiver, four for any, and the others for none."""
-    receivers = Receivers(8)
+    """Of eight slots two wait for the same receiver, four for any, and the others for none."""
+    receivers = ReceiverLimits(8)
     with ExitStack() as held:
         for host in ("a", "a", "b", "c"):
             assert held.enter_context(receivers.turn(host))
@@ -25,14 +25,14 @@ def test_one_receiver_has_a_quarter_and_all_have_half() -> None:
 
 
 def test_there_is_always_one_place() -> None:
-    """A worker with one lane calls receivers too."""
-    with Receivers(1).turn("a") as mine:
+    """A worker with one slot calls receivers too."""
+    with ReceiverLimits(1).turn("a") as mine:
         assert mine
 
 
 def test_who_waits_has_the_next_place() -> None:
     """A place that becomes free soon is waited for."""
-    receivers, had = Receivers(1), []
+    receivers, had = ReceiverLimits(1), []
 
     def wait() -> None:
         with receivers.turn("a") as mine:
@@ -50,7 +50,7 @@ def test_who_waits_has_the_next_place() -> None:
 
 def test_nobody_waits_for_the_slow() -> None:
     """Once a call lasts for long, the next one is told at once to come back."""
-    receivers = Receivers(1)
+    receivers = ReceiverLimits(1)
     with receivers.turn("a"), receivers.turn("a") as late:
         assert not late
         began = time.monotonic()

@@ -19,7 +19,7 @@ from tools.run import checks
 from tools.run.output import Output
 from tools.run.plan import (
     WORKERS,
-    Places,
+    DataPaths,
     Ports,
     data_directory,
     programs,
@@ -49,11 +49,11 @@ Five steps of a second each; kill the worker that /wait names, and watch another
 
 def run(environment: Mapping[str, str]) -> int:
     """Return the exit code: 0 after a signal, 1 when the service could not start or broke."""
-    places = Places(data_directory(environment))
+    paths = DataPaths(data_directory(environment))
     try:
         ports = Ports.of(environment)
         checks.check_settings(environment)
-        lock = checks.take_lock(places)
+        lock = checks.take_lock(paths)
     except ValueError as error:
         raise checks.NotStartedError(str(error)) from None
     with lock:
@@ -67,20 +67,20 @@ def run(environment: Mapping[str, str]) -> int:
         output = Output(
             readable=environment.get("LOG_FORMAT", "console" if terminal else "json") == "console"
         )
-        found = programs(binary, ports, places, environment)
+        found = programs(binary, ports, paths, environment)
         for program in found:
-            output.add_pipe(program.name, places.output(program.name))
-            places.pid(program.name).unlink(missing_ok=True)
-            places.alive(program.name).unlink(missing_ok=True)
-        places.supervisor.touch(mode=0o600)
-        places.supervisor.write_text(supervisor_configuration(found, places))
-        with supervised(places, output, signals) as supervisor:
-            return serve(supervisor, signals, output, ports, places)
+            output.add_pipe(program.name, paths.output(program.name))
+            paths.pid(program.name).unlink(missing_ok=True)
+            paths.alive(program.name).unlink(missing_ok=True)
+        paths.supervisor.touch(mode=0o600)
+        paths.supervisor.write_text(supervisor_configuration(found, paths))
+        with supervised(paths, output, signals) as supervisor:
+            return serve(supervisor, signals, output, ports, paths)
 
 
 @contextlib.contextmanager
 def supervised(
-    places: Places, output: Output, signals: StopSignals
+    paths: DataPaths, output: Output, signals: StopSignals
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run the supervisor and, at the end, see to it that nothing is left of it.
 
@@ -88,9 +88,9 @@ def supervised(
     supervisor, which would take SIGHUP for an order to restart, gets SIGTERM in any case.
     """
     pipe, end = os.pipe()
-    command = [sys.executable, "-m", "tools.run.supervise", "-c", str(places.supervisor)]
+    command = [sys.executable, "-m", "tools.run.supervise", "-c", str(paths.supervisor)]
     supervisor = subprocess.Popen(
-        tied(signal.SIGTERM, places.pid("supervisor"), command),
+        tied(signal.SIGTERM, paths.pid("supervisor"), command),
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=end,
@@ -116,7 +116,7 @@ def serve(
     signals: StopSignals,
     output: Output,
     ports: Ports,
-    places: Places,
+    paths: DataPaths,
 ) -> int:
     """Wait for the service to be ready, tell how to use it, and wait for its end."""
     terminal = sys.stdout.isatty()
@@ -129,9 +129,9 @@ def serve(
 
     stages: list[tuple[str, Callable[[], bool]]] = [
         ("the server", lambda: _answers(f"http://127.0.0.1:{ports.store}/ping")),
-        ("the store", lambda: _index(places)),
+        ("the store", lambda: _index(paths)),
         ("the gateway", lambda: _answers(f"http://127.0.0.1:{ports.gateway}/readyz")),
-        ("the workers", lambda: all(places.alive(name).exists() for name in WORKERS)),
+        ("the workers", lambda: all(paths.alive(name).exists() for name in WORKERS)),
     ]
     deadline = time.monotonic() + READY_SECONDS
     for what, ready in stages:
@@ -141,7 +141,7 @@ def serve(
                 return 1
             signals.stop.wait(0.03)
     if not over():
-        output.show(TRY.format(port=ports.gateway, data=os.path.relpath(places.data)))
+        output.show(TRY.format(port=ports.gateway, data=os.path.relpath(paths.data)))
     while not over():
         signals.stop.wait(0.5)
     if supervisor.poll() is not None:
@@ -159,8 +159,8 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _index(places: Places) -> bool:
-    indexes.apply(places.database)
+def _index(paths: DataPaths) -> bool:
+    indexes.apply(paths.database)
     return True
 
 

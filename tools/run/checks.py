@@ -8,13 +8,14 @@ import os
 import socket
 from typing import TYPE_CHECKING, TextIO
 
+from gateway.settings import gateway_settings
 from shared.environment import SettingsError
-from shared.settings import gateway_settings, worker_settings
+from worker.settings import worker_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tools.run.plan import Places, Ports
+    from tools.run.plan import DataPaths, Ports
 
 
 class NotStartedError(Exception):
@@ -25,17 +26,17 @@ class NotStartedError(Exception):
         self.faults = faults
 
 
-def take_lock(places: Places) -> TextIO:
+def take_lock(paths: DataPaths) -> TextIO:
     """Hold the data folder for as long as the returned file is open.
 
     The kernel drops the lock with its process, so a lock file that stays behind is never in the
     way. Raises `NotStartedError`.
     """
     try:
-        places.data.mkdir(parents=True, exist_ok=True)
-        lock = places.lock.open("a+")
+        paths.data.mkdir(parents=True, exist_ok=True)
+        lock = paths.lock.open("a+")
     except OSError as error:
-        raise NotStartedError(f"{places.data}: {error.strerror}; DATA_DIR names a folder") from None
+        raise NotStartedError(f"{paths.data}: {error.strerror}; DATA_DIR names a folder") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -43,7 +44,7 @@ def take_lock(places: Places) -> TextIO:
         holder = lock.read().strip() or "?"
         lock.close()
         raise NotStartedError(
-            f"it is running already on {places.data}: Ctrl-C there, or kill {holder}"
+            f"it is running already on {paths.data}: Ctrl-C there, or kill {holder}"
         ) from None
     lock.truncate(0)
     lock.write(f"{os.getpid()}\n")

@@ -76,7 +76,7 @@ class Program:
 
 
 @dataclass(frozen=True)
-class Places:
+class DataPaths:
     """Where things lie under the data folder."""
 
     data: Path
@@ -104,7 +104,7 @@ class Places:
 
 
 def programs(
-    binary: Path, ports: Ports, places: Places, environment: Mapping[str, str]
+    binary: Path, ports: Ports, paths: DataPaths, environment: Mapping[str, str]
 ) -> list[Program]:
     """Return every process of the service."""
     base = {key: environment[key] for key in PASSED_ON if key in environment}
@@ -119,7 +119,7 @@ def programs(
         **{name: str(port) for name, port in ports.named().items()},
     }
     serve = server.command(
-        binary, store_port=ports.store, message_port=ports.message, database=places.database
+        binary, store_port=ports.store, message_port=ports.message, database=paths.database
     )
     drain = ours["WORKER_DRAIN_SECONDS"]
     patience = int(float(drain)) + 10 if drain.replace(".", "", 1).isdigit() else 30
@@ -129,7 +129,7 @@ def programs(
         Program("gateway", _python("gateway"), ours, "gateway", 2, stop_seconds=15),
     ]
     for name in WORKERS:
-        own = {**ours, "WORKER_NAME": name, "WORKER_ALIVE_FILE": str(places.alive(name))}
+        own = {**ours, "WORKER_NAME": name, "WORKER_ALIVE_FILE": str(paths.alive(name))}
         found.append(Program(name, _python("worker"), own, "workers", 3, stop_seconds=patience))
     return found
 
@@ -143,20 +143,20 @@ def _python(*module: str) -> list[str]:
     return [sys.executable, "-m", *module]
 
 
-def supervisor_configuration(found: list[Program], places: Places) -> str:
+def supervisor_configuration(found: list[Program], paths: DataPaths) -> str:
     """Return the text of a supervisord.conf that runs these programs in the foreground."""
     # Without the line it complains about root at every start.
     user = "user = root\n" if os.geteuid() == 0 else ""
     head = (
         "[supervisord]\nnodaemon = true\nlogfile = /dev/null\nlogfile_maxbytes = 0\n"
-        f"pidfile = {_escaped(places.pid('supervisord'))}\n"
+        f"pidfile = {_escaped(paths.pid('supervisord'))}\n"
         f"directory = {_escaped(ROOT)}\nloglevel = info\n{user}"
     )
     sections = [head]
     groups: dict[str, list[Program]] = {}
     for program in found:
         groups.setdefault(program.group, []).append(program)
-        command = tied(signal.SIGKILL, places.pid(program.name), program.command)
+        command = tied(signal.SIGKILL, paths.pid(program.name), program.command)
         variables = ",".join(f"{k}={_quoted(v)}" for k, v in program.environment.items())
         sections.append(
             f"[program:{program.name}]\n"
@@ -165,7 +165,7 @@ def supervisor_configuration(found: list[Program], places: Places) -> str:
             "autorestart = true\nstartsecs = 1\nstartretries = 1000000\n"
             f"stopwaitsecs = {program.stop_seconds}\n"
             "redirect_stderr = true\nstdout_logfile_maxbytes = 0\n"
-            f"stdout_logfile = {_escaped(places.output(program.name))}\n"
+            f"stdout_logfile = {_escaped(paths.output(program.name))}\n"
         )
     for group, members in groups.items():
         names = ",".join(member.name for member in members)

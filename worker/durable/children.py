@@ -12,7 +12,7 @@ from shared.resonate import tags as tag
 from shared.resonate.codec import decode_result, encode_call
 
 if TYPE_CHECKING:
-    from worker.tasks.leases import Hold
+    from worker.tasks.leases import ClaimHandle
 
 
 class Stored(str):
@@ -38,7 +38,7 @@ def invocation(function: str, input_json: str) -> str:
     return encode_call(function, CATALOG[function].version, input_json)
 
 
-def tags_of(function: str, hold: Hold) -> dict[str, str]:
+def tags_of(function: str, hold: ClaimHandle) -> dict[str, str]:
     """Return the tags with which the server offers the child to the workers."""
     parent = hold.claim.execution
     remote = Remote(parent, parent, parent, function).options(target=hold.group)

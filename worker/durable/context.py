@@ -21,7 +21,7 @@ from shared.log import get_logger
 from shared.resonate import tags as tag
 from shared.resonate.codec import Failure, decode_rejection
 from worker.durable.children import ChildEncoder, Stored, invocation, result_of, tags_of
-from worker.durable.retry import Retry
+from worker.durable.retry import RetryPolicy
 from worker.durable.steps import Encoded, StepEncoder, StepRun
 from worker.errors import Fenced, Rejection, StepFailed, TimedOut, describe, json_of, shown
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import resonate
 
     from worker.durable.steps import StepFunction
-    from worker.tasks.leases import Hold
+    from worker.tasks.leases import ClaimHandle
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ type Workflow[T] = Generator[Command, Any, T]
 
 type DurableFunction = Callable[[Context, Any], Workflow[Any]] | StepFunction
 
-DEFAULT_RETRY = Retry()
+DEFAULT_RETRY = RetryPolicy()
 ENCODER = StepEncoder()
 CHILD_ENCODER = ChildEncoder()
 
@@ -59,7 +59,7 @@ CHILD_ENCODER = ChildEncoder()
 class Context:
     """Makes the commands that a durable function yields."""
 
-    def __init__(self, sdk: resonate.Context, hold: Hold) -> None:
+    def __init__(self, sdk: resonate.Context, hold: ClaimHandle) -> None:
         self._sdk = sdk
         self._hold = hold
 
@@ -73,7 +73,7 @@ class Context:
         function: StepFunction,
         *arguments: Any,
         name: str | None = None,
-        retry: Retry = DEFAULT_RETRY,
+        retry: RetryPolicy = DEFAULT_RETRY,
         timeout: float | None = None,
     ) -> Command:
         """Run `function(step, *arguments)` once and for all; yields its result, which is JSON.
@@ -89,7 +89,7 @@ class Context:
         function: StepFunction,
         *arguments: Any,
         name: str | None = None,
-        retry: Retry = DEFAULT_RETRY,
+        retry: RetryPolicy = DEFAULT_RETRY,
         timeout: float | None = None,
     ) -> Command:
         """Start a step, as `step` has it, that runs beside what comes next; two run at a time.
@@ -100,7 +100,7 @@ class Context:
         return Command(_stored(self._sdk.begin_run(_body(run, arguments)), run), Command)
 
     def _run_of(
-        self, function: StepFunction, name: str | None, retry: Retry, timeout: float | None
+        self, function: StepFunction, name: str | None, retry: RetryPolicy, timeout: float | None
     ) -> StepRun:
         label = str(name or getattr(function, "__name__", "step"))
         return StepRun(function, label, self._hold, retry, timeout)
@@ -109,7 +109,7 @@ class Context:
         """Go on after so many seconds; no worker holds the execution meanwhile."""
         return Command(self._sdk.sleep(float(seconds)))
 
-    def signal(self, name: str, *, within: float) -> Command:
+    def signal(self, name: str, *, timeout: float) -> Command:
         """Wait for a client's signal, which may be there already; yields its value.
 
         No worker holds the execution meanwhile. The `yield` raises `TimedOut` after so many
@@ -118,7 +118,7 @@ class Context:
         if not is_signal_name(name):
             raise ValueError(f"{name!r} cannot name a signal")
         promise = self._sdk.promise(id=signal_id(self.id, name), tags={tag.SIGNAL: name})
-        return Command(RFC(promise.options(timeout=_seconds(within)).conv), orjson.loads)
+        return Command(RFC(promise.options(timeout=_seconds(timeout)).conv), orjson.loads)
 
     def begin(self, function: str, value: Any = None, *, timeout: float | None = None) -> Command:
         """Start a child execution of a function of the catalog, on any worker.
@@ -177,7 +177,7 @@ def durable(function: DurableFunction) -> Callable[..., Generator[Any, Any, str]
             return (yield context.step(function, value))
 
     def execution(sdk: resonate.Context, input_json: str) -> Generator[Any, Any, str]:
-        hold: Hold = sdk.get_dependency("hold")
+        hold: ClaimHandle = sdk.get_dependency("hold")
         log = get_logger(**hold.claim.named)
         try:
             value = yield from _drive(workflow(Context(sdk, hold), orjson.loads(input_json)))

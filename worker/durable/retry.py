@@ -11,25 +11,32 @@ DOUBLINGS: Final = 60
 
 
 @dataclass(frozen=True)
-class Retry:
-    """At most `tries` tries; pauses grow from `first` to `longest` seconds, each halved at random.
+class RetryPolicy:
+    """At most `max_attempts` attempts, with growing pauses between them.
 
-    A step that raises `Permanent`, or a class in `never`, is not tried again. The SDK's own default
-    would try a failing step for ever.
+    A pause is `initial_interval` seconds, then twice as long each time up to `max_interval`, of
+    which a random part between a half and all is waited.
+
+    A step that raises `NonRetryableError`, or a class in `non_retryable`, is not tried again. The
+    SDK's own default would try a failing step for ever.
     """
 
-    tries: int = 5
-    first: float = 0.2
-    longest: float = 5.0
-    never: tuple[type[BaseException], ...] = ()
+    max_attempts: int = 5
+    initial_interval: float = 0.2
+    max_interval: float = 5.0
+    non_retryable: tuple[type[BaseException], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.tries < 1 or not 0 <= self.first <= self.longest:
-            raise ValueError("a retry policy needs tries >= 1 and 0 <= first <= longest")
+        if self.max_attempts < 1 or not 0 <= self.initial_interval <= self.max_interval:
+            raise ValueError(
+                "a retry policy needs max_attempts >= 1 and 0 <= initial_interval <= max_interval"
+            )
 
-    def pause(self, failed_tries: int) -> float | None:
-        """Return the seconds to wait after so many failed tries, None to give up."""
-        if failed_tries >= self.tries:
+    def pause(self, failed_attempts: int) -> float | None:
+        """Return the seconds to wait after this many failed attempts, None to give up."""
+        if failed_attempts >= self.max_attempts:
             return None
-        longest: float = min(self.first * 2.0 ** min(failed_tries - 1, DOUBLINGS), self.longest)
+        longest: float = min(
+            self.initial_interval * 2.0 ** min(failed_attempts - 1, DOUBLINGS), self.max_interval
+        )
         return longest * (0.5 + random.random() / 2)  # noqa: S311 - jitter

@@ -10,16 +10,24 @@ import orjson
 
 from shared.log import Logger, get_logger
 from worker.durable.timeouts import call_within, overdue_threads
-from worker.errors import Fenced, Permanent, Rejection, StepTimeout, describe, json_of, shown
+from worker.errors import (
+    Fenced,
+    NonRetryableError,
+    Rejection,
+    StepTimeout,
+    describe,
+    json_of,
+    shown,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.resonate.codec import Failure
-    from worker.durable.retry import Retry
-    from worker.tasks.leases import Hold
+    from worker.durable.retry import RetryPolicy
+    from worker.tasks.leases import ClaimHandle
 
-NEVER_RETRIED: Final = (Permanent, SystemExit)
+NEVER_RETRIED: Final = (NonRetryableError, SystemExit)
 
 type StepFunction = Callable[..., Any]
 """A plain function whose first argument is a `Step`; what it does may happen more than once."""
@@ -73,7 +81,12 @@ class StepRun:
     """One step of one execution in this process; the SDK asks it when to try again."""
 
     def __init__(
-        self, function: StepFunction, name: str, hold: Hold, retry: Retry, timeout: float | None
+        self,
+        function: StepFunction,
+        name: str,
+        hold: ClaimHandle,
+        retry: RetryPolicy,
+        timeout: float | None,
     ) -> None:
         self._function = function
         self.name = name
@@ -109,11 +122,11 @@ class StepRun:
         return result
 
     def _is_final(self, error: BaseException) -> bool:
-        never: tuple[type[BaseException], ...] = (*NEVER_RETRIED, *self._retry.never)
+        never: tuple[type[BaseException], ...] = (*NEVER_RETRIED, *self._retry.non_retryable)
         return isinstance(error, never) or self._retry.pause(self._tries) is None
 
     def _failure(self, error: BaseException) -> Failure:
-        expected = isinstance(error, (Permanent, StepTimeout))
+        expected = isinstance(error, (NonRetryableError, StepTimeout))
         overdue = {"overdue_threads": overdue_threads()} if isinstance(error, StepTimeout) else {}
         self._log.warning(
             "step failed",

@@ -18,7 +18,7 @@ def approval(context: Context, request: dict[str, Any] | None) -> Workflow[dict[
     within = parse(str(request.get("within", "60s")))
     yield context.step(ask, str(request.get("question", "May we?")))
     try:
-        answer = yield context.signal("approval", within=within)
+        answer = yield context.signal("approval", timeout=within)
     except TimedOut:
         return {"answered": False, "answer": None}
     return {"answered": True, "answer": answer}

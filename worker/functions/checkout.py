@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from worker.errors import Permanent, StepFailed
+from worker.errors import NonRetryableError, StepFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DEFAULT_PACE: Final = 1.0
 
 
-class Declined(Permanent):
+class Declined(NonRetryableError):
     """The service behind a step said no; asking again would get the same answer."""
 
 
@@ -40,7 +40,7 @@ def checkout(context: Context, order: dict[str, Any] | None) -> Workflow[dict[st
 
 
 def reserve(step: Step, pace: float, fail: str | None) -> str:
-    """Hold the goods."""
+    """ClaimHandle the goods."""
     return _call_service(step, pace, fail)
 
 

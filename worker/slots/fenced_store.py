@@ -1,4 +1,4 @@
-"""The store of one lane: every write carries the claim, and no failure reaches the SDK's threads.
+"""The store of one slot: every write carries the claim, and no failure reaches the SDK's threads.
 
 The SDK's bridge cannot take an error: one would end the process, or leave it alive and deaf. So a
 write that was refused, or not answered in all the time there is, is answered with a promise of our
@@ -46,7 +46,7 @@ class FencedPromise(DurablePromise):
 
 
 class FencedStore(Store):
-    """Writes for one claim at a time, set by the lane before the SDK hears of the task."""
+    """Writes for one claim at a time, set by the slot before the SDK hears of the task."""
 
     def __init__(self, transport: Transport, worker: str) -> None:
         super().__init__(transport)

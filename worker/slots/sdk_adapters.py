@@ -1,6 +1,6 @@
-"""What the SDK's client of a lane is given in place of a poller and a task store.
+"""What the SDK's client of a slot is given in place of a poller and a task store.
 
-Both only forward to the session, which claims before the SDK asks and knows when it is done.
+Both only forward to the client, which claims before the SDK asks and knows when it is done.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
     from resonate.models.message import Mesg
 
     from shared.resonate.transport import Transport
-    from worker.slots.slot import Session
+    from worker.slots.slot import SlotClient
 
 
-class SessionSource:
-    """The SDK's message source of one session."""
+class SlotMessageSource:
+    """The SDK's message source of one client."""
 
-    def __init__(self, session: Session, group: str, pid: str) -> None:
-        self._session = session
+    def __init__(self, client: SlotClient, group: str, pid: str) -> None:
+        self._client = client
         self.unicast = f"poll://uni@{group}/{pid}"
         self.anycast = f"poll://any@{group}"
 
     def start(self) -> None:
-        """Nothing to start: the worker's one stream serves all lanes."""
+        """Nothing to start: the worker's one stream serves all slots."""
 
     def stop(self) -> None:
-        """Nothing to stop: the session ends `next`."""
+        """Nothing to stop: the client ends `next`."""
 
     def next(self) -> Mesg | None:
-        message = self._session.next_task()
+        message = self._client.next_task()
         if message is None:
             return None
         task = {"id": message.task, "counter": message.counter}
@@ -42,22 +42,22 @@ class SessionSource:
         raise RuntimeError(f"not part of this service: sending {mesg}")
 
 
-class SessionTasks(Tasks):
-    """The SDK's task store of one session: claims and leases are the worker's own."""
+class SlotTaskStore(Tasks):
+    """The SDK's task store of one client: claims and leases are the worker's own."""
 
-    def __init__(self, transport: Transport, session: Session) -> None:
+    def __init__(self, transport: Transport, client: SlotClient) -> None:
         super().__init__(transport)
-        self._session = session
+        self._client = client
 
     def claim(
         self, id: str, counter: int, pid: str, ttl: int
     ) -> tuple[DurablePromise, DurablePromise | None]:
-        return self._session.claimed()
+        return self._client.claimed()
 
     def complete(self, id: str, counter: int) -> bool:
-        self._session.ended()
+        self._client.ended()
         return True
 
     def heartbeat(self, pid: str) -> int:
-        self._session.wait_stopped()
+        self._client.wait_stopped()
         return 0

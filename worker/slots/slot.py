@@ -1,7 +1,7 @@
-"""A lane: one client of the SDK that holds at most one claim.
+"""A slot: one client of the SDK that holds at most one claim.
 
 The SDK claims whatever it is sent, remembers every execution for ever and cannot take a refusal.
-With a client for each execution that runs, none of that matters: the lane asks for work only when
+With a client for each execution that runs, none of that matters: the slot asks for work only when
 it is free, claims it itself, and replaces its client, with all that it remembers, after a
 suspension, a lost claim or `RUNS_PER_CLIENT` executions.
 """
@@ -20,9 +20,9 @@ from shared.resonate.codec import Failure, decode_call
 from shared.resonate.transport import PROMISE_NOT_FOUND, Refused, Unanswered
 from worker.durable.children import ancestors
 from worker.slots.fenced_store import FencedStore
-from worker.slots.sdk_adapters import SessionSource, SessionTasks
+from worker.slots.sdk_adapters import SlotMessageSource, SlotTaskStore
 from worker.tasks.claims import Claim
-from worker.tasks.leases import Hold
+from worker.tasks.leases import ClaimHandle
 
 if TYPE_CHECKING:
     from resonate.models.durable_promise import DurablePromise
@@ -47,8 +47,8 @@ UNKNOWN_PAUSE: Final = 1.0
 
 
 @dataclass(frozen=True)
-class Crew:
-    """What all lanes of a worker share."""
+class SharedParts:
+    """What all slots of a worker share."""
 
     name: str
     group: str
@@ -60,45 +60,45 @@ class Crew:
     leases: Leases
 
 
-class Lane:
+class Slot:
     """Runs one execution after the other until the inbox is closed."""
 
-    def __init__(self, crew: Crew) -> None:
-        self.crew = crew
-        self._session = Session(self)
+    def __init__(self, parts: SharedParts) -> None:
+        self.parts = parts
+        self._client = SlotClient(self)
 
     def start(self) -> None:
-        self._session.start()
+        self._client.start()
 
-    def replace(self, session: Session) -> None:
+    def replace(self, client: SlotClient) -> None:
         """Go on with a new client. Called on a thread of the old one, which is stopped apart."""
-        if session is not self._session:
+        if client is not self._client:
             return
-        self._session = Session(self)
-        self._session.start()
-        threading.Thread(target=session.stop, name="closing", daemon=True).start()
+        self._client = SlotClient(self)
+        self._client.start()
+        threading.Thread(target=client.stop, name="closing", daemon=True).start()
 
 
-class Session:
-    """One client of a lane, and the SDK's message source and task store for it."""
+class SlotClient:
+    """One client of a slot, and the SDK's message source and task store for it."""
 
-    def __init__(self, lane: Lane) -> None:
-        crew = lane.crew
-        self._lane = lane
-        self._crew = crew
+    def __init__(self, slot: Slot) -> None:
+        parts = slot.parts
+        self._slot = slot
+        self._parts = parts
         self._log = get_logger()
         self._free = threading.Semaphore(1)
         self._stopped = threading.Event()
         self._runs = 0
         self._promises: tuple[DurablePromise, DurablePromise | None] | None = None
-        self._store = FencedStore(crew.transport, crew.name)
-        self._store.tasks = SessionTasks(crew.transport, self)
+        self._store = FencedStore(parts.transport, parts.name)
+        self._store.tasks = SlotTaskStore(parts.transport, self)
         self._client = build_client(
             self._store,
-            SessionSource(self, crew.group, crew.pid),
-            group=crew.group,
-            pid=crew.pid,
-            registry=crew.registry,
+            SlotMessageSource(self, parts.group, parts.pid),
+            group=parts.group,
+            pid=parts.pid,
+            registry=parts.registry,
             threads=STEP_THREADS,
         )
 
@@ -115,7 +115,7 @@ class Session:
         """Wait until the client is free and a task is claimed for it; None when it is over."""
         self._free.acquire()
         while not self._stopped.is_set():
-            message = self._crew.inbox.take()
+            message = self._parts.inbox.take()
             if message is None:
                 return None
             try:
@@ -128,11 +128,11 @@ class Session:
     def _claim(self, message: Message) -> bool:
         """Claim the task and make it ready for the SDK; False if it is not for us after all."""
         claim = Claim(message.task, message.counter, message.execution)
-        leases = self._crew.leases
+        leases = self._parts.leases
         leases.hold(claim)
         try:
-            root, leaf = self._crew.tasks.claim_raw(
-                claim.task, claim.counter, self._crew.pid, leases.milliseconds
+            root, leaf = self._parts.tasks.claim_raw(
+                claim.task, claim.counter, self._parts.pid, leases.milliseconds
             )
         except Refused:
             leases.release(claim)
@@ -172,14 +172,14 @@ class Session:
         if root.tags.get(tag.KIND) == tag.CHILD and self._is_over(claim):
             return False
         self._promises = root, leaf
-        hold = Hold(claim, self._crew.leases, self._crew.name, self._crew.group)
+        hold = ClaimHandle(claim, self._parts.leases, self._parts.name, self._parts.group)
         self._client.set_dependency("hold", hold)
         self._runs += 1
         return True
 
     def _knows(self, call: Call) -> bool:
         try:
-            self._crew.registry.get(call.function, call.version)
+            self._parts.registry.get(call.function, call.version)
         except ValueError:
             return False
         return True
@@ -192,7 +192,7 @@ class Session:
             self._reject(claim, Failure("UnknownFunction", f"no worker knows {wanted}"))
             return
         self._log.warning("unknown function handed back", **claim.named, function=wanted)
-        self._crew.leases.give_back(claim, UNKNOWN_PAUSE)
+        self._parts.leases.give_back(claim, UNKNOWN_PAUSE)
 
     def _is_over(self, claim: Claim) -> bool:
         """End a child that nobody waits for any more: whoever canceled may not have come so far."""
@@ -219,12 +219,12 @@ class Session:
 
     def _let_go(self, claim: Claim) -> None:
         if claim.finished:
-            self._crew.leases.release(claim)
+            self._parts.leases.release(claim)
         else:
-            self._crew.leases.give_back(claim)
+            self._parts.leases.give_back(claim)
 
     def wait_stopped(self) -> None:
-        """Return when the session is over."""
+        """Return when the client is over."""
         self._stopped.wait()
 
     def claimed(self) -> tuple[DurablePromise, DurablePromise | None]:
@@ -242,18 +242,18 @@ class Session:
         if suspended:
             self._complete(claim)
         if claim.lost is None:
-            self._crew.leases.release(claim)
+            self._parts.leases.release(claim)
         else:
-            self._crew.leases.give_back(claim)
+            self._parts.leases.give_back(claim)
         self._store.claim = None
         if suspended or claim.lost is not None or self._runs >= RUNS_PER_CLIENT:
-            self._lane.replace(self)
+            self._slot.replace(self)
         else:
             self._free.release()
 
     def _complete(self, claim: Claim) -> None:
         try:
-            self._crew.tasks.complete(claim.task, claim.counter)
+            self._parts.tasks.complete(claim.task, claim.counter)
         except (Refused, Unanswered) as error:
             claim.lost = str(error)
             self._log.warning("task not completed", task=claim.task, reason=claim.lost)

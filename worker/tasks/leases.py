@@ -137,7 +137,7 @@ class Leases:
 
 
 @dataclass(frozen=True)
-class Hold:
+class ClaimHandle:
     """One execution's claim, as its wrapper sees it, and the worker and group that it runs in."""
 
     claim: Claim

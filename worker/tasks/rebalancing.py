@@ -32,18 +32,18 @@ SAID_SECONDS: Final = 10.0
 MOST_AT_ONCE: Final = 200
 
 
-class Surplus:
-    """Looks after the inbox of a worker with `lanes` lanes. `tasks` should answer or fail fast."""
+class Rebalancer:
+    """Looks after the inbox of a worker with `slots` slots. `tasks` should answer or fail fast."""
 
     def __init__(  # noqa: PLR0913 - what it stands between
-        self, tasks: Tasks, locks: Locks, inbox: Inbox, *, group: str, pid: str, lanes: int
+        self, tasks: Tasks, locks: Locks, inbox: Inbox, *, group: str, pid: str, slots: int
     ) -> None:
         self._tasks = tasks
         self._locks = locks
         self._inbox = inbox
         self._lock = f"idle.{group}"
         self._pid = pid
-        self._lanes = lanes
+        self._slots = slots
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="surplus", daemon=True)
         self._log = get_logger()
@@ -81,9 +81,9 @@ class Surplus:
         room_since: float | None = None
         while True:
             waiting = len(self._inbox)
-            if waiting > self._lanes:
-                self._share(waiting - self._lanes)
-            if waiting > self._lanes // 2:
+            if waiting > self._slots:
+                self._share(waiting - self._slots)
+            if waiting > self._slots // 2:
                 room_since = None
             else:
                 room_since = room_since or time.monotonic()
@@ -96,7 +96,7 @@ class Surplus:
         """Pass the surplus on, if a worker has room; a part of it will come back here."""
         if self._acquire(f"{self._pid}-looking", 1):
             return
-        messages = self._inbox.surplus(self._lanes, min(surplus, MOST_AT_ONCE))
+        messages = self._inbox.surplus(self._slots, min(surplus, MOST_AT_ONCE))
         passed = self.pass_on(messages, PERIOD_SECONDS)
         self._log.debug("offers passed on", count=passed)
 

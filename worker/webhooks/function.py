@@ -17,7 +17,7 @@ from shared.destinations import Target
 from shared.resonate import tags as tag
 from shared.webhooks import PAUSES, WINDOW_SECONDS
 from worker.durable.context import Command
-from worker.durable.retry import Retry
+from worker.durable.retry import RetryPolicy
 from worker.errors import StepFailed
 from worker.webhooks.post import NotDelivered, post
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from shared.settings import WebhookSettings
     from worker.durable.context import Context, Workflow
     from worker.durable.steps import Step
-    from worker.webhooks.limits import Receivers
+    from worker.webhooks.limits import ReceiverLimits
 
-ONCE: Final = Retry(tries=1)
+ONCE: Final = RetryPolicy(max_attempts=1)
 FIRST_BUSY_SECONDS: Final = 1.0
 LONGEST_BUSY_SECONDS: Final = 60.0
 """A delivery that found no place comes back after so long at most, twice as long each time."""
@@ -64,7 +64,7 @@ class Webhooks:
         self,
         settings: WebhookSettings,
         store: Store,
-        receivers: Receivers,
+        receivers: ReceiverLimits,
         pauses: Sequence[float] = PAUSES,
     ) -> None:
         self._settings = settings
@@ -92,7 +92,7 @@ class Webhooks:
         raise NotDelivered(f"given up after {len(self._pauses)} tries")
 
     def _try(self, context: Context, id: str) -> Workflow[int]:
-        """Try once, on a worker that has a place for it; no lane is held until then."""
+        """Try once, on a worker that has a place for it; no slot is held until then."""
         longest = FIRST_BUSY_SECONDS
         while True:
             status: int | None = yield context.step(self.deliver, id, retry=ONCE)

@@ -1,4 +1,4 @@
-"""Which receivers of webhooks this worker calls right now, so that none of them takes all lanes."""
+"""Which receivers of webhooks this worker calls right now, so that none of them takes all slots."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
 
 SHARE_OF_ONE: Final = 4
 SHARE_OF_ALL: Final = 2
-"""One lane in so many may wait for the same receiver, and for any receiver; one may in any case."""
+"""One slot in so many may wait for the same receiver, and for any receiver; one may in any case."""
 
 PATIENCE_SECONDS: Final = 1.0
 """A receiver that has not answered for so long is slow, and nobody waits longer for his turn."""
 
 
-class Receivers:
-    """Turns to call receivers, for a worker with so many lanes. Safe to use from any thread."""
+class ReceiverLimits:
+    """Turns to call receivers, for a worker with so many slots. Safe to use from any thread."""
 
-    def __init__(self, lanes: int) -> None:
-        self._most_of_one = max(1, lanes // SHARE_OF_ONE)
-        self._most_of_all = max(1, lanes // SHARE_OF_ALL)
+    def __init__(self, slots: int) -> None:
+        self._most_of_one = max(1, slots // SHARE_OF_ONE)
+        self._most_of_all = max(1, slots // SHARE_OF_ALL)
         self._calls: list[tuple[str, float]] = []
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
     def turn(self, receiver: str) -> Iterator[bool]:
-        """Hold a place for a call to the receiver; False if there is none.
+        """ClaimHandle a place for a call to the receiver; False if there is none.
 
         Waits a moment for a place that may soon be free: not if whoever has one is slow.
         """

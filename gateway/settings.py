@@ -1,0 +1,100 @@
+"""The gateway's settings, read once from a mapping of environment variables."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from shared.environment import Reader
+from shared.settings import (
+    NAME_GRAMMAR,
+    LogSettings,
+    ServerSettings,
+    WebhookSettings,
+    read_log,
+    read_server,
+    read_webhooks,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """Seconds, each shorter than the next, or the outer one would hide the inner."""
+
+    store_attempt: float = 2.0
+    store_budget: float = 3.0
+    offload: float = 4.0
+    shutdown: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not self.store_attempt <= self.offload < self.shutdown or (
+            self.store_budget >= self.offload
+        ):
+            raise ValueError(f"every deadline must be shorter than the next: {self}")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds that one client may take.
+
+    `head` is for a request's line and headers, `body` for the whole of its body, `answer` for
+    taking what it is sent, `idle` between two requests: longer than the proxies in front keep a
+    connection, so that it is never closed under a request of theirs.
+    """
+
+    head: float = 20.0
+    body: float = 30.0
+    answer: float = 60.0
+    idle: float = 75.0
+
+    def __post_init__(self) -> None:
+        if min(self.head, self.body, self.answer, self.idle) <= 0:
+            raise ValueError(f"every limit must be longer than nothing: {self}")
+
+
+@dataclass(frozen=True)
+class GatewaySettings:
+    """One gateway process. Without `tokens` anybody may call it.
+
+    `begins` may be under way and `waiters` may wait at once. There are fewer begins than places
+    for calls (`threads` and `queue`), so that a flood of begins leaves some to those who read.
+    """
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    host: str = "127.0.0.1"
+    port: int = 5001
+    max_body: int = 1024 * 1024
+    tokens: tuple[str, ...] = field(default=(), repr=False)
+    begins: int = 2000
+    waiters: int = 20_000
+    worker_group: str = "worker"
+    threads: int = 32
+    queue: int = 4096
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+    limits: Limits = field(default_factory=Limits)
+
+
+def gateway_settings(
+    environment: Mapping[str, str] = os.environ, *, terminal: bool | None = None
+) -> GatewaySettings:
+    """Return the gateway's settings, or raise `SettingsError` with every fault there is."""
+    read = Reader(environment)
+    settings = GatewaySettings(
+        server=read_server(read),
+        log=read_log(read, terminal=sys.stdout.isatty() if terminal is None else terminal),
+        host=read.text("GATEWAY_HOST", "127.0.0.1"),
+        port=read.port("GATEWAY_PORT", 5001, low=0),
+        max_body=read.integer("GATEWAY_MAX_BODY", 1024 * 1024, 1, 64 * 1024 * 1024, "bytes"),
+        tokens=read.tokens("GATEWAY_TOKENS"),
+        worker_group=read.text("WORKER_GROUP", "worker", NAME_GRAMMAR),
+        webhooks=read_webhooks(read),
+    )
+    read.finish()
+    return settings

@@ -1,0 +1,64 @@
+"""The worker's settings, read once from a mapping of environment variables."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from shared.environment import Reader
+from shared.settings import (
+    NAME_GRAMMAR,
+    LogSettings,
+    ServerSettings,
+    WebhookSettings,
+    read_log,
+    read_server,
+    read_webhooks,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """One worker process. `lease_seconds` is how long a dead worker's job stays with it.
+
+    A worker whose resident memory is over `memory_mib` drains and ends, to be started afresh; 0 is
+    no limit.
+    """
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    name: str = "worker"
+    group: str = "worker"
+    concurrency: int = 16
+    lease_seconds: float = 2.0
+    drain_seconds: float = 20.0
+    memory_mib: int = 0
+    alive_file: str = ""
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+
+
+def worker_settings(
+    environment: Mapping[str, str] = os.environ, *, terminal: bool | None = None
+) -> WorkerSettings:
+    """Return the worker's settings, or raise `SettingsError` with every fault there is."""
+    read = Reader(environment)
+    settings = WorkerSettings(
+        server=read_server(read),
+        log=read_log(read, terminal=sys.stdout.isatty() if terminal is None else terminal),
+        name=read.text("WORKER_NAME", socket.gethostname(), NAME_GRAMMAR),
+        group=read.text("WORKER_GROUP", "worker", NAME_GRAMMAR),
+        concurrency=read.integer("WORKER_CONCURRENCY", 16, 1, 256, "executions at once"),
+        lease_seconds=read.number("WORKER_LEASE_SECONDS", 2.0, 0.5, 300, "seconds"),
+        drain_seconds=read.number("WORKER_DRAIN_SECONDS", 20.0, 0, 3600, "seconds"),
+        memory_mib=read.integer("WORKER_MEMORY_MIB", 0, 0, 1024 * 1024, "MiB (0: no limit)"),
+        alive_file=read.text("WORKER_ALIVE_FILE", ""),
+        webhooks=read_webhooks(read),
+    )
+    read.finish()
+    return settings
