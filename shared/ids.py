@@ -42,6 +42,20 @@ def webhook_id(execution: str) -> str:
     return f"{execution}.webhook"
 
 
+def cancel_key(execution_id: str) -> str:
+    """Return the idempotency key with which an execution is canceled, whoever does it."""
+    return f"cancel-{execution_id}"
+
+
+def ancestors(execution_id: str) -> list[str]:
+    """Return the executions above a child, from the one that a client began to its parent.
+
+    A child's id is its parent's with a part more: above `job-1.2.5` are `job-1` and `job-1.2`.
+    """
+    parts = execution_id.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
+
+
 def is_signal_name(text: str) -> bool:
     """Tell whether a text may name a signal."""
     return SIGNAL_GRAMMAR.fullmatch(text) is not None

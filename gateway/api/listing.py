@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from aiohttp import web
@@ -12,11 +12,14 @@ from gateway.api.inputs import query_of
 from gateway.errors import InvalidRequest, UnknownFunction
 from gateway.keys import BACKEND
 from gateway.model import representation as views
-from gateway.model.execution import STATUS, Execution
 from shared.catalog import CATALOG
 from shared.ids import is_execution_id
 from shared.resonate import tags as tag
 from shared.resonate.cursors import is_position
+from shared.resonate.states import SEARCH_STATE, STATUS
+
+if TYPE_CHECKING:
+    from gateway.model.execution import Execution
 
 DEFAULT_LIMIT: Final = 50
 MOST: Final = 200
@@ -24,14 +27,6 @@ PAGES: Final = 10
 """Pages of the server's that one request reads at most."""
 
 SERVER_PAGE: Final = 100
-SERVER_STATES: Final = {
-    "pending": "pending",
-    "resolved": "resolved",
-    # The server does not tell these apart in a search.
-    "rejected": "rejected",
-    "canceled": "rejected",
-    "timedout": "rejected",
-}
 
 
 async def listing(request: web.Request) -> web.Response:
@@ -54,7 +49,7 @@ async def listing(request: web.Request) -> web.Response:
         page, after = await request.app[BACKEND].search(
             f"{prefix}*",
             {} if function is None else {tag.FUNCTION: function},
-            None if status is None else SERVER_STATES[status],
+            None if status is None else SEARCH_STATE[status],
             size,
             after,
         )

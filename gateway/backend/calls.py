@@ -27,11 +27,12 @@ from gateway.errors import (
 )
 from gateway.model.execution import activity_of, execution_of, part_of, steps_of
 from shared import webhooks
-from shared.ids import parts_pattern, signal_id, webhook_id
+from shared.ids import cancel_key, parts_pattern, signal_id, webhook_id
 from shared.resonate import tags as tag
 from shared.resonate.client import build_client
 from shared.resonate.codec import encode_call
 from shared.resonate.store import Store
+from shared.resonate.streams import anycast, unicast
 from shared.resonate.transport import PROMISE_EXISTS, PROMISE_NOT_FOUND, Refused
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Calls:
     @property
     def address(self) -> str:
         """Where the server finds this gateway."""
-        return f"poll://uni@{GROUP}/{self._name}"
+        return unicast(GROUP, self._name)
 
     def begin(self, new: NewExecution) -> tuple[Execution, bool]:
         mark = uuid.uuid4().hex
@@ -143,7 +144,7 @@ class Calls:
     def cancel(self, id: str, reason: str | None) -> Execution:
         value = orjson.dumps({"reason": reason}).decode() if reason is not None else None
         self.glance(id)  # what is none of ours is left alone
-        execution = execution_of(self._client.promises.cancel(id, ikey=f"cancel-{id}", data=value))
+        execution = execution_of(self._client.promises.cancel(id, ikey=cancel_key(id), data=value))
         if execution.status != "canceled":
             raise AlreadyDone(
                 f"the execution has ended: {execution.status}", id=id, status=execution.status
@@ -268,8 +269,8 @@ def _meaning(code: int, error: ServiceError) -> Iterator[None]:
 class SilentSource:
     """A message source that has nothing to say: the gateway is sent no work."""
 
-    unicast = f"poll://uni@{GROUP}/none"
-    anycast = f"poll://any@{GROUP}/none"
+    unicast = unicast(GROUP, "none")
+    anycast = anycast(GROUP)
 
     def start(self) -> None:
         """Open nothing."""

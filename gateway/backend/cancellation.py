@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from shared.ids import parts_pattern
+from shared.ids import cancel_key, parts_pattern
 from shared.resonate import tags as tag
 
 if TYPE_CHECKING:
@@ -27,4 +27,4 @@ def cancel_below(promises: Promises, root: str, seconds: float) -> bool:
         for child in found:
             if time.monotonic() > end:
                 return False
-            promises.cancel(child.id, ikey=f"cancel-{child.id}")
+            promises.cancel(child.id, ikey=cancel_key(child.id))

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from shared.resonate import tags as tag
 from shared.resonate.codec import Call, Failure, decode_call, decode_rejection, decode_result
+from shared.resonate.states import STATUS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from resonate.models.durable_promise import DurablePromise
-
-STATUS: Final = {
-    "PENDING": "pending",
-    "RESOLVED": "resolved",
-    "REJECTED": "rejected",
-    "REJECTED_CANCELED": "canceled",
-    "REJECTED_TIMEDOUT": "timedout",
-}
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from gateway.http.problems import INTERNAL, OF_HTTP, OF_SERVICE, UNAVAILABLE
-from gateway.model.execution import STATUS
 from shared import durations
 from shared.catalog import CATALOG
 from shared.ids import ID_GRAMMAR, SIGNAL_GRAMMAR
 from shared.resonate.codec import MESSAGE_LIMIT
+from shared.resonate.states import STATUS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import orjson
 
 from shared.log import get_logger
+from shared.resonate.streams import (
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    RENEW_SECONDS,
+    SILENT_SECONDS,
+    stream_url,
+)
 from shared.resonate.transport import authorization
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.settings import ServerSettings
-
-RENEW_SECONDS: Final = 0.6
-"""Half of the server's `disconnectAfter`: it ends connections that are older than that."""
-
-CONNECT_SECONDS: Final = 5.0
-FIRST_PAUSE: Final = 0.05
-LONGEST_PAUSE: Final = 1.0
 
 
 class Notifications:
@@ -38,7 +38,7 @@ class Notifications:
         name: str,
         on_end: Callable[[dict[str, Any]], None],
     ) -> None:
-        self._url = f"{server.host}:{server.message_port}/{group}/{name}"
+        self._url = stream_url(server, group, name)
         self._headers = authorization(server)
         self._on_end = on_end
         self._log = get_logger()
@@ -47,7 +47,7 @@ class Notifications:
         """Keep the stream open until this is cancelled."""
         pause = FIRST_PAUSE
         timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=CONNECT_SECONDS, sock_read=CONNECT_SECONDS
+            total=None, sock_connect=SILENT_SECONDS, sock_read=SILENT_SECONDS
         )
         async with (
             aiohttp.ClientSession(timeout=timeout, headers=self._headers) as session,

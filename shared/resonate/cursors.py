@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from shared.resonate.states import STATES_OF_SEARCH
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -22,14 +24,6 @@ KEY: Final = b"resonate"
 
 HIGHEST: Final = 2**63 - 1
 """Positions are positive 64-bit integers: rows of the server's table, the newest the highest."""
-
-STATES: Final[Mapping[str | None, tuple[str, ...]]] = {
-    None: ("PENDING", "RESOLVED", "REJECTED", "REJECTED_TIMEDOUT", "REJECTED_CANCELED"),
-    "pending": ("PENDING",),
-    "resolved": ("RESOLVED",),
-    "rejected": ("REJECTED", "REJECTED_TIMEDOUT", "REJECTED_CANCELED"),
-}
-"""The states that each `state` of a search stands for (internal/app/subsystems/api/api.go)."""
 
 
 def is_position(value: object) -> bool:
@@ -58,7 +52,7 @@ def cursor_at(
         raise ValueError("the server would end itself over this cursor")
     search: dict[str, Any] = {
         "id": pattern,
-        "states": STATES[state],
+        "states": STATES_OF_SEARCH[state],
         "tags": dict(tags),
         "limit": limit,
         "sortId": position,

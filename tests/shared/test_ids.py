@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.ids import attempt_id, is_execution_id, parts_pattern
+from shared.ids import ancestors, attempt_id, is_execution_id, parts_pattern
 
 GOOD = ("a", "Z", "0", "_", "-", "--", "__", "a-b_C-9", "0" * 128)
 
@@ -73,3 +73,10 @@ def test_an_attempt_is_a_part(attempt: int, id: str) -> None:
     """A record of an attempt is named after its execution and its number, as no client can."""
     assert attempt_id("job", attempt) == id
     assert not is_execution_id(id)
+
+
+def test_a_child_knows_what_it_is_below() -> None:
+    """The executions above a child follow from its id, as only the client's has no dot."""
+    assert ancestors("job") == []
+    assert ancestors("job.2") == ["job"]
+    assert ancestors("job.2.10.1") == ["job", "job.2", "job.2.10"]

@@ -22,7 +22,6 @@ from shared.resonate.codec import Failure, decode_call
 from shared.resonate.tasks import Tasks
 from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
-from worker.durable.children import ancestors
 from worker.durable.context import Context, durable
 from worker.durable.retry import RetryPolicy
 from worker.durable.steps import Encoded, Step, StepEncoder
@@ -652,13 +651,6 @@ def test_a_child_is_marked() -> None:
         tag.TRACE: "0af7",
     }
     assert 0 < child.conv.timeout < 1
-
-
-def test_a_child_knows_what_it_is_below() -> None:
-    """The executions above a child are told from its id, as only the client's has no dot."""
-    assert ancestors("job") == []
-    assert ancestors("job.2") == ["job"]
-    assert ancestors("job.2.10.1") == ["job", "job.2", "job.2.10"]
 
 
 def test_a_child_of_no_function_is_a_mistake() -> None:

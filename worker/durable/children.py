@@ -8,6 +8,7 @@ import orjson
 from resonate.conventions import Remote
 
 from shared.catalog import CATALOG
+from shared.ids import ancestors
 from shared.resonate import tags as tag
 from shared.resonate.codec import decode_result, encode_call
 
@@ -45,12 +46,6 @@ def tags_of(function: str, hold: ClaimHandle) -> dict[str, str]:
     trace = {} if hold.claim.trace_id is None else {tag.TRACE: hold.claim.trace_id}
     own = {tag.KIND: tag.CHILD, tag.FUNCTION: function, tag.ROOT: ancestors(f"{parent}.")[0]}
     return {**remote.tags, **own, **trace}
-
-
-def ancestors(id: str) -> list[str]:
-    """Return the executions that a child is below, the one that a client began first."""
-    parts = id.split(".")
-    return [".".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def result_of(stored: Stored | None) -> Any:

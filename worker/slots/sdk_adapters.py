@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shared.resonate.streams import anycast, unicast
 from shared.resonate.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ class SlotMessageSource:
 
     def __init__(self, client: SlotClient, group: str, pid: str) -> None:
         self._client = client
-        self.unicast = f"poll://uni@{group}/{pid}"
-        self.anycast = f"poll://any@{group}"
+        self.unicast = unicast(group, pid)
+        self.anycast = anycast(group)
 
     def start(self) -> None:
         """Nothing to start: the worker's one stream serves all slots."""

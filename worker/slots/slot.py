@@ -13,12 +13,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from shared.ids import ancestors, cancel_key
 from shared.log import get_logger
 from shared.resonate import tags as tag
 from shared.resonate.client import build_client
 from shared.resonate.codec import Failure, decode_call
 from shared.resonate.transport import PROMISE_NOT_FOUND, Refused, Unanswered
-from worker.durable.children import ancestors
 from worker.slots.fenced_store import FencedStore
 from worker.slots.sdk_adapters import SlotMessageSource, SlotTaskStore
 from worker.tasks.claims import Claim
@@ -200,7 +200,7 @@ class SlotClient:
         if ended is None:
             return False
         self._log.info("child canceled", **claim.named, ended=ended)
-        self._store.promises.cancel(claim.execution, ikey=f"cancel-{claim.execution}")
+        self._store.promises.cancel(claim.execution, ikey=cancel_key(claim.execution))
         self._let_go(claim)
         return True
 

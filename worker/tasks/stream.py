@@ -11,24 +11,22 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import orjson
 
 from shared.log import get_logger
+from shared.resonate.streams import (
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    RENEW_SECONDS,
+    SILENT_SECONDS,
+    stream_path,
+)
 from shared.resonate.transport import authorization
 
 if TYPE_CHECKING:
     from shared.settings import ServerSettings
-
-RENEW_SECONDS: Final = 0.6
-"""Half of the server's `disconnectAfter`, so that a stream in order is never ended by it."""
-
-SILENT_SECONDS: Final = 5.0
-"""How long connecting may take, and a stream that was renewed may linger."""
-
-FIRST_PAUSE: Final = 0.05
-LONGEST_PAUSE: Final = 1.0
 
 STALE_SECONDS: Final = 4.0
 """A message older than this is not worth a claim: unless it was claimed, the server sends the task
@@ -138,7 +136,7 @@ class Stream:
         renew_seconds: float = RENEW_SECONDS,
     ) -> None:
         self._server = server
-        self._path = f"/{quote(group, safe='')}/{quote(pid, safe='')}"
+        self._path = stream_path(group, pid)
         self._inbox = inbox
         self._renew_seconds = renew_seconds
         self._closed = threading.Event()

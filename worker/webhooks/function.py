@@ -15,6 +15,7 @@ from standardwebhooks import Webhook
 
 from shared.destinations import Target
 from shared.resonate import tags as tag
+from shared.resonate.states import STATUS
 from shared.webhooks import PAUSES, WINDOW_SECONDS
 from worker.durable.context import Command
 from worker.durable.retry import RetryPolicy
@@ -36,12 +37,6 @@ LONGEST_BUSY_SECONDS: Final = 60.0
 """A delivery that found no place comes back after so long at most, twice as long each time."""
 
 GONE: Final = 410
-STATUS: Final = {
-    "RESOLVED": "resolved",
-    "REJECTED": "rejected",
-    "REJECTED_CANCELED": "canceled",
-    "REJECTED_TIMEDOUT": "timedout",
-}
 
 
 class Ignoring:

@@ -1,0 +1,40 @@
+"""Message streams of the server: their addresses, and how a reader keeps one open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from shared.settings import ServerSettings
+
+RENEW_SECONDS: Final = 0.6
+"""Seconds after which a stream is opened anew: half of the age at which the server ends a stream
+(`disconnectAfter` in deploy/resonate.yaml)."""
+
+SILENT_SECONDS: Final = 5.0
+"""Seconds that connecting may take, and that a stream may last after it was renewed."""
+
+FIRST_PAUSE: Final = 0.05
+LONGEST_PAUSE: Final = 1.0
+"""Seconds between two attempts to open a stream: the first pause, doubled up to the longest."""
+
+
+def unicast(group: str, pid: str) -> str:
+    """Return the address of one process."""
+    return f"poll://uni@{group}/{pid}"
+
+
+def anycast(group: str) -> str:
+    """Return the address of any one process of a group."""
+    return f"poll://any@{group}"
+
+
+def stream_path(group: str, pid: str) -> str:
+    """Return the path, at the server's message port, of the stream of one process."""
+    return f"/{quote(group, safe='')}/{quote(pid, safe='')}"
+
+
+def stream_url(server: ServerSettings, group: str, pid: str) -> str:
+    """Return the URL of the stream of one process."""
+    return f"{server.host}:{server.message_port}{stream_path(group, pid)}"
