@@ -11,10 +11,10 @@ import sys
 from typing import TYPE_CHECKING
 
 import uvloop
+from aiohttp import web
 
 from gateway.app import create_app
-from gateway.backend.client import Backend
-from gateway.http.server import Site, runner_of
+from gateway.http.server import BACKLOG, Runner
 from gateway.process import collect_when_quiet
 from gateway.settings import gateway_settings
 from shared.environment import SettingsError
@@ -30,12 +30,12 @@ async def serve(settings: GatewaySettings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    runner = runner_of(create_app(settings, Backend(settings)), settings)
+    runner = Runner(create_app(settings), settings)
     log = get_logger()
     await runner.setup()
     try:
         try:
-            await Site(runner, settings).start()
+            await web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG).start()
         except OSError as error:
             log.critical("not started", reason=f"port {settings.port}: {error.strerror}")
             return 1

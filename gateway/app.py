@@ -10,6 +10,7 @@ from aiohttp import web
 from gateway.api import events, executions, health, listing, signals
 from gateway.api.callbacks import Callbacks
 from gateway.backend.calls import GROUP
+from gateway.backend.client import Backend
 from gateway.concurrency.limiter import Limiter
 from gateway.concurrency.threads import SerialExecutor
 from gateway.http import body as bodies
@@ -21,6 +22,7 @@ from gateway.keys import (
     BACKEND,
     BEGINS,
     CALLBACKS,
+    CATALOG,
     DRAINING,
     FOLLOWERS,
     LAST_END,
@@ -32,22 +34,31 @@ from gateway.model.representation import LastEnd
 from gateway.openapi import routes as docs
 from gateway.updates.event_streams import Followers
 from gateway.updates.long_polls import Watchers
+from shared.catalog import SHIPPED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from gateway.backend.client import Backend
     from gateway.settings import GatewaySettings
+    from shared.catalog import Catalog
 
 
-def create_app(settings: GatewaySettings, backend: Backend) -> web.Application:
-    """Return the application; it closes `backend` when it ends."""
+def create_app(
+    settings: GatewaySettings, *, catalog: Catalog = SHIPPED, backend: Backend | None = None
+) -> web.Application:
+    """Return the application, which serves the functions of `catalog`.
+
+    `backend` asks the server; without one, it is the real one of the settings. The application
+    closes it when it ends.
+    """
+    backend = backend or Backend(settings)
     app = web.Application(
         middlewares=[observe, answer_errors, authorize], client_max_size=settings.max_body
     )
     app[SETTINGS] = settings
     app[ACCESS_LOG] = AccessLog()
     app[BACKEND] = backend
+    app[CATALOG] = catalog
     app[CALLBACKS] = Callbacks(settings.webhooks)
     app[WATCHERS] = Watchers(backend, settings.server, GROUP, settings.waiters)
     app[BEGINS] = Limiter(

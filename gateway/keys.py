@@ -14,6 +14,7 @@ from gateway.model.representation import LastEnd
 from gateway.settings import GatewaySettings
 from gateway.updates.event_streams import Followers
 from gateway.updates.long_polls import Watchers
+from shared.catalog import Catalog
 
 ACCESS_LOG = web.AppKey("access_log", AccessLog)
 BACKEND = web.AppKey("backend", Backend)
@@ -22,6 +23,7 @@ SETTINGS = web.AppKey("settings", GatewaySettings)
 DRAINING = web.AppKey("draining", asyncio.Event)
 BEGINS = web.AppKey("begins", Limiter)
 LAST_END = web.AppKey("last_end", LastEnd)
+CATALOG = web.AppKey("catalog", Catalog)
 CALLBACKS = web.AppKey("callbacks", Callbacks)
 FOLLOWERS = web.AppKey("followers", Followers)
 WATCHERS = web.AppKey("watchers", Watchers)

@@ -7,12 +7,12 @@ in `worker/functions/<name>.py`. A test holds the two to each other.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from shared import durations
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True)
@@ -30,61 +30,81 @@ class Function:
     input_schema: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Catalog:
+    """Functions by name, and the one that is begun when a client names none."""
+
+    functions: Mapping[str, Function]
+    default: str
+
+    @classmethod
+    def of(cls, *functions: Function, default: str) -> Self:
+        """Make a catalog of functions. Raises `ValueError` unless `default` is one of them."""
+        named = {function.name: function for function in functions}
+        if default not in named:
+            raise ValueError(f"the default function {default} is not in the catalog")
+        return cls(named, default)
+
+    @property
+    def names(self) -> Iterable[str]:
+        return self.functions.keys()
+
+
 def _options(**properties: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the schema of an object with no other properties than these, or null for none."""
     return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
 
 
-DEFAULT_FUNCTION: Final = "foo"
+SHIPPED: Final = Catalog.of(
+    Function("foo", 1, "Processes the input and says when.", default_input='{"foo":"bar"}'),
+    Function(
+        "checkout",
+        1,
+        "Reserves, charges, packs, ships and notifies, and takes back what it did on failure.",
+        input_schema=_options(
+            pace={"type": "number", "minimum": 0, "maximum": 86400},
+            fail={"enum": ["reserve", "charge", "pack", "ship", "notify", None]},
+        ),
+    ),
+    Function(
+        "approval",
+        1,
+        "Asks a question and waits for the signal `approval`.",
+        input_schema=_options(
+            question={"type": "string", "maxLength": 1000},
+            within={"type": "string", "pattern": durations.PATTERN},
+        ),
+    ),
+    Function(
+        "countdown",
+        1,
+        "Counts down, sleeping in between, and reports its progress.",
+        input_schema=_options(
+            **{"from": {"type": "integer", "minimum": 0, "maximum": 10_000}},
+            every={"type": "number", "minimum": 0, "maximum": 86400},
+        ),
+    ),
+    Function(
+        "fanout",
+        1,
+        "Has its parts done by child executions, spread over the workers, and gathers them.",
+        input_schema=_options(
+            parts={"type": "integer", "minimum": 1, "maximum": 100},
+            pace={"type": "number", "minimum": 0, "maximum": 86400},
+        ),
+    ),
+    Function(
+        "part",
+        1,
+        "Does one part of a fanout, and says which worker did it.",
+        input_schema=_options(
+            number={"type": "integer", "minimum": 1},
+            pace={"type": "number", "minimum": 0, "maximum": 86400},
+        ),
+    ),
+    default="foo",
+)
+"""The functions that come with the service."""
 
-CATALOG: Final = {
-    function.name: function
-    for function in (
-        Function("foo", 1, "Processes the input and says when.", default_input='{"foo":"bar"}'),
-        Function(
-            "checkout",
-            1,
-            "Reserves, charges, packs, ships and notifies, and takes back what it did on failure.",
-            input_schema=_options(
-                pace={"type": "number", "minimum": 0, "maximum": 86400},
-                fail={"enum": ["reserve", "charge", "pack", "ship", "notify", None]},
-            ),
-        ),
-        Function(
-            "approval",
-            1,
-            "Asks a question and waits for the signal `approval`.",
-            input_schema=_options(
-                question={"type": "string", "maxLength": 1000},
-                within={"type": "string", "pattern": durations.PATTERN},
-            ),
-        ),
-        Function(
-            "countdown",
-            1,
-            "Counts down, sleeping in between, and reports its progress.",
-            input_schema=_options(
-                **{"from": {"type": "integer", "minimum": 0, "maximum": 10_000}},
-                every={"type": "number", "minimum": 0, "maximum": 86400},
-            ),
-        ),
-        Function(
-            "fanout",
-            1,
-            "Has its parts done by child executions, spread over the workers, and gathers them.",
-            input_schema=_options(
-                parts={"type": "integer", "minimum": 1, "maximum": 100},
-                pace={"type": "number", "minimum": 0, "maximum": 86400},
-            ),
-        ),
-        Function(
-            "part",
-            1,
-            "Does one part of a fanout, and says which worker did it.",
-            input_schema=_options(
-                number={"type": "integer", "minimum": 1},
-                pace={"type": "number", "minimum": 0, "maximum": 86400},
-            ),
-        ),
-    )
-}
+CATALOG: Final = SHIPPED.functions
+DEFAULT_FUNCTION: Final = SHIPPED.default

@@ -18,7 +18,7 @@ from gateway.keys import REQUEST_ID
 from shared.log import get_logger
 
 if TYPE_CHECKING:
-    from gateway.settings import GatewaySettings
+    from gateway.settings import GatewaySettings, Limits
 
 BACKLOG: Final = 4096
 LINGER_SECONDS: Final = 2.0
@@ -106,44 +106,39 @@ class Connection(web.RequestHandler):
             self.transport.abort()  # closing would wait until what is left is taken
 
 
-class Site(web.BaseSite):
-    """Listens on the address of the settings, with connections of the kind above."""
+class Server(web.Server):
+    """Makes a connection of the kind above for each client that connects."""
 
-    def __init__(self, runner: web.AppRunner, settings: GatewaySettings) -> None:
-        super().__init__(runner, backlog=BACKLOG)
-        self._settings = settings
+    def __init__(self, server: web.Server, limits: Limits) -> None:
+        super().__init__(
+            server.request_handler,
+            request_factory=server.request_factory,
+            handler_cancellation=True,
+            loop=asyncio.get_running_loop(),
+        )
+        self._limits = limits
 
-    @property
-    def name(self) -> str:
-        return f"http://{self._settings.host}:{self._settings.port}"
-
-    async def start(self) -> None:
-        """Listen. Raises `OSError` if the address cannot be had."""
-        await super().start()
-        loop, server = asyncio.get_running_loop(), self._runner.server
-        if server is None:
-            raise RuntimeError("the runner is not set up")
-        limits = self._settings.limits
-
-        def connect() -> Connection:
-            return Connection(
-                server,
-                limits.head,
-                limits.answer,
-                loop=loop,
-                access_log=None,
-                keepalive_timeout=limits.idle,
-                lingering_time=LINGER_SECONDS,
-                auto_decompress=False,
-            )
-
-        self._server = await loop.create_server(
-            connect, self._settings.host, self._settings.port, backlog=self._backlog
+    def __call__(self) -> Connection:
+        return Connection(
+            self,
+            self._limits.head,
+            self._limits.answer,
+            loop=self._loop,
+            access_log=None,
+            keepalive_timeout=self._limits.idle,
+            lingering_time=LINGER_SECONDS,
+            auto_decompress=False,
         )
 
 
-def runner_of(app: web.Application, settings: GatewaySettings) -> web.AppRunner:
-    """Return a runner whose requests end when their client has gone."""
-    return web.AppRunner(
-        app, handler_cancellation=True, shutdown_timeout=settings.deadlines.shutdown
-    )
+class Runner(web.AppRunner):
+    """Runs the application with such connections; a request ends when its client has gone."""
+
+    def __init__(self, app: web.Application, settings: GatewaySettings) -> None:
+        super().__init__(
+            app, handler_cancellation=True, shutdown_timeout=settings.deadlines.shutdown
+        )
+        self._limits = settings.limits
+
+    async def _make_server(self) -> Server:
+        return Server(await super()._make_server(), self._limits)

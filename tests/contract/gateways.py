@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -14,8 +14,7 @@ import yarl
 from aiohttp import web
 
 from gateway.app import create_app
-from gateway.backend.client import Backend
-from gateway.http.server import Site, runner_of
+from gateway.http.server import BACKLOG, Runner
 from tests.support.processes import Answer
 
 if TYPE_CHECKING:
@@ -94,12 +93,12 @@ async def running_gateway(
     settings: GatewaySettings, routes: Iterable[web.AbstractRouteDef] = ()
 ) -> AsyncIterator[Gateway]:
     """Serve on a free port until the block ends; `routes` are added to the gateway's own."""
-    app = create_app(settings, Backend(settings))
+    app = create_app(settings)
     app.add_routes(routes)
-    runner = runner_of(app, settings)
+    runner = Runner(app, settings)
     await runner.setup()
     try:
-        await Site(runner, replace(settings, port=0)).start()
+        await web.TCPSite(runner, settings.host, 0, backlog=BACKLOG).start()
         host, port = runner.addresses[0][:2]
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
