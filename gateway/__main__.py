@@ -17,20 +17,22 @@ from gateway.app import create_app
 from gateway.http.server import BACKLOG, Runner
 from gateway.process import collect_when_quiet
 from gateway.settings import gateway_settings
+from shared.catalog import SHIPPED
 from shared.environment import SettingsError
 from shared.log import configure_logging, get_logger
 
 if TYPE_CHECKING:
     from gateway.settings import GatewaySettings
+    from shared.catalog import Catalog
 
 
-async def serve(settings: GatewaySettings) -> int:
+async def serve(settings: GatewaySettings, catalog: Catalog) -> int:
     """Serve until a signal comes, then let requests end. Returns the exit code."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    runner = Runner(create_app(settings), settings)
+    runner = Runner(create_app(settings, catalog=catalog), settings)
     log = get_logger()
     await runner.setup()
     try:
@@ -62,8 +64,11 @@ def allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def main() -> int:
-    """Return the exit code: 0 after a signal, 1 when the port is taken, 2 if unfit to start."""
+def main(catalog: Catalog = SHIPPED) -> int:
+    """Serve the functions of a catalog. Returns the exit code.
+
+    0 after a signal, 1 when the port is taken, 2 when the settings are wrong.
+    """
     try:
         settings = gateway_settings()
     except SettingsError as error:
@@ -72,7 +77,7 @@ def main() -> int:
         return 2
     configure_logging(settings.log, os.environ.get("GATEWAY_NAME", "gateway"))
     allow_many_connections()
-    return uvloop.run(serve(settings))
+    return uvloop.run(serve(settings, catalog))
 
 
 if __name__ == "__main__":
