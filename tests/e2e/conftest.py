@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.compose import Compose
+from tests.support.compose import Compose
 from tests.support.server import free_port
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.compose import PREFIX, docker
+from tests.support.compose import PREFIX, docker
 from tests.support.processes import wait_until
 
 if TYPE_CHECKING:
-    from tests.e2e.compose import Compose
+    from tests.support.compose import Compose
 
 STEPS = ["reserve", "charge", "pack", "ship", "notify"]
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.compose import PREFIX, docker
+from tests.support.compose import PREFIX, docker
 from tests.support.processes import call, wait_until
 
 if TYPE_CHECKING:
-    from tests.e2e.compose import Compose
+    from tests.support.compose import Compose
 
 SERVICES = ["resonate", "gateway", "worker-1", "worker-2", "worker-3"]
 

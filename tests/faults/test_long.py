@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.faults.checker import check
+from tests.support.checker import check
 from tests.support.processes import call
 from tests.support.proxy import proxy_to
 

@@ -14,13 +14,13 @@ from gateway.settings import Deadlines, GatewaySettings
 from shared.resonate.store import Store
 from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
-from tests.contract.gateways import running_gateway
+from tests.support.gateway.client import running_gateway
 from tests.support.server import resonate_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from tests.contract.gateways import Gateway
+    from tests.support.gateway.client import Gateway
     from tests.support.server import Server
 
 

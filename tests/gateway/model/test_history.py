@@ -10,7 +10,7 @@ import pytest
 
 from gateway.model.history import History
 from gateway.model.timeline import timeline
-from tests.gateway.histories import part, plain, root, sleep, step
+from tests.support.gateway.histories import part, plain, root, sleep, step
 
 if TYPE_CHECKING:
     from gateway.model.execution import Execution, Part

@@ -15,14 +15,14 @@ import pytest
 
 from shared.ids import ID_GRAMMAR
 from shared.resonate.codec import Failure, encode_call
-from tests.contract.gateways import JSON, assert_problem
-from tests.contract.hostile import HOSTILE, short
+from tests.support.gateway.client import JSON, assert_problem
+from tests.support.gateway.hostile import HOSTILE, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shared.resonate.store import Store
-    from tests.contract.gateways import Gateway
+    from tests.support.gateway.client import Gateway
 
 RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 REUSED: Final = "this id already belongs to another function or another input"

@@ -15,11 +15,11 @@ import pytest
 from gateway.keys import BACKEND, BEGINS, WATCHERS
 from gateway.settings import GatewaySettings, Limits
 from shared.settings import ServerSettings
-from tests.contract.gateways import running_gateway
-from tests.contract.raw import connected, request
+from tests.support.gateway.client import running_gateway
+from tests.support.gateway.raw import connected, request
 
 if TYPE_CHECKING:
-    from tests.contract.gateways import Gateway
+    from tests.support.gateway.client import Gateway
 
 JSON: Final = "Content-Type: application/json"
 SHORT: Final = Limits(head=0.4, body=0.4, answer=0.5, idle=0.4)

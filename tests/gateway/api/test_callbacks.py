@@ -16,14 +16,14 @@ from shared.resonate.codec import decode_call
 from shared.resonate.transport import PROMISE_NOT_FOUND, Refused
 from shared.settings import ServerSettings, WebhookSettings
 from shared.webhooks import WINDOW_SECONDS
-from tests.contract.gateways import assert_problem, running_gateway
+from tests.support.gateway.client import assert_problem, running_gateway
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from gateway.settings import GatewaySettings
     from shared.resonate.store import Store
-    from tests.contract.gateways import Gateway
+    from tests.support.gateway.client import Gateway
     from tests.support.processes import Answer
 
 SECRET = "whsec_" + "c2VjcmV0" * 4

@@ -13,15 +13,15 @@ from structlog.testing import capture_logs
 
 from gateway.keys import FOLLOWERS
 from gateway.model.timeline import key_of_id
-from tests.contract.gateways import assert_problem, requests_told, running_gateway
-from tests.contract.hostile import HOSTILE, short
-from tests.contract.streaming import begin_step, end_step, follow, nobody, streaming
-from tests.contract.test_waiting import resolve
+from tests.gateway.updates.test_long_polls import resolve
+from tests.support.gateway.client import assert_problem, requests_told, running_gateway
+from tests.support.gateway.hostile import HOSTILE, short
+from tests.support.gateway.streams import begin_step, end_step, follow, nobody, streaming
 
 if TYPE_CHECKING:
     from gateway.settings import GatewaySettings
     from shared.resonate.store import Store
-    from tests.contract.gateways import Gateway
+    from tests.support.gateway.client import Gateway
 
 
 async def test_a_life_is_streamed(gateway: Gateway, store: Store, job: str) -> None:

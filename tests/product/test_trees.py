@@ -10,7 +10,7 @@ import pytest
 from shared.resonate import tags as tag
 from shared.resonate.codec import decode_result
 from tests.faults.conftest import begin, store_of
-from tests.server.test_children import parts_begun
+from tests.product.test_children import parts_begun
 from tests.support.processes import call, wait_until
 from tests.support.stack import running_stack
 

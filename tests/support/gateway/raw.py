@@ -12,7 +12,7 @@ import orjson
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.contract.gateways import Gateway
+    from tests.support.gateway.client import Gateway
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from gateway.keys import WATCHERS
 from gateway.settings import Deadlines, GatewaySettings
 from shared.resonate.codec import Failure
 from shared.settings import ServerSettings
-from tests.contract.gateways import assert_problem, running_gateway
+from tests.support.gateway.client import assert_problem, running_gateway
 from tests.support.proxy import proxy_to
 from tests.support.server import resonate_server
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.resonate.store import Store
-    from tests.contract.gateways import Gateway
+    from tests.support.gateway.client import Gateway
     from tests.support.proxy import Proxy
     from tests.support.server import Server
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 if TYPE_CHECKING:
-    from tests.contract.gateways import Gateway
+    from tests.support.gateway.client import Gateway
     from tests.support.server import Server
 
 COUNT = 230

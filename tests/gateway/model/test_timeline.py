@@ -13,7 +13,7 @@ import pytest
 from gateway.model.representation import rfc3339
 from gateway.model.timeline import LAST, id_of_key, key_of_id, timeline
 from shared.resonate import tags as tag
-from tests.gateway.histories import LIMIT, part, plain, root, sleep, step
+from tests.support.gateway.histories import LIMIT, part, plain, root, sleep, step
 
 if TYPE_CHECKING:
     from gateway.model.timeline import Event

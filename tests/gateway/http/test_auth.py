@@ -15,8 +15,8 @@ from aiohttp import web
 from gateway.keys import BEGINS, WATCHERS
 from gateway.settings import Deadlines, GatewaySettings
 from shared.settings import ServerSettings
-from tests.contract.gateways import assert_problem, requests_told, running_gateway
-from tests.contract.raw import connected, request
+from tests.support.gateway.client import assert_problem, requests_told, running_gateway
+from tests.support.gateway.raw import connected, request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict
 
     from shared.resonate.store import Store
-    from tests.contract.gateways import Gateway
+    from tests.support.gateway.client import Gateway
 
 TOKEN: Final = "t-0123456789abcdef"
 OTHER: Final = "u" * 40

@@ -15,13 +15,13 @@ from blockbuster import BlockingError
 from gateway.keys import BACKEND, DRAINING
 from gateway.settings import Deadlines, GatewaySettings
 from shared.settings import ServerSettings
-from tests.contract.gateways import JSON, assert_problem, running_gateway
+from tests.support.gateway.client import JSON, assert_problem, running_gateway
 from tests.support.server import resonate_server
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.contract.gateways import Gateway
+    from tests.support.gateway.client import Gateway
 
 NOTHING: Final = "see / for what there is"
 METHOD: Final = "use a method that the Allow header names"

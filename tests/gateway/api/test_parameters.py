@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.contract.gateways import Gateway, running_gateway
-from tests.contract.hostile import HOSTILE, short
+from tests.support.gateway.client import Gateway, running_gateway
+from tests.support.gateway.hostile import HOSTILE, short
 
 if TYPE_CHECKING:
     from gateway.settings import GatewaySettings

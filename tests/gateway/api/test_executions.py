@@ -13,15 +13,15 @@ import pytest
 from shared.ids import ID_GRAMMAR, attempt_id
 from shared.resonate import tags as tag
 from shared.resonate.codec import Failure, encode_call
-from tests.contract.gateways import JSON, assert_problem
-from tests.contract.hostile import HOSTILE, short
+from tests.support.gateway.client import JSON, assert_problem
+from tests.support.gateway.hostile import HOSTILE, short
 from tests.support.processes import wait_until
 
 if TYPE_CHECKING:
     from resonate.models.durable_promise import DurablePromise
 
     from shared.resonate.store import Store
-    from tests.contract.gateways import Gateway
+    from tests.support.gateway.client import Gateway
 
 UNKNOWN = "no execution has this id"
 

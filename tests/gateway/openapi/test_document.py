@@ -22,8 +22,8 @@ from gateway.openapi.schemas import PROBLEMS
 from shared import durations
 from shared.catalog import CATALOG
 from shared.settings import WebhookSettings
-from tests.contract.gateways import JSON, Gateway, assert_problem, running_gateway
-from tests.contract.test_waiting import resolve
+from tests.gateway.updates.test_long_polls import resolve
+from tests.support.gateway.client import JSON, Gateway, assert_problem, running_gateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,7 +182,7 @@ def test_the_pattern_of_durations_is_their_grammar() -> None:
 
 def test_the_version_is_the_projects() -> None:
     """The document names the version that is built."""
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
 
     assert project["project"]["version"] == VERSION
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from tests.contract.streaming import begin_step, end_step, follow, streaming
-from tests.contract.test_waiting import resolve
+from tests.gateway.updates.test_long_polls import resolve
+from tests.support.gateway.streams import begin_step, end_step, follow, streaming
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.resonate.store import Store
-    from tests.contract.gateways import Gateway
+    from tests.support.gateway.client import Gateway
 
 
 async def test_an_old_one_that_ends_late_is_told(gateway: Gateway, store: Store, job: str) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.server.test_jobs import CHECKOUT
+from tests.product.test_jobs import CHECKOUT
+from tests.support.clients.streams import Parser, read_stream
 from tests.support.processes import call, wait_until
-from tests.support.streams import Parser, read_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,13 +11,13 @@ from gateway.backend.recovery import QUIET_MILLISECONDS
 from shared.ids import attempt_id
 from shared.resonate import tags as tag
 from shared.resonate.tasks import TaskState
-from tests.contract.test_wait import create_part
+from tests.gateway.api.test_executions import create_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.resonate.store import Store
-    from tests.contract.gateways import Gateway
+    from tests.support.gateway.client import Gateway
 
 PID: Final = "a-test"
 

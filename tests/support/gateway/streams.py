@@ -10,14 +10,14 @@ import aiohttp
 
 from gateway.keys import FOLLOWERS
 from shared.resonate import tags as tag
-from tests.contract.test_wait import create_part
-from tests.support.streams import Parser
+from tests.gateway.api.test_executions import create_part
+from tests.support.clients.streams import Parser
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from shared.resonate.store import Store
-    from tests.contract.gateways import Gateway
+    from tests.support.gateway.client import Gateway
 
 FOR_EVER = aiohttp.ClientTimeout(total=None)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.support.browser import PROGRAM, opened
+from tests.support.clients.browser import PROGRAM, opened
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ import pytest
 from shared.resonate.codec import decode_result
 from shared.resonate.tasks import TaskState
 from tests.faults.conftest import begin, store_of
-from tests.server.test_children import parts_begun
-from tests.server.test_waiting import signal
+from tests.product.test_children import parts_begun
+from tests.product.test_waiting import signal
 from tests.support.processes import call, wait_until
 from tests.support.stack import running_stack
 
