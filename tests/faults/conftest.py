@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
 import uuid
 from typing import TYPE_CHECKING
 
-import orjson
 import pytest
 
-from shared.resonate.codec import encode_call
-from shared.resonate.store import Store
-from shared.resonate.transport import Transport
-from shared.settings import ServerSettings
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.stack import Stack, running_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-INVOKE = {"resonate:invoke": "poll://any@worker", "resonate:scope": "global"}
-"""Tags with which the server offers an execution to workers."""
 
 
 @pytest.fixture(name="proxied", scope="module")
@@ -46,26 +36,3 @@ def _own_stack(tmp_path: Path) -> Iterator[Stack]:
 @pytest.fixture(name="job")
 def _job() -> str:
     return f"job-{uuid.uuid4().hex[:12]}"
-
-
-@contextlib.contextmanager
-def store_of(stack: Stack) -> Iterator[Store]:
-    """Give the server's store, to write what no gateway would."""
-    server = ServerSettings("http://127.0.0.1", stack.server.store_port)
-    transport = Transport(server, attempt=5, budget=5)
-    try:
-        yield Store(transport)
-    finally:
-        transport.close()
-
-
-def begin(stack: Stack, id: str, function: str, value: object = None, seconds: float = 60) -> None:
-    """Begin a function that is in no catalog."""
-    with store_of(stack) as store:
-        store.promises.create(
-            id,
-            int((time.time() + seconds) * 1000),
-            ikey=id,
-            data=encode_call(function, 1, orjson.dumps(value).decode()),
-            tags={**INVOKE, "resonate:root": id, "resonate:parent": id},
-        )

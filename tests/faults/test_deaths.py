@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.conftest import begin
 from tests.support.processes import wait_until
+from tests.support.stack import begin
 from worker.runtime import MOST_OVERDUE
 
 if TYPE_CHECKING:

@@ -20,6 +20,8 @@ from tests.support.server import resonate_server
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from structlog.typing import EventDict
+
     from tests.support.gateway.client import Gateway
     from tests.support.server import Server
 
@@ -99,3 +101,11 @@ async def _offline(closed_port: int) -> AsyncIterator[Gateway]:
 @pytest.fixture(name="job")
 def _job() -> str:
     return f"job-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(name="log")
+def _log() -> Iterator[list[EventDict]]:
+    """What is logged."""
+    processors = [structlog.contextvars.merge_contextvars]
+    with structlog.testing.capture_logs(processors=processors) as events:
+        yield events

@@ -11,9 +11,8 @@ import orjson
 import pytest
 
 from shared.resonate.codec import decode_rejection, decode_result, encode_call
-from tests.faults.conftest import begin, store_of
 from tests.support.processes import call, wait_until
-from tests.support.stack import running_stack
+from tests.support.stack import begin, parts_begun, running_stack, store_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,16 +20,6 @@ if TYPE_CHECKING:
     from resonate.models.durable_promise import DurablePromise
 
     from tests.support.stack import Stack
-
-
-def parts_begun(stack: Stack, id: str) -> list[tuple[str, str]]:
-    """Return (worker, child) for every start of a child's step that a log tells of."""
-    return [
-        (event["process"], event["id"])
-        for worker in stack.workers.values()
-        for event in worker.events("step started", step="part")
-        if event["id"].startswith(f"{id}.")
-    ]
 
 
 @pytest.fixture(name="odd", scope="module")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.product.test_jobs import CHECKOUT
+from tests.support.catalog import CHECKOUT
 from tests.support.processes import call, wait_until
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.product.test_jobs import CHECKOUT
+from tests.support.catalog import CHECKOUT
 from tests.support.clients.streams import Parser, read_stream
 from tests.support.processes import call, wait_until
 

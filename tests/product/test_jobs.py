@@ -5,13 +5,12 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from tests.faults.conftest import begin
+from tests.support.catalog import CHECKOUT
 from tests.support.processes import call
+from tests.support.stack import begin
 
 if TYPE_CHECKING:
     from tests.support.stack import Stack
-
-CHECKOUT = ["reserve", "charge", "pack", "ship", "notify"]
 
 
 def test_foo_is_processed(stack: Stack, job: str) -> None:

@@ -9,11 +9,8 @@ import pytest
 
 from shared.resonate.codec import decode_result
 from shared.resonate.tasks import TaskState
-from tests.faults.conftest import begin, store_of
-from tests.product.test_children import parts_begun
-from tests.product.test_waiting import signal
 from tests.support.processes import call, wait_until
-from tests.support.stack import running_stack
+from tests.support.stack import begin, parts_begun, running_stack, store_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +92,7 @@ def test_a_signal(alone: Stack, job: str) -> None:
     kill_all(alone)
     assert alone.state(job)["phase"] == "waiting"
 
-    signal(alone, job, "yes")
+    alone.signal(job, "yes")
 
     assert alone.state(job)["phase"] == "queued"
     assert "waiting_for" not in alone.state(job)

@@ -9,10 +9,8 @@ import pytest
 
 from shared.resonate import tags as tag
 from shared.resonate.codec import decode_result
-from tests.faults.conftest import begin, store_of
-from tests.product.test_children import parts_begun
 from tests.support.processes import call, wait_until
-from tests.support.stack import running_stack
+from tests.support.stack import begin, parts_begun, running_stack, store_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

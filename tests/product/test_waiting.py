@@ -9,17 +9,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from tests.faults.conftest import store_of
 from tests.support.processes import call, wait_until
+from tests.support.stack import store_of
 
 if TYPE_CHECKING:
-    from tests.support.processes import Answer
     from tests.support.stack import Stack
-
-
-def signal(stack: Stack, id: str, value: object, name: str = "approval") -> Answer:
-    """Send a signal."""
-    return call(f"{stack.url}/signal?id={id}&name={name}", "POST", value)
 
 
 def until_waiting(stack: Stack, id: str) -> dict[str, Any]:
@@ -41,7 +35,7 @@ def test_a_signal_is_the_answer(stack: Stack, job: str, value: object) -> None:
     waiting = until_waiting(stack, job)
 
     # Without a body the value is null.
-    answer = signal(stack, job, value)
+    answer = stack.signal(job, value)
 
     assert [entry["name"] for entry in waiting["waiting_for"]] == ["approval"]
     assert answer.status == 202
@@ -53,7 +47,7 @@ def test_a_signal_is_the_answer(stack: Stack, job: str, value: object) -> None:
 def test_an_early_signal_is_kept(stack: Stack, job: str, within: str) -> None:
     """A signal that comes before the function waits for it, or starts at all, is not lost."""
     call(f"{stack.url}/begin?id={job}&function=approval&delay=1s", "POST", {"within": within})
-    assert signal(stack, job, "early").status == 202
+    assert stack.signal(job, "early").status == 202
 
     assert stack.outcome(job)["result"] == {"answered": True, "answer": "early"}
 
@@ -64,7 +58,7 @@ def test_nobody_answers(stack: Stack, job: str, within: str) -> None:
     stack.begin(job, "approval", {"within": within})
 
     assert stack.outcome(job)["result"] == {"answered": False, "answer": None}
-    late = signal(stack, job, "late")
+    late = stack.signal(job, "late")
     assert (late.status, late.body["type"]) == (409, "/problems/signal-conflict")
 
 
@@ -72,21 +66,21 @@ def test_a_signal_is_delivered_once(stack: Stack, job: str) -> None:
     """The same value again is a 200, also after the end; another is a 409 and changes nothing."""
     stack.begin(job, "approval", {"within": "30s"})
     first, again, other = (
-        signal(stack, job, value) for value in ({"a": 1, "b": 2}, {"b": 2, "a": 1.0}, 3)
+        stack.signal(job, value) for value in ({"a": 1, "b": 2}, {"b": 2, "a": 1.0}, 3)
     )
     ended = stack.outcome(job)
 
     assert [answer.status for answer in (first, again, other)] == [202, 200, 409]
     assert ended["result"]["answer"] == {"a": 1, "b": 2}
-    assert signal(stack, job, {"a": 1, "b": 2}).status == 200
-    assert signal(stack, job, 3).status == 409
-    assert signal(stack, job, 3, "other").status == 409
+    assert stack.signal(job, {"a": 1, "b": 2}).status == 200
+    assert stack.signal(job, 3).status == 409
+    assert stack.signal(job, 3, "other").status == 409
 
 
 def test_a_signal_for_nobody(stack: Stack, job: str) -> None:
     """An unknown id is a 404; a name that is none is a 400; GET never delivers."""
-    assert signal(stack, job, 1).status == 404
-    assert signal(stack, job, 1, "a.b").status == 400
+    assert stack.signal(job, 1).status == 404
+    assert stack.signal(job, 1, "a.b").status == 400
     assert call(f"{stack.url}/signal?id={job}&name=approval").status == 405
 
 
@@ -96,7 +90,7 @@ def test_waiting_survives_every_worker(own_stack: Stack, job: str) -> None:
     until_waiting(own_stack, job)
     for worker in own_stack.workers.values():
         worker.kill()
-    assert signal(own_stack, job, "yes").status == 202
+    assert own_stack.signal(job, "yes").status == 202
 
     own_stack.add_worker("new")
 
@@ -142,7 +136,7 @@ def test_a_signal_in_the_very_moment(stack: Stack, job: str) -> None:
     def ask_and_answer(id: str) -> None:
         stack.begin(id, "approval", {"within": "60s"})
         wait_until(lambda: stack.state(id).get("worker"), what="its first step")
-        signal(stack, id, "yes")
+        stack.signal(id, "yes")
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(ask_and_answer, ids))
@@ -162,5 +156,5 @@ def test_a_signal_that_broke_off_is_delivered(stack: Stack, job: str) -> None:
         )
 
         assert stack.outcome(job)["result"] == {"answered": True, "answer": "yes"}
-    assert signal(stack, job, "yes").status == 200
-    assert signal(stack, job, "no").status == 409
+    assert stack.signal(job, "yes").status == 200
+    assert stack.signal(job, "no").status == 409

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
+from shared.resonate.codec import encode_call
+from shared.resonate.store import Store
+from shared.resonate.transport import Transport
+from shared.settings import ServerSettings
 from tests.support.processes import Answer, Process, call, wait_until
 from tests.support.server import resonate_server
 
@@ -74,6 +81,9 @@ class Stack:
     def begin(self, id: str, function: str = "foo", body: object = None) -> Answer:
         return call(f"{self.url}/begin?id={id}&function={function}", "POST", body)
 
+    def signal(self, id: str, value: object, name: str = "approval") -> Answer:
+        return call(f"{self.url}/signal?id={id}&name={name}", "POST", value)
+
     def state(self, id: str, *, steps: bool = False) -> dict[str, Any]:
         """Return what /wait says of an execution that exists."""
         answer = call(f"{self.url}/wait?id={id}{'&include=steps' if steps else ''}")
@@ -119,3 +129,40 @@ def running_stack(
             yield stack
         finally:
             stack.end()
+
+
+INVOKE = {"resonate:invoke": "poll://any@worker", "resonate:scope": "global"}
+"""Tags with which the server offers an execution to workers."""
+
+
+@contextlib.contextmanager
+def store_of(stack: Stack) -> Iterator[Store]:
+    """Give the server's store, to write what no gateway would."""
+    server = ServerSettings("http://127.0.0.1", stack.server.store_port)
+    transport = Transport(server, attempt=5, budget=5)
+    try:
+        yield Store(transport)
+    finally:
+        transport.close()
+
+
+def begin(stack: Stack, id: str, function: str, value: object = None, seconds: float = 60) -> None:
+    """Begin a function that is in no catalog."""
+    with store_of(stack) as store:
+        store.promises.create(
+            id,
+            int((time.time() + seconds) * 1000),
+            ikey=id,
+            data=encode_call(function, 1, orjson.dumps(value).decode()),
+            tags={**INVOKE, "resonate:root": id, "resonate:parent": id},
+        )
+
+
+def parts_begun(stack: Stack, id: str) -> list[tuple[str, str]]:
+    """Return (worker, child) for every start of a child's step that a log tells of."""
+    return [
+        (event["process"], event["id"])
+        for worker in stack.workers.values()
+        for event in worker.events("step started", step="part")
+        if event["id"].startswith(f"{id}.")
+    ]

@@ -13,10 +13,10 @@ from structlog.testing import capture_logs
 
 from gateway.keys import FOLLOWERS
 from gateway.model.timeline import key_of_id
-from tests.gateway.updates.test_long_polls import resolve
 from tests.support.gateway.client import assert_problem, requests_told, running_gateway
 from tests.support.gateway.hostile import HOSTILE, short
-from tests.support.gateway.streams import begin_step, end_step, follow, nobody, streaming
+from tests.support.gateway.played_worker import begin_step, end_step, resolve
+from tests.support.gateway.streams import follow, nobody, streaming
 
 if TYPE_CHECKING:
     from gateway.settings import GatewaySettings

@@ -15,6 +15,7 @@ from shared.resonate import tags as tag
 from shared.resonate.codec import Failure, encode_call
 from tests.support.gateway.client import JSON, assert_problem
 from tests.support.gateway.hostile import HOSTILE, short
+from tests.support.gateway.played_worker import create_part
 from tests.support.processes import wait_until
 
 if TYPE_CHECKING:
@@ -52,12 +53,6 @@ def ended(promise: DurablePromise, status: str, **also: object) -> dict[str, Any
     """Return the whole body for an execution that has ended."""
     completed_at = shown(promise.completed_on)
     return pending(promise, status=status, done=True, completed_at=completed_at, **also)
-
-
-def create_part(store: Store, execution: str, id: str, worker: str, **tags: str) -> DurablePromise:
-    """Store what a worker's claim on an execution would: a step, or the record of an attempt."""
-    marks = {tag.EXECUTION: execution, tag.WORKER: worker, tag.ATTEMPT: "1", **tags}
-    return store.promises.create(id, int((time.time() + 60) * 1000), ikey=id, tags=marks)
 
 
 async def test_a_pending_execution_is_told_whole(gateway: Gateway, store: Store, job: str) -> None:

@@ -6,14 +6,19 @@ import asyncio
 import base64
 import hmac
 import json
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
 
+from tests.support.gateway.client import Gateway
+
 if TYPE_CHECKING:
+    from shared.resonate.store import Store
     from tests.support.gateway.client import Gateway
     from tests.support.server import Server
+
 
 COUNT = 230
 
@@ -125,3 +130,85 @@ async def test_any_position_is_a_page(gateway: Gateway, position: int) -> None:
 
     assert answer.status == 200
     assert len(answer.body["items"]) <= 1
+
+
+async def everything(gateway: Gateway, query: str) -> list[list[dict[str, Any]]]:
+    """Follow the cursor to the end; return the pages."""
+    pages, cursor = [], ""
+    while True:
+        answer = await gateway.ask("GET", f"/list?{query}{cursor}")
+        assert answer.status == 200, answer
+        pages.append(answer.body["items"])
+        if answer.body["next_cursor"] is None:
+            return pages
+        cursor = f"&cursor={answer.body['next_cursor']}"
+
+
+async def test_executions_are_listed(gateway: Gateway, store: Store, job: str) -> None:
+    """Newest first, in pages, by prefix, status and function, without steps or other cases."""
+    ids = [f"{job}-{n}" for n in range(25)]
+    for id in ids:
+        await gateway.begin(id, None, function="checkout" if id.endswith("7") else "foo")
+    for id in ids[:10]:
+        await asyncio.to_thread(store.promises.resolve, id, ikey=id, data='"1"')
+    await asyncio.to_thread(store.promises.cancel, ids[11], ikey="x")
+    await gateway.begin(job.upper(), 1)
+    timeout = int((time.time() + 60) * 1000)
+    await asyncio.to_thread(
+        store.promises.create, f"{ids[0]}.1", timeout, tags={"execution": ids[0]}
+    )
+
+    pages = await everything(gateway, f"prefix={job}-&limit=7")
+    listed = [row["id"] for page in pages for row in page]
+    resolved = await everything(gateway, f"prefix={job}-&status=resolved")
+    canceled = await everything(gateway, f"prefix={job}-&status=canceled")
+    checkouts = await everything(gateway, f"prefix={job}-&function=checkout")
+
+    assert listed == ids[::-1]
+    assert [len(page) for page in pages[:3]] == [7, 7, 7]
+    assert [row["id"] for page in resolved for row in page] == ids[9::-1]
+    assert [row["id"] for page in canceled for row in page] == [ids[11]]
+    assert [row["id"] for page in checkouts for row in page] == [ids[17], ids[7]]
+    assert pages[-1][-1] == {
+        "id": ids[0],
+        "function": "foo",
+        "status": "resolved",
+        "phase": None,
+        "worker": None,
+        "attempt": None,
+        "created_at": pages[-1][-1]["created_at"],
+        "completed_at": pages[-1][-1]["completed_at"],
+    }
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "status=done",
+        "prefix=a.b",
+        "prefix=*",
+        "cursor=x",
+        "cursor=",
+        "q=1",
+    ],
+)
+async def test_what_is_no_list_is_refused(offline: Gateway, query: str) -> None:
+    """A filter or a cursor that makes no sense is a 400."""
+    answer = await offline.ask("GET", f"/list?{query}")
+
+    assert (answer.status, answer.body["type"]) == (400, "/problems/invalid-request")
+
+
+async def test_a_cursor_goes_with_its_filters(gateway: Gateway, job: str) -> None:
+    """A cursor of another list is refused, and so is one that was made up."""
+    for n in range(3):
+        await gateway.begin(f"{job}-{n}", 1)
+    cursor = (await gateway.ask("GET", f"/list?prefix={job}&limit=1")).body["next_cursor"]
+
+    other = await gateway.ask("GET", f"/list?limit=1&cursor={cursor}")
+    forged = await gateway.ask("GET", "/list?cursor=WyJ4IixudWxsLG51bGwsIiJd")
+
+    assert [answer.status for answer in (other, forged)] == [400, 400]

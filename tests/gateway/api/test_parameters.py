@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.gateway.client import Gateway, running_gateway
+from tests.support.gateway.client import Gateway
 from tests.support.gateway.hostile import HOSTILE, short
+from tests.support.gateway.played_worker import resolve
 
 if TYPE_CHECKING:
-    from gateway.settings import GatewaySettings
     from shared.resonate.store import Store
+    from tests.support.gateway.client import Gateway
+
 
 TYPE = {"Content-Type": "application/json"}
 
@@ -103,138 +103,6 @@ async def test_what_is_no_duration_is_refused(offline: Gateway, query: str) -> N
     assert (answer.status, answer.body["type"]) == (400, "/problems/invalid-request")
 
 
-async def test_canceling_ends_it(gateway: Gateway, job: str) -> None:
-    """A canceled execution is canceled for everybody, and canceling it again changes nothing."""
-    await gateway.begin(job, 1)
-    first = await gateway.ask("POST", f"/cancel?id={job}", b'{"reason": "changed my mind"}', TYPE)
-    again = await gateway.ask("POST", f"/cancel?id={job}")
-
-    assert (first.status, first.body["status"], first.body["done"]) == (200, "canceled", True)
-    assert (again.status, again.body) == (200, first.body)
-    assert (await gateway.wait(job)).body["status"] == "canceled"
-
-
-async def test_what_has_ended_cannot_be_canceled(gateway: Gateway, store: Store, job: str) -> None:
-    """Canceling what ended otherwise is a 409 that says how; what is unknown is a 404."""
-    await gateway.begin(job, 1)
-    await asyncio.to_thread(store.promises.resolve, job, ikey=job, data='"1"')
-
-    answer = await gateway.ask("POST", f"/cancel?id={job}")
-    unknown = await gateway.ask("POST", f"/cancel?id={job}-x")
-
-    assert (answer.status, answer.body["type"]) == (409, "/problems/already-done")
-    assert answer.body["execution_status"] == "resolved"
-    assert (unknown.status, unknown.body["type"]) == (404, "/problems/unknown-id")
-
-
-@pytest.mark.parametrize(
-    "body", [b"1", b'{"reason": 1}', b'{"why": "x"}', b"{", b'{"reason": "' + b"x" * 1025 + b'"}']
-)
-async def test_what_is_no_reason_is_refused(offline: Gateway, body: bytes) -> None:
-    """A body that is not a reason is a 400, and nothing is canceled."""
-    answer = await offline.ask("POST", "/cancel?id=a", body, TYPE)
-
-    assert (answer.status, answer.body["type"]) == (400, "/problems/invalid-request")
-
-
-async def everything(gateway: Gateway, query: str) -> list[list[dict[str, Any]]]:
-    """Follow the cursor to the end; return the pages."""
-    pages, cursor = [], ""
-    while True:
-        answer = await gateway.ask("GET", f"/list?{query}{cursor}")
-        assert answer.status == 200, answer
-        pages.append(answer.body["items"])
-        if answer.body["next_cursor"] is None:
-            return pages
-        cursor = f"&cursor={answer.body['next_cursor']}"
-
-
-async def test_executions_are_listed(gateway: Gateway, store: Store, job: str) -> None:
-    """Newest first, in pages, by prefix, status and function, without steps or other cases."""
-    ids = [f"{job}-{n}" for n in range(25)]
-    for id in ids:
-        await gateway.begin(id, None, function="checkout" if id.endswith("7") else "foo")
-    for id in ids[:10]:
-        await asyncio.to_thread(store.promises.resolve, id, ikey=id, data='"1"')
-    await asyncio.to_thread(store.promises.cancel, ids[11], ikey="x")
-    await gateway.begin(job.upper(), 1)
-    timeout = int((time.time() + 60) * 1000)
-    await asyncio.to_thread(
-        store.promises.create, f"{ids[0]}.1", timeout, tags={"execution": ids[0]}
-    )
-
-    pages = await everything(gateway, f"prefix={job}-&limit=7")
-    listed = [row["id"] for page in pages for row in page]
-    resolved = await everything(gateway, f"prefix={job}-&status=resolved")
-    canceled = await everything(gateway, f"prefix={job}-&status=canceled")
-    checkouts = await everything(gateway, f"prefix={job}-&function=checkout")
-
-    assert listed == ids[::-1]
-    assert [len(page) for page in pages[:3]] == [7, 7, 7]
-    assert [row["id"] for page in resolved for row in page] == ids[9::-1]
-    assert [row["id"] for page in canceled for row in page] == [ids[11]]
-    assert [row["id"] for page in checkouts for row in page] == [ids[17], ids[7]]
-    assert pages[-1][-1] == {
-        "id": ids[0],
-        "function": "foo",
-        "status": "resolved",
-        "phase": None,
-        "worker": None,
-        "attempt": None,
-        "created_at": pages[-1][-1]["created_at"],
-        "completed_at": pages[-1][-1]["completed_at"],
-    }
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        "limit=0",
-        "limit=201",
-        "limit=x",
-        "status=done",
-        "prefix=a.b",
-        "prefix=*",
-        "cursor=x",
-        "cursor=",
-        "q=1",
-    ],
-)
-async def test_what_is_no_list_is_refused(offline: Gateway, query: str) -> None:
-    """A filter or a cursor that makes no sense is a 400."""
-    answer = await offline.ask("GET", f"/list?{query}")
-
-    assert (answer.status, answer.body["type"]) == (400, "/problems/invalid-request")
-
-
-async def test_a_cursor_goes_with_its_filters(gateway: Gateway, job: str) -> None:
-    """A cursor of another list is refused, and so is one that was made up."""
-    for n in range(3):
-        await gateway.begin(f"{job}-{n}", 1)
-    cursor = (await gateway.ask("GET", f"/list?prefix={job}&limit=1")).body["next_cursor"]
-
-    other = await gateway.ask("GET", f"/list?limit=1&cursor={cursor}")
-    forged = await gateway.ask("GET", "/list?cursor=WyJ4IixudWxsLG51bGwsIiJd")
-
-    assert [answer.status for answer in (other, forged)] == [400, 400]
-
-
-async def test_tokens_keep_others_out(settings: GatewaySettings, job: str) -> None:
-    """With tokens every route asks for one, but for those that tell of the service itself."""
-    token = "0123456789abcdef"
-    async with running_gateway(replace(settings, tokens=("f" * 16, token))) as gateway:
-        bare = await gateway.ask("POST", f"/begin?id={job}")
-        wrong = await gateway.ask("GET", "/list", None, {"Authorization": "Bearer nonsense"})
-        basic = await gateway.ask("GET", "/list", None, {"Authorization": f"Basic {token}"})
-        right = await gateway.ask("GET", "/list", None, {"Authorization": f"bearer {token}"})
-        health = await gateway.ask("GET", "/healthz")
-
-    assert [a.status for a in (bare, wrong, basic, right, health)] == [401, 401, 401, 200, 200]
-    assert bare.headers["WWW-Authenticate"] == "Bearer"
-    assert bare.body["type"] == "/problems/unauthorized"
-    assert token not in repr(settings)
-
-
 OTHERS = [("GET", "/result"), ("POST", "/cancel"), ("POST", "/signal")]
 
 
@@ -246,3 +114,67 @@ async def test_a_hostile_id_is_refused_everywhere(offline: Gateway, query: str) 
         answer = await offline.ask(method, f"{path}?{query}{also}")
 
         assert (answer.status, answer.body["type"]) == (400, "/problems/invalid-request"), path
+
+
+@pytest.mark.parametrize(
+    ("asked", "applied"),
+    [
+        ("0s", "wait=0"),
+        ("25s", "wait=25"),
+        ("26s", "wait=25"),
+        ("2h", "wait=25"),
+        ("PT9S", "wait=9"),
+    ],
+)
+async def test_a_wait_has_a_limit(
+    gateway: Gateway, store: Store, job: str, asked: str, applied: str
+) -> None:
+    """More than 25 s counts as 25, and the answer says what counted."""
+    await gateway.begin(job, 1)
+    await resolve(store, job)
+
+    answer = await gateway.ask("GET", f"/wait?id={job}&wait={asked}")
+
+    assert (answer.status, answer.headers["Preference-Applied"]) == (200, applied)
+
+
+async def test_the_header_is_as_good(gateway: Gateway, store: Store, job: str) -> None:
+    """`Prefer: wait=` does what the parameter does; other preferences are no matter."""
+    await gateway.begin(job, 1)
+    await resolve(store, job)
+
+    headers = {"Prefer": "respond-async, wait=3; x=y"}
+    answer = await gateway.ask("GET", f"/wait?id={job}", None, headers)
+
+    assert (answer.body["done"], answer.headers["Preference-Applied"]) == (True, "wait=3")
+
+
+@pytest.mark.parametrize("text", ["26s", "999999999d", "P999999DT999999H999999999M999999999S"])
+async def test_no_wait_is_too_long(gateway: Gateway, text: str) -> None:
+    """Whatever is over 25 s counts as 25, however long it is."""
+    answer = await gateway.ask("GET", f"/wait?id=unknown&wait={text}")
+
+    assert (answer.status, answer.body["type"]) == (404, "/problems/unknown-id")
+
+
+@pytest.mark.parametrize(
+    "query", ["raise=2", "raise=yes", "wait=soon", "wait=-1s", "wait=1.5s", "wait="]
+)
+async def test_what_is_no_wait_is_refused(offline: Gateway, query: str) -> None:
+    """A parameter that cannot be understood is a 400."""
+    answer = await offline.ask("GET", f"/wait?id=a&{query}")
+
+    assert (answer.status, answer.body["type"]) == (400, "/problems/invalid-request")
+
+
+@pytest.mark.parametrize("seconds", ["26", "99999999999", "9" * 90])
+async def test_a_long_preference_counts_as_the_longest(
+    gateway: Gateway, store: Store, job: str, seconds: str
+) -> None:
+    """However long a client would wait, 25 s is what counts, and it is told so."""
+    await gateway.begin(job, 1)
+    await resolve(store, job)
+
+    answer = await gateway.ask("GET", f"/wait?id={job}", None, {"Prefer": f"wait={seconds}"})
+
+    assert answer.headers["Preference-Applied"] == "wait=25"

@@ -2,76 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
-from blockbuster import BlockingError
 
-from gateway.keys import BACKEND, DRAINING
-from gateway.settings import Deadlines, GatewaySettings
-from shared.settings import ServerSettings
-from tests.support.gateway.client import JSON, assert_problem, running_gateway
-from tests.support.server import resonate_server
+from tests.support.gateway.client import assert_problem, running_gateway
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from gateway.settings import GatewaySettings
     from tests.support.gateway.client import Gateway
 
 NOTHING: Final = "see / for what there is"
 METHOD: Final = "use a method that the Allow header names"
-UNREACHED: Final = "the server cannot be reached"
-TOO_LONG: Final = "the server took too long; try again with the same id"
-SATURATED: Final = "too many calls are under way; try again with the same id"
-AWAY: Final = "server: it does not answer"
-
-
-def away(port: int, **changed: Any) -> GatewaySettings:
-    """Return settings of a gateway, with the deadlines of production, for a server at `port`."""
-    return GatewaySettings(server=ServerSettings("http://127.0.0.1", port), **changed)
-
-
-@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-async def test_a_gateway_with_a_server_is_well(gateway: Gateway, path: str) -> None:
-    """Both checks answer 200 while the server answers."""
-    answer = await gateway.ask("GET", path)
-
-    assert (answer.status, answer.body) == (200, {"status": "ok"})
-    assert answer.headers["Content-Type"] == JSON
-    assert answer.headers["Cache-Control"] == "no-store"
-
-
-async def test_a_gateway_without_a_server_lives_but_is_not_ready(offline: Gateway) -> None:
-    """/healthz is about the process only; /readyz names the check that fails."""
-    assert (await offline.ask("GET", "/healthz")).status == 200
-    assert_problem(await offline.ask("GET", "/readyz"), "backend-unavailable", "/readyz", AWAY)
-
-
-async def test_a_draining_gateway_is_not_ready(gateway: Gateway) -> None:
-    """A gateway that shuts down says so, and still answers the requests that it has."""
-    gateway.app[DRAINING].set()
-
-    answer = await gateway.ask("GET", "/readyz")
-
-    detail = "draining: this gateway is shutting down"
-    assert_problem(answer, "backend-unavailable", "/readyz", detail)
-    assert (await gateway.ask("GET", "/healthz")).status == 200
-    assert (await gateway.ask("POST", "/begin")).status == 202
-
-
-async def test_the_index_names_paths_that_exist(gateway: Gateway) -> None:
-    """Every link of the index leads somewhere."""
-    answer = await gateway.ask("GET", "/")
-
-    assert (answer.status, answer.headers["Content-Type"]) == (200, JSON)
-    links = answer.body["links"].values()
-    answers = [await gateway.ask("OPTIONS", path) for path in links]
-    assert {found.status for found in answers} == {405}
 
 
 @pytest.mark.parametrize(
@@ -179,173 +123,6 @@ async def test_errors_say_where_they_come_from(gateway: Gateway, job: str) -> No
     assert {answer.headers.get("Error-Source") for answer in done} == {None}
 
 
-async def test_a_server_that_is_down_is_told_in_time(closed_port: int, job: str) -> None:
-    """Without a server every route that needs it is a 503 within 5 s, and never a 404."""
-    async with running_gateway(away(closed_port)) as gateway:
-        began = time.monotonic()
-        begun, minted, read, ready = await asyncio.gather(
-            gateway.begin(job, 1),
-            gateway.ask("POST", "/begin"),
-            gateway.wait(job),
-            gateway.ask("GET", "/readyz"),
-        )
-        took = time.monotonic() - began
-
-    assert took < 5
-    assert_problem(begun, "backend-unavailable", "/begin", UNREACHED, id=job)
-    id = minted.body["id"]
-    assert uuid.UUID(id).version == 7
-    assert_problem(minted, "backend-unavailable", "/begin", UNREACHED, id=id)
-    assert_problem(read, "backend-unavailable", "/wait", UNREACHED)
-    assert_problem(ready, "backend-unavailable", "/readyz", AWAY)
-
-
-async def test_a_server_that_says_nothing_is_told_in_time(silent_port: int, job: str) -> None:
-    """A server that accepts and never answers is a 503 within 5 s, and never a hang."""
-    async with running_gateway(away(silent_port)) as gateway:
-        began = time.monotonic()
-        begun, minted, read, ready, alive = await asyncio.gather(
-            gateway.begin(job, 1),
-            gateway.ask("POST", "/begin"),
-            gateway.wait(job),
-            gateway.ask("GET", "/readyz"),
-            gateway.ask("GET", "/healthz"),
-        )
-        took = time.monotonic() - began
-
-    assert took < 5
-    assert alive.status == 200
-    assert begun.body["detail"] in {UNREACHED, TOO_LONG}
-    assert_problem(begun, "backend-unavailable", "/begin", begun.body["detail"], id=job)
-    assert uuid.UUID(minted.body["id"]).version == 7
-    assert (minted.status, read.status) == (503, 503)
-    assert_problem(ready, "backend-unavailable", "/readyz", AWAY)
-
-
-ASKING = [
-    ("GET", "/wait?id={job}&wait=20s"),
-    ("GET", "/wait?id={job}&include=steps"),
-    ("GET", "/result?id={job}"),
-    ("GET", "/events?id={job}"),
-    ("POST", "/cancel?id={job}"),
-    ("POST", "/signal?id={job}&name=a"),
-    ("GET", "/list"),
-    ("POST", "/begin?id={job}"),
-]
-
-
-@pytest.mark.parametrize("how", ["closed_port", "silent_port"])
-async def test_every_route_tells_of_an_outage(
-    request: pytest.FixtureRequest, how: str, job: str
-) -> None:
-    """Whatever needs the server is a 503 within 5 s, if it is down as well as if it is silent."""
-    async with running_gateway(away(request.getfixturevalue(how))) as gateway:
-        began = time.monotonic()
-        answers = await asyncio.gather(
-            *(gateway.ask(method, target.format(job=job)) for method, target in ASKING)
-        )
-        took = time.monotonic() - began
-
-    assert took < 5
-    for (_, target), answer in zip(ASKING, answers, strict=True):
-        assert (answer.status, answer.body["type"]) == (503, "/problems/backend-unavailable"), (
-            target
-        )
-        assert answer.headers["Retry-After"] == "1"
-
-
-async def test_a_server_that_comes_back_is_asked_again(tmp_path: Path, job: str) -> None:
-    """While the server is away its executions are never unknown, and afterwards they are back."""
-    with resonate_server(tmp_path) as server:
-        short = Deadlines(store_attempt=1, store_budget=0.2, offload=2, shutdown=3)
-        async with running_gateway(away(server.store_port, deadlines=short)) as gateway:
-            created = await gateway.begin(job, 1)
-            await asyncio.to_thread(server.kill)
-            lost = await asyncio.gather(gateway.wait(job), gateway.begin(job, 1))
-            await asyncio.to_thread(server.start)
-            found = await gateway.wait(job)
-            replay = await gateway.begin(job, 1)
-            ready = await gateway.ask("GET", "/readyz")
-
-    assert (created.status, created.body["created"]) == (202, True)
-    assert [answer.status for answer in lost] == [503, 503]
-    assert lost[1].body["id"] == job
-    assert (found.status, found.body["promise_id"]) == (200, job)
-    assert replay.body == {**created.body, "created": False}
-    assert ready.status == 200
-
-
-@pytest.mark.parametrize(
-    ("status", "text"),
-    [
-        (200, "<html>"),
-        (200, "{}"),
-        (200, "null"),
-        (204, ""),
-        (301, ""),
-        (401, "<html>"),
-        (403, "<html>"),
-        (404, "<html>"),
-        (409, "<html>"),
-        (429, "<html>"),
-        (500, "<html>"),
-        (502, ""),
-    ],
-)
-async def test_an_answer_that_is_not_the_servers_tells_nothing(
-    status: int, text: str, job: str
-) -> None:
-    """What something between us and the server answers is a 503, whatever number it has."""
-
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(status=status, text=text, content_type="text/html")
-
-    between = web.Application()
-    between.router.add_route("*", "/{path:.*}", answer)
-    short = Deadlines(store_attempt=1, store_budget=0.1, offload=2, shutdown=3)
-    async with (
-        TestServer(between) as server,
-        running_gateway(away(server.port or 0, deadlines=short)) as gateway,
-    ):
-        answers = [
-            await gateway.begin(job, 1),
-            await gateway.wait(job),
-            await gateway.ask("GET", "/readyz"),
-        ]
-
-    assert [found.status for found in answers] == [503, 503, 503]
-    assert {found.body["type"] for found in answers} == {"/problems/backend-unavailable"}
-
-
-async def test_a_full_gateway_refuses_at_once(silent_port: int, job: str) -> None:
-    """Calls for which there is no room are refused before those under way have ended."""
-    short = Deadlines(store_attempt=0.5, store_budget=0, offload=2, shutdown=3)
-    settings = away(silent_port, threads=1, queue=1, deadlines=short)
-    details = []
-    async with running_gateway(settings) as gateway:
-        for next_to_end in asyncio.as_completed([gateway.begin(f"{job}-{n}", 1) for n in range(8)]):
-            answer = await next_to_end
-            details.append(answer.body["detail"])
-            assert answer.body["id"].startswith(job)
-            assert_problem(
-                answer, "backend-unavailable", "/begin", details[-1], id=answer.body["id"]
-            )
-
-    assert details == [*[SATURATED] * 6, *[UNREACHED] * 2]
-
-
-async def test_room_is_there_again_after_an_outage(silent_port: int, job: str) -> None:
-    """A gateway that was full takes calls again once those under way have ended."""
-    short = Deadlines(store_attempt=0.3, store_budget=0, offload=2, shutdown=3)
-    settings = away(silent_port, threads=1, queue=0, deadlines=short)
-    async with running_gateway(settings) as gateway:
-        first = await asyncio.gather(*(gateway.wait(job) for _ in range(4)))
-        again = await gateway.wait(job)
-
-    assert sorted(answer.body["detail"] for answer in first) == [UNREACHED, *[SATURATED] * 3]
-    assert again.body["detail"] == UNREACHED
-
-
 async def test_an_unexpected_error_is_not_shown(settings: GatewaySettings) -> None:
     """An exception that nobody foresaw is a 500 that tells nothing of it but the request's id."""
 
@@ -376,14 +153,6 @@ async def test_a_raised_http_error_keeps_its_form(settings: GatewaySettings) -> 
         "instance": "/fail",
         "request_id": answer.headers["X-Request-Id"],
     }
-
-
-async def test_the_guard_sees_blocking_calls(gateway: Gateway) -> None:
-    """A call to the server from the loop itself raises, so no other test can pass with one."""
-    await gateway.ask("GET", "/readyz")
-
-    with pytest.raises(BlockingError):
-        gateway.app[BACKEND]._calls.ping()
 
 
 def _without_date(headers: Any) -> dict[str, str]:

@@ -16,12 +16,11 @@ from gateway.keys import BACKEND, BEGINS, WATCHERS
 from gateway.settings import GatewaySettings, Limits
 from shared.settings import ServerSettings
 from tests.support.gateway.client import running_gateway
-from tests.support.gateway.raw import connected, request
+from tests.support.gateway.raw import connected, posted, request
 
 if TYPE_CHECKING:
     from tests.support.gateway.client import Gateway
 
-JSON: Final = "Content-Type: application/json"
 SHORT: Final = Limits(head=0.4, body=0.4, answer=0.5, idle=0.4)
 HEALTHZ: Final = request("GET /healthz HTTP/1.1")
 BOMB: Final = gzip.compress(b" " * 50_000_000)
@@ -31,11 +30,6 @@ BOMB: Final = gzip.compress(b" " * 50_000_000)
 def _short(settings: GatewaySettings) -> GatewaySettings:
     """Settings with which every client is slow soon."""
     return replace(settings, limits=SHORT)
-
-
-def posted(line: str, *headers: str, body: bytes = b"") -> bytes:
-    """Write a POST of a JSON body down."""
-    return request(f"POST {line} HTTP/1.1", JSON, *headers, body=body)
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nHost: "])
@@ -247,48 +241,6 @@ async def test_requests_in_a_row_are_answered_in_order(offline: Gateway) -> None
     sent = b"".join(request(f"GET {path} HTTP/1.1") for path in paths)
     async with connected(offline, sent) as wire:
         assert [(await wire.answer()).status for _ in paths] == [200, 404, 400, 200]
-
-
-async def test_a_body_that_asks_first_may_come(gateway: Gateway, job: str) -> None:
-    """`Expect: 100-continue` is answered when the body is wanted, then comes the answer."""
-    sent = posted(f"/begin?id={job}", "Expect: 100-continue", "Content-Length: 1")
-    async with connected(gateway, sent) as wire:
-        assert (await wire.answer()).status == 100
-        wire.writer.write(b"1")
-        assert (await wire.answer()).status == 202
-
-
-@pytest.mark.parametrize(
-    ("line", "length", "status"),
-    [("/begin?id=a", 9_999_999, 413), ("/begin?id=.", 5, 400), ("/begin?function=x", 5, 404)],
-)
-async def test_a_body_that_asks_first_may_be_spared(
-    offline: Gateway, line: str, length: int, status: int
-) -> None:
-    """A request that is refused whatever its body is refused before the body is sent."""
-    sent = posted(line, "Expect: 100-continue", f"Content-Length: {length}")
-    async with connected(offline, sent) as wire:
-        assert (await wire.answer(1)).status == status
-
-
-@pytest.mark.parametrize("size", [0, 1, 1_000_000])
-async def test_a_body_may_be_compressed(gateway: Gateway, job: str, size: int) -> None:
-    """A gzip body counts as what it is made of."""
-    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-    body = gzip.compress(b'"' + b"x" * size + b'"')
-    answer = await gateway.ask("POST", f"/begin?id={job}", body, headers)
-
-    assert answer.status == 202
-    assert await gateway.input_of(job) == "x" * size
-
-
-async def test_half_of_a_compressed_body_is_refused(gateway: Gateway) -> None:
-    """A compressed body that is cut short is not taken for the whole."""
-    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-    body = gzip.compress(b"[1, 2, 3]")[:-4]
-    answer = await gateway.ask("POST", "/begin", body, headers)
-
-    assert answer.body["detail"] == "the body is not what its headers say, or broke off"
 
 
 async def test_clients_that_vanish_leave_nothing(settings: GatewaySettings, job: str) -> None:

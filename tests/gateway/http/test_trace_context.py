@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Final
+import asyncio
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from gateway.http.trace_context import Trace, trace_of
+from tests.support.gateway.client import requests_told
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict
+
+    from shared.resonate.store import Store
+    from tests.support.gateway.client import Gateway
+
 
 TRACE: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN: Final = "00f067aa0ba902b7"
@@ -50,3 +59,33 @@ def test_a_trace_is_read(header: str) -> None:
 def test_what_is_none_is_ignored(headers: list[str]) -> None:
     """Anything else, and more than one, is as good as nothing."""
     assert trace_of(headers) is None
+
+
+TRACEPARENT: Final = f"00-{TRACE}-{SPAN}-01"
+
+
+async def test_a_trace_is_taken_up(
+    gateway: Gateway, store: Store, job: str, log: list[EventDict]
+) -> None:
+    """A request's `traceparent` is in its lines, and its trace is stored with what it began."""
+    headers: dict[str, str] = {"traceparent": TRACEPARENT}
+    await gateway.ask("POST", f"/begin?id={job}", None, headers)
+    stored = await asyncio.to_thread(store.promises.get, job)
+
+    (line,) = await requests_told(log, 1)
+    assert (line["trace_id"], line["span_id"]) == (TRACE, SPAN)
+    assert stored.tags["trace"] == TRACE
+
+
+async def test_a_bad_trace_is_no_matter(
+    gateway: Gateway, store: Store, job: str, log: list[EventDict]
+) -> None:
+    """What is no `traceparent` is ignored, and the request is served."""
+    headers = {"traceparent": TRACEPARENT.upper()}
+    answer = await gateway.ask("POST", f"/begin?id={job}", None, headers)
+    stored = await asyncio.to_thread(store.promises.get, job)
+
+    assert answer.status == 202
+    assert "trace" not in stored.tags
+    await requests_told(log, 1)
+    assert not [line for line in log if "trace_id" in line]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import replace
-from html.parser import HTMLParser
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,50 +14,22 @@ import orjson
 import pytest
 from openapi_spec_validator import validate
 
-from gateway.http.auth import OPEN_PATHS, is_open
-from gateway.openapi.document import VERSION, document
+from gateway.http.auth import is_open
+from gateway.openapi.document import VERSION
 from gateway.openapi.parts import DETAILS
 from gateway.openapi.schemas import PROBLEMS
 from shared import durations
 from shared.catalog import CATALOG
 from shared.settings import WebhookSettings
-from tests.gateway.updates.test_long_polls import resolve
-from tests.support.gateway.client import JSON, Gateway, assert_problem, running_gateway
+from tests.support.gateway.client import JSON, Gateway, running_gateway
+from tests.support.gateway.documents import examples, operations, published
+from tests.support.gateway.played_worker import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from gateway.settings import GatewaySettings
     from shared.resonate.store import Store
 
 TOKEN: Final = "0123456789abcdef"
-METHODS: Final = {"get", "post", "put", "patch", "delete", "options", "head", "trace"}
-
-
-def published(*, secured: bool = True, webhooks: bool = True) -> Any:
-    """Return the document as clients read it."""
-    return orjson.loads(orjson.dumps(document(secured=secured, webhooks=webhooks)))
-
-
-def operations(found: Any) -> Iterator[tuple[str, str, Any]]:
-    """Yield every operation with its method and path."""
-    for path, methods in found["paths"].items():
-        for method, operation in methods.items():
-            yield method.upper(), path, operation
-
-
-def examples(found: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Yield where an example stands, its schema, and its value."""
-    for method, path, operation in operations(found):
-        for parameter in operation.get("parameters", ()):
-            if "example" in parameter:
-                where = f"{method} {path} {parameter['name']}"
-                yield where, parameter["schema"], parameter["example"]
-        bodies = {"body": operation.get("requestBody", {}), **operation["responses"]}
-        for where, body in bodies.items():
-            for content in body.get("content", {}).values():
-                for name, example in content.get("examples", {}).items():
-                    yield f"{method} {path} {where} {name}", content["schema"], example["value"]
 
 
 @pytest.mark.parametrize("secured", [False, True])
@@ -206,7 +177,7 @@ async def test_the_document_asks_for_a_token_where_the_gateway_does(
     async with running_gateway(secured) as gateway:
         found = (await gateway.ask("GET", "/openapi.json")).body
         asked = {
-            (method, path): (await _raw(gateway, method, path))[0]
+            (method, path): (await gateway.fetch(method, path))[0]
             for method, path, _ in operations(found)
         }
 
@@ -226,87 +197,3 @@ def test_a_callback_can_be_asked_for_where_there_are_webhooks(*, webhooks: bool)
     begin = published(webhooks=webhooks)["paths"]["/begin"]["post"]
 
     assert ("callback" in [each["name"] for each in begin["parameters"]]) is webhooks
-
-
-@pytest.mark.parametrize(
-    "path", ["/docs/", "/docs/x", "/docs/../begin", "/docs/%2e%2e/wait", "/docsx"]
-)
-async def test_below_the_page_is_nothing_else(gateway: Gateway, path: str) -> None:
-    """Only what the page is made of is there, wherever else a path may lead."""
-    answer = await gateway.ask("GET", path)
-
-    assert_problem(answer, "not-found", answer.body["instance"], "see / for what there is")
-
-
-def test_only_the_page_is_open_by_its_beginning() -> None:
-    """A path is open as a whole, or because it is part of the page."""
-    assert not any(map(is_open, ("/", "/begin", "/docsx", "/healthz/", "/openapi.json/x")))
-    assert all(map(is_open, (*OPEN_PATHS, "/docs/start.js")))
-
-
-class References(HTMLParser):
-    """Collects what a page refers to, and what scripts and styles it holds itself."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self.own: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        self.found += [given[name] or "" for name in ("href", "src") if name in given]
-        if tag == "style" or (tag == "script" and "src" not in given):
-            self.own.append(tag)
-        self.own += [name for name in given if name.startswith("on") or name == "style"]
-
-
-async def test_the_page_refers_to_its_own_parts_only(gateway: Gateway) -> None:
-    """All that the page loads is served here, in its type, and nothing is written into it."""
-    status, headers, page = await _raw(gateway, "GET", "/docs")
-    references = References()
-    references.feed(page.decode())
-    described = {path for path in published()["paths"] if path.startswith("/docs/")}
-
-    assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-    assert (set(references.found), references.own) == (described, [])
-    kinds = {
-        path: (await _raw(gateway, "GET", path))[1]["Content-Type"] for path in references.found
-    }
-    assert kinds == {
-        "/docs/start.js": "text/javascript; charset=utf-8",
-        "/docs/swagger-ui-bundle.js": "text/javascript; charset=utf-8",
-        "/docs/swagger-ui.css": "text/css; charset=utf-8",
-        "/docs/favicon-32x32.png": "image/png",
-    }
-
-
-@pytest.mark.parametrize("path", [path for path in published()["paths"] if "/docs" in path])
-async def test_the_page_may_reach_no_other_origin(gateway: Gateway, path: str) -> None:
-    """The page and its parts say that nothing else may be loaded, sent to, or put around them."""
-    status, headers, body = await _raw(gateway, "GET", path)
-    again, _, nothing = await _raw(gateway, "GET", path, {"If-None-Match": headers["ETag"]})
-    head, same, empty = await _raw(gateway, "HEAD", path)
-
-    policy = headers["Content-Security-Policy"]
-    assert policy.startswith("default-src 'none'; script-src 'self'; ")
-    assert not re.search(r"https?:|\*|unsafe-eval", policy)
-    assert headers["X-Content-Type-Options"] == "nosniff"
-    assert (status, again, nothing) == (200, 304, b"")
-    assert (head, same["Content-Length"], empty) == (200, str(len(body)), b"")
-
-
-@pytest.mark.parametrize("path", ["/docs", "/docs/swagger-ui.css", "/openapi.json"])
-async def test_the_page_is_only_read(gateway: Gateway, path: str) -> None:
-    """Nothing can be sent to the page or to the document."""
-    answer = await gateway.ask("POST", path, b"{}")
-
-    assert (answer.status, answer.headers["Allow"]) == (405, "GET,HEAD")
-
-
-async def _raw(
-    gateway: Gateway, method: str, path: str, headers: dict[str, str] | None = None
-) -> tuple[int, Any, bytes]:
-    """Send a request whose answer need not be JSON."""
-    url = f"http://{gateway.host}:{gateway.port}{path}"
-    async with gateway.client.request(method, url, headers=headers) as response:
-        return response.status, response.headers, await response.read()

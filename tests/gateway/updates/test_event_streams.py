@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from tests.gateway.updates.test_long_polls import resolve
-from tests.support.gateway.streams import begin_step, end_step, follow, streaming
+from tests.support.gateway.played_worker import begin_step, end_step, resolve
+from tests.support.gateway.streams import follow, streaming
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,9 +12,9 @@ import pytest
 
 from gateway.keys import WATCHERS
 from gateway.settings import Deadlines, GatewaySettings
-from shared.resonate.codec import Failure
 from shared.settings import ServerSettings
 from tests.support.gateway.client import assert_problem, running_gateway
+from tests.support.gateway.played_worker import resolve
 from tests.support.proxy import proxy_to
 from tests.support.server import resonate_server
 
@@ -26,13 +26,6 @@ if TYPE_CHECKING:
     from tests.support.gateway.client import Gateway
     from tests.support.proxy import Proxy
     from tests.support.server import Server
-
-RESULT = orjson.dumps('{"n":1}').decode()
-
-
-async def resolve(store: Store, id: str) -> None:
-    """End an execution as a worker does."""
-    await asyncio.to_thread(store.promises.resolve, id, ikey=id, data=RESULT)
 
 
 async def waiting(gateway: Gateway, count: int) -> None:
@@ -83,39 +76,6 @@ async def test_at_the_deadline_it_is_pending(gateway: Gateway, job: str) -> None
     assert (answer.status, answer.body["status"]) == (200, "pending")
     assert answer.headers["Retry-After"] == "1"
     assert len(gateway.app[WATCHERS]) == 0
-
-
-@pytest.mark.parametrize(
-    ("asked", "applied"),
-    [
-        ("0s", "wait=0"),
-        ("25s", "wait=25"),
-        ("26s", "wait=25"),
-        ("2h", "wait=25"),
-        ("PT9S", "wait=9"),
-    ],
-)
-async def test_a_wait_has_a_limit(
-    gateway: Gateway, store: Store, job: str, asked: str, applied: str
-) -> None:
-    """More than 25 s counts as 25, and the answer says what counted."""
-    await gateway.begin(job, 1)
-    await resolve(store, job)
-
-    answer = await gateway.ask("GET", f"/wait?id={job}&wait={asked}")
-
-    assert (answer.status, answer.headers["Preference-Applied"]) == (200, applied)
-
-
-async def test_the_header_is_as_good(gateway: Gateway, store: Store, job: str) -> None:
-    """`Prefer: wait=` does what the parameter does; other preferences are no matter."""
-    await gateway.begin(job, 1)
-    await resolve(store, job)
-
-    headers = {"Prefer": "respond-async, wait=3; x=y"}
-    answer = await gateway.ask("GET", f"/wait?id={job}", None, headers)
-
-    assert (answer.body["done"], answer.headers["Preference-Applied"]) == (True, "wait=3")
 
 
 async def test_begin_can_wait_too(gateway: Gateway, store: Store, job: str) -> None:
@@ -171,14 +131,6 @@ async def test_a_begin_that_is_stored_is_never_too_many(
         assert (await asked).status == 200
 
 
-@pytest.mark.parametrize("text", ["26s", "999999999d", "P999999DT999999H999999999M999999999S"])
-async def test_no_wait_is_too_long(gateway: Gateway, text: str) -> None:
-    """Whatever is over 25 s counts as 25, however long it is."""
-    answer = await gateway.ask("GET", f"/wait?id=unknown&wait={text}")
-
-    assert (answer.status, answer.body["type"]) == (404, "/problems/unknown-id")
-
-
 async def test_shutting_down_answers_waiters(settings: GatewaySettings, job: str) -> None:
     """While the gateway shuts down, waiters get the present state at once."""
     async with running_gateway(settings) as gateway:
@@ -206,67 +158,6 @@ async def test_a_message_that_is_lost_costs_a_second(
         answer = await asyncio.wait_for(asked, 4)
 
     assert answer.body["done"] is True
-
-
-async def test_an_unchanged_answer_is_not_sent_again(
-    gateway: Gateway, store: Store, job: str
-) -> None:
-    """An answer has an ETag; who has it already gets a 304 without a body, until it changes."""
-    await gateway.begin(job, 1)
-    pending = await gateway.wait(job)
-    again = await gateway.ask(
-        "GET", f"/wait?id={job}", None, {"If-None-Match": pending.headers["ETag"]}
-    )
-    await resolve(store, job)
-    changed = await gateway.ask(
-        "GET", f"/wait?id={job}", None, {"If-None-Match": pending.headers["ETag"]}
-    )
-    kept = await gateway.ask(
-        "GET", f"/wait?id={job}", None, {"If-None-Match": changed.headers["ETag"]}
-    )
-
-    assert (again.status, again.body, changed.status, kept.status) == (304, None, 200, 304)
-    assert pending.headers["Cache-Control"] == "no-store"
-    assert changed.headers["Cache-Control"] == "private, max-age=86400"
-
-
-@pytest.mark.parametrize("path", ["/wait?raise=1&id=", "/result?id="])
-async def test_scripts_get_a_status(gateway: Gateway, store: Store, job: str, path: str) -> None:
-    """Asked to, an execution's failure is an error status of the workflow's, without its text."""
-    await gateway.begin(job, 1)
-    await gateway.begin(f"{job}-c", 1)
-    failure = Failure("ValueError", "a secret").rejection()
-    await asyncio.to_thread(store.promises.reject, job, ikey=job, data=failure)
-    await asyncio.to_thread(store.promises.cancel, f"{job}-c", ikey=job)
-
-    rejected = await gateway.ask("GET", path + job)
-    canceled = await gateway.ask("GET", f"{path}{job}-c")
-
-    assert (rejected.status, rejected.body["type"]) == (500, "/problems/execution-rejected")
-    assert (canceled.status, canceled.body["type"]) == (410, "/problems/execution-canceled")
-    assert {rejected.headers["Error-Source"], canceled.headers["Error-Source"]} == {"workflow"}
-    assert "secret" not in str(rejected.body)
-
-
-async def test_the_bare_result(gateway: Gateway, store: Store, job: str) -> None:
-    """/result is an empty 202 before the end and the result itself after it."""
-    await gateway.begin(job, 1)
-    early = await gateway.ask("GET", f"/result?id={job}")
-    await resolve(store, job)
-    late = await gateway.ask("GET", f"/result?id={job}")
-
-    assert (early.status, early.body, early.headers["Retry-After"]) == (202, None, "1")
-    assert (late.status, late.body) == (200, {"n": 1})
-
-
-@pytest.mark.parametrize(
-    "query", ["raise=2", "raise=yes", "wait=soon", "wait=-1s", "wait=1.5s", "wait="]
-)
-async def test_what_is_no_wait_is_refused(offline: Gateway, query: str) -> None:
-    """A parameter that cannot be understood is a 400."""
-    answer = await offline.ask("GET", f"/wait?id=a&{query}")
-
-    assert (answer.status, answer.body["type"]) == (400, "/problems/invalid-request")
 
 
 async def test_a_waiter_for_nothing(gateway: Gateway, job: str) -> None:
@@ -411,16 +302,3 @@ async def test_what_was_known_once_is_not_told_without_the_server(
 
     assert (before.status, before.body["status"]) == (200, "pending")
     assert (after.status, after.body["type"]) == (503, "/problems/backend-unavailable")
-
-
-@pytest.mark.parametrize("seconds", ["26", "99999999999", "9" * 90])
-async def test_a_long_preference_counts_as_the_longest(
-    gateway: Gateway, store: Store, job: str, seconds: str
-) -> None:
-    """However long a client would wait, 25 s is what counts, and it is told so."""
-    await gateway.begin(job, 1)
-    await resolve(store, job)
-
-    answer = await gateway.ask("GET", f"/wait?id={job}", None, {"Prefer": f"wait={seconds}"})
-
-    assert answer.headers["Preference-Applied"] == "wait=25"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,11 +19,12 @@ from gateway.http.server import BACKLOG, Runner
 from tests.support.processes import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from structlog.typing import EventDict
 
     from gateway.settings import GatewaySettings
+
 
 JSON: Final = "application/json; charset=utf-8"
 PROBLEM_JSON: Final = "application/problem+json"
@@ -67,6 +69,14 @@ class Gateway:
             raw = await response.read()
             decoded: Any = orjson.loads(raw) if raw else None
             return Answer(response.status, decoded, response.headers)
+
+    async def fetch(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any, bytes]:
+        """Send a request whose answer need not be JSON; return its status, headers and body."""
+        url = f"http://{self.host}:{self.port}{path}"
+        async with self.client.request(method, url, headers=headers) as response:
+            return response.status, response.headers, await response.read()
 
     async def begin(self, id: str, body: object = ..., *, function: str = "foo") -> Answer:
         """Begin an execution; the body is JSON, or raw where it is bytes, or absent."""
@@ -137,3 +147,12 @@ async def requests_told(log: list[EventDict], count: int) -> list[EventDict]:
             if len(lines) >= count:
                 return lines
             await asyncio.sleep(0.005)
+
+
+async def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+    """Wait, beside the loop, until something is true, and return that."""
+    end = time.monotonic() + seconds
+    while not (value := await asyncio.to_thread(condition)):
+        assert time.monotonic() < end, "it does not come"
+        await asyncio.sleep(0.02)
+    return value

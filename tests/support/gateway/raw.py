@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -67,3 +67,11 @@ async def connected(gateway: Gateway, sent: bytes = b"") -> AsyncIterator[Wire]:
 def request(line: str, *headers: str, body: bytes = b"") -> bytes:
     """Write a request down; its line and headers may hold any byte, as latin-1."""
     return "\r\n".join((line, "Host: test", *headers, "", "")).encode("latin-1") + body
+
+
+JSON_TYPE: Final = "Content-Type: application/json"
+
+
+def posted(line: str, *headers: str, body: bytes = b"") -> bytes:
+    """Write a POST of a JSON body down."""
+    return request(f"POST {line} HTTP/1.1", JSON_TYPE, *headers, body=body)

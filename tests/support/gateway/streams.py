@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from gateway.keys import FOLLOWERS
-from shared.resonate import tags as tag
-from tests.gateway.api.test_executions import create_part
 from tests.support.clients.streams import Parser
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from shared.resonate.store import Store
     from tests.support.gateway.client import Gateway
 
 FOR_EVER = aiohttp.ClientTimeout(total=None)
@@ -82,13 +79,3 @@ async def nobody(gateway: Gateway) -> None:
     async with asyncio.timeout(5):
         while len(gateway.app[FOLLOWERS]):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.005)
-
-
-def begin_step(store: Store, job: str, n: int) -> None:
-    """Begin a step as a worker does."""
-    create_part(store, job, f"{job}.{n}", "worker-1", **{tag.STEP: f"step-{n}"})
-
-
-def end_step(store: Store, job: str, n: int) -> None:
-    """End a step as a worker does."""
-    store.promises.resolve(f"{job}.{n}", ikey=f"{job}.{n}", data="1")

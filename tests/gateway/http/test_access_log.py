@@ -1,0 +1,118 @@
+"""One line of the log for each request: what is in it, and what never is."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import pytest
+import structlog
+
+from gateway.keys import WATCHERS
+from tests.support.gateway.client import requests_told, running_gateway
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict
+
+    from gateway.settings import GatewaySettings
+    from tests.support.gateway.client import Gateway
+
+
+TRACE: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+SPAN: Final = "00f067aa0ba902b7"
+
+
+TRACEPARENT: Final = f"00-{TRACE}-{SPAN}-01"
+
+
+async def test_a_request_has_one_line(gateway: Gateway, job: str, log: list[EventDict]) -> None:
+    """A line tells the route, the status, the time and the execution, and nothing that was sent."""
+    await gateway.begin(job, {"card": "4111"})
+    await gateway.ask(
+        "GET", f"/wait?id={job}&include=input", None, {"Authorization": "Bearer s3cret"}
+    )
+    minted = await gateway.ask("POST", "/begin")
+    await gateway.ask("GET", "/result?id=a%0Ab&token=s3cret")
+
+    lines = await requests_told(log, 4)
+    told = [(line["method"], line["path"], line["status"], line["id"]) for line in lines]
+    assert told == [
+        ("POST", "/begin", 202, job),
+        ("GET", "/wait", 200, job),
+        ("POST", "/begin", 202, minted.body["promise"]),
+        ("GET", "/result", 400, ""),
+    ]
+    assert all(line["milliseconds"] >= 0 and line["request_id"] for line in lines)
+    assert "s3cret" not in str(log)
+    assert "4111" not in str(log)
+
+
+@pytest.mark.parametrize("path", ["/a%0Ab", "/" + "x" * 5000, "/%00", "/a%1B[31m", "/%ED%A0%80"])
+async def test_an_unknown_path_is_one_short_line(
+    gateway: Gateway, log: list[EventDict], path: str
+) -> None:
+    """A path that is none is told as it was sent, but no more of it than fits a line."""
+    await gateway.ask("GET", path)
+
+    (line,) = await requests_told(log, 1)
+    told = line["path"]
+    assert told == path[:256]
+    assert told.isprintable()
+
+
+async def test_a_client_that_went_is_told(gateway: Gateway, job: str, log: list[EventDict]) -> None:
+    """A request whose client went has its line as well, with the status 499."""
+    await gateway.begin(job)
+    asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
+    async with asyncio.timeout(5):
+        while len(gateway.app[WATCHERS]) != 1:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
+    asked.cancel()
+    _, line = await requests_told(log, 2)
+    assert (line["path"], line["status"]) == ("/wait", 499)
+
+
+async def test_no_line_is_lost_at_the_end(settings: GatewaySettings, log: list[EventDict]) -> None:
+    """A gateway that stops has told of each request, with the moment when that ended."""
+    async with running_gateway(settings) as gateway:
+        await asyncio.gather(*(gateway.ask("GET", "/nothing") for _ in range(40)))
+        ended = datetime.now(UTC)
+
+    lines = [line for line in log if line["event"] == "request"]
+    assert len(lines) == 40
+    assert max(datetime.fromisoformat(line["timestamp"]) for line in lines) <= ended
+
+
+async def test_a_line_has_its_own_trace(gateway: Gateway, log: list[EventDict]) -> None:
+    """What one request has bound is in no line of another that is written with its own."""
+    await asyncio.gather(
+        gateway.ask("GET", "/traced", None, {"traceparent": TRACEPARENT}),
+        *(gateway.ask("GET", "/plain") for _ in range(5)),
+    )
+
+    lines = await requests_told(log, 6)
+    assert [line["path"] for line in lines if "trace_id" in line] == ["/traced"]
+
+
+async def test_a_line_that_cannot_be_written_is_one(gateway: Gateway) -> None:
+    """After a line that found no room, those that come later are written."""
+    told: list[EventDict] = []
+
+    def write(_: object, __: str, event: EventDict) -> EventDict:
+        if event["path"] == "/no-room":
+            raise OSError(errno.ENOSPC, "no space left on device")
+        told.append(event)
+        raise structlog.DropEvent
+
+    before = structlog.get_config()["processors"]
+    structlog.configure(processors=[write])
+    try:
+        await asyncio.gather(*(gateway.ask("GET", "/no-room") for _ in range(3)))
+        await gateway.ask("GET", "/room")
+        await requests_told(told, 1)
+    finally:
+        structlog.configure(processors=before)

@@ -1,0 +1,58 @@
+"""Writes to the store what a worker would: ends, steps, children and records of attempts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import orjson
+
+from shared.resonate import tags as tag
+
+if TYPE_CHECKING:
+    from resonate.models.durable_promise import DurablePromise
+
+    from shared.resonate.store import Store
+
+
+def create_part(store: Store, execution: str, id: str, worker: str, **tags: str) -> DurablePromise:
+    """Store what a worker's claim on an execution would: a step, or the record of an attempt."""
+    marks = {tag.EXECUTION: execution, tag.WORKER: worker, tag.ATTEMPT: "1", **tags}
+    return store.promises.create(id, int((time.time() + 60) * 1000), ikey=id, tags=marks)
+
+
+RESULT = orjson.dumps('{"n":1}').decode()
+
+
+async def resolve(store: Store, id: str) -> None:
+    """End an execution as a worker does."""
+    await asyncio.to_thread(store.promises.resolve, id, ikey=id, data=RESULT)
+
+
+def begin_step(store: Store, job: str, n: int) -> None:
+    """Begin a step as a worker does."""
+    create_part(store, job, f"{job}.{n}", "worker-1", **{tag.STEP: f"step-{n}"})
+
+
+def end_step(store: Store, job: str, n: int) -> None:
+    """End a step as a worker does."""
+    store.promises.resolve(f"{job}.{n}", ikey=f"{job}.{n}", data="1")
+
+
+def create_children(store: Store, parent: str, names: list[str]) -> None:
+    """Store children as a worker does; a name may lead through other children."""
+
+    def create(name: str) -> None:
+        id = f"{parent}.{name}"
+        above, own = id.rpartition(".")[0], {tag.KIND: tag.CHILD, tag.FUNCTION: "part"}
+        create_part(store, above, id, "w1", **{tag.ROOT: parent, **own})
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(create, names))
+
+
+def pending_below(store: Store, id: str) -> int:
+    """Return how many of a page of what is open below an execution there are."""
+    return len(store.promises.search(f"{id}.*", {tag.ROOT: id}, state="pending")[0])
