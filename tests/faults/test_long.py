@@ -180,9 +180,9 @@ def note_steps(run: Run) -> None:
 
 
 @pytest.mark.timeout(SECONDS + 240)
-def test_a_long_run(own_stack: Stack, tmp_path: Path) -> None:
+def test_a_long_run(bare_stack: Stack, tmp_path: Path) -> None:
     """Nothing accepted is lost, every id has one result, no finished step runs again."""
-    stack = own_stack
+    stack = bare_stack
     history = tmp_path / "history.jsonl"
     with proxy_to(stack.server.store_port) as proxy:
         # A port that stays the same, so that the gateway can be killed and come back.

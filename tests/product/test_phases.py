@@ -5,27 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import orjson
-import pytest
 
 from shared.resonate.codec import decode_result
 from shared.resonate.tasks import TaskState
 from tests.support.processes import call, wait_until
-from tests.support.stack import begin, parts_begun, running_stack, store_of
+from tests.support.stack import begin, parts_begun, store_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from tests.support.stack import Stack
 
 ODD = "tests.support.odd_worker"
-
-
-@pytest.fixture(name="alone")
-def _alone(tmp_path: Path) -> Iterator[Stack]:
-    """A service without a worker."""
-    with running_stack(tmp_path, workers=0) as stack:
-        yield stack
 
 
 def until(stack: Stack, id: str, phase: str, **also: object) -> dict[str, Any]:
@@ -64,108 +53,108 @@ def stays(stack: Stack, id: str) -> None:
     assert all(state == states[0] for state in states), states
 
 
-def test_a_crash(alone: Stack, job: str) -> None:
+def test_a_crash(bare_stack: Stack, job: str) -> None:
     """Queued until a worker comes, running with it, recovering without it, running with another."""
-    alone.begin(job, "checkout", {"pace": 1.5})
-    until(alone, job, "queued")
-    alone.add_worker("first")
-    until(alone, job, "running", worker="first", attempt=1)
+    bare_stack.begin(job, "checkout", {"pace": 1.5})
+    until(bare_stack, job, "queued")
+    bare_stack.add_worker("first")
+    until(bare_stack, job, "running", worker="first", attempt=1)
     # Between its steps as well as in them, and while a step takes longer than what is asked about.
-    assert {alone.state(job)["phase"] for _ in range(300)} == {"running"}
+    assert {bare_stack.state(job)["phase"] for _ in range(300)} == {"running"}
 
-    kill_all(alone)
+    kill_all(bare_stack)
 
-    lost = until(alone, job, "recovering", worker="first", attempt=1)
+    lost = until(bare_stack, job, "recovering", worker="first", attempt=1)
     assert "recovered_from" not in lost
-    stays(alone, job)
-    alone.add_worker("second")
-    until(alone, job, "running", worker="second", attempt=2, recovered_from="first")
-    assert alone.outcome(job)["attempt"] == 2
+    stays(bare_stack, job)
+    bare_stack.add_worker("second")
+    until(bare_stack, job, "running", worker="second", attempt=2, recovered_from="first")
+    assert bare_stack.outcome(job)["attempt"] == 2
 
 
-def test_a_signal(alone: Stack, job: str) -> None:
+def test_a_signal(bare_stack: Stack, job: str) -> None:
     """Waiting until the signal is there, and queued from then until a worker goes on."""
-    alone.add_worker("first")
-    alone.begin(job, "approval", {"within": "60s"})
-    until(alone, job, "waiting", attempt=1)
-    until_let_go(alone, job)
-    kill_all(alone)
-    assert alone.state(job)["phase"] == "waiting"
+    bare_stack.add_worker("first")
+    bare_stack.begin(job, "approval", {"within": "60s"})
+    until(bare_stack, job, "waiting", attempt=1)
+    until_let_go(bare_stack, job)
+    kill_all(bare_stack)
+    assert bare_stack.state(job)["phase"] == "waiting"
 
-    alone.signal(job, "yes")
+    bare_stack.signal(job, "yes")
 
-    assert alone.state(job)["phase"] == "queued"
-    assert "waiting_for" not in alone.state(job)
-    alone.add_worker("second")
-    assert alone.outcome(job)["attempt"] == 1
+    assert bare_stack.state(job)["phase"] == "queued"
+    assert "waiting_for" not in bare_stack.state(job)
+    bare_stack.add_worker("second")
+    assert bare_stack.outcome(job)["attempt"] == 1
 
 
-def test_a_sleep(alone: Stack, job: str) -> None:
+def test_a_sleep(bare_stack: Stack, job: str) -> None:
     """Waiting until the time is over, and queued from then until a worker goes on."""
-    alone.add_worker("first")
-    alone.begin(job, "countdown", {"from": 2, "every": 2})
-    until(alone, job, "waiting", worker="first")
-    until_let_go(alone, job)
-    kill_all(alone)
+    bare_stack.add_worker("first")
+    bare_stack.begin(job, "countdown", {"from": 2, "every": 2})
+    until(bare_stack, job, "waiting", worker="first")
+    until_let_go(bare_stack, job)
+    kill_all(bare_stack)
 
-    state = until(alone, job, "queued")
+    state = until(bare_stack, job, "queued")
 
     assert state["progress"] == {"done": 1, "total": 2, "step": None}
-    stays(alone, job)
-    alone.add_worker("second")
-    ended = alone.outcome(job)
+    stays(bare_stack, job)
+    bare_stack.add_worker("second")
+    ended = bare_stack.outcome(job)
     assert (ended["result"], ended["attempt"]) == ("liftoff", 1)
 
 
-def test_children(alone: Stack, job: str) -> None:
+def test_children(bare_stack: Stack, job: str) -> None:
     """Waiting for each child that is pending, and queued when the last one that was has ended."""
-    first = alone.add_worker("first", WORKER_CONCURRENCY="1")
-    alone.begin(job, "fanout", {"parts": 30, "pace": 0.3})
-    until(alone, job, "waiting")
+    first = bare_stack.add_worker("first", WORKER_CONCURRENCY="1")
+    bare_stack.begin(job, "fanout", {"parts": 30, "pace": 0.3})
+    until(bare_stack, job, "waiting")
     # While its one slot does a part it holds nothing else, so the parent is suspended.
     parts = len(first.events("step started", step="part"))
     wait_until(lambda: len(first.events("step started", step="part")) > parts, what="a part")
-    kill_all(alone)
-    with store_of(alone) as store:
+    kill_all(bare_stack)
+    with store_of(bare_stack) as store:
         pending = store.promises.search(f"{job}.*", {"kind": "child"}, state="pending")[0]
-        assert len(alone.state(job)["waiting_for"]) == len(pending) > 10
+        assert len(bare_stack.state(job)["waiting_for"]) == len(pending) > 10
         for child in pending:
             store.promises.resolve(child.id, ikey=child.id, data=orjson.dumps("{}").decode())
 
-    until(alone, job, "queued")
-    alone.add_worker("second")
-    assert len(alone.outcome(job)["result"]["parts"]) == 30
+    until(bare_stack, job, "queued")
+    bare_stack.add_worker("second")
+    assert len(bare_stack.outcome(job)["result"]["parts"]) == 30
 
 
-def test_a_crash_while_children_are_begun(alone: Stack, job: str) -> None:
+def test_a_crash_while_children_are_begun(bare_stack: Stack, job: str) -> None:
     """Recovering, though it has children to wait for; then each is there and is done once."""
-    alone.add_worker("first", WORKER_CONCURRENCY="1")
-    alone.begin(job, "fanout", {"parts": 80, "pace": 0})
-    with store_of(alone) as store:
+    bare_stack.add_worker("first", WORKER_CONCURRENCY="1")
+    bare_stack.begin(job, "fanout", {"parts": 80, "pace": 0})
+    with store_of(bare_stack) as store:
         wait_until(lambda: store.promises.search(f"{job}.*", {"kind": "child"})[0], what="a child")
-        kill_all(alone)
-        lost = until(alone, job, "recovering", worker="first", attempt=1)
+        kill_all(bare_stack)
+        lost = until(bare_stack, job, "recovering", worker="first", attempt=1)
         # Not before: a write that was under way may have come after the kill.
         begun = len(store.promises.search(f"{job}.*", {"kind": "child"})[0])
 
     assert 0 < len(lost["waiting_for"]) == begun < 80
     for name in ("second", "third"):
-        alone.add_worker(name)
-    ended = alone.outcome(job, 30)
+        bare_stack.add_worker(name)
+    ended = bare_stack.outcome(job, 30)
 
     assert ended["attempt"] == 2
     assert [part["number"] for part in ended["result"]["parts"]] == list(range(1, 81))
-    done = [child for _, child in parts_begun(alone, job)]
+    done = [child for _, child in parts_begun(bare_stack, job)]
     assert (len(done), len(set(done))) == (80, 80)
 
 
-def test_what_runs_beside_each_other(alone: Stack, job: str) -> None:
+def test_what_runs_beside_each_other(bare_stack: Stack, job: str) -> None:
     """Two steps and a child run at the same time: it is running, and a step is named."""
-    alone.add_worker("odd", ODD)
-    begin(alone, job, "beside", 1.0)
+    bare_stack.add_worker("odd", ODD)
+    begin(bare_stack, job, "beside", 1.0)
 
-    state = until(alone, job, "running", worker="odd")
-    steps = alone.state(job, steps=True)["steps"]
+    state = until(bare_stack, job, "running", worker="odd")
+    steps = bare_stack.state(job, steps=True)["steps"]
 
     assert "waiting_for" not in state
     assert [(step["name"], step["status"]) for step in steps] == [
@@ -173,46 +162,46 @@ def test_what_runs_beside_each_other(alone: Stack, job: str) -> None:
         ("right", "pending"),
         ("part", "pending"),
     ]
-    with store_of(alone) as store:
+    with store_of(bare_stack) as store:
         wait_until(lambda: not store.promises.get(job).pending, what="the end")
         times, failed, part = orjson.loads(decode_result(store.promises.get(job).value.data))
     assert (failed, part) == ("right", 1)
-    ended = alone.state(job, steps=True)["steps"]
+    ended = bare_stack.state(job, steps=True)["steps"]
     assert [step["status"] for step in ended] == ["resolved", "rejected", "resolved", "resolved"]
     assert times[0] < times[1]
     left, right = ended[:2]
     assert left["started"] < right["ended"]
     assert right["started"] < left["ended"]
-    assert alone.starts(job)[-1][1] == "after"
+    assert bare_stack.starts(job)[-1][1] == "after"
 
 
-def test_steps_beside_each_other_survive_a_crash(alone: Stack, job: str) -> None:
+def test_steps_beside_each_other_survive_a_crash(bare_stack: Stack, job: str) -> None:
     """Steps that had not ended run again on another worker; a child is not begun again."""
-    alone.add_worker("first", ODD)
-    begin(alone, job, "beside", 1.5)
-    wait_until(lambda: len(alone.starts(f"{job}.3")) == 1, what="the child")
-    kill_all(alone)
-    until(alone, job, "recovering")
-    alone.add_worker("second", ODD)
+    bare_stack.add_worker("first", ODD)
+    begin(bare_stack, job, "beside", 1.5)
+    wait_until(lambda: len(bare_stack.starts(f"{job}.3")) == 1, what="the child")
+    kill_all(bare_stack)
+    until(bare_stack, job, "recovering")
+    bare_stack.add_worker("second", ODD)
 
-    state = alone.outcome(job)
+    state = bare_stack.outcome(job)
 
     assert (state["status"], state["attempt"]) == ("resolved", 2)
-    assert [step for worker, step in alone.starts(job) if worker == "second"] == [
+    assert [step for worker, step in bare_stack.starts(job) if worker == "second"] == [
         "left",
         "right",
         "after",
     ]
-    with store_of(alone) as store:
+    with store_of(bare_stack) as store:
         assert len(store.promises.search(f"{job}.*", {"kind": "child"})[0]) == 1
 
 
-def test_a_step_between_tries_runs(alone: Stack, job: str) -> None:
+def test_a_step_between_tries_runs(bare_stack: Stack, job: str) -> None:
     """The pause before the next try is a part of the step, in the same attempt."""
-    alone.add_worker("odd", ODD)
-    begin(alone, job, "stubborn", 3.0)
-    wait_until(lambda: alone.workers["odd"].events("step failed", id=job), what="a failed try")
+    bare_stack.add_worker("odd", ODD)
+    begin(bare_stack, job, "stubborn", 3.0)
+    wait_until(lambda: bare_stack.workers["odd"].events("step failed", id=job), what="a failed try")
 
-    until(alone, job, "running", attempt=1)
-    assert {alone.state(job)["phase"] for _ in range(100)} == {"running"}
-    call(f"{alone.url}/cancel?id={job}", "POST")
+    until(bare_stack, job, "running", attempt=1)
+    assert {bare_stack.state(job)["phase"] for _ in range(100)} == {"running"}
+    call(f"{bare_stack.url}/cancel?id={job}", "POST")

@@ -13,7 +13,7 @@ import pytest
 
 from shared.ids import ID_GRAMMAR
 from shared.resonate.codec import encode_call
-from tests.support.gateway.client import JSON, assert_problem
+from tests.support.gateway.answers import JSON, assert_problem
 from tests.support.gateway.hostile import HOSTILE, short
 
 if TYPE_CHECKING:

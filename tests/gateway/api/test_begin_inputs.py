@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
-from tests.support.gateway.client import assert_problem
+from tests.support.gateway.answers import assert_problem
 from tests.support.gateway.hostile import short
 
 if TYPE_CHECKING:

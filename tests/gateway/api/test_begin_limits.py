@@ -7,23 +7,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from gateway.keys import BEGINS, WATCHERS
-from tests.support.gateway.client import running_gateway
 from tests.support.gateway.raw import connected, request
 
 if TYPE_CHECKING:
     from gateway.settings import GatewaySettings
-    from tests.support.gateway.client import Gateway
+    from tests.support.gateway.client import Gateway, StartGateway
 
 
 BEGIN: Final = "POST /begin?id=a HTTP/1.1"
 
 
-async def test_there_is_room_for_so_many_begins(settings: GatewaySettings, job: str) -> None:
+async def test_there_is_room_for_so_many_begins(
+    settings: GatewaySettings, job: str, start_gateway: StartGateway
+) -> None:
     """Beyond the cap a begin is refused at once, before its body has come; then there is room."""
-    async with (
-        running_gateway(replace(settings, begins=1)) as gateway,
-        connected(gateway, request(BEGIN, "Content-Length: 9")),
-    ):
+    gateway = await start_gateway(replace(settings, begins=1))
+    async with connected(gateway, request(BEGIN, "Content-Length: 9")):
         await begins(gateway, 1)
         async with connected(gateway, request(BEGIN, "Content-Length: 9")) as second:
             refused = await second.answer(1)
@@ -42,31 +41,35 @@ async def begins(gateway: Gateway, count: int) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_every_begin_gives_its_place_back(settings: GatewaySettings, job: str) -> None:
+async def test_every_begin_gives_its_place_back(
+    settings: GatewaySettings, job: str, start_gateway: StartGateway
+) -> None:
     """Whatever becomes of a begin, the next one finds its place, also while the first waits."""
-    async with running_gateway(replace(settings, begins=1)) as gateway:
-        prefer = {"Prefer": "wait=20"}
-        waits = asyncio.create_task(gateway.ask("POST", f"/begin?id={job}", None, prefer))
-        async with asyncio.timeout(5):
-            while len(gateway.app[WATCHERS]) != 1:  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(0.005)
-        statuses = [
-            (await gateway.begin(f"{job}-{n}", body)).status
-            for n, body in enumerate((b"{", 1, b"[1", 2))
-        ]
-        waits.cancel()
-        await asyncio.wait({waits})
+    gateway = await start_gateway(replace(settings, begins=1))
+    prefer = {"Prefer": "wait=20"}
+    waits = asyncio.create_task(gateway.ask("POST", f"/begin?id={job}", None, prefer))
+    async with asyncio.timeout(5):
+        while len(gateway.app[WATCHERS]) != 1:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
+    statuses = [
+        (await gateway.begin(f"{job}-{n}", body)).status
+        for n, body in enumerate((b"{", 1, b"[1", 2))
+    ]
+    waits.cancel()
+    await asyncio.wait({waits})
 
     assert statuses == [400, 202, 400, 202]
 
 
 async def test_a_begin_that_cannot_wait_is_stored_all_the_same(
-    settings: GatewaySettings, job: str
+    settings: GatewaySettings,
+    job: str,
+    start_gateway: StartGateway,
 ) -> None:
     """When too many clients wait, a begin that prefers to is answered 202 and did not wait."""
-    async with running_gateway(replace(settings, waiters=0)) as gateway:
-        answer = await gateway.ask("POST", f"/begin?id={job}", None, {"Prefer": "wait=5"})
-        read = await gateway.wait(job)
+    gateway = await start_gateway(replace(settings, waiters=0))
+    answer = await gateway.ask("POST", f"/begin?id={job}", None, {"Prefer": "wait=5"})
+    read = await gateway.wait(job)
 
     assert (answer.status, answer.body["created"]) == (202, True)
     assert answer.headers["Preference-Applied"] == "wait=0"

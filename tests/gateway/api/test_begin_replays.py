@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from shared.resonate.codec import Failure
-from tests.support.gateway.client import assert_problem
+from tests.support.gateway.answers import assert_problem
 
 if TYPE_CHECKING:
     from shared.resonate.store import Store

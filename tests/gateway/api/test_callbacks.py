@@ -16,24 +16,21 @@ from shared.resonate.codec import decode_call
 from shared.resonate.transport import PROMISE_NOT_FOUND, Refused
 from shared.settings import ServerSettings, WebhookSettings
 from shared.webhooks import WINDOW_SECONDS
-from tests.support.gateway.client import assert_problem, running_gateway
+from tests.support.gateway.answers import assert_problem
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from gateway.settings import GatewaySettings
     from shared.resonate.store import Store
-    from tests.support.gateway.client import Gateway
+    from tests.support.gateway.client import Gateway, StartGateway
     from tests.support.processes import Answer
 
 SECRET = "whsec_" + "c2VjcmV0" * 4
 
 
 @pytest.fixture(name="gateway")
-async def _gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
+async def _gateway(settings: GatewaySettings, start_gateway: StartGateway) -> Gateway:
     webhooks = WebhookSettings(SECRET, Destinations.allowing(["127.0.0.9"]))
-    async with running_gateway(replace(settings, webhooks=webhooks)) as gateway:
-        yield gateway
+    return await start_gateway(replace(settings, webhooks=webhooks))
 
 
 async def begin(gateway: Gateway, id: str, callback: str) -> Answer:
@@ -134,10 +131,12 @@ async def test_what_could_never_be_delivered_is_refused(
         await asyncio.to_thread(store.promises.get, job)
 
 
-async def test_without_a_secret_there_are_no_callbacks(settings: GatewaySettings, job: str) -> None:
+async def test_without_a_secret_there_are_no_callbacks(
+    settings: GatewaySettings, job: str, start_gateway: StartGateway
+) -> None:
     """A service that could sign nothing accepts no callback, and says what is missing."""
-    async with running_gateway(settings) as gateway:
-        answer = await begin(gateway, job, "https://8.8.8.8/")
+    gateway = await start_gateway(settings)
+    answer = await begin(gateway, job, "https://8.8.8.8/")
 
     assert (answer.status, answer.body["type"]) == (422, "/problems/invalid-input")
     assert "WEBHOOK_SECRET" in answer.body["detail"]
@@ -162,12 +161,15 @@ async def test_a_delivery_is_not_shown(gateway: Gateway, job: str) -> None:
 
 
 async def test_an_outage_is_told_with_the_id(
-    settings: GatewaySettings, closed_port: int, job: str
+    settings: GatewaySettings,
+    closed_port: int,
+    job: str,
+    start_gateway: StartGateway,
 ) -> None:
     """A begin whose callback is refused tells its id like any other, so it can be repeated."""
     webhooks = WebhookSettings(SECRET)
     away = ServerSettings("http://127.0.0.1", closed_port)
-    async with running_gateway(replace(settings, server=away, webhooks=webhooks)) as gateway:
-        answer = await begin(gateway, job, "http://127.0.0.1/")
+    gateway = await start_gateway(replace(settings, server=away, webhooks=webhooks))
+    answer = await begin(gateway, job, "http://127.0.0.1/")
 
     assert (answer.status, answer.body["id"]) == (503, job)

@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 
 from gateway.keys import FOLLOWERS
 from gateway.model.timeline import key_of_id
-from tests.support.gateway.client import assert_problem, requests_told, running_gateway
+from tests.support.gateway.answers import assert_problem
+from tests.support.gateway.client import logged_requests
 from tests.support.gateway.hostile import HOSTILE, short
 from tests.support.gateway.played_worker import begin_step, end_step, resolve
 from tests.support.gateway.streams import follow, nobody, streaming
@@ -21,7 +22,7 @@ from tests.support.gateway.streams import follow, nobody, streaming
 if TYPE_CHECKING:
     from gateway.settings import GatewaySettings
     from shared.resonate.store import Store
-    from tests.support.gateway.client import Gateway
+    from tests.support.gateway.client import Gateway, StartGateway
 
 
 async def test_a_life_is_streamed(gateway: Gateway, store: Store, job: str) -> None:
@@ -58,7 +59,7 @@ async def test_a_stream_says_what_it_is(gateway: Gateway, store: Store, job: str
         await gateway.begin(job, 1)
         await resolve(store, job)
         stream = await follow(gateway, job, X_Request_Id="mine")
-        _, told = await requests_told(logs, 2)
+        _, told = await logged_requests(logs, 2)
 
     headers = stream.response.headers
     assert headers["Content-Type"] == "text/event-stream"
@@ -70,11 +71,16 @@ async def test_a_stream_says_what_it_is(gateway: Gateway, store: Store, job: str
 
 
 async def test_the_same_is_told_again(
-    gateway: Gateway, settings: GatewaySettings, store: Store, job: str
+    gateway: Gateway,
+    settings: GatewaySettings,
+    store: Store,
+    job: str,
+    start_gateway: StartGateway,
 ) -> None:
     """Live, afterwards and on another gateway a stream has the same ids and data."""
     await gateway.begin(job, 1)
-    async with streaming(gateway, job) as live, running_gateway(settings) as other:
+    other = await start_gateway(settings)
+    async with streaming(gateway, job) as live:
         for n in range(1, 8):
             await asyncio.to_thread(begin_step, store, job, n)
             if n % 3:
@@ -127,12 +133,17 @@ async def test_a_long_life_is_told_whole(gateway: Gateway, store: Store, job: st
 
 
 async def test_a_client_may_know_more_than_a_gateway(
-    gateway: Gateway, settings: GatewaySettings, store: Store, job: str
+    gateway: Gateway,
+    settings: GatewaySettings,
+    store: Store,
+    job: str,
+    start_gateway: StartGateway,
 ) -> None:
     """What a client has seen elsewhere is not repeated by a gateway that learns of it later."""
     await gateway.begin(job, 1)
     await asyncio.to_thread(begin_step, store, job, 1)
-    async with streaming(gateway, job) as seen, running_gateway(settings) as other:
+    other = await start_gateway(settings)
+    async with streaming(gateway, job) as seen:
         await seen.has(3)
         async with streaming(other, job, Last_Event_ID=seen.events[-1].id) as stream:
             await asyncio.to_thread(end_step, store, job, 1)
@@ -203,26 +214,32 @@ async def test_without_the_server_no_stream_begins(offline: Gateway) -> None:
     assert_problem(answer, "backend-unavailable", "/events", "the server cannot be reached")
 
 
-async def test_streams_need_a_token_like_all_else(settings: GatewaySettings, job: str) -> None:
+async def test_streams_need_a_token_like_all_else(
+    settings: GatewaySettings, job: str, start_gateway: StartGateway
+) -> None:
     """Where there are tokens a stream asks for one."""
-    async with running_gateway(replace(settings, tokens=("a" * 16,))) as gateway:
-        answer = await gateway.ask("GET", f"/events?id={job}")
+    gateway = await start_gateway(replace(settings, tokens=("a" * 16,)))
+    answer = await gateway.ask("GET", f"/events?id={job}")
 
     assert (answer.status, answer.body["type"]) == (401, "/problems/unauthorized")
 
 
 async def test_nothing_is_behind_done_on_any_gateway(
-    gateway: Gateway, settings: GatewaySettings, store: Store, job: str
+    gateway: Gateway,
+    settings: GatewaySettings,
+    store: Store,
+    job: str,
+    start_gateway: StartGateway,
 ) -> None:
     """Who has `done` from one gateway gets nothing at another, even if that has not read it yet."""
-    async with running_gateway(settings) as other:
-        for n in range(12):
-            id = f"{job}-{n}"
-            await gateway.begin(id, 1)
-            async with streaming(other, id) as elsewhere:
-                await resolve(store, id)
-                done = (await follow(gateway, id)).events[-1]
-                again = await other.ask("GET", f"/events?id={id}", None, {"Last-Event-ID": done.id})
-                await elsewhere.ended()
+    other = await start_gateway(settings)
+    for n in range(12):
+        id = f"{job}-{n}"
+        await gateway.begin(id, 1)
+        async with streaming(other, id) as elsewhere:
+            await resolve(store, id)
+            done = (await follow(gateway, id)).events[-1]
+            again = await other.ask("GET", f"/events?id={id}", None, {"Last-Event-ID": done.id})
+            await elsewhere.ended()
 
-            assert (again.status, again.body) == (204, None)
+        assert (again.status, again.body) == (204, None)

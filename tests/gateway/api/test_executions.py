@@ -13,7 +13,7 @@ import pytest
 from shared.ids import ID_GRAMMAR, attempt_id
 from shared.resonate import tags as tag
 from shared.resonate.codec import Failure, encode_call
-from tests.support.gateway.client import JSON, assert_problem
+from tests.support.gateway.answers import JSON, assert_problem
 from tests.support.gateway.hostile import HOSTILE, short
 from tests.support.gateway.played_worker import create_part
 from tests.support.processes import wait_until

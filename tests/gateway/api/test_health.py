@@ -11,13 +11,15 @@ import pytest
 from gateway.keys import DRAINING
 from gateway.settings import Deadlines, GatewaySettings
 from shared.settings import ServerSettings
-from tests.support.gateway.client import JSON, assert_problem, running_gateway
+from tests.support.gateway.answers import JSON, assert_problem
 
 if TYPE_CHECKING:
-    from tests.support.gateway.client import Gateway
+    from tests.support.gateway.client import Gateway, StartGateway
 
 
-async def test_a_full_gateway_says_so_and_lives(silent_port: int) -> None:
+async def test_a_full_gateway_says_so_and_lives(
+    silent_port: int, start_gateway: StartGateway
+) -> None:
     """While every place for calls is taken /readyz names that at once, and /healthz answers."""
     settings = GatewaySettings(
         server=ServerSettings("http://127.0.0.1", silent_port),
@@ -25,29 +27,31 @@ async def test_a_full_gateway_says_so_and_lives(silent_port: int) -> None:
         queue=2,
         deadlines=Deadlines(store_attempt=1, store_budget=0, offload=2, shutdown=3),
     )
-    async with running_gateway(settings) as gateway:
-        asked = [asyncio.create_task(gateway.wait(f"a{n}")) for n in range(9)]
-        first, *_ = await asyncio.gather(*asked[4:])
-        ready, alive = await asyncio.gather(
-            gateway.ask("GET", "/readyz"), gateway.ask("GET", "/healthz")
-        )
-        assert not any(task.done() for task in asked[:4])
-        await asyncio.gather(*asked)
+    gateway = await start_gateway(settings)
+    asked = [asyncio.create_task(gateway.wait(f"a{n}")) for n in range(9)]
+    first, *_ = await asyncio.gather(*asked[4:])
+    ready, alive = await asyncio.gather(
+        gateway.ask("GET", "/readyz"), gateway.ask("GET", "/healthz")
+    )
+    assert not any(task.done() for task in asked[:4])
+    await asyncio.gather(*asked)
 
     assert (first.status, alive.status) == (503, 200)
     assert_problem(ready, "backend-unavailable", "/readyz", "threads: all of them are busy")
 
 
-async def test_readiness_waits_behind_nobody(settings: GatewaySettings, silent_port: int) -> None:
+async def test_readiness_waits_behind_nobody(
+    settings: GatewaySettings, silent_port: int, start_gateway: StartGateway
+) -> None:
     """/readyz does not queue behind other calls, and many who ask share one look."""
     silent = ServerSettings("http://127.0.0.1", silent_port)
     deadlines = Deadlines(store_attempt=0.5, store_budget=0, offload=1, shutdown=2)
     busy = replace(settings, server=silent, threads=1, queue=50, deadlines=deadlines)
-    async with running_gateway(busy) as gateway:
-        asked = [asyncio.create_task(gateway.wait(f"a{n}")) for n in range(20)]
-        looks = await asyncio.gather(*(gateway.ask("GET", "/readyz") for _ in range(50)))
-        assert not all(task.done() for task in asked)
-        await asyncio.gather(*asked)
+    gateway = await start_gateway(busy)
+    asked = [asyncio.create_task(gateway.wait(f"a{n}")) for n in range(20)]
+    looks = await asyncio.gather(*(gateway.ask("GET", "/readyz") for _ in range(50)))
+    assert not all(task.done() for task in asked)
+    await asyncio.gather(*asked)
 
     assert {look.body["detail"] for look in looks} == {"server: it does not answer"}
 

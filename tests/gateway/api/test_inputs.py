@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 
 from gateway.api.inputs import MAX_DEPTH, Input, checked_id, query_of, read_input
 from gateway.concurrency.threads import SerialExecutor
@@ -19,7 +19,7 @@ from gateway.settings import GatewaySettings
 from shared.catalog import CATALOG
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from pytest_aiohttp import AiohttpClient
 
 type Client = TestClient[web.Request, web.Application]
 
@@ -35,13 +35,12 @@ async def _read(request: web.Request) -> web.Response:
 
 
 @pytest.fixture(name="client")
-async def _client() -> AsyncIterator[Client]:
+async def _client(aiohttp_client: AiohttpClient) -> Client:
     app = web.Application()
     app[SETTINGS] = GatewaySettings()
     app[READING] = SerialExecutor("reading")
     app.router.add_post("/", _read)
-    async with TestClient(TestServer(app)) as client:
-        yield client
+    return await aiohttp_client(app)
 
 
 async def read(client: Client, body: bytes, function: str = "foo") -> Input:

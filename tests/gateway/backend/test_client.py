@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from blockbuster import BlockingError
 
 from gateway.keys import BACKEND
 from gateway.settings import Deadlines, GatewaySettings
 from shared.settings import ServerSettings
-from tests.support.gateway.client import assert_problem, running_gateway
+from tests.support.gateway.answers import assert_problem
 from tests.support.server import resonate_server
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.gateway.client import Gateway
+    from pytest_aiohttp import AiohttpServer
+
+    from tests.support.gateway.client import Gateway, StartGateway
 
 
 UNREACHED: Final = "the server cannot be reached"
@@ -41,17 +42,19 @@ def away(port: int, **changed: Any) -> GatewaySettings:
     return GatewaySettings(server=ServerSettings("http://127.0.0.1", port), **changed)
 
 
-async def test_a_server_that_is_down_is_told_in_time(closed_port: int, job: str) -> None:
+async def test_a_server_that_is_down_is_told_in_time(
+    closed_port: int, job: str, start_gateway: StartGateway
+) -> None:
     """Without a server every route that needs it is a 503 within 5 s, and never a 404."""
-    async with running_gateway(away(closed_port)) as gateway:
-        began = time.monotonic()
-        begun, minted, read, ready = await asyncio.gather(
-            gateway.begin(job, 1),
-            gateway.ask("POST", "/begin"),
-            gateway.wait(job),
-            gateway.ask("GET", "/readyz"),
-        )
-        took = time.monotonic() - began
+    gateway = await start_gateway(away(closed_port))
+    began = time.monotonic()
+    begun, minted, read, ready = await asyncio.gather(
+        gateway.begin(job, 1),
+        gateway.ask("POST", "/begin"),
+        gateway.wait(job),
+        gateway.ask("GET", "/readyz"),
+    )
+    took = time.monotonic() - began
 
     assert took < 5
     assert_problem(begun, "backend-unavailable", "/begin", UNREACHED, id=job)
@@ -62,18 +65,20 @@ async def test_a_server_that_is_down_is_told_in_time(closed_port: int, job: str)
     assert_problem(ready, "backend-unavailable", "/readyz", AWAY)
 
 
-async def test_a_server_that_says_nothing_is_told_in_time(silent_port: int, job: str) -> None:
+async def test_a_server_that_says_nothing_is_told_in_time(
+    silent_port: int, job: str, start_gateway: StartGateway
+) -> None:
     """A server that accepts and never answers is a 503 within 5 s, and never a hang."""
-    async with running_gateway(away(silent_port)) as gateway:
-        began = time.monotonic()
-        begun, minted, read, ready, alive = await asyncio.gather(
-            gateway.begin(job, 1),
-            gateway.ask("POST", "/begin"),
-            gateway.wait(job),
-            gateway.ask("GET", "/readyz"),
-            gateway.ask("GET", "/healthz"),
-        )
-        took = time.monotonic() - began
+    gateway = await start_gateway(away(silent_port))
+    began = time.monotonic()
+    begun, minted, read, ready, alive = await asyncio.gather(
+        gateway.begin(job, 1),
+        gateway.ask("POST", "/begin"),
+        gateway.wait(job),
+        gateway.ask("GET", "/readyz"),
+        gateway.ask("GET", "/healthz"),
+    )
+    took = time.monotonic() - began
 
     assert took < 5
     assert alive.status == 200
@@ -98,15 +103,18 @@ ASKING = [
 
 @pytest.mark.parametrize("how", ["closed_port", "silent_port"])
 async def test_every_route_tells_of_an_outage(
-    request: pytest.FixtureRequest, how: str, job: str
+    request: pytest.FixtureRequest,
+    how: str,
+    job: str,
+    start_gateway: StartGateway,
 ) -> None:
     """Whatever needs the server is a 503 within 5 s, if it is down as well as if it is silent."""
-    async with running_gateway(away(request.getfixturevalue(how))) as gateway:
-        began = time.monotonic()
-        answers = await asyncio.gather(
-            *(gateway.ask(method, target.format(job=job)) for method, target in ASKING)
-        )
-        took = time.monotonic() - began
+    gateway = await start_gateway(away(request.getfixturevalue(how)))
+    began = time.monotonic()
+    answers = await asyncio.gather(
+        *(gateway.ask(method, target.format(job=job)) for method, target in ASKING)
+    )
+    took = time.monotonic() - began
 
     assert took < 5
     for (_, target), answer in zip(ASKING, answers, strict=True):
@@ -116,18 +124,20 @@ async def test_every_route_tells_of_an_outage(
         assert answer.headers["Retry-After"] == "1"
 
 
-async def test_a_server_that_comes_back_is_asked_again(tmp_path: Path, job: str) -> None:
+async def test_a_server_that_comes_back_is_asked_again(
+    tmp_path: Path, job: str, start_gateway: StartGateway
+) -> None:
     """While the server is away its executions are never unknown, and afterwards they are back."""
     with resonate_server(tmp_path) as server:
         short = Deadlines(store_attempt=1, store_budget=0.2, offload=2, shutdown=3)
-        async with running_gateway(away(server.store_port, deadlines=short)) as gateway:
-            created = await gateway.begin(job, 1)
-            await asyncio.to_thread(server.kill)
-            lost = await asyncio.gather(gateway.wait(job), gateway.begin(job, 1))
-            await asyncio.to_thread(server.start)
-            found = await gateway.wait(job)
-            replay = await gateway.begin(job, 1)
-            ready = await gateway.ask("GET", "/readyz")
+        gateway = await start_gateway(away(server.store_port, deadlines=short))
+        created = await gateway.begin(job, 1)
+        await asyncio.to_thread(server.kill)
+        lost = await asyncio.gather(gateway.wait(job), gateway.begin(job, 1))
+        await asyncio.to_thread(server.start)
+        found = await gateway.wait(job)
+        replay = await gateway.begin(job, 1)
+        ready = await gateway.ask("GET", "/readyz")
 
     assert (created.status, created.body["created"]) == (202, True)
     assert [answer.status for answer in lost] == [503, 503]
@@ -155,7 +165,7 @@ async def test_a_server_that_comes_back_is_asked_again(tmp_path: Path, job: str)
     ],
 )
 async def test_an_answer_that_is_not_the_servers_tells_nothing(
-    status: int, text: str, job: str
+    aiohttp_server: AiohttpServer, start_gateway: StartGateway, status: int, text: str, job: str
 ) -> None:
     """What something between us and the server answers is a 503, whatever number it has."""
 
@@ -165,44 +175,44 @@ async def test_an_answer_that_is_not_the_servers_tells_nothing(
     between = web.Application()
     between.router.add_route("*", "/{path:.*}", answer)
     short = Deadlines(store_attempt=1, store_budget=0.1, offload=2, shutdown=3)
-    async with (
-        TestServer(between) as server,
-        running_gateway(away(server.port or 0, deadlines=short)) as gateway,
-    ):
-        answers = [
-            await gateway.begin(job, 1),
-            await gateway.wait(job),
-            await gateway.ask("GET", "/readyz"),
-        ]
+    server = await aiohttp_server(between)
+    gateway = await start_gateway(away(server.port or 0, deadlines=short))
+    answers = [
+        await gateway.begin(job, 1),
+        await gateway.wait(job),
+        await gateway.ask("GET", "/readyz"),
+    ]
 
     assert [found.status for found in answers] == [503, 503, 503]
     assert {found.body["type"] for found in answers} == {"/problems/backend-unavailable"}
 
 
-async def test_a_full_gateway_refuses_at_once(silent_port: int, job: str) -> None:
+async def test_a_full_gateway_refuses_at_once(
+    silent_port: int, job: str, start_gateway: StartGateway
+) -> None:
     """Calls for which there is no room are refused before those under way have ended."""
     short = Deadlines(store_attempt=0.5, store_budget=0, offload=2, shutdown=3)
     settings = away(silent_port, threads=1, queue=1, deadlines=short)
     details = []
-    async with running_gateway(settings) as gateway:
-        for next_to_end in asyncio.as_completed([gateway.begin(f"{job}-{n}", 1) for n in range(8)]):
-            answer = await next_to_end
-            details.append(answer.body["detail"])
-            assert answer.body["id"].startswith(job)
-            assert_problem(
-                answer, "backend-unavailable", "/begin", details[-1], id=answer.body["id"]
-            )
+    gateway = await start_gateway(settings)
+    for next_to_end in asyncio.as_completed([gateway.begin(f"{job}-{n}", 1) for n in range(8)]):
+        answer = await next_to_end
+        details.append(answer.body["detail"])
+        assert answer.body["id"].startswith(job)
+        assert_problem(answer, "backend-unavailable", "/begin", details[-1], id=answer.body["id"])
 
     assert details == [*[SATURATED] * 6, *[UNREACHED] * 2]
 
 
-async def test_room_is_there_again_after_an_outage(silent_port: int, job: str) -> None:
+async def test_room_is_there_again_after_an_outage(
+    silent_port: int, job: str, start_gateway: StartGateway
+) -> None:
     """A gateway that was full takes calls again once those under way have ended."""
     short = Deadlines(store_attempt=0.3, store_budget=0, offload=2, shutdown=3)
     settings = away(silent_port, threads=1, queue=0, deadlines=short)
-    async with running_gateway(settings) as gateway:
-        first = await asyncio.gather(*(gateway.wait(job) for _ in range(4)))
-        again = await gateway.wait(job)
+    gateway = await start_gateway(settings)
+    first = await asyncio.gather(*(gateway.wait(job) for _ in range(4)))
+    again = await gateway.wait(job)
 
     assert sorted(answer.body["detail"] for answer in first) == [UNREACHED, *[SATURATED] * 3]
     assert again.body["detail"] == UNREACHED

@@ -11,13 +11,13 @@ import pytest
 import structlog
 
 from gateway.keys import WATCHERS
-from tests.support.gateway.client import requests_told, running_gateway
+from tests.support.gateway.client import logged_requests
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict
 
     from gateway.settings import GatewaySettings
-    from tests.support.gateway.client import Gateway
+    from tests.support.gateway.client import Gateway, StartGateway
 
 
 TRACE: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -38,7 +38,7 @@ async def test_a_request_has_one_line(gateway: Gateway, job: str, log: list[Even
     minted = await gateway.ask("POST", "/begin")
     await gateway.ask("GET", "/result?id=a%0Ab&token=s3cret")
 
-    lines = await requests_told(log, 4)
+    lines = await logged_requests(log, 4)
     told = [(line["method"], line["path"], line["status"], line["id"]) for line in lines]
     assert told == [
         ("POST", "/begin", 202, job),
@@ -58,7 +58,7 @@ async def test_an_unknown_path_is_one_short_line(
     """A path that is none is told as it was sent, but no more of it than fits a line."""
     await gateway.ask("GET", path)
 
-    (line,) = await requests_told(log, 1)
+    (line,) = await logged_requests(log, 1)
     told = line["path"]
     assert told == path[:256]
     assert told.isprintable()
@@ -72,15 +72,18 @@ async def test_a_client_that_went_is_told(gateway: Gateway, job: str, log: list[
         while len(gateway.app[WATCHERS]) != 1:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.005)
     asked.cancel()
-    _, line = await requests_told(log, 2)
+    _, line = await logged_requests(log, 2)
     assert (line["path"], line["status"]) == ("/wait", 499)
 
 
-async def test_no_line_is_lost_at_the_end(settings: GatewaySettings, log: list[EventDict]) -> None:
+async def test_no_line_is_lost_at_the_end(
+    settings: GatewaySettings, log: list[EventDict], start_gateway: StartGateway
+) -> None:
     """A gateway that stops has told of each request, with the moment when that ended."""
-    async with running_gateway(settings) as gateway:
-        await asyncio.gather(*(gateway.ask("GET", "/nothing") for _ in range(40)))
-        ended = datetime.now(UTC)
+    gateway = await start_gateway(settings)
+    await asyncio.gather(*(gateway.ask("GET", "/nothing") for _ in range(40)))
+    ended = datetime.now(UTC)
+    await gateway.close()
 
     lines = [line for line in log if line["event"] == "request"]
     assert len(lines) == 40
@@ -94,7 +97,7 @@ async def test_a_line_has_its_own_trace(gateway: Gateway, log: list[EventDict]) 
         *(gateway.ask("GET", "/plain") for _ in range(5)),
     )
 
-    lines = await requests_told(log, 6)
+    lines = await logged_requests(log, 6)
     assert [line["path"] for line in lines if "trace_id" in line] == ["/traced"]
 
 
@@ -113,6 +116,6 @@ async def test_a_line_that_cannot_be_written_is_one(gateway: Gateway) -> None:
     try:
         await asyncio.gather(*(gateway.ask("GET", "/no-room") for _ in range(3)))
         await gateway.ask("GET", "/room")
-        await requests_told(told, 1)
+        await logged_requests(told, 1)
     finally:
         structlog.configure(processors=before)

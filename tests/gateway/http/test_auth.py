@@ -9,14 +9,12 @@ import pytest
 from aiohttp import web
 
 from gateway.settings import GatewaySettings
-from tests.support.gateway.client import Gateway, running_gateway
+from tests.support.gateway.client import Gateway
 from tests.support.gateway.raw import connected, request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from gateway.settings import GatewaySettings
-    from tests.support.gateway.client import Gateway
+    from tests.support.gateway.client import Gateway, StartGateway
 
 
 TOKEN: Final = "t-0123456789abcdef"
@@ -30,12 +28,11 @@ async def _well(_: web.Request) -> web.Response:
 
 
 @pytest.fixture(name="closed")
-async def _closed(settings: GatewaySettings) -> AsyncIterator[Gateway]:
-    """A gateway with tokens, and with the routes that others have open."""
+async def _closed(settings: GatewaySettings, start_gateway: StartGateway) -> Gateway:
+    """Return a gateway with tokens, and with the routes that others have open."""
     paths = ("/metrics", "/docs", "/docs/{name}", "/openapi.json", "/docsx")
     routes = [web.get(path, _well) for path in paths]
-    async with running_gateway(replace(settings, tokens=(OTHER, TOKEN)), routes) as gateway:
-        yield gateway
+    return await start_gateway(replace(settings, tokens=(OTHER, TOKEN)), routes)
 
 
 @pytest.mark.parametrize(
@@ -116,15 +113,17 @@ async def test_a_refused_body_is_not_waited_for(closed: Gateway) -> None:
         assert (await wire.answer(1)).status == 401
 
 
-async def test_tokens_keep_others_out(settings: GatewaySettings, job: str) -> None:
+async def test_tokens_keep_others_out(
+    settings: GatewaySettings, job: str, start_gateway: StartGateway
+) -> None:
     """With tokens every route asks for one, but for those that tell of the service itself."""
     token = "0123456789abcdef"
-    async with running_gateway(replace(settings, tokens=("f" * 16, token))) as gateway:
-        bare = await gateway.ask("POST", f"/begin?id={job}")
-        wrong = await gateway.ask("GET", "/list", None, {"Authorization": "Bearer nonsense"})
-        basic = await gateway.ask("GET", "/list", None, {"Authorization": f"Basic {token}"})
-        right = await gateway.ask("GET", "/list", None, {"Authorization": f"bearer {token}"})
-        health = await gateway.ask("GET", "/healthz")
+    gateway = await start_gateway(replace(settings, tokens=("f" * 16, token)))
+    bare = await gateway.ask("POST", f"/begin?id={job}")
+    wrong = await gateway.ask("GET", "/list", None, {"Authorization": "Bearer nonsense"})
+    basic = await gateway.ask("GET", "/list", None, {"Authorization": f"Basic {token}"})
+    right = await gateway.ask("GET", "/list", None, {"Authorization": f"bearer {token}"})
+    health = await gateway.ask("GET", "/healthz")
 
     assert [a.status for a in (bare, wrong, basic, right, health)] == [401, 401, 401, 200, 200]
     assert bare.headers["WWW-Authenticate"] == "Bearer"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 import pytest
 
-from tests.support.gateway.client import assert_problem
+from tests.support.gateway.answers import assert_problem
 from tests.support.gateway.raw import connected, posted
 
 if TYPE_CHECKING:

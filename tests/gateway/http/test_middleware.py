@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from aiohttp import web
 
-from tests.support.gateway.client import assert_problem, running_gateway
+from tests.support.gateway.answers import assert_problem
 
 if TYPE_CHECKING:
     from gateway.settings import GatewaySettings
-    from tests.support.gateway.client import Gateway
+    from tests.support.gateway.client import Gateway, StartGateway
 
 NOTHING: Final = "see / for what there is"
 METHOD: Final = "use a method that the Allow header names"
@@ -123,27 +123,31 @@ async def test_errors_say_where_they_come_from(gateway: Gateway, job: str) -> No
     assert {answer.headers.get("Error-Source") for answer in done} == {None}
 
 
-async def test_an_unexpected_error_is_not_shown(settings: GatewaySettings) -> None:
+async def test_an_unexpected_error_is_not_shown(
+    settings: GatewaySettings, start_gateway: StartGateway
+) -> None:
     """An exception that nobody foresaw is a 500 that tells nothing of it but the request's id."""
 
     async def fail(_: web.Request) -> web.Response:
         raise RuntimeError("secret in /srv/secret.py")
 
-    async with running_gateway(settings, [web.get("/fail", fail)]) as gateway:
-        answer = await gateway.ask("GET", "/fail", headers={"X-Request-Id": "seen"})
+    gateway = await start_gateway(settings, [web.get("/fail", fail)])
+    answer = await gateway.ask("GET", "/fail", headers={"X-Request-Id": "seen"})
 
     assert_problem(answer, "internal", "/fail", "tell the operator the request_id")
     assert answer.body["request_id"] == "seen"
 
 
-async def test_a_raised_http_error_keeps_its_form(settings: GatewaySettings) -> None:
+async def test_a_raised_http_error_keeps_its_form(
+    settings: GatewaySettings, start_gateway: StartGateway
+) -> None:
     """A refusal that aiohttp raises by itself becomes a problem of the same form."""
 
     async def fail(_: web.Request) -> web.Response:
         raise web.HTTPExpectationFailed(text="secret")
 
-    async with running_gateway(settings, [web.get("/fail", fail)]) as gateway:
-        answer = await gateway.ask("GET", "/fail")
+    gateway = await start_gateway(settings, [web.get("/fail", fail)])
+    answer = await gateway.ask("GET", "/fail")
 
     assert answer.body == {
         "type": "/problems/invalid-request",

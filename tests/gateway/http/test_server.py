@@ -15,11 +15,10 @@ import pytest
 from gateway.keys import BACKEND, BEGINS, WATCHERS
 from gateway.settings import GatewaySettings, Limits
 from shared.settings import ServerSettings
-from tests.support.gateway.client import running_gateway
 from tests.support.gateway.raw import connected, posted, request
 
 if TYPE_CHECKING:
-    from tests.support.gateway.client import Gateway
+    from tests.support.gateway.client import Gateway, StartGateway
 
 SHORT: Final = Limits(head=0.4, body=0.4, answer=0.5, idle=0.4)
 HEALTHZ: Final = request("GET /healthz HTTP/1.1")
@@ -34,17 +33,23 @@ def _short(settings: GatewaySettings) -> GatewaySettings:
 
 @pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nHost: "])
 async def test_a_head_that_does_not_come_is_not_waited_for(
-    short: GatewaySettings, sent: bytes
+    short: GatewaySettings,
+    sent: bytes,
+    start_gateway: StartGateway,
 ) -> None:
     """Who connects and sends nothing, or half of a head, is cut off without an answer."""
-    async with running_gateway(short) as gateway, connected(gateway, sent) as wire:
+    gateway = await start_gateway(short)
+    async with connected(gateway, sent) as wire:
         assert await wire.ended(2) == b""
 
 
-async def test_a_head_that_trickles_is_cut_off(short: GatewaySettings) -> None:
+async def test_a_head_that_trickles_is_cut_off(
+    short: GatewaySettings, start_gateway: StartGateway
+) -> None:
     """The head's time counts from its first byte, however steadily the others come."""
     slow = replace(short, limits=replace(SHORT, idle=30))
-    async with running_gateway(slow) as gateway, connected(gateway, HEALTHZ) as wire:
+    gateway = await start_gateway(slow)
+    async with connected(gateway, HEALTHZ) as wire:
         assert (await wire.answer()).status == 200
         began = time.monotonic()
         for byte in HEALTHZ * 100:
@@ -56,27 +61,32 @@ async def test_a_head_that_trickles_is_cut_off(short: GatewaySettings) -> None:
     assert 0.3 < time.monotonic() - began < 2
 
 
-async def test_an_idle_connection_is_closed(short: GatewaySettings) -> None:
+async def test_an_idle_connection_is_closed(
+    short: GatewaySettings, start_gateway: StartGateway
+) -> None:
     """A connection that is kept is closed when no other request comes on it."""
-    async with running_gateway(short) as gateway, connected(gateway, HEALTHZ) as wire:
+    gateway = await start_gateway(short)
+    async with connected(gateway, HEALTHZ) as wire:
         assert (await wire.answer()).status == 200
         assert await wire.ended(2) == b""
 
 
-async def test_a_slow_request_is_not_idle(short: GatewaySettings, job: str) -> None:
+async def test_a_slow_request_is_not_idle(
+    short: GatewaySettings, job: str, start_gateway: StartGateway
+) -> None:
     """The limits are for clients: a request that takes the gateway long is not cut off."""
-    async with running_gateway(short) as gateway:
-        await gateway.begin(job)
-        async with connected(gateway, request(f"GET /wait?id={job}&wait=1s HTTP/1.1")) as wire:
-            assert (await wire.answer()).body["status"] == "pending"
+    gateway = await start_gateway(short)
+    await gateway.begin(job)
+    async with connected(gateway, request(f"GET /wait?id={job}&wait=1s HTTP/1.1")) as wire:
+        assert (await wire.answer()).body["status"] == "pending"
 
 
-async def test_a_body_that_trickles_is_told_so(short: GatewaySettings) -> None:
+async def test_a_body_that_trickles_is_told_so(
+    short: GatewaySettings, start_gateway: StartGateway
+) -> None:
     """The body's time is for all of it; then there is an answer, and the connection ends."""
-    async with (
-        running_gateway(short) as gateway,
-        connected(gateway, posted("/begin?id=a", "Content-Length: 1000")) as wire,
-    ):
+    gateway = await start_gateway(short)
+    async with connected(gateway, posted("/begin?id=a", "Content-Length: 1000")) as wire:
         answer = asyncio.create_task(wire.answer(3))
         while not answer.done():
             wire.writer.write(b" ")
@@ -106,27 +116,28 @@ async def send_for_ever(writer: asyncio.StreamWriter, chunk: bytes) -> None:
         await asyncio.sleep(0.001)
 
 
-async def test_an_answer_that_is_not_taken_is_given_up(short: GatewaySettings, job: str) -> None:
+async def test_an_answer_that_is_not_taken_is_given_up(
+    short: GatewaySettings, job: str, start_gateway: StartGateway
+) -> None:
     """A client that reads nothing is cut off, however long it keeps the connection."""
     patient = replace(short, limits=replace(SHORT, idle=30))
-    async with running_gateway(patient) as gateway:
-        await gateway.begin(job, "x" * 900_000)
-        sent = request(f"GET /wait?id={job}&include=input HTTP/1.1") * 20
-        with socket.socket() as client:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            client.settimeout(0)
-            loop = asyncio.get_running_loop()
-            await loop.sock_connect(client, (gateway.host, gateway.port))
-            await loop.sock_sendall(client, sent)
-            await connections(gateway, 2)
-            await connections(gateway, 1)
+    gateway = await start_gateway(patient)
+    await gateway.begin(job, "x" * 900_000)
+    sent = request(f"GET /wait?id={job}&include=input HTTP/1.1") * 20
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(0)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(client, (gateway.host, gateway.port))
+        await loop.sock_sendall(client, sent)
+        await connections(gateway, 2)
+        await connections(gateway, 1)
 
 
 async def connections(gateway: Gateway, count: int) -> None:
     """Return once so many connections are open; the test's own client has one."""
-    assert gateway.runner.server is not None
     async with asyncio.timeout(5):
-        while len(gateway.runner.server.connections) != count:  # noqa: ASYNC110 - nobody tells
+        while len(gateway.server.handler.connections) != count:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.005)
 
 
@@ -243,22 +254,24 @@ async def test_requests_in_a_row_are_answered_in_order(offline: Gateway) -> None
         assert [(await wire.answer()).status for _ in paths] == [200, 404, 400, 200]
 
 
-async def test_clients_that_vanish_leave_nothing(settings: GatewaySettings, job: str) -> None:
+async def test_clients_that_vanish_leave_nothing(
+    settings: GatewaySettings, job: str, start_gateway: StartGateway
+) -> None:
     """Many clients that go in the middle of a wait or a body free what they held, at once."""
-    async with running_gateway(settings) as gateway:
-        await gateway.begin(job)
-        waits = [request(f"GET /wait?id={job}&wait=25s HTTP/1.1")] * 200
-        bodies = [posted("/begin", "Content-Length: 100", body=b"[")] * 200
-        opened = []
-        for sent in waits + bodies:
-            _, writer = await asyncio.open_connection(gateway.host, gateway.port)
-            writer.write(sent)
-            opened.append(writer)
-        await held(gateway, 200, 200)
-        for writer in opened:
-            writer.transport.abort()
-        await held(gateway, 0, 0)
-        assert len(gateway.app[WATCHERS]) == 0
+    gateway = await start_gateway(settings)
+    await gateway.begin(job)
+    waits = [request(f"GET /wait?id={job}&wait=25s HTTP/1.1")] * 200
+    bodies = [posted("/begin", "Content-Length: 100", body=b"[")] * 200
+    opened = []
+    for sent in waits + bodies:
+        _, writer = await asyncio.open_connection(gateway.host, gateway.port)
+        writer.write(sent)
+        opened.append(writer)
+    await held(gateway, 200, 200)
+    for writer in opened:
+        writer.transport.abort()
+    await held(gateway, 0, 0)
+    assert len(gateway.app[WATCHERS]) == 0
 
 
 async def held(gateway: Gateway, waiters: int, begins: int) -> None:
@@ -268,18 +281,20 @@ async def held(gateway: Gateway, waiters: int, begins: int) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_calls_of_clients_that_vanished_are_not_made(silent_port: int) -> None:
+async def test_calls_of_clients_that_vanished_are_not_made(
+    silent_port: int, start_gateway: StartGateway
+) -> None:
     """A call that waits for a thread is dropped with its client, so others find its place."""
     settings = GatewaySettings(
         server=ServerSettings("http://127.0.0.1", silent_port), threads=1, queue=5
     )
-    async with running_gateway(settings) as gateway:
-        gone = [asyncio.create_task(gateway.wait(f"gone-{n}")) for n in range(6)]
-        await fullness(gateway, full=True)
-        for task in gone:
-            task.cancel()
-        await asyncio.wait(gone)
-        await fullness(gateway, full=False)
+    gateway = await start_gateway(settings)
+    gone = [asyncio.create_task(gateway.wait(f"gone-{n}")) for n in range(6)]
+    await fullness(gateway, full=True)
+    for task in gone:
+        task.cancel()
+    await asyncio.wait(gone)
+    await fullness(gateway, full=False)
 
 
 async def fullness(gateway: Gateway, *, full: bool) -> None:

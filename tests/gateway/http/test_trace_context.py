@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from gateway.http.trace_context import Trace, trace_of
-from tests.support.gateway.client import requests_told
+from tests.support.gateway.client import logged_requests
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict
@@ -72,7 +72,7 @@ async def test_a_trace_is_taken_up(
     await gateway.ask("POST", f"/begin?id={job}", None, headers)
     stored = await asyncio.to_thread(store.promises.get, job)
 
-    (line,) = await requests_told(log, 1)
+    (line,) = await logged_requests(log, 1)
     assert (line["trace_id"], line["span_id"]) == (TRACE, SPAN)
     assert stored.tags["trace"] == TRACE
 
@@ -87,5 +87,5 @@ async def test_a_bad_trace_is_no_matter(
 
     assert answer.status == 202
     assert "trace" not in stored.tags
-    await requests_told(log, 1)
+    await logged_requests(log, 1)
     assert not [line for line in log if "trace_id" in line]

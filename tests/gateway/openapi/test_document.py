@@ -21,13 +21,14 @@ from gateway.openapi.schemas import PROBLEMS
 from shared import durations
 from shared.catalog import CATALOG
 from shared.settings import WebhookSettings
-from tests.support.gateway.client import JSON, Gateway, running_gateway
+from tests.support.gateway.answers import JSON
 from tests.support.gateway.documents import examples, operations, published
 from tests.support.gateway.played_worker import resolve
 
 if TYPE_CHECKING:
     from gateway.settings import GatewaySettings
     from shared.resonate.store import Store
+    from tests.support.gateway.client import Gateway, StartGateway
 
 TOKEN: Final = "0123456789abcdef"
 
@@ -171,15 +172,16 @@ async def test_the_document_is_served(gateway: Gateway) -> None:
 
 async def test_the_document_asks_for_a_token_where_the_gateway_does(
     settings: GatewaySettings,
+    start_gateway: StartGateway,
 ) -> None:
     """With tokens all that is not open says so, and answers so; document and page stay open."""
     secured = replace(settings, tokens=(TOKEN,), webhooks=WebhookSettings("whsec_" + "A" * 44))
-    async with running_gateway(secured) as gateway:
-        found = (await gateway.ask("GET", "/openapi.json")).body
-        asked = {
-            (method, path): (await gateway.fetch(method, path))[0]
-            for method, path, _ in operations(found)
-        }
+    gateway = await start_gateway(secured)
+    found = (await gateway.ask("GET", "/openapi.json")).body
+    asked = {
+        (method, path): (await gateway.fetch(method, path))[0]
+        for method, path, _ in operations(found)
+    }
 
     assert found == published()
     assert list(found["components"]["securitySchemes"]) == ["bearer"]

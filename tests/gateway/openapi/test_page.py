@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from typing import TYPE_CHECKING
 
 import pytest
 
 from gateway.http.auth import OPEN_PATHS, is_open
-from tests.support.gateway.client import Gateway, assert_problem
+from tests.support.gateway.answers import assert_problem
 from tests.support.gateway.documents import published
+
+if TYPE_CHECKING:
+    from tests.support.gateway.client import Gateway
 
 
 @pytest.mark.parametrize(

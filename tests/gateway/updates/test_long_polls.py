@@ -13,7 +13,7 @@ import pytest
 from gateway.keys import WATCHERS
 from gateway.settings import Deadlines, GatewaySettings
 from shared.settings import ServerSettings
-from tests.support.gateway.client import assert_problem, running_gateway
+from tests.support.gateway.answers import assert_problem
 from tests.support.gateway.played_worker import resolve
 from tests.support.proxy import proxy_to
 from tests.support.server import resonate_server
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.resonate.store import Store
-    from tests.support.gateway.client import Gateway
+    from tests.support.gateway.client import Gateway, StartGateway
     from tests.support.proxy import Proxy
     from tests.support.server import Server
 
@@ -101,61 +101,70 @@ async def test_who_goes_leaves_nothing(gateway: Gateway, job: str) -> None:
     await waiting(gateway, 0)
 
 
-async def test_there_is_room_for_so_many(settings: GatewaySettings, job: str) -> None:
+async def test_there_is_room_for_so_many(
+    settings: GatewaySettings, job: str, start_gateway: StartGateway
+) -> None:
     """Beyond the cap on waiters a request is refused at once, and told when to come back."""
-    async with running_gateway(replace(settings, waiters=1)) as gateway:
-        await gateway.begin(job, 1)
-        asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=2s"))
-        await waiting(gateway, 1)
+    gateway = await start_gateway(replace(settings, waiters=1))
+    await gateway.begin(job, 1)
+    asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=2s"))
+    await waiting(gateway, 1)
 
-        answer = await gateway.ask("GET", f"/wait?id={job}&wait=2s")
+    answer = await gateway.ask("GET", f"/wait?id={job}&wait=2s")
 
-        assert (answer.status, answer.body["type"]) == (429, "/problems/too-many-requests")
-        assert answer.headers["Retry-After"] == "1"
-        assert (await asked).status == 200
+    assert (answer.status, answer.body["type"]) == (429, "/problems/too-many-requests")
+    assert answer.headers["Retry-After"] == "1"
+    assert (await asked).status == 200
 
 
 async def test_a_begin_that_is_stored_is_never_too_many(
-    settings: GatewaySettings, job: str
+    settings: GatewaySettings,
+    job: str,
+    start_gateway: StartGateway,
 ) -> None:
     """A begin that would wait where there is no room is answered at once, as stored."""
-    async with running_gateway(replace(settings, waiters=1)) as gateway:
-        await gateway.begin(job, 1)
-        asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=2s"))
-        await waiting(gateway, 1)
+    gateway = await start_gateway(replace(settings, waiters=1))
+    await gateway.begin(job, 1)
+    asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=2s"))
+    await waiting(gateway, 1)
 
-        answer = await gateway.ask("POST", f"/begin?id={job}-2", headers={"Prefer": "wait=5"})
+    answer = await gateway.ask("POST", f"/begin?id={job}-2", headers={"Prefer": "wait=5"})
 
-        assert (answer.status, answer.body["created"]) == (202, True)
-        assert not asked.done()
-        assert (await asked).status == 200
+    assert (answer.status, answer.body["created"]) == (202, True)
+    assert not asked.done()
+    assert (await asked).status == 200
 
 
-async def test_shutting_down_answers_waiters(settings: GatewaySettings, job: str) -> None:
+async def test_shutting_down_answers_waiters(
+    settings: GatewaySettings, job: str, start_gateway: StartGateway
+) -> None:
     """While the gateway shuts down, waiters get the present state at once."""
-    async with running_gateway(settings) as gateway:
-        await gateway.begin(job, 1)
-        asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
-        await waiting(gateway, 1)
+    gateway = await start_gateway(settings)
+    await gateway.begin(job, 1)
+    asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
+    await waiting(gateway, 1)
 
-        gateway.app[WATCHERS].drain()
+    gateway.app[WATCHERS].drain()
 
-        answer = await asyncio.wait_for(asked, 2)
-        assert (answer.status, answer.body["status"]) == (200, "pending")
+    answer = await asyncio.wait_for(asked, 2)
+    assert (answer.status, answer.body["status"]) == (200, "pending")
 
 
 async def test_a_message_that_is_lost_costs_a_second(
-    settings: GatewaySettings, store: Store, job: str
+    settings: GatewaySettings,
+    store: Store,
+    job: str,
+    start_gateway: StartGateway,
 ) -> None:
     """Without a stream from the server, re-reading finds the end all the same."""
     deaf = replace(settings, server=replace(settings.server, message_port=1))
-    async with running_gateway(deaf) as gateway:
-        await gateway.begin(job, 1)
-        asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
-        await waiting(gateway, 1)
-        await resolve(store, job)
+    gateway = await start_gateway(deaf)
+    await gateway.begin(job, 1)
+    asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
+    await waiting(gateway, 1)
+    await resolve(store, job)
 
-        answer = await asyncio.wait_for(asked, 4)
+    answer = await asyncio.wait_for(asked, 4)
 
     assert answer.body["done"] is True
 
@@ -173,26 +182,30 @@ def _proxy(server: Server) -> Iterator[Proxy]:
         yield proxy
 
 
-@pytest.fixture(name="proxied")
-def _proxied(settings: GatewaySettings, proxy: Proxy) -> GatewaySettings:
-    """Settings of a gateway that asks the server through the proxy, and hears from it directly."""
+@pytest.fixture(name="proxied_settings")
+def _proxied_settings(settings: GatewaySettings, proxy: Proxy) -> GatewaySettings:
+    """Return settings to ask the server through the proxy, and to hear from it directly."""
     deadlines = Deadlines(store_attempt=0.5, store_budget=0, offload=1, shutdown=2)
     through = replace(settings.server, store_port=proxy.port)
     return replace(settings, server=through, deadlines=deadlines)
 
 
 async def test_the_message_is_enough(
-    proxied: GatewaySettings, proxy: Proxy, store: Store, job: str
+    proxied_settings: GatewaySettings,
+    proxy: Proxy,
+    store: Store,
+    job: str,
+    start_gateway: StartGateway,
 ) -> None:
     """Who waits has the end from the server's message, also when nothing can be read."""
-    async with running_gateway(proxied) as gateway:
-        await gateway.begin(job, 1)
-        asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
-        await subscribed(gateway, job)
-        proxy.harm("GET", "/promises", "cut", 10_000)
-        await resolve(store, job)
-        answer = await asyncio.wait_for(asked, 5)
-        again = await gateway.wait(job)
+    gateway = await start_gateway(proxied_settings)
+    await gateway.begin(job, 1)
+    asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
+    await subscribed(gateway, job)
+    proxy.harm("GET", "/promises", "cut", 10_000)
+    await resolve(store, job)
+    answer = await asyncio.wait_for(asked, 5)
+    again = await gateway.wait(job)
 
     assert (answer.body["status"], answer.body["result"]) == ("resolved", {"n": 1})
     assert again.body == answer.body
@@ -206,18 +219,22 @@ async def subscribed(gateway: Gateway, id: str) -> None:
 
 
 async def test_asking_again_costs_no_call(
-    proxied: GatewaySettings, proxy: Proxy, store: Store, job: str
+    proxied_settings: GatewaySettings,
+    proxy: Proxy,
+    store: Store,
+    job: str,
+    start_gateway: StartGateway,
 ) -> None:
     """A client that waits again, as they do, is told of the end without the server being asked."""
-    async with running_gateway(proxied) as gateway:
-        await gateway.begin(job, 1)
-        pending = await gateway.ask("GET", f"/wait?id={job}&wait=1s")
-        proxy.harm("GET", "/promises", "cut", 10_000)
-        proxy.harm("POST", "/promises", "cut", 10_000)
-        asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
-        await waiting(gateway, 1)
-        await resolve(store, job)
-        answer = await asyncio.wait_for(asked, 5)
+    gateway = await start_gateway(proxied_settings)
+    await gateway.begin(job, 1)
+    pending = await gateway.ask("GET", f"/wait?id={job}&wait=1s")
+    proxy.harm("GET", "/promises", "cut", 10_000)
+    proxy.harm("POST", "/promises", "cut", 10_000)
+    asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
+    await waiting(gateway, 1)
+    await resolve(store, job)
+    answer = await asyncio.wait_for(asked, 5)
 
     assert (pending.status, pending.body["status"]) == (200, "pending")
     assert answer.body["done"] is True
@@ -237,14 +254,16 @@ async def test_what_was_not_looked_for_is_not_told(gateway: Gateway, job: str) -
     assert "phase" not in answer.body
 
 
-async def test_a_server_that_cannot_be_asked_is_told_to_each(closed_port: int, job: str) -> None:
+async def test_a_server_that_cannot_be_asked_is_told_to_each(
+    closed_port: int, job: str, start_gateway: StartGateway
+) -> None:
     """Every client that wants to wait is told in time when the server is away."""
     settings = GatewaySettings(server=ServerSettings("http://127.0.0.1", closed_port))
-    async with running_gateway(settings) as gateway:
-        began = time.monotonic()
-        answers = await asyncio.gather(
-            *(gateway.ask("GET", f"/wait?id={job}-{n % 50}&wait=20s") for n in range(100))
-        )
+    gateway = await start_gateway(settings)
+    began = time.monotonic()
+    answers = await asyncio.gather(
+        *(gateway.ask("GET", f"/wait?id={job}-{n % 50}&wait=20s") for n in range(100))
+    )
 
     assert {answer.status for answer in answers} == {503}
     assert time.monotonic() - began < 6
@@ -289,16 +308,19 @@ async def test_a_crowd_does_not_stop_the_others(gateway: Gateway, store: Store, 
 
 
 async def test_what_was_known_once_is_not_told_without_the_server(
-    settings: GatewaySettings, tmp_path: Path, job: str
+    settings: GatewaySettings,
+    tmp_path: Path,
+    job: str,
+    start_gateway: StartGateway,
 ) -> None:
     """At its deadline a wait that cannot look is a 503, whatever an earlier one had seen."""
     with resonate_server(tmp_path) as server:
         own = ServerSettings("http://127.0.0.1", server.store_port, server.message_port)
-        async with running_gateway(replace(settings, server=own)) as gateway:
-            await gateway.begin(job, 1)
-            before = await gateway.ask("GET", f"/wait?id={job}&wait=1s")
-            server.kill()
-            after = await gateway.ask("GET", f"/wait?id={job}&wait=2s")
+        gateway = await start_gateway(replace(settings, server=own))
+        await gateway.begin(job, 1)
+        before = await gateway.ask("GET", f"/wait?id={job}&wait=1s")
+        server.kill()
+        after = await gateway.ask("GET", f"/wait?id={job}&wait=2s")
 
     assert (before.status, before.body["status"]) == (200, "pending")
     assert (after.status, after.body["type"]) == (503, "/problems/backend-unavailable")

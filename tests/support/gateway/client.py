@@ -1,59 +1,55 @@
-"""A gateway inside the test's own loop, a client that sends exactly what it is told, problems."""
+"""A gateway inside the test's own loop, and a client that sends exactly what it is given."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Protocol
 
-import aiohttp
 import orjson
 import yarl
 from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer, get_port_socket
 
-from gateway.app import create_app
 from gateway.http.server import BACKLOG, Runner
 from tests.support.processes import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    import socket
+    from collections.abc import Callable, Iterable, Mapping
 
     from structlog.typing import EventDict
 
     from gateway.settings import GatewaySettings
 
 
-JSON: Final = "application/json; charset=utf-8"
-PROBLEM_JSON: Final = "application/problem+json"
+class GatewayServer(TestServer):
+    """Serves an application on a free port with the runner and the backlog of production."""
 
-PROBLEMS: Final = {
-    "invalid-request": (400, "The request breaks a rule"),
-    "unknown-id": (404, "There is no execution of this id"),
-    "unknown-function": (404, "There is no function of this name"),
-    "not-found": (404, "There is nothing at this path"),
-    "method-not-allowed": (405, "The path does not take this method"),
-    "payload-too-large": (413, "The body is too large"),
-    "unsupported-media-type": (415, "The body must be JSON"),
-    "invalid-input": (422, "The function does not take this input"),
-    "id-reused": (422, "The id belongs to another request"),
-    "internal": (500, "The service failed"),
-    "backend-unavailable": (503, "The server cannot be asked right now"),
-}
-"""Status and title of every problem that a client may meet."""
+    def __init__(self, app: web.Application, settings: GatewaySettings) -> None:
+        super().__init__(app, host=settings.host, socket_factory=self._bind)
+        self._settings = settings
+        self._listener: socket.socket | None = None
+
+    def _bind(self, host: str, port: int, family: socket.AddressFamily) -> socket.socket:
+        self._listener = get_port_socket(host, port, family)
+        return self._listener
+
+    async def _make_runner(self, **_: Any) -> Runner:
+        return Runner(self.app, self._settings)
+
+    async def start_server(
+        self, loop: asyncio.AbstractEventLoop | None = None, **kwargs: Any
+    ) -> None:
+        await super().start_server(loop, **kwargs)
+        assert self._listener is not None
+        # aiohttp listens with a short backlog of its own, so that a crowd would have to try again.
+        self._listener.listen(BACKLOG)
 
 
-@dataclass(frozen=True)
-class Gateway:
-    """A gateway that serves at `url`, and one client of it."""
-
-    app: web.Application
-    runner: web.AppRunner
-    host: str
-    port: int
-    client: aiohttp.ClientSession
+class Gateway(TestClient[web.Request, web.Application]):
+    """A client of one gateway; closing it closes the gateway."""
 
     async def ask(
         self,
@@ -65,7 +61,7 @@ class Gateway:
         """Send a request; `target` goes out as it stands, and no header is added to a body."""
         url = yarl.URL(f"http://{self.host}:{self.port}{target}", encoded=True)
         data = None if body is None else io.BytesIO(body)
-        async with self.client.request(method, url, data=data, headers=headers) as response:
+        async with self.session.request(method, url, data=data, headers=headers) as response:
             raw = await response.read()
             decoded: Any = orjson.loads(raw) if raw else None
             return Answer(response.status, decoded, response.headers)
@@ -75,7 +71,7 @@ class Gateway:
     ) -> tuple[int, Any, bytes]:
         """Send a request whose answer need not be JSON; return its status, headers and body."""
         url = f"http://{self.host}:{self.port}{path}"
-        async with self.client.request(method, url, headers=headers) as response:
+        async with self.session.request(method, url, headers=headers) as response:
             return response.status, response.headers, await response.read()
 
     async def begin(self, id: str, body: object = ..., *, function: str = "foo") -> Answer:
@@ -87,7 +83,7 @@ class Gateway:
         return await self.ask("POST", target, raw, {"Content-Type": "application/json"})
 
     async def wait(self, id: str, *include: str) -> Answer:
-        """Read an execution, with what is named included."""
+        """Read an execution, with the parts named in `include`."""
         also = f"&include={','.join(include)}" if include else ""
         return await self.ask("GET", f"/wait?id={id}{also}")
 
@@ -98,49 +94,18 @@ class Gateway:
         return answer.body["input"]
 
 
-@contextlib.asynccontextmanager
-async def running_gateway(
-    settings: GatewaySettings, routes: Iterable[web.AbstractRouteDef] = ()
-) -> AsyncIterator[Gateway]:
-    """Serve on a free port until the block ends; `routes` are added to the gateway's own."""
-    app = create_app(settings)
-    app.add_routes(routes)
-    runner = Runner(app, settings)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, settings.host, 0, backlog=BACKLOG).start()
-        host, port = runner.addresses[0][:2]
-        async with aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
-            timeout=aiohttp.ClientTimeout(total=15),
-            skip_auto_headers=["Content-Type"],
-        ) as client:
-            yield Gateway(app, runner, host, port, client)
-    finally:
-        await runner.cleanup()
+class StartGateway(Protocol):
+    """The fixture `start_gateway`: starts a gateway, which is closed at the end of the test."""
+
+    async def __call__(
+        self, settings: GatewaySettings, routes: Iterable[web.AbstractRouteDef] = ()
+    ) -> Gateway:
+        """Return a client of a new gateway; `routes` are added to the gateway's own."""
+        ...
 
 
-def assert_problem(answer: Answer, slug: str, instance: str, detail: str, **also: object) -> None:
-    """Hold an answer to what every problem promises: its whole body, and its headers."""
-    status, title = PROBLEMS[slug]
-    expected = {
-        "type": f"/problems/{slug}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "instance": instance,
-        "request_id": answer.headers["X-Request-Id"],
-        **also,
-    }
-    assert (answer.status, answer.body) == (status, expected)
-    assert answer.headers["Content-Type"] == PROBLEM_JSON
-    assert answer.headers["Error-Source"] == "gateway"
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.headers.get("Retry-After") == ("1" if status == 503 else None)
-
-
-async def requests_told(log: list[EventDict], count: int) -> list[EventDict]:
-    """Wait for so many requests to be told of, and return their lines."""
+async def logged_requests(log: list[EventDict], count: int) -> list[EventDict]:
+    """Wait until at least `count` requests are logged, and return their lines."""
     async with asyncio.timeout(5):
         while True:
             lines = [line for line in log if line["event"] == "request"]
@@ -150,9 +115,9 @@ async def requests_told(log: list[EventDict], count: int) -> list[EventDict]:
 
 
 async def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """Wait, beside the loop, until something is true, and return that."""
+    """Return the first truthy value of the condition, which is evaluated in a thread."""
     end = time.monotonic() + seconds
     while not (value := await asyncio.to_thread(condition)):
-        assert time.monotonic() < end, "it does not come"
+        assert time.monotonic() < end, f"the condition is not true after {seconds:g} s"
         await asyncio.sleep(0.02)
     return value

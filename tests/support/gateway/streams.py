@@ -56,7 +56,7 @@ async def streaming(gateway: Gateway, id: str, **headers: str) -> AsyncIterator[
     """Open a stream, and go away when the block ends."""
     url = f"http://{gateway.host}:{gateway.port}/events?id={id}"
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    async with gateway.client.get(url, headers=sent, timeout=FOR_EVER) as response:
+    async with gateway.session.get(url, headers=sent, timeout=FOR_EVER) as response:
         assert response.status == 200, await response.text()
         stream = Stream(response)
         try:
