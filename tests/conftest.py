@@ -18,8 +18,8 @@ from shared.resonate.store import Store
 from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
 from tests.support.compose import Compose
+from tests.support.faults.proxy import Proxy, proxy_to
 from tests.support.gateway.client import Gateway, GatewayServer
-from tests.support.proxy import Proxy, proxy_to
 from tests.support.server import free_port, resonate_server
 from tests.support.stack import Stack, running_stack
 

@@ -12,7 +12,7 @@ from tests.support.processes import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.proxy import Proxy
+    from tests.support.faults.proxy import Proxy
     from tests.support.stack import Stack
 
 STEPS = ("reserve", "charge", "pack", "ship", "notify")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.checker import Event, check
+from tests.support.faults.checker import Event, check
 
 STEP = {"name": "pack", "status": "resolved", "ended_at": 2.0}
 

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.checker import check
+from tests.support.faults.checker import check
+from tests.support.faults.proxy import proxy_to
 from tests.support.processes import call
-from tests.support.proxy import proxy_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.support.proxy import Proxy
+    from tests.support.faults.proxy import Proxy
     from tests.support.stack import Stack
 
 SECONDS = float(os.environ.get("FAULTS_SECONDS", "20"))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.proxy import Proxy
+    from tests.support.faults.proxy import Proxy
     from tests.support.stack import Stack
 
 PROBE_SECONDS = 5.0

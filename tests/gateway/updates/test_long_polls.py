@@ -13,9 +13,9 @@ import pytest
 from gateway.keys import WATCHERS
 from gateway.settings import Deadlines, GatewaySettings
 from shared.settings import ServerSettings
+from tests.support.faults.proxy import proxy_to
 from tests.support.gateway.answers import assert_problem
 from tests.support.gateway.played_worker import resolve
-from tests.support.proxy import proxy_to
 from tests.support.server import resonate_server
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.resonate.store import Store
+    from tests.support.faults.proxy import Proxy
     from tests.support.gateway.client import Gateway, StartGateway
-    from tests.support.proxy import Proxy
     from tests.support.server import Server
 
 
