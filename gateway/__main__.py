@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import resource
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -15,7 +13,7 @@ from aiohttp import web
 
 from gateway.app import create_app
 from gateway.http.server import BACKLOG, Runner
-from gateway.process import collect_when_quiet
+from gateway.process import allow_many_connections, collect_when_quiet
 from gateway.settings import gateway_settings
 from shared.catalog import SHIPPED
 from shared.environment import SettingsError
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
 
 async def serve(settings: GatewaySettings, catalog: Catalog) -> int:
-    """Serve until a signal comes, then let requests end. Returns the exit code."""
+    """Serve until a signal comes, then let requests finish. Returns the exit code."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -57,13 +55,6 @@ async def serve(settings: GatewaySettings, catalog: Catalog) -> int:
     return 0
 
 
-def allow_many_connections() -> None:
-    """Let this process have as many open files as it may: each client that waits is one."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):  # as good as before
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
 def main(catalog: Catalog = SHIPPED) -> int:
     """Serve the functions of a catalog. Returns the exit code.
 
@@ -83,5 +74,5 @@ def main(catalog: Catalog = SHIPPED) -> int:
 if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
-    # A call to a dead server may still be under way in a thread: nobody waits for it any more.
+    # A thread may still wait for a dead server; leave without waiting for that thread.
     os._exit(code)

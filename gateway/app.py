@@ -1,4 +1,4 @@
-"""Assembles the application from its parts: knows everything, does nothing."""
+"""Puts the application together from its parts."""
 
 from __future__ import annotations
 
@@ -7,33 +7,36 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway.api import events, executions, health, listing, signals
+from gateway.api import begin, events, executions, health, listing, signals
 from gateway.api.callbacks import Callbacks
-from gateway.backend.calls import GROUP
-from gateway.backend.client import Backend
-from gateway.concurrency.limiter import Limiter
-from gateway.concurrency.threads import SerialExecutor
-from gateway.http import body as bodies
-from gateway.http.access_log import AccessLog
-from gateway.http.auth import authorize
-from gateway.http.middleware import answer_errors, identify, observe
-from gateway.keys import (
-    ACCESS_LOG,
+from gateway.api.inputs import Inputs
+from gateway.api.keys import (
     BACKEND,
-    BEGINS,
+    BEGIN_LIMITER,
     CALLBACKS,
     CATALOG,
     DRAINING,
-    FOLLOWERS,
-    LAST_END,
-    READING,
-    SETTINGS,
-    WATCHERS,
+    ENDED_CONTENT,
+    EVENT_STREAMS,
+    INPUTS,
+    LONG_POLLS,
+    READER,
 )
-from gateway.model.representation import LastEnd
-from gateway.openapi import routes as docs
-from gateway.updates.event_streams import Followers
-from gateway.updates.long_polls import Watchers
+from gateway.api.responses import EndedContent
+from gateway.backend.client import Backend
+from gateway.concurrency.limiter import Limiter
+from gateway.http import body
+from gateway.http.access_log import AccessLog
+from gateway.http.auth import authorize
+from gateway.http.keys import ACCESS_LOG, SETTINGS
+from gateway.http.middleware import answer_errors, identify, observe
+from gateway.openapi import routes as documentation
+from gateway.openapi.routes import DOCUMENTATION, Documentation
+from gateway.updates.cache import ExecutionCache
+from gateway.updates.event_streams import EventStreams
+from gateway.updates.long_polls import LongPolls
+from gateway.updates.reader import Reader
+from gateway.updates.subscriptions import Subscriptions
 from shared.catalog import SHIPPED
 
 if TYPE_CHECKING:
@@ -42,56 +45,70 @@ if TYPE_CHECKING:
     from gateway.settings import GatewaySettings
     from shared.catalog import Catalog
 
+SUBSCRIPTIONS = web.AppKey("subscriptions", Subscriptions)
+
 
 def create_app(
     settings: GatewaySettings, *, catalog: Catalog = SHIPPED, backend: Backend | None = None
 ) -> web.Application:
     """Return the application, which serves the functions of `catalog`.
 
-    `backend` asks the server; without one, it is the real one of the settings. The application
-    closes it when it ends.
+    `backend` asks the server; by default it is made from the settings. The application closes it.
     """
-    backend = backend or Backend(settings)
     app = web.Application(
         middlewares=[observe, answer_errors, authorize], client_max_size=settings.max_body
     )
     app[SETTINGS] = settings
-    app[ACCESS_LOG] = AccessLog()
-    app[BACKEND] = backend
     app[CATALOG] = catalog
-    app[CALLBACKS] = Callbacks(settings.webhooks)
-    app[WATCHERS] = Watchers(backend, settings.server, GROUP, settings.waiters)
-    app[BEGINS] = Limiter(
-        settings.begins, "too many begins are under way; try again a little later"
-    )
-    app[READING] = SerialExecutor("reading")
-    app[LAST_END] = LastEnd()
-    app[FOLLOWERS] = Followers(backend, app[WATCHERS])
+    app[ACCESS_LOG] = AccessLog()
     app[DRAINING] = asyncio.Event()
+    app[DOCUMENTATION] = Documentation(settings, catalog)
+    app[CALLBACKS] = Callbacks(settings.webhooks)
+    app[INPUTS] = Inputs(catalog)
+    app[ENDED_CONTENT] = EndedContent()
+    app[BEGIN_LIMITER] = Limiter(
+        settings.begins, "Too many begins are running; try again a little later."
+    )
+    app[BACKEND] = backend or Backend(settings)
+    _add_updates(app, settings)
     app.on_response_prepare.append(identify)
     app.on_shutdown.append(_drain)
-    app.cleanup_ctx.append(app[ACCESS_LOG].running)
-    app.cleanup_ctx.append(_backend)
-    for resource in (executions, events, signals, listing, health, docs):
-        app.add_routes(map(_patient, resource.ROUTES))
+    app.cleanup_ctx.extend((app[ACCESS_LOG].running, app[DOCUMENTATION].running, _running))
+    for resource in (begin, executions, events, signals, listing, health, documentation):
+        app.add_routes(map(_without_continue, resource.ROUTES))
     return app
 
 
-def _patient(route: web.RouteDef) -> web.RouteDef:
-    """Have the handler say when the body may come; aiohttp would let it come before all else."""
-    kwargs = {**route.kwargs, "expect_handler": bodies.expect}
+def _add_updates(app: web.Application, settings: GatewaySettings) -> None:
+    """Add what brings news of executions to the clients that wait."""
+    cache = ExecutionCache()
+    places = Limiter(settings.waiters, "Too many clients wait here; try again a little later.")
+    app[READER] = Reader(app[BACKEND], cache)
+    app[SUBSCRIPTIONS] = Subscriptions(app[BACKEND], cache, settings.server)
+    app[LONG_POLLS] = LongPolls(app[READER], app[SUBSCRIPTIONS], cache, places)
+    app[EVENT_STREAMS] = EventStreams(app[READER], app[SUBSCRIPTIONS], places)
+
+
+def _without_continue(route: web.RouteDef) -> web.RouteDef:
+    """Let the handler ask for the body; aiohttp would ask for it before all middlewares."""
+    kwargs = {**route.kwargs, "expect_handler": body.expect}
     return web.RouteDef(route.method, route.path, route.handler, kwargs)
 
 
 async def _drain(app: web.Application) -> None:
     app[DRAINING].set()
-    app[WATCHERS].drain()
-    app[FOLLOWERS].drain()
+    app[LONG_POLLS].drain()
+    app[EVENT_STREAMS].drain()
 
 
-async def _backend(app: web.Application) -> AsyncIterator[None]:
-    async with app[WATCHERS].running(), app[FOLLOWERS].running():
+async def _running(app: web.Application) -> AsyncIterator[None]:
+    async with (
+        app[READER].running(),
+        app[SUBSCRIPTIONS].running(),
+        app[LONG_POLLS].running(),
+        app[EVENT_STREAMS].running(),
+    ):
         yield
     app[CALLBACKS].close()
-    app[READING].close()
+    app[INPUTS].close()
     app[BACKEND].close()

@@ -1,20 +1,20 @@
-"""What can go wrong, in the words of the service; HTTP numbers are given at the gateway's edge.
+"""What can go wrong, in the words of the service; `gateway.http.problems` gives each its status.
 
 ServiceError
-├── InvalidRequest        the request breaks a rule; `detail` says which
-├── InvalidInput          the input is not what its function takes
+├── InvalidRequest        the request breaks a rule of the contract
+├── InvalidInput          the function does not take this input
 ├── UnsupportedMediaType  the body is not declared as JSON
-├── UnknownExecution      the server says that there is no such id
+├── UnknownExecution      the server says that no execution has this id
 ├── UnknownFunction       the catalog has no such function
 ├── IdReused              the id belongs to another function or another input
-├── AlreadyDone           the execution has ended, and not by being canceled
-├── SignalConflict        the signal has another value, or comes too late
-├── TooManyRequests       as many clients wait, or begin, as this process serves
-├── Unauthorized          there are tokens, and the request has none of them
+├── AlreadyDone           the execution has ended in another way than by being canceled
+├── SignalConflict        the signal has another value already, or comes too late
+├── TooManyRequests       this process serves as many such requests as it may
+├── Unauthorized          tokens are set, and the request has none of them
 ├── ExecutionRejected     the function failed, and the client wants a status that says so
-├── ExecutionCanceled     the same for one that was canceled
-├── ExecutionTimedOut     the same for one that did not end in time
-└── BackendUnavailable    no answer that could be relied on; safe to try again with the same id
+├── ExecutionCanceled     the execution was canceled, and the client wants a status that says so
+├── ExecutionTimedOut     the execution timed out, and the client wants a status that says so
+└── BackendUnavailable    the server gave no usable answer; safe to repeat with the same id
     ├── Saturated         this process has no room for another call
     └── DeadlineExceeded  the call took longer than it may
 """
@@ -42,7 +42,7 @@ class ServiceError(Exception):
 
 
 class InvalidRequest(ServiceError):
-    """The request breaks a rule of the contract."""
+    """The request breaks a rule of the contract; `detail` says which."""
 
 
 class InvalidInput(ServiceError):
@@ -64,7 +64,7 @@ class UnknownExecution(ServiceError):
 
 
 class UnknownFunction(ServiceError):
-    """The catalog has no function of that name."""
+    """The catalog has no function of this name."""
 
 
 class IdReused(ServiceError):
@@ -80,15 +80,15 @@ class AlreadyDone(ServiceError):
 
 
 class SignalConflict(ServiceError):
-    """The signal was delivered with another value, or nobody can take it any more."""
+    """The signal was delivered with another value, or its time is over."""
 
 
 class TooManyRequests(ServiceError):
-    """Refused at once: as many requests of the kind are served as this process takes."""
+    """Refused at once, because this process serves as many requests of this kind as it may."""
 
 
 class Unauthorized(ServiceError):
-    """The request has no token that counts."""
+    """The request has no valid token."""
 
 
 class ExecutionRejected(ServiceError):
@@ -110,11 +110,11 @@ class ExecutionTimedOut(ServiceError):
 
 
 class BackendUnavailable(ServiceError):
-    """The server could not be asked; nothing is known about what became of the request."""
+    """The server gave no usable answer; whether it acted on the request is not known."""
 
 
 class Saturated(BackendUnavailable):
-    """Refused at once: as many calls are under way or waiting as this process takes."""
+    """Refused at once, because as many calls are running or waiting as this process takes."""
 
 
 class DeadlineExceeded(BackendUnavailable):

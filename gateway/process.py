@@ -1,40 +1,51 @@
-"""When Python looks for cycles: seldom while many clients wait, since it stops everything else.
-
-A full collection looks at every object there is, and each client that waits is some dozens of them:
-with ten thousand it takes a third of a second. What goes by itself is most of what there is, so
-the young are looked through as always, and the old when few clients are there.
-"""
+"""What a gateway sets for its whole process: open files, and when Python collects garbage."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import resource
 import time
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LOOK_SECONDS: Final = 5.0
-FEW: Final = 500
-"""Connections with which a full collection takes some 20 ms."""
+CHECK_SECONDS: Final = 5.0
+QUIET_CONNECTIONS: Final = 500
+"""Connections with which a full collection takes about 20 ms."""
 
-AT_LEAST_EVERY: Final = 600.0
-"""Seconds, however many there are."""
+QUIET_SECONDS: Final = 30.0
+"""Seconds between two full collections while there are no more connections than that."""
 
-EVERY: Final = 30.0
-YOUNG: Final = (5_000, 10, 1_000_000)
-"""Thresholds of the three generations; the last is never reached."""
+BUSY_SECONDS: Final = 600.0
+"""Seconds between two full collections while there are more."""
+
+THRESHOLDS: Final = (5_000, 10, 1_000_000)
+"""For `gc.set_threshold`; the last is never reached, so Python starts no full collection itself."""
+
+
+def allow_many_connections() -> None:
+    """Raise the limit of open files as far as allowed: each waiting client is one."""
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # the old limit still works
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
 
 
 async def collect_when_quiet(connections: Callable[[], int]) -> None:
-    """Collect garbage of old age at good moments, until this is cancelled."""
-    gc.set_threshold(*YOUNG)
-    gc.freeze()  # what is there from the start will be there at the end
+    """Collect garbage when few clients are connected, until this is cancelled.
+
+    A full collection visits every object, and each waiting client is dozens of objects: with ten
+    thousand clients it would hold the loop for a third of a second. Most objects are freed by
+    reference counting, so full collections can be rare.
+    """
+    gc.set_threshold(*THRESHOLDS)
+    gc.freeze()  # objects from the start live to the end
     collected = time.monotonic()
     while True:
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(CHECK_SECONDS)
         age = time.monotonic() - collected
-        if age > AT_LEAST_EVERY or (age > EVERY and connections() <= FEW):
+        if age > BUSY_SECONDS or (age > QUIET_SECONDS and connections() <= QUIET_CONNECTIONS):
             gc.collect()
             collected = time.monotonic()

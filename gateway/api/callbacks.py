@@ -1,4 +1,4 @@
-"""Judges the URL that a client wants to be called at, before anything is stored."""
+"""Checks the callback URL of a request before anything is stored."""
 
 from __future__ import annotations
 
@@ -12,33 +12,34 @@ if TYPE_CHECKING:
     from shared.settings import WebhookSettings
 
 LOOKUP_SECONDS: Final = 2.0
-LOOKUPS_AT_ONCE: Final = 8
-"""In threads of their own, so that slow name servers keep no call to the server waiting."""
+LOOKUP_THREADS: Final = 8
+"""Threads for host lookups alone, so that slow name servers delay no call to the server."""
+
+QUEUED_LOOKUPS: Final = 8 * LOOKUP_THREADS
 
 
 class Callbacks:
-    """Tells whether a webhook could be delivered, as far as can be known now.
-
-    A name that cannot be looked up right now passes: the delivery looks again whenever it tries.
-    """
+    """Checks whether a webhook could be delivered to a URL, as far as that is known now."""
 
     def __init__(self, settings: WebhookSettings) -> None:
         self._settings = settings
-        self._lookups = BoundedExecutor(LOOKUPS_AT_ONCE, 8 * LOOKUPS_AT_ONCE, LOOKUP_SECONDS)
+        self._lookups = BoundedExecutor(LOOKUP_THREADS, QUEUED_LOOKUPS, LOOKUP_SECONDS)
 
     async def check(self, url: str) -> None:
-        """Raise `InvalidInput` for a URL to which nothing would ever be delivered."""
+        """Raise `InvalidInput` for a URL to which no webhook would ever be delivered."""
         if not self._settings.secret:
             raise InvalidInput(
-                "callback: this service sends no webhooks; WEBHOOK_SECRET is not set"
+                "callback: this service sends no webhooks, since WEBHOOK_SECRET is not set."
             )
         try:
             target = Target.of(url)
             await self._lookups.run(self._settings.to.resolve, target.host, target.port)
         except Forbidden as error:
-            raise InvalidInput(f"callback: {error}") from error
+            raise InvalidInput(f"callback: {error}.") from error
         except (BackendUnavailable, Unresolved):
+            # A host that cannot be looked up now may be found later: each delivery looks it up.
             return
 
     def close(self) -> None:
+        """Look up nothing more."""
         self._lookups.close()

@@ -1,4 +1,4 @@
-"""GET /events: what happens to an execution, as server-sent events."""
+"""GET /events: the events of an execution, as server-sent events."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
-from gateway.api.inputs import query_of, required_id
+from gateway.api.keys import EVENT_STREAMS, READER
+from gateway.api.parameters import required_id
 from gateway.errors import InvalidRequest
-from gateway.keys import FOLLOWERS, WATCHERS
+from gateway.http.query import query_of
+from gateway.http.responses import NO_STORE
 from gateway.model.timeline import done_key, id_of_key, key_of_id
 
 if TYPE_CHECKING:
     from gateway.model.timeline import Key
-    from gateway.updates.event_streams import Follower
+    from gateway.updates.event_streams import EventStream
 
 LAST_EVENT_ID: Final = "Last-Event-ID"
 COMMENT_SECONDS: Final = 15.0
+"""Seconds between two comments, which keep the connection alive."""
+
 SEND_SECONDS: Final = 30.0
-"""A client that takes nothing for so long is cut off."""
+"""Seconds after which a client that takes nothing is disconnected."""
 
 RETRY: Final = b"retry: 1000\n\n"
 HEADERS: Final = {
@@ -30,27 +34,25 @@ HEADERS: Final = {
 
 
 async def events(request: web.Request) -> web.StreamResponse:
-    """Stream events from the first one, or from where the client was, until `done`.
+    """Stream the events behind `Last-Event-ID`, or all of them, until `done`.
 
-    204 tells a client that had `done` to come no more, as browsers do by themselves.
+    A client that has had `done` is answered 204, after which browsers do not reconnect.
     """
     id = required_id(query_of(request, "id"))
     after = _after(request)
     if request.method == "HEAD":
-        await request.app[WATCHERS].read(id)
+        await request.app[READER].read(id)
         return web.Response(headers=HEADERS)
-    # Read here: somebody else's follower may not know of the end yet, which the client has seen.
-    if after is not None and after == done_key(await request.app[WATCHERS].read(id)):
-        return web.Response(status=204, headers={"Cache-Control": "no-store"})
-    async with request.app[FOLLOWERS].following(id) as follower:
-        if request.transport is None:  # gone meanwhile
+    # An open stream may not know of the end yet, which this client has seen at another gateway.
+    if after is not None and after == done_key(await request.app[READER].read(id)):
+        return web.Response(status=204, headers=NO_STORE)
+    async with request.app[EVENT_STREAMS].open(id) as stream:
+        if request.transport is None:  # the client has gone meanwhile
             return web.Response()
-        return await _stream(request, follower, after)
+        return await _send(request, stream, after)
 
 
-async def _stream(
-    request: web.Request, follower: Follower, after: Key | None
-) -> web.StreamResponse:
+async def _send(request: web.Request, stream: EventStream, after: Key | None) -> web.StreamResponse:
     response = EventSourceResponse(
         sep="\n", send_timeout=SEND_SECONDS, ping_interval=COMMENT_SECONDS
     )
@@ -59,9 +61,9 @@ async def _stream(
         await response.prepare(request)
         async with response:
             await response.write(RETRY)
-            async for told in follower.read(after):
-                if told is not None:
-                    event, data = told
+            async for item in stream.read(after):
+                if item is not None:
+                    event, data = item
                     await response.send(data, id=id_of_key(event.key), event=event.name)
                 elif request.transport is None:
                     break
@@ -71,16 +73,16 @@ async def _stream(
 
 
 def _after(request: web.Request) -> Key | None:
-    given = request.headers.getall(LAST_EVENT_ID, [])
-    if not given:
+    headers = request.headers.getall(LAST_EVENT_ID, [])
+    if not headers:
         return None
-    if len(given) > 1:
-        raise InvalidRequest(f"the header {LAST_EVENT_ID} is given more than once")
+    if len(headers) > 1:
+        raise InvalidRequest(f"The header {LAST_EVENT_ID} is given more than once.")
     try:
-        return key_of_id(given[0])
+        return key_of_id(headers[0])
     except ValueError:
         raise InvalidRequest(
-            f"{LAST_EVENT_ID} must be the id of an event of this execution"
+            f"{LAST_EVENT_ID} must be the id of an event of this execution."
         ) from None
 
 

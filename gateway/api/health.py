@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
-from aiohttp import web
+from typing import Final
 
+from aiohttp import web
+from msgspec import Struct
+
+from gateway.api.keys import BACKEND, DRAINING
 from gateway.errors import BackendUnavailable, Saturated
 from gateway.http.problems import UNAVAILABLE, problem_response
-from gateway.keys import BACKEND, DRAINING
-from gateway.model.representation import json_response
+from gateway.http.responses import json_response
 
-NO_STORE = {"Cache-Control": "no-store"}
+LINKS: Final = {
+    **{
+        name: f"/{name}"
+        for name in (
+            *("begin", "wait", "result", "events", "cancel", "signal", "list"),
+            *("healthz", "readyz"),
+        )
+    },
+    "openapi": "/openapi.json",
+    "docs": "/docs",
+}
+
+
+class HealthBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The answer of a healthy gateway."""
+
+    status: str = "ok"
+
+
+class IndexBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The paths of this service."""
+
+    service: str
+    links: dict[str, str]
 
 
 async def healthz(_: web.Request) -> web.Response:
-    """Answer while the process's loop turns."""
-    return json_response({"status": "ok"}, headers=NO_STORE)
+    """Answer while the process's loop runs."""
+    return json_response(HealthBody())
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Tell whether this gateway should be sent requests, and if not, which check fails."""
+    """Answer whether this gateway should be sent requests, and if not, which check fails."""
     if request.app[DRAINING].is_set():
         return problem_response(request, UNAVAILABLE, "draining: this gateway is shutting down")
     try:
@@ -27,18 +53,12 @@ async def readyz(request: web.Request) -> web.Response:
         return problem_response(request, UNAVAILABLE, "threads: all of them are busy")
     except BackendUnavailable:
         return problem_response(request, UNAVAILABLE, "server: it does not answer")
-    return json_response({"status": "ok"}, headers=NO_STORE)
+    return json_response(HealthBody())
 
 
 async def index(_: web.Request) -> web.Response:
-    """Tell what there is."""
-    names = (
-        *("begin", "wait", "result", "events", "cancel", "signal", "list"),
-        *("healthz", "readyz"),
-    )
-    links = {name: f"/{name}" for name in names}
-    links |= {"openapi": "/openapi.json", "docs": "/docs"}
-    return json_response({"service": "durable-http", "links": links})
+    """List the paths."""
+    return json_response(IndexBody("durable-http", LINKS), headers={})
 
 
 ROUTES = (web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/", index))

@@ -3,85 +3,124 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import orjson
 from aiohttp import web
+from msgspec import Meta, Struct
 
-from gateway.api.inputs import query_of
-from gateway.errors import InvalidRequest, UnknownFunction
-from gateway.keys import BACKEND
-from gateway.model import representation as views
-from shared.catalog import CATALOG
+from gateway.api.keys import BACKEND, CATALOG
+from gateway.api.parameters import function_of
+from gateway.errors import InvalidRequest
+from gateway.http.query import query_of
+from gateway.http.responses import json_response
+from gateway.model.bodies import ItemBody
+from gateway.model.representation import item_body
 from shared.ids import is_execution_id
 from shared.resonate import tags as tag
 from shared.resonate.cursors import is_position
 from shared.resonate.states import SEARCH_STATE, STATUS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.backend.client import Backend
     from gateway.model.execution import Execution
 
 DEFAULT_LIMIT: Final = 50
-MOST: Final = 200
+MAX_LIMIT: Final = 200
 PAGES: Final = 10
-"""Pages of the server's that one request reads at most."""
+"""Searches of the server that one request makes, at most."""
 
 SERVER_PAGE: Final = 100
+"""The server's largest page."""
+
+
+class PageBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A page of the list."""
+
+    items: Annotated[list[ItemBody], Meta(max_length=MAX_LIMIT)]
+    next_cursor: str | None
+
+
+class Filters(Struct, frozen=True):
+    """What a request lists, checked; `page_size` is how many rows each search reads."""
+
+    status: str | None
+    function: str | None
+    prefix: str
+    limit: int
+
+    @property
+    def page_size(self) -> int:
+        # Searches of equal size fill a page of ours exactly, so that its cursor stands at its end.
+        return self.limit // -(-self.limit // SERVER_PAGE)
+
+    def take(self, execution: Execution) -> bool:
+        """Return whether to list the execution; a search of the server finds others as well."""
+        # `_` in a prefix matches any character there, and one state stands for three statuses.
+        return execution.id.startswith(self.prefix) and self.status in {None, execution.status}
 
 
 async def listing(request: web.Request) -> web.Response:
-    """Return executions by status, function and literal prefix of the id."""
+    """Answer a page of executions by status, function and prefix of the id."""
     query = query_of(request, "status", "function", "prefix", "limit", "cursor")
-    status, function = query.get("status"), query.get("function")
-    prefix, limit = query.get("prefix", ""), _limit(query.get("limit"))
-    if status is not None and status not in STATUS.values():
-        raise InvalidRequest(f"status must be one of {', '.join(STATUS.values())}")
-    if function is not None and function not in CATALOG:
-        raise UnknownFunction(f"known functions: {', '.join(CATALOG)}")
-    if prefix and not is_execution_id(prefix):
-        raise InvalidRequest("prefix must be the beginning of an id")
-    # Every request of a list reads pages of one size, so that none ends within the server's.
-    size = limit // -(-limit // SERVER_PAGE)
-    filters = [status, function, prefix, size]
+    if "function" in query:
+        function_of(request.app[CATALOG], query["function"])
+    filters = _filters(query)
     after = _position(query["cursor"], filters) if "cursor" in query else None
-    found: list[Execution] = []
-    for _ in range(PAGES):
-        page, after = await request.app[BACKEND].search(
-            f"{prefix}*",
-            {} if function is None else {tag.FUNCTION: function},
-            None if status is None else SEARCH_STATE[status],
-            size,
-            after,
-        )
-        found += [
-            execution
-            for execution in page
-            if execution.id.startswith(prefix) and status in {None, execution.status}
-        ]
-        # Never more than fits, so that the cursor stands exactly behind what is answered.
-        if after is None or len(found) + size > limit:
-            break
-    body = {
-        "items": [views.item(execution) for execution in found],
-        "next_cursor": None if after is None else _cursor(after, filters),
-    }
-    return views.json_response(body, headers={"Cache-Control": "no-store"})
+    found, after = await _search(request.app[BACKEND], filters, after)
+    body = PageBody(
+        items=[item_body(execution) for execution in found],
+        next_cursor=None if after is None else _cursor(after, filters),
+    )
+    return json_response(body)
 
 
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_LIMIT
-    if not (text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= MOST):
-        raise InvalidRequest(f"limit must be 1 to {MOST}")
+def _filters(query: Mapping[str, str]) -> Filters:
+    filters = Filters(
+        query.get("status"), query.get("function"), query.get("prefix", ""), _limit(query)
+    )
+    if filters.status is not None and filters.status not in SEARCH_STATE:
+        raise InvalidRequest(f"status must be one of {', '.join(STATUS.values())}.")
+    if filters.prefix and not is_execution_id(filters.prefix):
+        raise InvalidRequest("prefix must be the beginning of an id.")
+    return filters
+
+
+def _limit(query: Mapping[str, str]) -> int:
+    text = query.get("limit", str(DEFAULT_LIMIT))
+    if not (text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= MAX_LIMIT):
+        raise InvalidRequest(f"limit must be 1 to {MAX_LIMIT}.")
     return int(text)
 
 
-def _cursor(position: int, filters: list[Any]) -> str:
-    """Return a cursor that goes with these filters only."""
-    return base64.urlsafe_b64encode(orjson.dumps([position, *filters])).decode()
+async def _search(
+    backend: Backend, filters: Filters, after: int | None
+) -> tuple[list[Execution], int | None]:
+    """Return the executions behind a position, and the position of the last one that was read."""
+    found: list[Execution] = []
+    for _ in range(PAGES):
+        page, after = await backend.search(
+            f"{filters.prefix}*",
+            {} if filters.function is None else {tag.FUNCTION: filters.function},
+            None if filters.status is None else SEARCH_STATE[filters.status],
+            filters.page_size,
+            after,
+        )
+        found += filter(filters.take, page)
+        # Another search may find as many as its size, which must fit.
+        if after is None or len(found) + filters.page_size > filters.limit:
+            break
+    return found, after
 
 
-def _position(text: str, filters: list[Any]) -> int:
+def _cursor(position: int, filters: Filters) -> str:
+    """Return a cursor that is valid with these filters only."""
+    return base64.urlsafe_b64encode(orjson.dumps([position, *_key(filters)])).decode()
+
+
+def _position(text: str, filters: Filters) -> int:
     """Return the position in a cursor, which is all that is taken from it.
 
     Raises `InvalidRequest` for a cursor that this service did not make, or made for other filters.
@@ -92,9 +131,13 @@ def _position(text: str, filters: list[Any]) -> int:
         raise InvalidRequest("Invalid cursor.") from None
     if not is_position(position):
         raise InvalidRequest("Invalid cursor.")
-    if others != filters:
-        raise InvalidRequest("the cursor goes with other filters, or another limit, than these")
+    if others != _key(filters):
+        raise InvalidRequest("The cursor belongs to other filters or to another limit.")
     return int(position)
+
+
+def _key(filters: Filters) -> list[Any]:
+    return [filters.status, filters.function, filters.prefix, filters.page_size]
 
 
 ROUTES = (web.get("/list", listing),)

@@ -1,42 +1,103 @@
-"""How long a client is ready to wait for an answer: `Prefer: wait=20` (RFC 7240) or `wait=20s`."""
+"""Parameters and headers of requests about executions, each checked by its rule."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
 
-from gateway.api.inputs import seconds_of
+from gateway.errors import InvalidRequest, UnknownFunction
+from shared import durations
+from shared.ids import ID_GRAMMAR, is_execution_id
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aiohttp import web
 
+    from shared.catalog import Catalog, Function
+
 LONGEST_WAIT: Final = 25
-"""Seconds; shorter than the 30 s after which many clients and proxies give up."""
+"""Seconds that a client may wait; many clients and proxies give up after 30 s."""
 
-ANY: Final = 10**15
-"""More seconds than a duration can say: none is too long, it only counts as less."""
+ANY_SECONDS: Final = 10**15
+"""Seconds, more than any duration: a longer wait is no error, it counts as the longest."""
 
-WAIT: Final = re.compile(r"wait\s*=\s*\"?(\d{1,100})\"?", re.IGNORECASE)
+WAIT_PREFERENCE: Final = re.compile(r"wait\s*=\s*\"?(\d{1,100})\"?", re.IGNORECASE)
+
+
+def checked_id(text: str) -> str:
+    """Return the id if it follows the grammar. Raises `InvalidRequest` otherwise."""
+    if not is_execution_id(text):
+        raise InvalidRequest(f"The id must match {ID_GRAMMAR.pattern}.")
+    return text
+
+
+def required_id(query: Mapping[str, str]) -> str:
+    """Return the parameter `id`. Raises `InvalidRequest` if it is missing or not an id."""
+    if "id" not in query:
+        raise InvalidRequest("The parameter id is missing.")
+    return checked_id(query["id"])
+
+
+def id_of(request: web.Request, query: Mapping[str, str]) -> str | None:
+    """Return the id by the parameter `id` or the header `Idempotency-Key`, None without both.
+
+    The header is bare or a quoted string (RFC 8941). Raises `InvalidRequest` for an id that breaks
+    the grammar, and for two different ones.
+    """
+    headers = request.headers.getall("Idempotency-Key", [])
+    if len(headers) > 1:
+        raise InvalidRequest("The header Idempotency-Key is given more than once.")
+    key = None
+    if headers:
+        text = headers[0].strip()
+        quoted = len(text) > 1 and text[0] == text[-1] == '"'
+        key = checked_id(text[1:-1] if quoted else text)
+    id = checked_id(query["id"]) if "id" in query else None
+    if key is not None and id is not None and key != id:
+        raise InvalidRequest("The parameter id and the header Idempotency-Key differ.")
+    return id or key
+
+
+def function_of(catalog: Catalog, name: str) -> Function:
+    """Return the function of this name. Raises `UnknownFunction`."""
+    try:
+        return catalog.functions[name]
+    except KeyError:
+        known = ", ".join(catalog.names)
+        raise UnknownFunction(f"Known functions: {known}.") from None
+
+
+def seconds_of(name: str, text: str, *, least: int, most: int) -> int:
+    """Return the seconds of a parameter's duration. Raises `InvalidRequest` naming it."""
+    try:
+        seconds = durations.parse(text)
+    except ValueError:
+        raise InvalidRequest(f"{name} must be like 30s, 15m, 2h, 7d or PT15M.") from None
+    if not least <= seconds <= most:
+        raise InvalidRequest(f"{name} must be {least} to {most} seconds, got {seconds}.")
+    return seconds
 
 
 def preferred_wait(request: web.Request) -> int | None:
-    """Return the seconds of `Prefer: wait=`, at most `LONGEST_WAIT`, or None."""
+    """Return the seconds of `Prefer: wait=N` (RFC 7240), at most `LONGEST_WAIT`, or None."""
     for header in request.headers.getall("Prefer", ()):
         for preference in header.split(","):
-            if match := WAIT.fullmatch(preference.split(";")[0].strip()):
+            if match := WAIT_PREFERENCE.fullmatch(preference.split(";")[0].strip()):
                 return min(int(match[1]), LONGEST_WAIT)
     return None
 
 
-def wanted_wait(request: web.Request, parameter: str | None) -> tuple[int, dict[str, str]]:
-    """Return the seconds to wait by the parameter or the header, and headers that say what counts.
+def requested_wait(request: web.Request, parameter: str | None) -> tuple[int, dict[str, str]]:
+    """Return the seconds to wait by the parameter `wait` or the header `Prefer`.
 
-    Raises `InvalidRequest` for a parameter that is no duration.
+    Returns also the headers that say which wait was applied. Raises `InvalidRequest` for a
+    parameter that is no duration.
     """
-    preferred = preferred_wait(request)
+    seconds = preferred_wait(request)
     if parameter is not None:
-        seconds = seconds_of("wait", parameter, least=0, most=ANY)
-        preferred = min(seconds, LONGEST_WAIT)
-    if preferred is None:
+        given = seconds_of("wait", parameter, least=0, most=ANY_SECONDS)
+        seconds = min(given, LONGEST_WAIT)
+    if seconds is None:
         return 0, {}
-    return preferred, {"Preference-Applied": f"wait={preferred}"}
+    return seconds, {"Preference-Applied": f"wait={seconds}"}

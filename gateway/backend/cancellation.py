@@ -1,4 +1,4 @@
-"""Canceling what is below an execution that was canceled: its children, and theirs."""
+"""Canceling what is below a canceled execution: its children, and their children."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def cancel_below(promises: Promises, root: str, seconds: float) -> bool:
-    """Cancel pending executions below `root` for so many seconds; tell whether none was left.
+    """Cancel pending executions below `root`, for this many seconds at most.
 
-    What is canceled can begin nothing more, so they become fewer; one that was begun by another
-    before that was canceled is found by the next look.
+    Returns whether none is left. They become fewer, since a canceled execution begins nothing more;
+    a child that was begun just before its parent was canceled is found by the next search.
     """
     end = time.monotonic() + seconds
     wanted = {tag.KIND: tag.CHILD, tag.ROOT: root}

@@ -1,4 +1,4 @@
-"""What the gateway asks of the server, as async verbs over the blocking calls of `calls.py`."""
+"""What the gateway asks of the server: async verbs over the blocking calls of `calls.py`."""
 
 from __future__ import annotations
 
@@ -17,18 +17,22 @@ from shared.resonate.transport import Refused, Transport, Unanswered
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from gateway.model.execution import Execution, NewExecution, Part
+    from gateway.model.execution import Execution, NewExecution
+    from gateway.model.stored_promise import StoredPromise
     from gateway.settings import GatewaySettings
 
 CANCEL_SECONDS: Final = 1.0
-"""For so long children are canceled before the answer, which must not wait for thousands."""
+"""Seconds that canceling children may take before the answer; the rest are canceled after it."""
 
-CANCEL_FAILURES: Final = 60
-"""So often canceling the rest of them goes on after the server could not be asked."""
+CANCEL_ATTEMPTS: Final = 60
+"""Attempts to cancel the remaining children while the server is unreachable, one a second."""
 
 
 class Backend:
-    """Starts and reads executions. Every verb raises `BackendUnavailable` when nothing is known."""
+    """Starts and reads executions.
+
+    Every verb raises `BackendUnavailable` if the server gives no usable answer.
+    """
 
     def __init__(self, settings: GatewaySettings) -> None:
         deadlines = settings.deadlines
@@ -38,16 +42,16 @@ class Backend:
         self.name = uuid.uuid4().hex
         self._calls = Calls(self._transport, self.name, settings.worker_group)
         self._executor = BoundedExecutor(settings.threads, settings.queue, deadlines.offload)
+        self._ping_executor = BoundedExecutor(1, 1, deadlines.offload)
         self._canceling: dict[str, asyncio.Task[None]] = {}
-        self._aside = BoundedExecutor(1, 1, deadlines.offload)
-        self._pinging: asyncio.Task[None] | None = None
+        self._ping: asyncio.Task[None] | None = None
         self._log = get_logger()
 
     async def begin(self, new: NewExecution) -> tuple[Execution, bool]:
-        """Store the execution, or find it; tell whether this very request created it.
+        """Store the execution, or find it; returns also whether this request created it.
 
-        What tells of its end is stored as well, if it is to be told and was not stored before.
-        Raises `IdReused` when the id belongs to another function or input.
+        If a callback is given, the webhook's execution is stored too, unless it exists. Raises
+        `IdReused` when the id belongs to another function or another input.
         """
         return await self._ask(self._calls.begin, new)
 
@@ -55,18 +59,22 @@ class Backend:
         """Return the execution as it is now. Raises `UnknownExecution`."""
         return await self._ask(self._calls.read, id, with_steps)
 
+    async def read_root(self, id: str) -> Execution:
+        """Return the execution without its activity, which costs one call. Raises as `read`."""
+        return await self._ask(self._calls.read_root, id)
+
     async def history(
         self, id: str, known: Collection[str], unfinished: Collection[str]
-    ) -> tuple[Execution, list[Part]]:
+    ) -> tuple[Execution, list[StoredPromise]]:
         """Return the execution and then, read after it, what it created, newest first.
 
-        Reading ends where everything is among the `known` ids, once all that was `unfinished` has
-        been seen again. Raises `UnknownExecution`.
+        Stops at a page of `known` ids only, once all `unfinished` ids have been seen. Raises
+        `UnknownExecution`.
         """
-        root = await self.glance(id)
-        # Children that run beside each other may end in any order, far from the newest.
+        root = await self.read_root(id)
+        # Children that run at the same time end in any order, perhaps far from the newest.
         limit = NEWEST if known and len(unfinished) < 2 else PAGE
-        parts: list[Part] = []
+        parts: list[StoredPromise] = []
         unseen = set(unfinished)
         after: int | None = None
         while True:
@@ -79,15 +87,14 @@ class Backend:
     async def cancel(self, id: str, reason: str | None) -> Execution:
         """End an execution and its children; one that was canceled before is returned as it is.
 
-        Of very many children, some end a little later; should this gateway die before, workers end
-        them instead of running them. Raises `UnknownExecution`, and `AlreadyDone` if it ended in
-        another way.
+        Raises `UnknownExecution`, and `AlreadyDone` if it has ended in another way.
         """
         execution = await self._ask(self._calls.cancel, id, reason)
-        over = False
+        all_canceled = False
         with contextlib.suppress(BackendUnavailable):
-            over = await self._cancel_below(id)
-        if not over and id not in self._canceling:
+            all_canceled = await self._cancel_below(id)
+        # Should this gateway die first, workers end the remaining children instead of running them.
+        if not all_canceled and id not in self._canceling:
             self._canceling[id] = asyncio.create_task(self._cancel_rest(id))
             self._canceling[id].add_done_callback(lambda _: self._canceling.pop(id))
         return execution
@@ -96,7 +103,7 @@ class Backend:
         return await self._ask(self._calls.cancel_below, id, CANCEL_SECONDS)
 
     async def _cancel_rest(self, id: str) -> None:
-        for _ in range(CANCEL_FAILURES):
+        for _ in range(CANCEL_ATTEMPTS):
             try:
                 while not await self._cancel_below(id):
                     pass
@@ -107,9 +114,9 @@ class Backend:
         self._log.warning("children not canceled; workers end those that they are offered", id=id)
 
     async def signal(self, id: str, name: str, value_json: str) -> bool:
-        """Deliver a value, equal text for equal values; False if it had been delivered before.
+        """Deliver a value, as canonical JSON; returns False if it was delivered before.
 
-        Raises `UnknownExecution`, and `SignalConflict` for another value or one that comes late.
+        Raises `UnknownExecution`, and `SignalConflict` for another value or one that is too late.
         """
         return await self._ask(self._calls.signal, id, name, value_json)
 
@@ -123,61 +130,55 @@ class Backend:
     ) -> tuple[list[Execution], int | None]:
         """Return a page of executions, newest first, and the position of its last one.
 
-        `state` is the server's. The same search with that position as `after` is the next page.
+        `state` is one of the server's. The same search with the position as `after` continues it.
         """
         return await self._ask(self._calls.search, pattern, tags, state, limit, after)
 
-    async def glance(self, id: str) -> Execution:
-        """Return the execution without what it is at, which costs less. Raises as `read` does."""
-        return await self._ask(self._calls.glance, id)
+    async def subscribe(self, id: str) -> Execution:
+        """Have the server notify this gateway of the execution's end; notifications may get lost.
 
-    async def watch(self, id: str) -> Execution:
-        """Have the server tell this gateway of the execution's end; the message may get lost.
-
-        Returns what `glance` does; if it has ended already, no message comes.
+        Returns what `read_root` returns; if the execution has ended, no notification comes.
         """
-        return await self._ask(self._calls.watch, id)
+        return await self._ask(self._calls.subscribe, id)
 
-    def told(self, promise: dict[str, Any]) -> Execution:
-        """Return the execution that a message of the server's is about.
-
-        Raises `NOT_AS_EXPECTED` for what is none of ours.
-        """
-        return self._calls.told(promise)
+    def decode(self, promise: dict[str, Any]) -> Execution:
+        """Return the execution in a notification. Raises `NOT_AS_EXPECTED` for anything else."""
+        return self._calls.decode(promise)
 
     async def ping(self) -> None:
-        """Return if the server answers; all who ask at the same time share one look.
+        """Return if the server answers; all who ask at the same time share one call.
 
-        It waits for no other call and keeps none waiting. Raises `Saturated` if there is no room
-        for others.
+        That call has a thread of its own. Raises `Saturated` if other calls would be refused.
         """
         if self._executor.is_full():
-            raise Saturated("too many calls are under way")
-        if self._pinging is None:
-            self._pinging = asyncio.create_task(self._ask(self._calls.ping, through=self._aside))
-            self._pinging.add_done_callback(self._pinged)
-        await asyncio.shield(self._pinging)
+            raise Saturated("Too many calls are running.")
+        if self._ping is None:
+            ping = self._ask(self._calls.ping, executor=self._ping_executor)
+            self._ping = asyncio.create_task(ping)
+            self._ping.add_done_callback(self._pinged)
+        await asyncio.shield(self._ping)
 
     def _pinged(self, ping: asyncio.Task[None]) -> None:
-        self._pinging = None
+        self._ping = None
         if not ping.cancelled():
-            ping.exception()  # whoever waited has it; asyncio would complain if all had gone
+            ping.exception()  # asyncio would complain if all who asked have gone
 
     def close(self) -> None:
+        """Take no more calls."""
         for task in self._canceling.values():
             task.cancel()
         self._executor.close()
-        self._aside.close()
+        self._ping_executor.close()
         self._transport.close()
 
     async def _ask[T](
-        self, call: Callable[..., T], *arguments: Any, through: BoundedExecutor | None = None
+        self, call: Callable[..., T], *arguments: Any, executor: BoundedExecutor | None = None
     ) -> T:
         try:
-            return await (through or self._executor).run(call, *arguments)
+            return await (executor or self._executor).run(call, *arguments)
         except Unanswered as error:
             self._log.warning("server not reached", reason=str(error))
-            raise BackendUnavailable("the server cannot be reached") from error
+            raise BackendUnavailable("The server cannot be reached.") from error
         except Refused as refusal:
             self._log.error("server refused", reason=str(refusal))
-            raise BackendUnavailable("the server refused the call") from refusal
+            raise BackendUnavailable("The server refused the call.") from refusal

@@ -1,8 +1,8 @@
-"""Whether a worker still has an execution that looks as if one were running it.
+"""Whether a worker still holds an execution whose promises look as if it were running or waiting.
 
-The store shows that a step has begun and not ended, or that there is something to wait for. That
-its worker is dead, in the step or before it had begun all that it waits for, or that what the
-execution waited for is there and nobody has taken it up, is known to the server's task alone.
+The promises show that a step has begun and not ended, or that there is something to wait for. Only
+the state of the server's task shows the rest: that the worker died in the step, or before it had
+created all that the execution waits for, or that the wait is over and no worker has resumed.
 """
 
 from __future__ import annotations
@@ -10,32 +10,31 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from gateway.model.execution import last_sign
+from gateway.model.activity import last_worker_action
 from shared.resonate import tags as tag
 from shared.resonate.tasks import TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from resonate.models.durable_promise import DurablePromise
-
-    from gateway.model.execution import Activity
+    from gateway.model.activity import Activity
+    from gateway.model.stored_promise import StoredPromise
     from shared.resonate.tasks import Tasks
 
 QUIET_MILLISECONDS: Final = 1000
-"""An execution that a worker did something for within that time is not asked about."""
+"""Milliseconds after a worker's last action in which it is taken to be alive, without a call."""
 
 
 def with_task_state(
-    activity: Activity, created: Sequence[DurablePromise], tasks: Tasks, now: float
+    activity: Activity, created: Sequence[StoredPromise], tasks: Tasks, now: float
 ) -> Activity:
-    """Return what an execution is at once the server was asked who has it; `now` is a time.
+    """Return the activity corrected by the state of the server's task, at a time in seconds.
 
-    Costs a call if the execution seems to run or to wait, and has been quiet for a while.
+    Costs a call if the execution seems to run or to wait and no worker has acted for a while.
     """
     if activity.resumable:
         return activity
-    if now * 1000 - last_sign(created) < QUIET_MILLISECONDS:
+    if now * 1000 - last_worker_action(created) < QUIET_MILLISECONDS:
         return activity
     claim = next((p.tags[tag.CLAIM] for p in created if tag.CLAIM in p.tags), None)
     if claim is None:

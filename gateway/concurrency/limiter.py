@@ -1,4 +1,4 @@
-"""Caps on what one process serves at a time."""
+"""Limits on how many clients one process serves at a time."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ from gateway.errors import TooManyRequests
 
 
 class Limiter:
-    """So many places; who finds none is refused at once. Used from the loop's thread only."""
+    """A number of places; a client that finds none is refused at once.
 
-    def __init__(self, most: int, refusal: str) -> None:
-        self._most = most
+    Use it from the loop's thread only.
+    """
+
+    def __init__(self, places: int, refusal: str) -> None:
+        self._places = places
         self._refusal = refusal
         self._taken = 0
 
     def __len__(self) -> int:
+        """Return how many places are taken."""
         return self._taken
 
-    def one(self, id: str | None = None) -> Self:
-        """Return what holds a place, for the execution of this id, while a `with` block runs.
+    def place(self, id: str | None = None) -> Self:
+        """Return a context manager that holds one place; `id` is the execution it is for.
 
         Raises `TooManyRequests`.
         """
-        if self._taken >= self._most:
+        if self._taken >= self._places:
             raise TooManyRequests(self._refusal, id=id)
         return self
 

@@ -1,4 +1,4 @@
-"""The one door to threads: for blocking calls, and for what would hold the loop too long."""
+"""The only way to threads: for blocking calls, and for computing that would hold the loop."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class BoundedExecutor:
-    """Runs blocking calls in `threads` named threads, with at most `queue` more calls waiting.
+    """Runs blocking calls in `threads` threads, with at most `queue` more calls waiting.
 
     A call that finds no place is refused at once with `Saturated`, so that a dead server cannot
-    pile up work. A place is free again when the *thread* is done with it, not when the one who
-    waited gives up: his call is not stopped by that, because no thread can be.
+    pile up calls. No thread can be stopped, so a call whose caller gave up goes on, and its place
+    is free only when its thread has finished it.
     """
 
     def __init__(self, threads: int, queue: int, deadline: float) -> None:
@@ -30,13 +30,13 @@ class BoundedExecutor:
     async def run[T](self, call: Callable[..., T], *arguments: Any) -> T:
         """Return what the call returns, or raise `Saturated`, `DeadlineExceeded` or its error."""
         if not self._places.acquire(blocking=False):
-            raise Saturated("too many calls are under way; try again with the same id")
+            raise Saturated("Too many calls are running; try again with the same id.")
         context = contextvars.copy_context()
         try:
             future: Future[T] = self._pool.submit(context.run, call, *arguments)
         except RuntimeError as error:
             self._places.release()
-            raise Saturated("this gateway is stopping; try again with the same id") from error
+            raise Saturated("This gateway is stopping; try again with the same id.") from error
         future.add_done_callback(self._release)
         outcome = asyncio.wrap_future(future)
         outcome.add_done_callback(_retrieve)
@@ -44,25 +44,25 @@ class BoundedExecutor:
             async with asyncio.timeout(self._deadline):
                 return await asyncio.shield(outcome)
         except asyncio.CancelledError:
-            future.cancel()  # nobody wants it any more; a thread that has it goes on
+            future.cancel()  # does nothing once a thread runs it
             raise
         except TimeoutError as error:
             if future.done() and not future.cancelled():
                 raise
             future.cancel()
             raise DeadlineExceeded(
-                "the server took too long; try again with the same id"
+                "The server took too long; try again with the same id."
             ) from error
 
     def is_full(self) -> bool:
-        """Tell whether another call would be refused right now."""
+        """Return whether another call would be refused right now."""
         if self._places.acquire(blocking=False):
             self._places.release()
             return False
         return True
 
     def close(self) -> None:
-        """Take no more calls. Those under way end by themselves: each has a deadline of its own."""
+        """Take no more calls; running ones end by themselves, since each has a deadline."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _release(self, _: Future[Any]) -> None:
@@ -70,31 +70,31 @@ class BoundedExecutor:
 
 
 class SerialExecutor:
-    """Computes in a thread, one thing after the other; nobody is refused, and all are served."""
+    """Computes in one thread, one call after the other; no call is refused."""
 
     def __init__(self, name: str) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
-        self._asked = 0
+        self._unfinished = 0
 
     @property
     def waiting(self) -> int:
-        """How many wait behind what is being computed."""
-        return max(0, self._asked - 1)
+        """How many calls wait for the one that is computed."""
+        return max(0, self._unfinished - 1)
 
     async def run[T](self, call: Callable[..., T], *arguments: Any) -> T:
         """Return what the call returns, or raise its error."""
-        self._asked += 1
+        self._unfinished += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, call, *arguments)
         finally:
-            self._asked -= 1
+            self._unfinished -= 1
 
     def close(self) -> None:
-        """Compute nothing more than what has begun."""
+        """Compute no call that has not begun."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _retrieve(outcome: asyncio.Future[Any]) -> None:
-    """Look at an outcome that nobody may wait for any more; asyncio would complain."""
+    """Take the error of an outcome that nobody waits for; asyncio would log a complaint."""
     if not outcome.cancelled():
         outcome.exception()

@@ -1,4 +1,4 @@
-"""Whose turn it is to re-read an execution: first come, first served, as many as are granted."""
+"""A queue of tasks that are let through a few at a time."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections import deque
 
 
 class Turnstile:
-    """A line of tasks; somebody else decides how many go on, and when."""
+    """Tasks wait in the order in which they came; the owner decides how many pass, and when."""
 
     def __init__(self) -> None:
-        self._line: deque[asyncio.Future[None]] = deque()
+        self._queue: deque[asyncio.Future[None]] = deque()
 
-    async def turn(self) -> None:
-        """Return when it is the caller's turn."""
-        granted = asyncio.get_running_loop().create_future()
-        self._line.append(granted)
-        await granted
+    async def wait(self) -> None:
+        """Return when the caller is let through."""
+        admitted = asyncio.get_running_loop().create_future()
+        self._queue.append(admitted)
+        await admitted
 
-    def grant(self, most: int) -> int:
-        """Let at most so many go on; returns how many there were."""
-        granted = 0
-        while self._line and granted < most:
-            first = self._line.popleft()
-            if not first.done():  # else who waited has gone
+    def admit(self, count: int) -> int:
+        """Let at most `count` tasks through; returns how many there were."""
+        admitted = 0
+        while self._queue and admitted < count:
+            first = self._queue.popleft()
+            if not first.done():  # it is done if its task was cancelled
                 first.set_result(None)
-                granted += 1
-        return granted
+                admitted += 1
+        return admitted

@@ -1,4 +1,4 @@
-"""Wakes clients in small lots, so that a crowd does not stop everybody else."""
+"""Wakes waiting tasks in small batches, so that a crowd does not hold the loop."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import asyncio
 from collections import deque
 from typing import Final
 
-AT_ONCE: Final = 100
-"""Clients; between two such lots the loop looks after everybody else."""
+BATCH_SIZE: Final = 100
+"""Tasks that are woken in one turn of the loop."""
 
 
 class BatchedWakeups[T]:
-    """Gives futures their results, in order, a few in each turn of the loop."""
+    """Gives futures their results, in order, a batch in each turn of the loop."""
 
     def __init__(self) -> None:
         self._due: deque[tuple[asyncio.Future[T], T]] = deque()
 
-    def wake(self, client: asyncio.Future[T], outcome: T) -> None:
+    def wake(self, future: asyncio.Future[T], result: T) -> None:
         """Set the future's result soon, unless it has one by then."""
         if not self._due:
-            asyncio.get_running_loop().call_soon(self._wake_some)
-        self._due.append((client, outcome))
+            asyncio.get_running_loop().call_soon(self._wake_batch)
+        self._due.append((future, result))
 
-    def _wake_some(self) -> None:
-        for _ in range(min(AT_ONCE, len(self._due))):
-            client, outcome = self._due.popleft()
-            if not client.done():
-                client.set_result(outcome)
+    def _wake_batch(self) -> None:
+        for _ in range(min(BATCH_SIZE, len(self._due))):
+            future, result = self._due.popleft()
+            if not future.done():
+                future.set_result(result)
         if self._due:
-            asyncio.get_running_loop().call_soon(self._wake_some)
+            asyncio.get_running_loop().call_soon(self._wake_batch)

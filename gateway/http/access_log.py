@@ -1,4 +1,4 @@
-"""One line for each request, written when there is time for it: answers go first."""
+"""The access log: one line for each request, written after the answers of the moment."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 QUIET_PATHS: Final = frozenset({"/healthz", "/readyz"})
-LATER_SECONDS: Final = 0.1
-"""How much later than its request a line may be written; what is killed outright loses them."""
+DELAY_SECONDS: Final = 0.1
+"""Seconds from a request to its line; a process that is killed meanwhile loses the line."""
 
-AT_ONCE: Final = 25
-"""Lines; between two such lots the loop looks after everybody else."""
+BATCH_SIZE: Final = 25
+"""Lines that are written in one turn of the loop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A request that has ended; `bound` is what all its lines carry.
+    """A request that has ended; `context` are the fields that all its log lines carry.
 
-    `id` is what the client sent for one, and is told only if it is one.
+    `id` is logged only if it follows the grammar of ids, since the client chose it.
     """
 
     method: str
@@ -39,49 +39,49 @@ class Entry:
     id: str
     status: int
     seconds: float
-    bound: Mapping[str, str]
+    context: Mapping[str, str]
     at: float = field(default_factory=time.time)
 
 
 class AccessLog:
-    """Keeps what is to be told of requests for a moment.
+    """Keeps entries for a moment and writes them in batches.
 
-    A line costs a third of what an answer costs, and a crowd that is woken at once would be told
-    that much later.
+    Writing a line takes a third of the time of an answer. When a crowd of clients is woken at once,
+    their answers go first.
     """
 
     def __init__(self) -> None:
         self._log = get_logger()
-        self._due: deque[Entry] = deque()
+        self._pending: deque[Entry] = deque()
 
-    def tell(self, entry: Entry) -> None:
-        """Log a request: at level info, or debug if it only looks whether we are well."""
-        if not self._due:
-            # In a context of nobody's, or all lines would carry what is bound for this request.
-            context = contextvars.Context()
-            loop = asyncio.get_running_loop()
-            loop.call_later(LATER_SECONDS, self._write_some, context=context)
-        self._due.append(entry)
+    def add(self, entry: Entry) -> None:
+        """Log a request soon: at level info, or debug if it is a health check."""
+        if not self._pending:
+            # An empty context, or all lines would carry the fields of this request.
+            asyncio.get_running_loop().call_later(
+                DELAY_SECONDS, self._write_batch, context=contextvars.Context()
+            )
+        self._pending.append(entry)
 
     async def running(self, _: web.Application) -> AsyncIterator[None]:
-        """Leave no line unwritten when the application ends."""
+        """Write all lines before the application ends."""
         yield
-        self._write_some(len(self._due))
+        self._write_batch(len(self._pending))
 
-    def _write_some(self, most: int = AT_ONCE) -> None:
-        for _ in range(min(most, len(self._due))):
-            entry = self._due.popleft()
-            # A line that cannot be written, on a full disk say, is no reason to write no other.
+    def _write_batch(self, size: int = BATCH_SIZE) -> None:
+        for _ in range(min(size, len(self._pending))):
+            entry = self._pending.popleft()
+            # A line that cannot be written, on a full disk say, must not stop the others.
             with contextlib.suppress(OSError, ValueError):
                 self._write(entry)
-        if self._due:
-            asyncio.get_running_loop().call_soon(self._write_some)
+        if self._pending:
+            asyncio.get_running_loop().call_soon(self._write_batch)
 
     def _write(self, entry: Entry) -> None:
         (self._log.debug if entry.path in QUIET_PATHS else self._log.info)(
             "request",
             timestamp=datetime.fromtimestamp(entry.at, UTC).isoformat().replace("+00:00", "Z"),
-            **entry.bound,
+            **entry.context,
             method=entry.method,
             path=entry.path,
             id=entry.id if is_execution_id(entry.id) else "",

@@ -1,4 +1,4 @@
-"""Bearer tokens: who may call what."""
+"""Bearer tokens: who may call which path."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from gateway.errors import Unauthorized
-from gateway.keys import SETTINGS
+from gateway.http.keys import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,38 +17,40 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"})
-BELOW_DOCS: Final = "/docs/"
+OPEN_PREFIX: Final = "/docs/"
+"""Paths of the files that the page at /docs loads."""
 
 
 @web.middleware
 async def authorize(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let in who has one of the tokens, or everybody where there are none."""
+    """Serve requests that carry one of the tokens, or all requests where no token is set."""
     tokens = request.app[SETTINGS].tokens
-    given = request.headers.getall("Authorization", ())
-    if tokens and not _is_open(request) and not _has_one_of(given, tokens):
-        raise Unauthorized("send Authorization: Bearer with a token that this service knows")
+    headers = request.headers.getall("Authorization", ())
+    if tokens and not _is_open(request) and not _has_token(headers, tokens):
+        raise Unauthorized("Send Authorization: Bearer with a token that this service knows.")
     return await handler(request)
 
 
 def is_open(path: str) -> bool:
-    """Tell whether a path asks for no token; what the page at /docs is made of does not either."""
-    return path in OPEN_PATHS or path.startswith(BELOW_DOCS)
+    """Return whether a path needs no token."""
+    return path in OPEN_PATHS or path.startswith(OPEN_PREFIX)
 
 
 def _is_open(request: web.Request) -> bool:
-    """Judge the route that was found: a path can be written in more ways than one."""
+    # The route that was found counts: one path can be written in several ways.
     resource = request.match_info.route.resource
     return is_open(request.path if resource is None else resource.canonical)
 
 
-def _has_one_of(headers: Sequence[str], tokens: Iterable[str]) -> bool:
-    """Tell whether the one header is right, in a time that tells nothing of how near it is."""
-    scheme, _, given = (headers[0] if len(headers) == 1 else "").partition(" ")
-    digest = _digest(given.strip())
+def _has_token(headers: Sequence[str], tokens: Iterable[str]) -> bool:
+    """Return whether there is one header and it holds one of the tokens."""
+    scheme, _, credentials = (headers[0] if len(headers) == 1 else "").partition(" ")
+    # Every token is compared, in constant time, so that timing shows nothing about any of them.
+    digest = _digest(credentials.strip())
     matches = [hmac.compare_digest(digest, _digest(token)) for token in tokens]
     return scheme.lower() == "bearer" and any(matches)
 
 
 def _digest(token: str) -> bytes:
-    """Return what is of one length for all tokens; headers may hold bytes that are no text."""
+    # Digests have one length; header values may hold bytes that are no UTF-8.
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

@@ -1,4 +1,4 @@
-"""Reads a request's body: within its time and its size, inflated or not, and only when wanted."""
+"""Reads a request's body: only when it is wanted, within its time and its size, inflated or not."""
 
 from __future__ import annotations
 
@@ -9,69 +9,71 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import HttpVersion11, web
 
 from gateway.errors import InvalidRequest, UnsupportedMediaType
-from gateway.keys import SETTINGS
+from gateway.http.keys import SETTINGS
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
 
 CODINGS: Final = frozenset({"gzip", "x-gzip", "deflate"})
 GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
-NOT_AS_SAID: Final = "the body is not what its headers say, or broke off"
+"""For zlib: detect by its header which of the two formats the data has."""
+
+BROKEN: Final = "The body is not what its headers say, or it was cut off."
 
 
 async def expect(_: web.Request) -> None:
-    """Let no body come yet: whoever asks first (`Expect: 100-continue`) may be refused without."""
+    """Leave `Expect: 100-continue` unanswered, so that a request can be refused unread."""
 
 
 async def read_body(request: web.Request) -> bytes:
-    """Return the body, empty if there is nothing but blanks in it.
+    """Return the body, empty if it holds nothing but white space.
 
-    Raises `InvalidRequest`, `UnsupportedMediaType`, or aiohttp's 413, and before the body is read
-    where its headers show that it is too large or cannot be read.
+    Raises `InvalidRequest`, `UnsupportedMediaType`, or aiohttp's 413; before the body is read where
+    the headers show that it is too large or cannot be read.
     """
     settings = request.app[SETTINGS]
     if (request.content_length or 0) > settings.max_body:
         raise web.HTTPRequestEntityTooLarge(settings.max_body)
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in CODINGS and coding != "identity" and request.body_exists:
-        raise UnsupportedMediaType("send the body as it is, or with Content-Encoding: gzip")
-    if request.version >= HttpVersion11 and _waits(request):
+        raise UnsupportedMediaType("Send the body as it is, or with Content-Encoding: gzip.")
+    if request.version >= HttpVersion11 and _expects_continue(request):
         await _continue(request.writer)
     try:
         async with asyncio.timeout(settings.limits.body):
             raw = await request.read()
     except web.RequestPayloadError as error:
-        raise InvalidRequest(NOT_AS_SAID) from error
+        raise InvalidRequest(BROKEN) from error
     except TimeoutError as error:
         limit = settings.limits.body
-        raise InvalidRequest(f"the body did not arrive within {limit:g} s") from error
+        raise InvalidRequest(f"The body did not arrive within {limit:g} s.") from error
     if raw and coding in CODINGS:
         raw = _inflated(raw, settings.max_body)
     if not raw.strip():
         return b""
     if request.content_type != "application/json":
-        raise UnsupportedMediaType("send the body with Content-Type: application/json")
+        raise UnsupportedMediaType("Send the body with Content-Type: application/json.")
     return raw
 
 
-def _waits(request: web.Request) -> bool:
+def _expects_continue(request: web.Request) -> bool:
     return request.headers.get("Expect", "").strip().lower() == "100-continue"
 
 
 async def _continue(writer: AbstractStreamWriter) -> None:
     await writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    writer.output_size = 0  # it is no part of the answer
+    writer.output_size = 0  # or aiohttp would take it for a part of the answer
 
 
 def _inflated(raw: bytes, limit: int) -> bytes:
-    """Return what the body was made of; no more is inflated of it than may be taken."""
+    """Return the inflated body, of which at most one byte more than the limit is made."""
     inflating = zlib.decompressobj(GZIP_OR_ZLIB)
     try:
         plain = inflating.decompress(raw, limit + 1)
     except zlib.error as error:
-        raise InvalidRequest(NOT_AS_SAID) from error
+        raise InvalidRequest(BROKEN) from error
     if len(plain) > limit:
         raise web.HTTPRequestEntityTooLarge(limit)
     if not inflating.eof or inflating.unused_data:
-        raise InvalidRequest(NOT_AS_SAID)
+        raise InvalidRequest(BROKEN)
     return plain

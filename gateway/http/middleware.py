@@ -1,4 +1,4 @@
-"""Around every request: its id, its trace, its log line, and an answer whatever goes wrong."""
+"""What surrounds every request: its id, its trace, its log line, and an answer to every error."""
 
 from __future__ import annotations
 
@@ -12,33 +12,40 @@ from aiohttp import web
 
 from gateway.errors import ServiceError
 from gateway.http.access_log import Entry
-from gateway.http.problems import INTERNAL, of_http, of_service, path_of, problem_response
+from gateway.http.keys import ACCESS_LOG, LOGGED_ID, REQUEST_ID, TRACE
+from gateway.http.problems import (
+    INTERNAL,
+    REPORT_TO_OPERATOR,
+    of_http,
+    of_service,
+    path_of,
+    problem_response,
+)
 from gateway.http.trace_context import trace_of
-from gateway.keys import ACCESS_LOG, EXECUTION_ID, REQUEST_ID, TRACE
 from shared.log import get_logger
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
 SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
-GONE: Final = 499
-"""Logged for a request whose client did not stay for the answer."""
+CLIENT_CLOSED_REQUEST: Final = 499
+"""The status in the log for a client that left before its answer, as nginx has it."""
 
 
 @web.middleware
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request an id, bind it to every log line, and log the request once."""
-    given = request.headers.get("X-Request-Id", "")
-    request_id = given if SANE_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    """Give the request an id, bind the id to every log line, and log the request once."""
+    sent = request.headers.get("X-Request-Id", "")
+    request_id = sent if SANE_REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
     request[REQUEST_ID] = request_id
-    bound = {"request_id": request_id}
+    context = {"request_id": request_id}
     trace = trace_of(request.headers.getall("traceparent", ()))
     if trace is not None:
         request[TRACE] = trace
-        bound |= {"trace_id": trace.trace_id, "span_id": trace.span_id}
+        context |= {"trace_id": trace.trace_id, "span_id": trace.span_id}
     began = time.perf_counter()
-    status = GONE
-    structlog.contextvars.bind_contextvars(**bound)  # each request has a context of its own
+    status = CLIENT_CLOSED_REQUEST
+    structlog.contextvars.bind_contextvars(**context)  # each request runs in a context of its own
     try:
         response = await handler(request)
         status = response.status
@@ -46,23 +53,23 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         entry = Entry(
             request.method,
             _route_of(request),
-            request.get(EXECUTION_ID) or request.query.get("id", ""),
+            request.get(LOGGED_ID) or request.query.get("id", ""),
             status,
             time.perf_counter() - began,
-            bound,
+            context,
         )
-        request.app[ACCESS_LOG].tell(entry)
+        request.app[ACCESS_LOG].add(entry)
     return response
 
 
 async def identify(request: web.Request, response: web.StreamResponse) -> None:
-    """Show the request's id on its answer, also on one that begins before its handler ends."""
-    if REQUEST_ID in request:  # else aiohttp's parser refused it, and nobody has looked at it
+    """Send the request's id with its answer, also with one that begins before its handler ends."""
+    if REQUEST_ID in request:  # no middleware has seen a request that aiohttp's parser refused
         response.headers["X-Request-Id"] = request[REQUEST_ID]
 
 
 def _route_of(request: web.Request) -> str:
-    """Return what was asked for, without anything that the client sent along."""
+    """Return the path of the route, without anything that the client chose."""
     resource = request.match_info.route.resource
     return path_of(request) if resource is None else resource.canonical
 
@@ -78,4 +85,4 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return of_http(request, error)
     except Exception:  # noqa: BLE001 - the last resort
         get_logger().exception("request failed", path=path_of(request))
-        return problem_response(request, INTERNAL, "tell the operator the request_id")
+        return problem_response(request, INTERNAL, REPORT_TO_OPERATOR)

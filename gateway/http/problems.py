@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-import orjson
+import msgspec
 from aiohttp import web
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gateway import errors
-from gateway.keys import REQUEST_ID
+from gateway.http.keys import REQUEST_ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,10 +28,34 @@ class Problem:
     title: str
 
 
+class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One place of an input that its function does not take."""
+
+    pointer: Annotated[str, Meta(description="JSON pointer (RFC 6901).")]
+    message: str
+
+
+class ProblemBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of a problem."""
+
+    type: str
+    title: str
+    status: int
+    detail: Annotated[str, Meta(description="What to do about it.")]
+    instance: Annotated[str, Meta(description="The path of the request.")] | UnsetType = UNSET
+    id: str | UnsetType = UNSET
+    execution_status: str | UnsetType = UNSET
+    errors: Annotated[list[Fault], Meta(min_length=1)] | UnsetType = UNSET
+    request_id: Annotated[str, Meta(description="As in X-Request-Id and in the log.")]
+
+
 INTERNAL: Final = Problem("internal", 500, "The service failed")
 UNAVAILABLE: Final = Problem("backend-unavailable", 503, "The server cannot be asked right now")
 MALFORMED: Final = Problem("invalid-request", 400, "The request breaks a rule")
 OVERLONG_HEAD: Final = Problem("invalid-request", 431, "The request's head is too large")
+
+REPORT_TO_OPERATOR: Final = "Give the request_id to the operator of this service."
+"""The detail of every `internal` problem."""
 
 LONGEST_PATH: Final = 256
 NOT_IN_PATHS: Final = re.compile(r"[^!-~]")
@@ -43,11 +68,11 @@ OF_SERVICE: Final[Mapping[type[errors.ServiceError], Problem]] = {
     errors.IdReused: Problem("id-reused", 422, "The id belongs to another request"),
     errors.AlreadyDone: Problem("already-done", 409, "The execution has ended already"),
     errors.SignalConflict: Problem("signal-conflict", 409, "The signal cannot be delivered"),
-    errors.TooManyRequests: Problem("too-many-requests", 429, "There are too many of these"),
+    errors.TooManyRequests: Problem("too-many-requests", 429, "Too many requests"),
     errors.Unauthorized: Problem("unauthorized", 401, "A token is needed"),
     errors.ExecutionRejected: Problem("execution-rejected", 500, "The execution was rejected"),
     errors.ExecutionCanceled: Problem("execution-canceled", 410, "The execution was canceled"),
-    errors.ExecutionTimedOut: Problem("execution-timedout", 504, "It did not end in time"),
+    errors.ExecutionTimedOut: Problem("execution-timedout", 504, "The execution timed out"),
     errors.UnsupportedMediaType: Problem("unsupported-media-type", 415, "The body must be JSON"),
     errors.BackendUnavailable: UNAVAILABLE,
     errors.Saturated: UNAVAILABLE,
@@ -61,40 +86,51 @@ OF_HTTP: Final[Mapping[int, Problem]] = {
     415: Problem("unsupported-media-type", 415, "The body must be JSON"),
 }
 
+DETAILS: Final[Mapping[int, str]] = {
+    404: "No such path; GET / lists all.",
+    405: "Use a method that the Allow header names.",
+    413: "Send a smaller body; GATEWAY_MAX_BODY sets the limit.",
+}
+
 
 def path_of(request: web.BaseRequest) -> str:
-    """Return the request's path as it was sent, fit for a line of a log: short, printable ASCII."""
+    """Return the path as it was sent, fit for a log line: short, printable ASCII."""
     return NOT_IN_PATHS.sub("?", request.rel_url.raw_path[:LONGEST_PATH]) or "/"
 
 
-def problem_response(
+def problem_response(  # noqa: PLR0913 - the optional members of a problem
     request: web.BaseRequest,
     problem: Problem,
     detail: str,
     *,
     source: str = "gateway",
-    **also: object,
+    show_path: bool = True,
+    id: str | None = None,
+    execution_status: str | None = None,
+    faults: list[Fault] | None = None,
 ) -> web.Response:
-    """Return the answer for a problem; `detail` tells the client what to do.
+    """Return the answer for a problem; `detail` says what the client can do.
 
-    `source` is the gateway, or the workflow where it is what the execution came to.
+    `source` is who failed: `gateway`, or `workflow` for what an execution ended with.
     """
-    body = {
-        "type": f"/problems/{problem.slug}",
-        "title": problem.title,
-        "status": problem.status,
-        "detail": detail,
-        "instance": path_of(request),
-        **also,
-        "request_id": request[REQUEST_ID],
-    }
+    body = ProblemBody(
+        type=f"/problems/{problem.slug}",
+        title=problem.title,
+        status=problem.status,
+        detail=detail,
+        instance=path_of(request) if show_path else UNSET,
+        id=UNSET if id is None else id,
+        execution_status=UNSET if execution_status is None else execution_status,
+        errors=faults or UNSET,
+        request_id=request[REQUEST_ID],
+    )
     headers = {"Error-Source": source, "Cache-Control": "no-store"}
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if problem.status in {429, 503}:
         headers["Retry-After"] = RETRY_AFTER_SECONDS
     return web.Response(
-        body=orjson.dumps({key: value for key, value in body.items() if value is not None}),
+        body=msgspec.json.encode(body),
         status=problem.status,
         content_type="application/problem+json",
         headers=headers,
@@ -103,21 +139,20 @@ def problem_response(
 
 def of_service(request: web.Request, error: errors.ServiceError) -> web.Response:
     """Answer an error of the service's own tree."""
-    status = error.status if isinstance(error, errors.AlreadyDone) else None
-    faults = error.faults or None if isinstance(error, errors.InvalidInput) else None
+    faults = error.faults if isinstance(error, errors.InvalidInput) else ()
     return problem_response(
         request,
         OF_SERVICE[type(error)],
         error.detail,
         source=error.source,
         id=error.id,
-        execution_status=status,
-        errors=faults,
+        execution_status=error.status if isinstance(error, errors.AlreadyDone) else None,
+        faults=[Fault(**fault) for fault in faults],
     )
 
 
 def of_http(request: web.Request, error: web.HTTPException) -> web.Response:
-    """Give aiohttp's own refusals the same form, and keep headers such as `Allow`."""
+    """Answer a refusal of aiohttp's own, keeping its `Allow` header."""
     problem = OF_HTTP.get(error.status) or Problem(
         "invalid-request" if error.status < 500 else "internal", error.status, error.reason
     )
@@ -125,10 +160,3 @@ def of_http(request: web.Request, error: web.HTTPException) -> web.Response:
     if "Allow" in error.headers:
         response.headers["Allow"] = error.headers["Allow"]
     return response
-
-
-DETAILS: Final[Mapping[int, str]] = {
-    404: "see / for what there is",
-    405: "use a method that the Allow header names",
-    413: "send a smaller body; GATEWAY_MAX_BODY sets the limit",
-}

@@ -1,7 +1,7 @@
 """Connections of clients: how long each may take for what, and answers to bytes that are no HTTP.
 
-aiohttp bounds nothing of a request's way in and out but the idle time between two requests. Here a
-request's head, and the taking of an answer, have an end as well. The body's is in `inputs.py`.
+aiohttp bounds nothing of a request's way in and out but the idle time between two requests. Here
+the head of a request, and the taking of an answer, are bounded as well; its body is in `body.py`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
-from gateway.http.problems import INTERNAL, MALFORMED, OVERLONG_HEAD, problem_response
-from gateway.keys import REQUEST_ID
+from gateway.http.keys import REQUEST_ID
+from gateway.http.problems import (
+    INTERNAL,
+    MALFORMED,
+    OVERLONG_HEAD,
+    REPORT_TO_OPERATOR,
+    problem_response,
+)
 from shared.log import get_logger
 
 if TYPE_CHECKING:
@@ -22,59 +28,59 @@ if TYPE_CHECKING:
 
 BACKLOG: Final = 4096
 LINGER_SECONDS: Final = 2.0
-"""For so long the rest of a body that was refused is thrown away, so that its sender reads why."""
+"""Seconds for which the rest of a refused body is read, so that its sender reads the answer."""
 
-NO_HTTP: Final = "this is no HTTP request; the connection is closed"
-TOO_LONG: Final = "a line of the request's head is too long; the connection is closed"
+NO_HTTP: Final = "This is no HTTP request; the connection is closed."
+TOO_LONG: Final = "A line of the request's head is too long; the connection is closed."
 
 
 class Connection(web.RequestHandler):
-    """One connection of a client, that ends when the client is too slow.
+    """One connection of a client; it is closed when the client is too slow.
 
-    From the first byte of a request's head, or from the connection's begin, the head must be
-    complete within `head` seconds, and every answer must be taken within `answer` seconds.
+    A request's head must be complete within `head` seconds of its first byte, or of the start of
+    the connection. Every answer must be taken within `answer` seconds.
     """
 
-    __slots__ = ("_answer_limit", "_answer_seconds", "_head_limit", "_head_seconds")
+    __slots__ = ("_answer_seconds", "_answer_timer", "_head_seconds", "_head_timer")
 
     def __init__(self, server: web.Server, head: float, answer: float, **aiohttp: Any) -> None:
         super().__init__(server, **aiohttp)
         self._head_seconds = head
         self._answer_seconds = answer
-        self._head_limit: asyncio.TimerHandle | None = None
-        self._answer_limit: asyncio.TimerHandle | None = None
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._answer_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        # So that writing counts as paused for as long as there is anything left to be taken.
+        # With a limit of 0, writing counts as paused while the client has anything left to take.
         cast("asyncio.WriteTransport", transport).set_write_buffer_limits(high=0)
-        self._head_limit = self._loop.call_later(self._head_seconds, self._cut)
+        self._head_timer = self._loop.call_later(self._head_seconds, self._cut)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        # aiohttp waits for a head to be complete, and for nothing else, with this future.
+        # aiohttp waits with this future for a complete head, and for nothing else.
         incomplete = self._waiter is not None and not self._waiter.done()
-        if incomplete and self._head_limit is None:
-            self._head_limit = self._loop.call_later(self._head_seconds, self._cut)
-        elif not incomplete and self._head_limit is not None:
-            self._head_limit.cancel()
-            self._head_limit = None
+        if incomplete and self._head_timer is None:
+            self._head_timer = self._loop.call_later(self._head_seconds, self._cut)
+        elif not incomplete and self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._answer_limit = self._loop.call_later(self._answer_seconds, self._cut)
+        self._answer_timer = self._loop.call_later(self._answer_seconds, self._cut)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._answer_limit is not None:
-            self._answer_limit.cancel()
-            self._answer_limit = None
+        if self._answer_timer is not None:
+            self._answer_timer.cancel()
+            self._answer_timer = None
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        for limit in (self._head_limit, self._answer_limit):
-            if limit is not None:
-                limit.cancel()
-        self._head_limit = self._answer_limit = None
+        for timer in (self._head_timer, self._answer_timer):
+            if timer is not None:
+                timer.cancel()
+        self._head_timer = self._answer_timer = None
         super().connection_lost(exc)
 
     def handle_error(
@@ -84,30 +90,30 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - it shows what was sent
     ) -> web.StreamResponse:
-        """Answer what aiohttp could not read, or what went wrong outside of our middlewares."""
+        """Answer what aiohttp could not read, and errors outside of our middlewares."""
         request_id = request[REQUEST_ID] = uuid.uuid4().hex
         log = get_logger(request_id=request_id)
         if status >= 500:
             log.error("request failed", exc_info=exc)
-            response = problem_response(request, INTERNAL, "tell the operator the request_id")
+            response = problem_response(request, INTERNAL, REPORT_TO_OPERATOR)
         else:
-            # What was sent may be anything, a token too, so it is not told.
+            # What was sent may be anything, even a token, so it is not logged.
             log.info("not a request", reason=type(exc).__name__)
             too_long = isinstance(exc, LineTooLong)
             problem, detail = (OVERLONG_HEAD, TOO_LONG) if too_long else (MALFORMED, NO_HTTP)
-            response = problem_response(request, problem, detail, instance=None)
+            response = problem_response(request, problem, detail, show_path=False)
         response.headers["X-Request-Id"] = request_id
         response.force_close()
         return response
 
     def _cut(self) -> None:
-        self._head_limit = self._answer_limit = None
+        self._head_timer = self._answer_timer = None
         if self.transport is not None:
-            self.transport.abort()  # closing would wait until what is left is taken
+            self.transport.abort()  # close() would wait for the client to take what is left
 
 
 class Server(web.Server):
-    """Makes a connection of the kind above for each client that connects."""
+    """Makes a `Connection` for each client that connects."""
 
     def __init__(self, server: web.Server, limits: Limits) -> None:
         super().__init__(
@@ -132,7 +138,7 @@ class Server(web.Server):
 
 
 class Runner(web.AppRunner):
-    """Runs the application with such connections; a request ends when its client has gone."""
+    """Runs an application on `Connection`s; a request is cancelled when its client has gone."""
 
     def __init__(self, app: web.Application, settings: GatewaySettings) -> None:
         super().__init__(

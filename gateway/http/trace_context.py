@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 TRACEPARENT: Final = re.compile(
     r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-[0-9a-f]{2}(?P<more>-.*)?"
 )
-"""Of a version that is not known yet, whatever follows the four parts is no matter."""
+"""The header's value; versions after 00 may add more parts."""
 
 
 @dataclass(frozen=True)
 class Trace:
-    """The trace that a request belongs to, and the span of the caller's that sent it."""
+    """The trace that a request belongs to, and the caller's span that sent the request."""
 
     trace_id: str
     span_id: str
 
 
 def trace_of(headers: Sequence[str]) -> Trace | None:
-    """Return what the headers `traceparent` say; None unless there is one, and a right one."""
+    """Return the trace of the `traceparent` headers; None unless there is one valid header."""
     match = TRACEPARENT.fullmatch(headers[0].strip()) if len(headers) == 1 else None
     if match is None or match["version"] == "ff" or (match["version"] == "00" and match["more"]):
         return None

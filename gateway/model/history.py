@@ -1,4 +1,4 @@
-"""What of an execution's events may be told already, since nothing can come before it any more."""
+"""Which of an execution's events may be published: those that no other event can come before."""
 
 from __future__ import annotations
 
@@ -9,23 +9,30 @@ from gateway.model.timeline import timeline
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gateway.model.execution import Execution, Part
+    from gateway.model.execution import Execution
+    from gateway.model.stored_promise import StoredPromise
     from gateway.model.timeline import Event
 
 SETTLING_SECONDS: Final = 0.1
-"""What the server stamps with a time can be read so much later, or sooner."""
+"""Seconds by which a promise may become readable before or after the time it is stamped with."""
 
 
 class History:
-    """The events of one execution: complete up to the last, in order, each there for good.
+    """The events of one execution that may be published: complete up to the last, and in order.
 
-    Of two promises with times close to each other a read may see only the later one. So a time is
-    told of once a read sees all that lies before it: one that begins `SETTLING_SECONDS` after the
-    end of another read that saw as far. When the execution has ended, all is told at once: its end
-    is read first, and everything that counts was stored before.
+    Two promises with times close to each other may become readable in the wrong order. So events up
+    to a time are published once a later read has seen all of them again:
 
-    `over` says that the last event is there. `known` are ids of which nothing more comes,
-    `unfinished` those of which something does.
+        1. a read from 10.0 to 10.1 s sees promises with times up to 9.9 s
+        2. a read that begins at 10.2 s or later, `SETTLING_SECONDS` after the first one's end,
+           sees everything up to 9.9 s
+        3. the events up to 9.9 s may be published
+
+    An execution that has ended is published at once: its end is read first, and everything that
+    counts was stored before.
+
+    `over` means that the last event was published. `known` are the ids of promises that will not
+    change any more, `unfinished` the ids of those that will.
     """
 
     def __init__(self) -> None:
@@ -33,27 +40,28 @@ class History:
         self.over = False
         self.known: set[str] = set()
         self.unfinished: set[str] = set()
-        self.timeout_at = 0
-        self._parts: dict[str, Part] = {}
+        self._parts: dict[str, StoredPromise] = {}
         self._timeline: list[Event] = []
         self._seen_until = 0
         self._seen_at = float("inf")
         self._complete_until = 0
 
     def __len__(self) -> int:
-        """How many promises it is made of."""
+        """Return how many promises have been read."""
         return len(self._parts)
 
-    def learn(self, root: Execution, parts: Iterable[Part], began: float, ended: float) -> bool:
-        """Take what was read between two moments, in seconds.
+    def learn(
+        self, root: Execution, parts: Iterable[StoredPromise], began: float, ended: float
+    ) -> bool:
+        """Add what a read between two moments, in seconds, has seen.
 
-        True if it shows more than can be told yet.
+        Returns whether there are events that may not be published yet.
         """
         changed = not self._timeline or root.done != self.over
         for part in parts:
             changed = changed or self._parts.get(part.id) != part
             self._parts[part.id] = part
-            if part.settled:
+            if part.is_final:
                 self.known.add(part.id)
                 self.unfinished.discard(part.id)
             else:
@@ -62,14 +70,16 @@ class History:
             self._complete_until = self._seen_until
         if changed:
             self._timeline = timeline(root, list(self._parts.values()))
-        events = self._timeline
-        self.over, self.timeout_at = root.done, root.timeout_at
-        self._seen_until, self._seen_at = events[-1].key[0], ended
-        told = self.events[-1].key if self.events else (0, 0, 0)
+        self.over = root.done
+        self._seen_until, self._seen_at = self._timeline[-1].key[0], ended
+        self._publish()
+        return not self.over and self._seen_until > self._complete_until
+
+    def _publish(self) -> None:
+        last = self.events[-1].key if self.events else (0, 0, 0)
         self.events += [
             event
-            for event in events
+            for event in self._timeline
             if event.name == "done"
-            or (event.key > told and (self.over or event.key[0] <= self._complete_until))
+            or (event.key > last and (self.over or event.key[0] <= self._complete_until))
         ]
-        return not self.over and self._seen_until > self._complete_until

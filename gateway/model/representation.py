@@ -1,34 +1,30 @@
-"""Executions as JSON, the way clients see them."""
+"""Executions as the JSON bodies that clients get."""
 
 from __future__ import annotations
 
-import hashlib
-import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-import orjson
-from aiohttp import web
+from msgspec import UNSET, Raw, UnsetType
+
+from gateway.model.bodies import (
+    BegunBody,
+    DoneBody,
+    ExecutionBody,
+    FailureBody,
+    ItemBody,
+    LinksBody,
+    ProgressBody,
+    StepBody,
+    WaitedForBody,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from gateway.model.execution import Activity, Execution, StepState
-
-
-JSON: Final = "application/json; charset=utf-8"
-
-
-def json_response(
-    body: object, *, status: int = 200, headers: Mapping[str, str] | None = None
-) -> web.Response:
-    """Return a JSON answer."""
-    return web.Response(
-        body=orjson.dumps(body),
-        status=status,
-        headers={"Content-Type": JSON, **(headers or {})},
-    )
+    from gateway.model.execution import Execution
+    from gateway.model.steps import StepState
+    from shared.resonate.codec import Failure
 
 
 def rfc3339(milliseconds: int) -> str:
@@ -37,164 +33,125 @@ def rfc3339(milliseconds: int) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def outcome(execution: Execution) -> dict[str, Any]:
-    """Return `result` or `error`, or nothing while there is neither."""
-    if execution.result_json is not None:
-        return {"result": orjson.Fragment(execution.result_json)}
-    if execution.error is not None:
-        return {"error": orjson.Fragment(execution.error.encode())}
-    return {}
+def execution_body(execution: Execution, include: frozenset[str], now: float) -> ExecutionBody:
+    """Return the body of an answer of /wait at a time in seconds.
 
-
-def ending(execution: Execution) -> dict[str, Any]:
-    """Return what the last event of an execution tells: how it ended, and with what."""
-    return {
-        "promise_id": execution.id,
-        "status": execution.status,
-        "done": execution.done,
-        **outcome(execution),
-        "completed_at": rfc3339(execution.completed_at) if execution.completed_at else None,
-    }
-
-
-def freshness(execution: Execution) -> dict[str, str]:
-    """Return headers that say how long an answer about the execution holds."""
-    if execution.done:
-        return {"Cache-Control": "private, max-age=86400"}
-    return {"Retry-After": "1", "Cache-Control": "no-store"}
-
-
-@dataclass(frozen=True)
-class Body:
-    """What is sent, and a tag that is equal for equal bodies only."""
-
-    raw: bytes
-    tag: str
-
-    @classmethod
-    def of(cls, value: object) -> Body:
-        """Make the body of a JSON answer."""
-        return cls.of_bytes(orjson.dumps(value))
-
-    @classmethod
-    def of_bytes(cls, raw: bytes) -> Body:
-        return cls(raw, hashlib.sha256(raw).hexdigest()[:32])
-
-
-class LastEnd:
-    """What /wait says of the execution that was last asked for after its end.
-
-    A crowd that waits for one execution is answered in a row, and so with one body.
+    `include` may hold `input` and `steps`.
     """
-
-    def __init__(self) -> None:
-        self._last: tuple[Execution, Body] | None = None
-
-    def body(self, execution: Execution) -> Body:
-        if self._last is None or self._last[0] is not execution:
-            self._last = execution, Body.of(state(execution, frozenset()))
-        return self._last[1]
-
-
-def tagged(request: web.Request, body: Body, headers: Mapping[str, str]) -> web.Response:
-    """Return an answer with its `ETag`, or a 304 to a client that has it already.
-
-    It is JSON if `headers` have no other `Content-Type`.
-    """
-    headers = {"Content-Type": JSON, **headers, "ETag": f'"{body.tag}"'}
-    wanted = request.if_none_match or ()
-    if any(known.value in {body.tag, "*"} for known in wanted):
-        del headers["Content-Type"]
-        return web.Response(status=304, headers=headers)
-    return web.Response(body=body.raw, headers=headers)
-
-
-def item(execution: Execution) -> dict[str, Any]:
-    """Return an execution as a row of /list; who works on it would cost a look-up for each row."""
-    return {
-        "id": execution.id,
-        "function": execution.call.function,
-        "status": execution.status,
-        "phase": None,
-        "worker": None,
-        "attempt": None,
-        "created_at": rfc3339(execution.created_at),
-        "completed_at": rfc3339(execution.completed_at) if execution.completed_at else None,
-    }
-
-
-def begun(execution: Execution, *, created: bool) -> dict[str, Any]:
-    """Return the body of an answer to /begin."""
-    return {
-        "promise": execution.id,
-        "status": execution.status,
-        "wait": f"/wait?id={execution.id}",
-        "created": created,
-        "done": execution.done,
-        "function": execution.call.function,
-        "timeout_at": rfc3339(execution.timeout_at),
-        **_start(execution),
-        **outcome(execution),
-        "links": {"events": f"/events?id={execution.id}", "cancel": f"/cancel?id={execution.id}"},
-    }
-
-
-def _start(execution: Execution) -> dict[str, str]:
-    return {"starts_at": rfc3339(execution.starts_at)} if execution.starts_at else {}
-
-
-def state(execution: Execution, include: frozenset[str]) -> dict[str, Any]:
-    """Return the body of an answer to /wait; what is not known is left out."""
     activity = execution.activity
-    body = {
-        "status": execution.status,
-        "promise_id": execution.id,
-        "done": execution.done,
-        **outcome(execution),
-        "function": execution.call.function,
-        "created_at": rfc3339(execution.created_at),
-        "completed_at": rfc3339(execution.completed_at) if execution.completed_at else None,
-        "timeout_at": rfc3339(execution.timeout_at),
-        **_start(execution),
-        "phase": execution.phase(time.time()),
-        "worker": activity and activity.worker,
-        "attempt": activity and activity.attempt,
-        "recovered_from": activity and activity.recovered_from,
-        "waiting_for": _waiting_for(activity),
-        "progress": _progress(execution),
-    }
-    if "input" in include:
-        body["input"] = orjson.Fragment(execution.call.input_json)
-    if "steps" in include:
-        body["steps"] = [step_item(step) for step in execution.steps]
-    return {key: value for key, value in body.items() if value is not None}
+    result, error = _outcome(execution)
+    return ExecutionBody(
+        status=execution.status,
+        promise_id=execution.id,
+        done=execution.done,
+        result=result,
+        error=error,
+        function=execution.call.function,
+        created_at=rfc3339(execution.created_at),
+        completed_at=_time_if_any(execution.completed_at),
+        timeout_at=rfc3339(execution.timeout_at),
+        starts_at=_time_if_any(execution.starts_at),
+        phase=_if_any(execution.phase(now)),
+        worker=activity.worker if activity else UNSET,
+        attempt=activity.attempt if activity else UNSET,
+        recovered_from=_if_any(activity.recovered_from if activity else None),
+        waiting_for=(waits(activity.waiting_for) if activity else []) or UNSET,
+        progress=_progress(execution),
+        input=Raw(execution.call.input_json.encode()) if "input" in include else UNSET,
+        steps=[step_body(step) for step in execution.steps] if "steps" in include else UNSET,
+    )
 
 
-def _waiting_for(activity: Activity | None) -> list[dict[str, str]] | None:
-    if activity is None or not activity.waiting_for:
-        return None
-    return waits(activity.waiting_for)
+def begun_body(execution: Execution, *, created: bool) -> BegunBody:
+    """Return the body of an answer of /begin; `created` if this request started the execution."""
+    result, error = _outcome(execution)
+    return BegunBody(
+        promise=execution.id,
+        status=execution.status,
+        wait=f"/wait?id={execution.id}",
+        created=created,
+        done=execution.done,
+        function=execution.call.function,
+        timeout_at=rfc3339(execution.timeout_at),
+        starts_at=_time_if_any(execution.starts_at),
+        result=result,
+        error=error,
+        links=LinksBody(events=f"/events?id={execution.id}", cancel=f"/cancel?id={execution.id}"),
+    )
 
 
-def waits(waiting_for: Iterable[tuple[str, int]]) -> list[dict[str, str]]:
+def item_body(execution: Execution) -> ItemBody:
+    """Return a row of /list; its worker would cost a search for each row, so it is null."""
+    return ItemBody(
+        id=execution.id,
+        function=execution.call.function,
+        status=execution.status,
+        phase=None,
+        worker=None,
+        attempt=None,
+        created_at=rfc3339(execution.created_at),
+        completed_at=rfc3339(execution.completed_at) if execution.completed_at else None,
+    )
+
+
+def done_body(execution: Execution) -> DoneBody:
+    """Return the data of the last event of an execution that has ended."""
+    result, error = _outcome(execution)
+    return DoneBody(
+        promise_id=execution.id,
+        status=execution.status,
+        done=execution.done,
+        result=result,
+        error=error,
+        completed_at=rfc3339(execution.completed_at) if execution.completed_at else None,
+    )
+
+
+def step_body(step: StepState) -> StepBody:
+    """Return a step as /wait and /events show it."""
+    return StepBody(
+        name=step.name,
+        status=step.status,
+        worker=step.worker,
+        started=rfc3339(step.started),
+        ended=rfc3339(step.ended) if step.ended is not None else None,
+    )
+
+
+def waits(waiting_for: Iterable[tuple[str, int]]) -> list[WaitedForBody]:
     """Return what an execution waits for."""
-    return [{"name": name, "since": rfc3339(since)} for name, since in waiting_for]
+    return [WaitedForBody(name=name, since=rfc3339(since)) for name, since in waiting_for]
 
 
-def _progress(execution: Execution) -> dict[str, Any] | None:
+def _outcome(execution: Execution) -> tuple[Raw | UnsetType, FailureBody | UnsetType]:
+    """Return the result and the error, of which an execution has one at most."""
+    result, error = execution.result_json, execution.error
+    return (
+        UNSET if result is None else Raw(result.encode()),
+        UNSET if error is None else _failure(error),
+    )
+
+
+def _failure(failure: Failure) -> FailureBody:
+    return FailureBody(
+        type=failure.type,
+        message=failure.message,
+        step=_if_any(failure.step),
+        attempts=_if_any(failure.attempts),
+    )
+
+
+def _progress(execution: Execution) -> ProgressBody | UnsetType:
     activity = execution.activity
     if activity is None or activity.progress is None or execution.done:
-        return None
+        return UNSET
     done, total = activity.progress
-    return {"done": done, "total": total, "step": activity.step}
+    return ProgressBody(done=done, total=total, step=activity.step)
 
 
-def step_item(step: StepState) -> dict[str, Any]:
-    """Return a step as /wait and /events show it."""
-    return {
-        "name": step.name,
-        "status": step.status,
-        "worker": step.worker,
-        "started": rfc3339(step.started),
-        "ended": rfc3339(step.ended) if step.ended is not None else None,
-    }
+def _if_any[T](value: T | None) -> T | UnsetType:
+    return UNSET if value is None else value
+
+
+def _time_if_any(milliseconds: int | None) -> str | UnsetType:
+    return rfc3339(milliseconds) if milliseconds else UNSET

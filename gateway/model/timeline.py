@@ -1,97 +1,104 @@
-"""What happened to an execution, in order, told from what is stored and from nothing else.
+"""What happened to an execution, in order, from what is stored and from nothing else.
 
-So every gateway tells the same, at any time: an event's key is the server's time of what happened,
-the place of its promise among all that the execution created, and what of the promise it tells.
+So every gateway shows the same events with the same keys, at any time. An event's key is the
+server's time of what happened, the position of its promise among all that the execution created,
+and which change of that promise it shows.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from gateway.model import representation as views
-from gateway.model.execution import is_child, step_of
+from msgspec import UNSET
+
+from gateway.model.bodies import ProgressEventBody, StateBody
+from gateway.model.representation import done_body, rfc3339, step_body, waits
+from gateway.model.steps import step_of
 from shared.ids import attempt_id
 from shared.resonate import tags as tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gateway.model.execution import Execution, Part
+    from gateway.model.bodies import JsonBody, WaitedForBody
+    from gateway.model.execution import Execution
+    from gateway.model.stored_promise import StoredPromise
 
 type Key = tuple[int, int, int]
-"""Milliseconds since the epoch; position, where the execution itself is 0; phase."""
+"""Milliseconds since the epoch; position, which is 0 for the execution itself; change."""
 
-STATE, BEGUN, ENDED = range(3)
-"""Phases of a promise: the change that its creation tells of, its own beginning, its end."""
+STATE, STARTED, ENDED = range(3)
+"""Changes of a promise, in order: what its creation means for the execution's state, its own start
+and its own end."""
 
 LAST: Final = 10**9 - 1
-"""The position of `done`: beyond all that an execution can create."""
+"""The position of `done`, beyond all that an execution can create."""
 
-ID: Final = re.compile(r"(\d{1,15})-(\d{1,9})-(\d)", re.ASCII)
+EVENT_ID: Final = re.compile(r"(\d{1,15})-(\d{1,9})-(\d)", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Event:
-    """One event of an execution; `data` is JSON."""
+    """One event of an execution; `data` is its JSON."""
 
     key: Key
     name: str
-    data: dict[str, Any]
+    data: JsonBody
 
 
 def id_of_key(key: Key) -> str:
-    """Return a key as clients get it."""
+    """Return the event id that clients get for a key."""
     return "-".join(map(str, key))
 
 
 def key_of_id(text: str) -> Key:
-    """Return the key of an event's id. Raises `ValueError` for what can be none."""
-    match = ID.fullmatch(text)
+    """Return the key of an event id. Raises `ValueError` for any other text."""
+    match = EVENT_ID.fullmatch(text)
     if match is None:
         raise ValueError("an event's id is like 1795530272004-3-1")
     return int(match[1]), int(match[2]), int(match[3])
 
 
 def done_key(root: Execution) -> Key | None:
-    """Return the key of the execution's last event, if it has ended."""
+    """Return the key of the execution's last event, None while it is pending."""
     return None if root.completed_at is None else (root.completed_at, LAST, STATE)
 
 
-def timeline(root: Execution, created: Sequence[Part]) -> list[Event]:
-    """Return the events of an execution that has created these, in order; `done` is the last.
+def timeline(root: Execution, created: Sequence[StoredPromise]) -> list[Event]:
+    """Return the events of an execution that has created these promises, in any order.
 
-    Once it has ended, what the server stamps later is no part of it: the server goes on to time
-    out what was open. The order in which the parts are given does not matter.
+    The events are in order; `done` is the last of an execution that has ended. Nothing that the
+    server stamps later belongs to it: the server goes on to time out what was pending.
     """
     end = root.completed_at
     parts = [_as_of(part, end) for part in sorted(created, key=lambda part: _order(root, part))]
-    events = [_begun(root), *_of_parts(root, parts)]
+    events = [_created(root), *_of_parts(root, parts)]
     events = sorted(
         (event for event in events if end is None or event.key[0] <= end),
         key=lambda event: event.key,
     )
     key = done_key(root)
-    return events if key is None else [*events, Event(key, "done", views.ending(root))]
+    return events if key is None else [*events, Event(key, "done", done_body(root))]
 
 
-def _order(root: Execution, part: Part) -> tuple[int, int, str]:
+def _order(root: Execution, part: StoredPromise) -> tuple[int, int, str]:
     """Order parts as they were created; the SDK numbers those that have no name."""
     number = part.id[len(root.id) + 1 :]
     return part.created_on, int(number) if number.isdecimal() else 0, part.id
 
 
-def _as_of(part: Part, end: int | None) -> Part:
-    """Return the part as it was at the execution's end, whenever it was read.
+def _as_of(part: StoredPromise, end: int | None) -> StoredPromise:
+    """Return the part as it was when the execution ended, whenever the part was read.
 
-    What its own time limit ended is stamped with that limit, but the server may do it later. Such
-    a stamp may lie before the creation, since workers and the server have clocks of their own.
+    The server stamps what timed out with its time limit, but may do so later. That stamp may lie
+    before the part's creation, since workers and the server have clocks of their own.
     """
-    late = end is not None and part.timeout >= end
-    if part.completed_on == part.timeout and late:
+    outlives = end is not None and part.timeout >= end
+    if part.completed_on == part.timeout and outlives:
         return replace(part, state="PENDING", completed_on=None)
-    if part.state == "PENDING" and end is not None and not late:
+    if part.pending and end is not None and not outlives:
         state = "RESOLVED" if tag.SLEEP in part.tags else "REJECTED_TIMEDOUT"
         part = replace(part, state=state, completed_on=part.timeout)
     if part.completed_on is not None and part.completed_on < part.created_on:
@@ -99,62 +106,72 @@ def _as_of(part: Part, end: int | None) -> Part:
     return part
 
 
-def _begun(root: Execution) -> Event:
-    state: dict[str, Any] = {"status": "pending", "phase": "queued"}
-    if root.starts_at:
-        state |= {"phase": "scheduled", "starts_at": views.rfc3339(root.starts_at)}
-    return _event((root.created_at, 0, STATE), "state", state)
+def _created(root: Execution) -> Event:
+    state = StateBody(
+        status="pending",
+        phase="scheduled" if root.starts_at else "queued",
+        starts_at=rfc3339(root.starts_at) if root.starts_at else UNSET,
+        at=rfc3339(root.created_at),
+    )
+    return Event((root.created_at, 0, STATE), "state", state)
 
 
-def _of_parts(root: Execution, parts: Sequence[Part]) -> Iterator[Event]:
+def _of_parts(root: Execution, parts: Sequence[StoredPromise]) -> Iterator[Event]:
     recoveries = [part for part in reversed(parts) if _is_recovery(root, part)]
     for position, part in enumerate(parts, 1):
-        at, ended = part.created_on, part.completed_on
-        waits_for = _waits_for(part)
         if recoveries and recoveries[-1] is part:
             recoveries.pop()
-            yield _event((at, position, STATE), "state", _running(part))
-        elif waits_for is not None:
-            state = {**_running(part), "phase": "waiting"}
-            state["waiting_for"] = views.waits([(waits_for, at)])
-            yield _event((at, position, STATE), "state", state)
-            if ended is not None:
-                # Whoever goes on with it shows with what it creates next.
-                state = {"status": "pending", "phase": "running"}
-                yield _event((ended, position, ENDED), "state", state)
+            yield Event((part.created_on, position, STATE), "state", _running(part))
+        elif tag.SIGNAL in part.tags or tag.SLEEP in part.tags:
+            yield from _of_wait(position, part)
         elif position == 1:
-            yield _event((at, position, STATE), "state", _running(part))
-        if tag.STEP in part.tags or is_child(part):
-            started = step_of(replace(part, state="PENDING", completed_on=None), ())
-            yield Event((at, position, BEGUN), "step", views.step_item(started))
-            if ended is not None:
-                step = views.step_item(step_of(part, recoveries))
-                yield Event((ended, position, ENDED), "step", step)
+            yield Event((part.created_on, position, STATE), "state", _running(part))
+        if tag.STEP in part.tags or part.is_child:
+            yield from _of_step(position, part, recoveries)
         elif tag.PROGRESS in part.tags:
-            done, _, total = part.tags[tag.PROGRESS].partition("/")
-            progress = {"done": int(done), "total": int(total), "step": None}
-            yield _event((at, position, BEGUN), "progress", progress)
+            yield _of_progress(position, part)
 
 
-def _is_recovery(root: Execution, part: Part) -> bool:
+def _of_wait(position: int, part: StoredPromise) -> Iterator[Event]:
+    waiting_for = waits([(part.tags.get(tag.SIGNAL, "sleep"), part.created_on)])
+    state = _running(part, phase="waiting", waiting_for=waiting_for)
+    yield Event((part.created_on, position, STATE), "state", state)
+    if part.completed_on is not None:
+        # The worker that goes on with it is known from what it creates next.
+        state = StateBody(status="pending", phase="running", at=rfc3339(part.completed_on))
+        yield Event((part.completed_on, position, ENDED), "state", state)
+
+
+def _of_step(
+    position: int, part: StoredPromise, recoveries: Sequence[StoredPromise]
+) -> Iterator[Event]:
+    started = step_of(replace(part, state="PENDING", completed_on=None), ())
+    yield Event((part.created_on, position, STARTED), "step", step_body(started))
+    if part.completed_on is not None:
+        ended = step_of(part, recoveries)
+        yield Event((part.completed_on, position, ENDED), "step", step_body(ended))
+
+
+def _of_progress(position: int, part: StoredPromise) -> Event:
+    done, _, total = part.tags[tag.PROGRESS].partition("/")
+    at = rfc3339(part.created_on)
+    progress = ProgressEventBody(done=int(done), total=int(total), step=None, at=at)
+    return Event((part.created_on, position, STARTED), "progress", progress)
+
+
+def _is_recovery(root: Execution, part: StoredPromise) -> bool:
     return part.id == attempt_id(root.id, int(part.tags.get(tag.ATTEMPT, "0")))
 
 
-def _waits_for(part: Part) -> str | None:
-    return part.tags.get(tag.SIGNAL, "sleep" if tag.SLEEP in part.tags else None)
-
-
-def _running(part: Part) -> dict[str, Any]:
-    state: dict[str, Any] = {
-        "status": "pending",
-        "phase": "running",
-        "worker": part.tags.get(tag.WORKER, ""),
-        "attempt": int(part.tags.get(tag.ATTEMPT, "1")),
-    }
-    if tag.RECOVERED_FROM in part.tags:
-        state["recovered_from"] = part.tags[tag.RECOVERED_FROM]
-    return state
-
-
-def _event(key: Key, name: str, data: dict[str, Any]) -> Event:
-    return Event(key, name, {**data, "at": views.rfc3339(key[0])})
+def _running(
+    part: StoredPromise, phase: str = "running", waiting_for: Sequence[WaitedForBody] = ()
+) -> StateBody:
+    return StateBody(
+        status="pending",
+        phase=phase,
+        worker=part.tags.get(tag.WORKER, ""),
+        attempt=int(part.tags.get(tag.ATTEMPT, "1")),
+        recovered_from=part.tags.get(tag.RECOVERED_FROM, UNSET),
+        waiting_for=list(waiting_for) or UNSET,
+        at=rfc3339(part.created_on),
+    )

@@ -1,4 +1,5 @@
-"""The OpenAPI document, as data: one module a resource, with parts and schemas that they share.
+"""The OpenAPI document of this gateway, and the page at /docs.
 
-A new route is one block in the `PATHS` of its module; tests hold routes and document to each other.
+Each file that is named after one of `gateway.api` returns the paths of its routes; tests hold the
+routes and the document to each other. Schemas come from the structs that declare the bodies.
 """

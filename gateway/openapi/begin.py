@@ -1,4 +1,4 @@
-"""POST /begin."""
+"""The operation of POST /begin."""
 
 from __future__ import annotations
 
@@ -6,113 +6,124 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from gateway.openapi.executions import PREFER, TAG
-from gateway.openapi.parts import answer, body, header, problem, query, refusals
+from gateway.openapi.parts import EXECUTIONS, PREFER, answer, body, header, problem, query, refusals
 from gateway.openapi.samples import INPUTS, RESULT, begun
-from gateway.openapi.schemas import ref
-from shared.catalog import CATALOG, DEFAULT_FUNCTION
+from gateway.openapi.struct_schemas import ref
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from gateway.openapi.parts import Block
-
-FUNCTIONS: Final = "\n".join(f"- `{each.name}`: {each.summary}" for each in CATALOG.values())
+    from shared.catalog import Catalog
 
 FOLLOWING: Final = {
     name: {"operationId": name, "parameters": {"id": "$response.body#/promise"}}
     for name in ("wait", "result", "events", "cancel", "signal")
 }
-"""Where an answer to /begin leads."""
+"""Links from an answer to what can be asked next."""
 
-BEGIN: Final[Block] = {
-    "operationId": "begin",
-    "tags": TAG,
-    "summary": "Start a durable execution",
-    "description": (
-        "Answers as soon as it is stored. The same id with the same function and input is the same"
-        " execution, never a second run, so asking again is always safe."
-    ),
-    "parameters": [
-        query("id", "Else the header Idempotency-Key, else minted.", ref("id"), example="job-1"),
+
+def paths(catalog: Catalog) -> dict[str, Block]:
+    """Return the paths of a gateway that serves this catalog."""
+    return {
+        "/begin": {
+            "post": {
+                "operationId": "begin",
+                "tags": EXECUTIONS,
+                "summary": "Start a durable execution",
+                "description": (
+                    "Answers as soon as the execution is stored. The same id with the same function"
+                    " and input is the same execution, never a second run, so repeating a request"
+                    " is always safe."
+                ),
+                "parameters": _parameters(catalog),
+                "requestBody": body(
+                    "The function's input; an empty body is the default in its schema.",
+                    ref("input"),
+                    {
+                        name: INPUTS.get(name, orjson.loads(function.default_input))
+                        for name, function in catalog.functions.items()
+                    },
+                ),
+                "responses": {**_answers(), **_refusals(catalog)},
+            }
+        }
+    }
+
+
+def _parameters(catalog: Catalog) -> list[Block]:
+    functions = "\n".join(f"- `{each.name}`: {each.summary}" for each in catalog.functions.values())
+    return [
+        query(
+            "id",
+            "The execution's id; without it the header Idempotency-Key, or a new id.",
+            ref("id"),
+            example="job-1",
+        ),
         query(
             "function",
-            f"Which function; without it `{DEFAULT_FUNCTION}`.\n\n{FUNCTIONS}",
+            f"The function to run; `{catalog.default}` by default.\n\n{functions}",
             ref("function"),
-            example=DEFAULT_FUNCTION,
+            example=catalog.default,
         ),
         query(
             "timeout",
-            "When it is over, from its start: 1 s to 365 d; without it 24 h.",
+            "The execution's deadline, from its start: 1 s to 365 d; 24 h by default.",
             ref("duration"),
             example="15m",
         ),
         query(
             "callback",
-            "A public URL that is told of the end, as Standard Webhooks describes.",
+            "A public URL that gets a webhook at the end, as Standard Webhooks describes.",
             {"type": "string", "format": "uri", "maxLength": 2048},
         ),
         query("delay", "Start not before: 0 s to 30 d from now.", ref("duration"), example="0s"),
         header(
             "Idempotency-Key",
-            "The id, bare or as a quoted string (RFC 8941); with the parameter id, both are equal.",
+            "The id, bare or as a quoted string (RFC 8941); equal to the parameter id if both are"
+            " given.",
             {"type": "string", "pattern": '^([A-Za-z0-9_-]{1,128}|"[A-Za-z0-9_-]{1,128}")$'},
         ),
         PREFER,
-    ],
-    "requestBody": body(
-        "The function's input; without one, the default in its schema.",
-        ref("input"),
-        {
-            name: INPUTS.get(name, orjson.loads(function.default_input))
-            for name, function in CATALOG.items()
-        },
-    ),
-    "responses": {
+    ]
+
+
+def _answers() -> dict[str, Block]:
+    replayed = ("Idempotent-Replayed", "Preference-Applied")
+    return {
         "200": answer(
-            "It existed, or ended within `Prefer: wait=N`, and this is its outcome.",
+            "The outcome of an execution that had ended, or ended within `Prefer: wait=N`.",
             ref("begun-ended"),
-            "Location",
-            "Cache-Control",
-            "Idempotent-Replayed",
-            "Preference-Applied",
+            *("Location", "Cache-Control", *replayed),
             examples={"resolved": begun("resolved", result=RESULT)},
             links=FOLLOWING,
         ),
         "202": answer(
-            "It is stored, and pending.",
+            "The execution is stored, and pending.",
             ref("begun-pending"),
-            "Location",
-            "Retry-After",
-            "Cache-Control",
-            "Idempotent-Replayed",
-            "Preference-Applied",
+            *("Location", "Retry-After", "Cache-Control", *replayed),
             examples={"pending": begun("pending")},
             links=FOLLOWING,
         ),
-        **refusals(
-            "/begin",
-            problem("/begin", "invalid-request", detail="id must match [A-Za-z0-9_-]{1,128}"),
-            problem("/begin", "unknown-function", detail=f"known functions: {', '.join(CATALOG)}"),
-            "payload-too-large",
-            "unsupported-media-type",
-            problem(
-                "/begin",
-                "invalid-input",
-                detail="not what checkout takes: /pace",
-                errors=[{"pointer": "/pace", "message": "-1 is less than the minimum of 0"}],
-            ),
-            "id-reused",
-            problem(
-                "/begin",
-                "too-many-requests",
-                detail="too many begins are under way; try again a little later",
-            ),
-            problem(
-                "/begin", "backend-unavailable", detail="the server cannot be reached", id="job-1"
-            ),
-        ),
-    },
-}
+    }
 
-PATHS: Final[Mapping[str, Block]] = {"/begin": {"post": BEGIN}}
+
+def _refusals(catalog: Catalog) -> dict[str, Block]:
+    known = f"Known functions: {', '.join(catalog.names)}."
+    crowded = "Too many begins are running; try again a little later."
+    return refusals(
+        "/begin",
+        problem("/begin", "invalid-request", detail="The id must match [A-Za-z0-9_-]{1,128}."),
+        problem("/begin", "unknown-function", detail=known),
+        "payload-too-large",
+        "unsupported-media-type",
+        problem(
+            "/begin",
+            "invalid-input",
+            detail="checkout does not take this: /pace.",
+            errors=[{"pointer": "/pace", "message": "-1 is less than the minimum of 0"}],
+        ),
+        "id-reused",
+        problem("/begin", "too-many-requests", detail=crowded),
+        problem(
+            "/begin", "backend-unavailable", detail="The server cannot be reached.", id="job-1"
+        ),
+    )

@@ -1,41 +1,37 @@
-"""The document, put together."""
+"""The OpenAPI 3.1 document, put together."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.http.auth import is_open
-from gateway.openapi import begin, events, executions, others
+from gateway.openapi import begin, events, executions, listing, service, signals
 from gateway.openapi.parts import HEADERS, refusals
-from gateway.openapi.schemas import SCHEMAS
+from gateway.openapi.schemas import schemas
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gateway.openapi.parts import Block
+    from shared.catalog import Catalog
+
 VERSION: Final = "0.1.0"
 
 ABOUT: Final = """\
-Work that takes seconds to days: begin an execution, get an id at once, ask for its state with that
-id. It ends whatever dies, and repeating a request is always safe.
+Work that takes seconds to days: begin an execution, get its id at once, poll its state with that
+id. An execution ends whatever dies, and repeating a request is always safe.
 
 HEAD works where GET does. A method that a path does not take is a 405 `method-not-allowed` with
-`Allow`, and a path that is none a 404 `not-found`. Where there are parameters, one that is repeated
-or unknown is a 400. Errors are `application/problem+json` (RFC 9457); `Error-Source` says whether
-the gateway or the execution failed. After a 503 it is safe to ask again with the same id.
+`Allow`, an unknown path a 404 `not-found`. A repeated or unknown parameter is a 400. Errors are
+`application/problem+json` (RFC 9457); `Error-Source` says whether the gateway or the workflow
+failed. After a 503 it is safe to repeat the request with the same id.
 """
 
-PATHS: Final[Mapping[str, Any]] = {
-    **begin.PATHS,
-    **executions.PATHS,
-    **events.PATHS,
-    **others.PATHS,
-}
 
+def document(catalog: Catalog, *, secured: bool, webhooks: bool) -> dict[str, Any]:
+    """Return the document of a gateway that serves this catalog.
 
-def document(*, secured: bool, webhooks: bool) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of a gateway.
-
-    One that is `secured` asks for tokens, and one without `webhooks` takes no callback.
+    A `secured` gateway asks for tokens, and one without `webhooks` takes no callback.
     """
     scheme = {"type": "http", "scheme": "bearer", "description": "One of `GATEWAY_TOKENS`."}
     return {
@@ -43,32 +39,43 @@ def document(*, secured: bool, webhooks: bool) -> dict[str, Any]:
         "info": {
             "title": "durable-http",
             "version": VERSION,
-            "summary": "An async HTTP API whose work is durable",
+            "summary": "An async HTTP API with durable execution",
             "description": ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "tags": [
             {"name": "executions", "description": "The work."},
-            {"name": "service", "description": "What the service says of itself."},
+            {"name": "service", "description": "Health and documentation of the service."},
         ],
         "paths": {
             path: {
-                method: _block(
+                method: _operation(
                     path, block, guarded=secured and not is_open(path), webhooks=webhooks
                 )
                 for method, block in methods.items()
             }
-            for path, methods in PATHS.items()
+            for path, methods in _paths(catalog).items()
         },
         "components": {
-            "schemas": SCHEMAS,
+            "schemas": schemas(catalog),
             "headers": HEADERS,
             **({"securitySchemes": {"bearer": scheme}} if secured else {}),
         },
     }
 
 
-def _block(
+def _paths(catalog: Catalog) -> dict[str, Block]:
+    return {
+        **begin.paths(catalog),
+        **executions.paths(),
+        **events.paths(),
+        **signals.paths(),
+        **listing.paths(catalog),
+        **service.paths(),
+    }
+
+
+def _operation(
     path: str, block: Mapping[str, Any], *, guarded: bool, webhooks: bool
 ) -> Mapping[str, Any]:
     """Return an operation as this gateway has it."""

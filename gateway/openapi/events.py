@@ -1,54 +1,57 @@
-"""GET /events."""
+"""The operation of GET /events."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gateway.model.timeline import ID as EVENT_ID
-from gateway.openapi.executions import ID, TAG
-from gateway.openapi.parts import answer, header, refusals
-from gateway.openapi.schemas import closed
+from gateway.model.timeline import EVENT_ID
+from gateway.openapi.parts import EXECUTIONS, ID, answer, header, refusals
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from gateway.openapi.parts import Block
+    from gateway.openapi.struct_schemas import Schema
 
 STREAM: Final = "text/event-stream"
 
-EVENT: Final = closed(
-    {
+EVENT: Final[Schema] = {
+    "type": "object",
+    "properties": {
         "id": {"type": "string", "pattern": f"^{EVENT_ID.pattern}$"},
         "event": {"enum": ["state", "step", "progress", "done"]},
         "data": {"type": "string", "contentMediaType": "application/json"},
-    }
-)
-"""One event; the schema of a stream is that of its events."""
-
-EVENTS: Final[Block] = {
-    "operationId": "events",
-    "tags": TAG,
-    "summary": "Tell what happens to an execution, as it happens",
-    "description": (
-        "From the first event that there was: `state`, `step` and `progress`, and at last `done`,"
-        " with which the stream ends. Every gateway gives an event the same id, and goes on behind"
-        " the one that `Last-Event-ID` names. A comment every 15 s keeps the connection alive."
-    ),
-    "parameters": [
-        ID,
-        header(
-            "Last-Event-ID",
-            "Go on behind this event.",
-            {"type": "string", "pattern": f"^{EVENT_ID.pattern}$"},
-        ),
-    ],
-    "responses": {
-        "200": answer("The events.", EVENT, "Cache-Control", kind=STREAM),
-        "204": answer("The event was the last.", None, "Cache-Control"),
-        **refusals(
-            "/events", "invalid-request", "unknown-id", "too-many-requests", "backend-unavailable"
-        ),
     },
+    "required": ["id", "event", "data"],
+    "additionalProperties": False,
 }
+"""One event; the schema of a stream is the schema of its events."""
 
-PATHS: Final[Mapping[str, Block]] = {"/events": {"get": EVENTS}}
+
+def paths() -> dict[str, Block]:
+    """Return the path of the events of an execution."""
+    operation = {
+        "operationId": "events",
+        "tags": EXECUTIONS,
+        "summary": "Stream the events of an execution",
+        "description": (
+            "All events from the first: `state`, `step` and `progress`, and at the end `done`; then"
+            " the stream ends. An event has the same id at every gateway, and any gateway"
+            " continues behind `Last-Event-ID`. A comment every 15 s keeps the connection alive."
+        ),
+        "parameters": [
+            ID,
+            header(
+                "Last-Event-ID",
+                "Continue behind this event.",
+                {"type": "string", "pattern": f"^{EVENT_ID.pattern}$"},
+            ),
+        ],
+        "responses": {
+            "200": answer("The events.", EVENT, "Cache-Control", kind=STREAM),
+            "204": answer("The client has had the last event.", None, "Cache-Control"),
+            **refusals(
+                "/events",
+                *("invalid-request", "unknown-id", "too-many-requests", "backend-unavailable"),
+            ),
+        },
+    }
+    return {"/events": {"get": operation}}

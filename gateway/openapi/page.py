@@ -1,6 +1,6 @@
-"""The page at /docs: Swagger UI from its package, and how it may behave.
+"""The page at /docs: Swagger UI from its package.
 
-It loads nothing from anywhere else, and its Content-Security-Policy would not let it.
+The page loads nothing from another origin; its Content-Security-Policy forbids it.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ TYPES: Final = {
     "swagger-ui.css": "text/css; charset=utf-8",
     "favicon-32x32.png": "image/png",
 }
-"""What the page refers to, below /docs; all but the first are files of the package."""
+"""Files below /docs that the page loads, with their types; all but the first are the package's."""
 
 POLICY: Final = {
     "default-src": "'none'",
     "script-src": "'self'",
     "style-src": "'self'",
-    # The style sheet holds pictures.
+    # The style sheet has pictures in it.
     "img-src": "'self' data:",
     "connect-src": "'self'",
     "base-uri": "'none'",
@@ -64,4 +64,4 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
 }
-"""Of the page and everything below it."""
+"""Headers of the page and its files."""

@@ -1,13 +1,19 @@
-"""What the resources' blocks are made of: parameters, headers, bodies, answers, problems."""
+"""Parts of operations: parameters, headers, bodies, answers, problems."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.openapi.schemas import PROBLEMS, Schema, problem_name, ref
+from gateway.api.parameters import LONGEST_WAIT
+from gateway.http.problems import DETAILS as HTTP_DETAILS
+from gateway.http.problems import REPORT_TO_OPERATOR
+from gateway.openapi.schemas import PROBLEMS, problem_name
+from gateway.openapi.struct_schemas import ref
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from gateway.openapi.struct_schemas import Schema
 
 type Block = dict[str, Any]
 
@@ -22,51 +28,67 @@ def _header(description: str, schema: Schema, *, always: bool = True) -> Block:
 
 HEADERS: Final[Mapping[str, Block]] = {
     "X-Request-Id": _header(
-        "The client's own if it is sane, else ours; in every log line.",
+        "The request's id, as the client sent it or minted here; in every log line.",
         {"type": "string", "pattern": "^[A-Za-z0-9._:/+=-]{1,128}$"},
     ),
-    "Cache-Control": _header("How long the answer holds.", {"type": "string"}),
+    "Cache-Control": _header("How long the answer may be kept.", {"type": "string"}),
     "ETag": _header(
-        "Goes into If-None-Match.", {"type": "string", "pattern": '^(W/)?"[0-9a-f-]+"$'}
+        "The content's entity tag, for If-None-Match.",
+        {"type": "string", "pattern": '^(W/)?"[0-9a-f-]+"$'},
     ),
-    "Location": _header("Where to ask.", {"type": "string", "pattern": r"^/wait\?id="}),
+    "Location": _header("Where to poll.", {"type": "string", "pattern": r"^/wait\?id="}),
     "Retry-After": _header(
-        "Seconds until asking again pays.", {"type": "integer", "minimum": 1}, always=False
+        "Seconds to wait before retrying.", {"type": "integer", "minimum": 1}, always=False
     ),
     "Allow": _header("The methods that the path takes.", {"type": "string"}),
-    "WWW-Authenticate": _header("What is asked for.", {"const": "Bearer"}),
-    "Content-Security-Policy": _header("What the page may do.", {"type": "string"}),
+    "WWW-Authenticate": _header("The scheme of the token.", {"const": "Bearer"}),
+    "Content-Security-Policy": _header("What the page may load and do.", {"type": "string"}),
     "Idempotent-Replayed": _header(
-        "There if the execution existed.", {"const": "true"}, always=False
+        "`true` if the execution existed before.", {"const": "true"}, always=False
     ),
     "Preference-Applied": _header(
-        "The wait that counts.", {"type": "string", "pattern": "^wait=[0-9]+$"}, always=False
+        "The wait that was applied.", {"type": "string", "pattern": "^wait=[0-9]+$"}, always=False
     ),
 }
-"""Headers of answers; those that are not required are there when they have something to say."""
+"""Headers of answers."""
 
 
 def headers(*names: str) -> Block:
-    """Return these headers, and the one that every answer has."""
+    """Return these headers, and X-Request-Id, which every answer has."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *names)}
 
 
 def query(
     name: str, description: str, schema: Schema, *, required: bool = False, **also: Any
 ) -> Block:
-    """Return a query parameter; `also` may hold an `example` and how it is written."""
+    """Return a query parameter; `also` may hold an `example`, and its `style`."""
     where = {"name": name, "in": "query", "required": required}
     return {**where, "description": description, "schema": schema, **also}
 
 
 def header(name: str, description: str, schema: Schema, **also: Any) -> Block:
-    """Return a request header that may be left out."""
+    """Return an optional request header."""
     where = {"name": name, "in": "header", "required": False}
     return {**where, "description": description, "schema": schema, **also}
 
 
+EXECUTIONS: Final = ["executions"]
+"""Tags of operations on executions."""
+
+ID: Final = query("id", "The execution's id.", ref("id"), required=True, example="job-1")
+
+PREFER: Final = header(
+    "Prefer",
+    f"`wait=N` (RFC 7240): answer at the end, or after N s, {LONGEST_WAIT} at most.",
+    {"type": "string"},
+    example="wait=5",
+)
+
+IF_NONE_MATCH: Final = header("If-None-Match", "The `ETag` of a copy.", {"type": "string"})
+
+
 def body(description: str, schema: Schema, examples: Mapping[str, Any]) -> Block:
-    """Return a JSON body that may be left out."""
+    """Return an optional JSON body."""
     content = {"schema": schema, "examples": named(examples)}
     return {"description": description, "required": False, "content": {JSON: content}}
 
@@ -84,7 +106,7 @@ def answer(
     examples: Mapping[str, Any] | None = None,
     links: Block | None = None,
 ) -> Block:
-    """Return an answer of a content type; one without a schema has no body."""
+    """Return an answer; without a schema it has no body."""
     block: Block = {"description": description, "headers": headers(*header_names)}
     if schema is not None:
         shown = {"examples": named(examples)} if examples else {}
@@ -93,22 +115,22 @@ def answer(
 
 
 DETAILS: Final[Mapping[str, str]] = {
-    "invalid-request": "the parameter id is missing",
-    "unauthorized": "send Authorization: Bearer with a token that this service knows",
-    "unknown-id": "no execution has this id",
-    "execution-canceled": "it ended canceled; /wait?id=job-1 says more",
-    "execution-rejected": "it ended rejected; /wait?id=job-1 says more",
-    "execution-timedout": "it ended timedout; /wait?id=job-1 says more",
-    "already-done": "the execution has ended: resolved",
-    "signal-conflict": "it was delivered with another value",
-    "payload-too-large": "send a smaller body; GATEWAY_MAX_BODY sets the limit",
-    "unsupported-media-type": "send the body with Content-Type: application/json",
-    "id-reused": "this id already belongs to another function or another input",
-    "too-many-requests": "too many clients wait here; try again a little later",
-    "internal": "tell the operator the request_id",
-    "backend-unavailable": "the server cannot be reached",
+    "invalid-request": "The parameter id is missing.",
+    "unauthorized": "Send Authorization: Bearer with a token that this service knows.",
+    "unknown-id": "No execution has this id.",
+    "execution-canceled": "The execution was canceled; see /wait?id=job-1.",
+    "execution-rejected": "The execution was rejected; see /wait?id=job-1.",
+    "execution-timedout": "The execution timed out; see /wait?id=job-1.",
+    "already-done": "The execution has ended: resolved.",
+    "signal-conflict": "The signal was delivered with another value.",
+    "payload-too-large": HTTP_DETAILS[413],
+    "unsupported-media-type": "Send the body with Content-Type: application/json.",
+    "id-reused": "This id already belongs to another function or another input.",
+    "too-many-requests": "Too many clients wait here; try again a little later.",
+    "internal": REPORT_TO_OPERATOR,
+    "backend-unavailable": "The server cannot be reached.",
 }
-"""What problems say, for the examples."""
+"""Details of problems, for the examples."""
 
 WITH_ID: Final = frozenset(
     {
@@ -122,11 +144,11 @@ WITH_ID: Final = frozenset(
         "too-many-requests",
     }
 )
-"""Problems that name the execution."""
+"""Problems with the execution's id."""
 
 
 def problem(path: str, slug: str, **also: Any) -> Block:
-    """Return a problem as `path` answers it; `also` are other members, or `detail`."""
+    """Return an example of a problem at a path; `also` are further members, or another detail."""
     kind = PROBLEMS[slug]
     return {
         "type": f"/problems/{slug}",
@@ -140,9 +162,9 @@ def problem(path: str, slug: str, **also: Any) -> Block:
 
 
 def refusals(path: str, *problems: str | Block) -> dict[str, Block]:
-    """Return the answers for problems of a route, by status: slugs, or examples that say more.
+    """Return the answers for a route's problems by status; every route may fail with `internal`.
 
-    Every route may fail with `internal`.
+    A problem is a slug, or an example with more in it than the slug's own.
     """
     examples = [problem(path, each) if isinstance(each, str) else each for each in problems]
     examples.append(problem(path, "internal"))
@@ -159,7 +181,7 @@ def _refusal(examples: list[Block]) -> Block:
     sources = sorted({_source(slug) for slug in slugs})
     special = {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}
     names = ("Cache-Control", *special.get(examples[0]["status"], ()))
-    source = _header("Who failed: the gateway, or the execution.", {"enum": sources})
+    source = _header("Who failed: `gateway` or `workflow`.", {"enum": sources})
     return {
         "description": "; ".join(dict.fromkeys(PROBLEMS[slug].title for slug in slugs)),
         "headers": {**headers(*names), "Error-Source": source},

@@ -2,55 +2,83 @@
 
 from __future__ import annotations
 
-import functools
+import asyncio
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway.keys import SETTINGS
-from gateway.model.representation import Body, tagged
+from gateway.http.responses import Content, tagged_response
 from gateway.openapi.document import document
 from gateway.openapi.page import HEADERS, HTML, SCRIPT, TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Mapping
+
+    from gateway.settings import GatewaySettings
+    from shared.catalog import Catalog
 
 
-@functools.cache
-def _document(*, secured: bool, webhooks: bool) -> Body:
-    return Body.of(document(secured=secured, webhooks=webhooks))
+class Documentation:
+    """The document of this gateway and the files of its page, made when the application starts."""
+
+    def __init__(self, settings: GatewaySettings, catalog: Catalog) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self.document = Content.of_bytes(b"")
+        self.files: Mapping[str, Content] = {}
+
+    async def running(self, _: web.Application) -> AsyncIterator[None]:
+        """Make everything in a thread, since no request should wait for a disk."""
+        self.document, self.files = await asyncio.to_thread(self._make)
+        yield
+
+    def _make(self) -> tuple[Content, dict[str, Content]]:
+        made = document(
+            self._catalog,
+            secured=bool(self._settings.tokens),
+            webhooks=bool(self._settings.webhooks.secret),
+        )
+        files = {"docs": HTML.encode(), "start.js": SCRIPT.encode()}
+        package = _swagger_files()
+        files |= {name: (package / name).read_bytes() for name in TYPES if name not in files}
+        contents = {name: Content.of_bytes(raw) for name, raw in files.items()}
+        return Content.of_json(made), contents
+
+
+DOCUMENTATION = web.AppKey("documentation", Documentation)
+
+
+def _swagger_files() -> Path:
+    """Return where the package of Swagger UI has its files."""
+    package = find_spec("swagger_ui")  # found, not imported, since importing it takes long
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("swagger-ui-py is not installed")
+    return Path(package.origin).parent / "static"
 
 
 async def openapi(request: web.Request) -> web.Response:
-    """Answer with the document of this very gateway: its settings change what it takes."""
-    settings = request.app[SETTINGS]
-    body = _document(secured=bool(settings.tokens), webhooks=bool(settings.webhooks.secret))
-    return tagged(request, body, {"Cache-Control": "no-cache"})
+    """Answer with the document of this gateway; its settings change what it takes."""
+    content = request.app[DOCUMENTATION].document
+    return tagged_response(request, content, {"Cache-Control": "no-cache"})
 
 
-def _files() -> dict[str, bytes]:
-    """Return what lies below /docs by name, read once: no request waits for a disk."""
-    package = find_spec("swagger_ui")  # not imported, which would take a while
-    if package is None or package.origin is None:
-        raise ModuleNotFoundError("swagger-ui-py is not installed")
-    directory = Path(package.origin).parent / "static"
-    own = {"start.js": SCRIPT.encode()}
-    return own | {name: (directory / name).read_bytes() for name in TYPES if name not in own}
+async def page(request: web.Request) -> web.Response:
+    """Answer with the page that tries the routes."""
+    headers = {**HEADERS, "Content-Type": "text/html; charset=utf-8"}
+    return tagged_response(request, request.app[DOCUMENTATION].files["docs"], headers)
 
 
-def _serve(raw: bytes, content_type: str) -> Callable[[web.Request], Awaitable[web.Response]]:
-    body, headers = Body.of_bytes(raw), {**HEADERS, "Content-Type": content_type}
-
-    async def answer(request: web.Request) -> web.Response:
-        return tagged(request, body, headers)
-
-    return answer
+async def file(request: web.Request) -> web.Response:
+    """Answer with a file of the page."""
+    name = request.path.rpartition("/")[2]
+    headers = {**HEADERS, "Content-Type": TYPES[name]}
+    return tagged_response(request, request.app[DOCUMENTATION].files[name], headers)
 
 
 ROUTES = (
     web.get("/openapi.json", openapi),
-    web.get("/docs", _serve(HTML.encode(), "text/html; charset=utf-8")),
-    *(web.get(f"/docs/{name}", _serve(body, TYPES[name])) for name, body in _files().items()),
+    web.get("/docs", page),
+    *(web.get(f"/docs/{name}", file) for name in TYPES),
 )

@@ -1,4 +1,4 @@
-"""What the examples of the document show: one job of each kind."""
+"""Examples in the document: one execution of each kind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INPUTS: Final[Mapping[str, Any]] = {
     "approval": {"question": "Ship it?", "within": "15m"},
     "countdown": {"from": 3, "every": 1},
 }
-"""Inputs to show; a function that is not among them shows its default."""
+"""Example inputs; other functions show their default input."""
 
 CREATED, STARTED, ENDED, DEADLINE = (
     "2026-11-24T01:30:00.000Z",
@@ -24,7 +24,7 @@ CREATED, STARTED, ENDED, DEADLINE = (
 )
 
 RESULT: Final = {"result": 'Processed: {"foo": "bar"}', "timestamp": 1795483800.05}
-"""What `foo` makes of its default input."""
+"""The result of `foo` for its default input."""
 
 FAILURE: Final = {
     "type": "Declined",
@@ -46,7 +46,7 @@ RESOLVED: Final = {
 
 
 def begun(status: str, **outcome: Any) -> Block:
-    """Return an answer to /begin; `outcome` is a result or an error."""
+    """Return an example of an answer of /begin; `outcome` is a result or an error."""
     return {
         "promise": "job-1",
         "status": status,
@@ -82,7 +82,7 @@ REJECTED: Final = {
     **SEEN,
 }
 
-STOPPED: Final = {
+CANCELED: Final = {
     "status": "canceled",
     "promise_id": "job-1",
     "done": True,
@@ -100,3 +100,5 @@ ITEM: Final = {
     "created_at": CREATED,
     "completed_at": ENDED,
 }
+
+DELIVERED: Final = {"promise_id": "job-1", "signal": "approval", "delivered": True}

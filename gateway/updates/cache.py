@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 FINISHED_BYTES: Final = 64 * 1024 * 1024
 SUBSCRIBED_BYTES: Final = 32 * 1024 * 1024
 ENTRY_BYTES: Final = 1024
-"""About what an execution takes besides its input and its result."""
+"""Bytes that an execution takes, about, besides its input and its result."""
 
 
 class ExecutionCache:
-    """Executions that have ended, which never change, and those that the server will tell of.
+    """LRU caches of finished executions, which never change, and of subscribed executions.
 
-    The latter are as they were when that was arranged. What was not used for longest is forgotten.
+    A subscribed execution is kept as it was when the gateway subscribed to it.
     """
 
     def __init__(self) -> None:
@@ -27,26 +27,28 @@ class ExecutionCache:
         self._subscribed: LRUCache[str, Execution] = LRUCache(SUBSCRIBED_BYTES, getsizeof=_bytes)
 
     def finished(self, id: str) -> Execution | None:
+        """Return the execution if it is known to have ended."""
         return self._finished.get(id)
 
     def subscribed(self, id: str) -> Execution | None:
+        """Return the execution if a notification of its end is to come."""
         return self._subscribed.get(id)
 
     def learn(self, execution: Execution) -> Execution:
-        """Remember the execution if it has ended, and return it."""
+        """Keep the execution if it has ended, and return it."""
         if execution.done:
             self._subscribed.pop(execution.id, None)
-            with contextlib.suppress(ValueError):  # larger than all the room there is
+            with contextlib.suppress(ValueError):  # it is larger than the cache
                 self._finished[execution.id] = execution
         return execution
 
     def subscribe(self, execution: Execution) -> None:
-        """Remember that the server will tell when it ends."""
+        """Keep an execution to which the gateway has just subscribed."""
         with contextlib.suppress(ValueError):  # as above
             self._subscribed[execution.id] = execution
 
     def unsubscribe(self, id: str) -> None:
-        """The server has told of it."""
+        """Forget a subscription: its only notification has come."""
         self._subscribed.pop(id, None)
 
 

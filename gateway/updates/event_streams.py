@@ -1,4 +1,4 @@
-"""Clients that follow executions: one follower for each id, however many clients there are."""
+"""Clients that read the events of executions: one stream for each id, however many clients."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Final
 
-import orjson
+import msgspec
 
 from gateway.concurrency.threads import SerialExecutor
 from gateway.errors import BackendUnavailable, ServiceError
@@ -17,62 +17,69 @@ from shared.log import get_logger
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from gateway.backend.client import Backend
+    from gateway.concurrency.limiter import Limiter
+    from gateway.model.execution import Execution
     from gateway.model.timeline import Event, Key
-    from gateway.updates.long_polls import Watchers
+    from gateway.updates.reader import Reader
+    from gateway.updates.subscriptions import Subscriptions
 
 CONFIRM_SECONDS: Final = 0.2
+"""Seconds to the next read, if that can confirm what this one has seen first."""
+
 BUSY_SECONDS: Final = 0.6
+"""Seconds to the next read after one with news."""
+
 IDLE_SECONDS: Final = 1.0
-"""From one read to the next: to confirm what was seen first, after news, and without any."""
+"""Seconds to the next read after one without news."""
 
 QUIET_SECONDS: Final = 5.0
-"""So long after the last event it is time to see whether the client is still there."""
+"""Seconds without an event after which to see whether the client is still connected."""
 
-AT_ONCE: Final = 100
-"""So many events go to one client before it is the turn of others."""
+BATCH_SIZE: Final = 100
+"""Events that one client is sent before it is another's turn."""
 
-LARGE_STORY: Final = 1000
-"""To put more promises than these in order would hold the loop, so a thread does it."""
+LARGE_HISTORY: Final = 1000
+"""Promises beyond which a thread makes the events, since that would hold the loop too long."""
 
 
-class Follower:
-    """One execution whose events clients read; they look into one list, each from where it is.
+class EventStream:
+    """The events of one execution; each client reads the one list, from its own position.
 
-    `opened` is there once the execution was read first, `over` when no more events come of it here.
+    `opened` is done once the execution was read for the first time. `ended` means that no more
+    events come here.
     """
 
     def __init__(self, id: str) -> None:
         self.id = id
-        self.story = History()
+        self.history = History()
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.over = False
+        self.ended = False
         self.clients = 0
-        self.wanted = asyncio.Event()
+        self.notified = asyncio.Event()
         self._changed = asyncio.Event()
-        self._texts: list[str] = []
+        self._encoded: list[str] = []
 
-    def tell(self) -> None:
-        """Wake everybody who waits for something new."""
+    def wake(self) -> None:
+        """Wake every client, because there are new events or the stream has ended."""
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
     async def read(self, after: Key | None) -> AsyncIterator[tuple[Event, str] | None]:
-        """Yield each event after a key, with its data as JSON, until there are no more.
+        """Yield each event behind a key, with its data as JSON, until the stream ends.
 
-        Yields None when there was nothing for a while. `done` is never left out.
+        Yields None when there was none for a while. `done` is yielded whatever its key.
         """
         index = 0
         while True:
             changed = self._changed
-            while index < len(self.story.events):
-                event = self.story.events[index]
+            while index < len(self.history.events):
+                event = self.history.events[index]
                 if after is None or event.key > after or event.name == "done":
-                    yield event, self._text(index)
+                    yield event, self._data(index)
                 index += 1
-                if index % AT_ONCE == 0:
+                if index % BATCH_SIZE == 0:
                     await asyncio.sleep(0)
-            if self.over:
+            if self.ended:
                 return
             try:
                 async with asyncio.timeout(QUIET_SECONDS):
@@ -80,32 +87,34 @@ class Follower:
             except TimeoutError:
                 yield None
 
-    def _text(self, index: int) -> str:
+    def _data(self, index: int) -> str:
         """Return an event's data, encoded once for all clients."""
-        for event in self.story.events[len(self._texts) : index + 1]:
-            self._texts.append(orjson.dumps(event.data).decode())
-        return self._texts[index]
+        for event in self.history.events[len(self._encoded) : index + 1]:
+            self._encoded.append(msgspec.json.encode(event.data).decode())
+        return self._encoded[index]
 
 
-class Followers:
-    """Reads the events of executions for clients; nothing is left when the last of an id goes."""
+class EventStreams:
+    """Reads the events of executions for clients, while there are any."""
 
-    def __init__(self, backend: Backend, watchers: Watchers) -> None:
-        self._backend = backend
-        self._ordering = SerialExecutor("ordering")
-        self._watchers = watchers
-        self._followers: dict[str, Follower] = {}
-        self._tasks: dict[Follower, asyncio.Task[None]] = {}
+    def __init__(self, reader: Reader, subscriptions: Subscriptions, places: Limiter) -> None:
+        self._reader = reader
+        self._subscriptions = subscriptions
+        self._places = places
+        self._executor = SerialExecutor("events")
+        self._streams: dict[str, EventStream] = {}
+        self._tasks: dict[EventStream, asyncio.Task[None]] = {}
         self._draining = False
         self._log = get_logger()
-        watchers.listen(self._on_notice)
+        subscriptions.listen(self._on_notification)
 
     def __len__(self) -> int:
-        return len(self._followers)
+        """Return how many executions have clients that read their events."""
+        return len(self._streams)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Follow what is asked for until the block ends."""
+        """End all streams when the block ends."""
         try:
             yield
         finally:
@@ -113,107 +122,106 @@ class Followers:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._ordering.close()
+            self._executor.close()
 
     def drain(self) -> None:
-        """End all streams, so that clients go on elsewhere."""
+        """End all streams, so that clients go on at another gateway."""
         self._draining = True
-        for follower in self._followers.values():
-            follower.over = True
-            follower.tell()
+        for stream in self._streams.values():
+            stream.ended = True
+            stream.wake()
 
     @contextlib.asynccontextmanager
-    async def following(self, id: str) -> AsyncIterator[Follower]:
-        """Be a client of the id's follower.
+    async def open(self, id: str) -> AsyncIterator[EventStream]:
+        """Give the stream of an execution, as one more client of it.
 
-        Raises what reading raises if it cannot be read now, and `TooManyRequests`.
+        Raises what reading raises if the execution cannot be read now, and `TooManyRequests`.
         """
-        with self._watchers.places.one(id):
-            follower = self._followers.get(id) or self._start(id)
-            follower.clients += 1
+        with self._places.place(id):
+            stream = self._streams.get(id) or self._start(id)
+            stream.clients += 1
             try:
-                await asyncio.shield(follower.opened)
-                yield follower
+                await asyncio.shield(stream.opened)
+                yield stream
             finally:
-                follower.clients -= 1
-                if not follower.clients:
-                    self._stop(follower)
+                stream.clients -= 1
+                if not stream.clients:
+                    self._stop(stream)
 
-    def _start(self, id: str) -> Follower:
-        follower = self._followers[id] = Follower(id)
-        task = self._tasks[follower] = asyncio.create_task(self._run(follower))
-        task.add_done_callback(lambda _: self._tasks.pop(follower, None))
-        return follower
+    def _start(self, id: str) -> EventStream:
+        stream = self._streams[id] = EventStream(id)
+        task = self._tasks[stream] = asyncio.create_task(self._run(stream))
+        task.add_done_callback(lambda _: self._tasks.pop(stream, None))
+        return stream
 
-    def _stop(self, follower: Follower) -> None:
-        if self._followers.get(follower.id) is follower:
-            del self._followers[follower.id]
-        task = self._tasks.get(follower)
+    def _stop(self, stream: EventStream) -> None:
+        self._remove(stream)
+        task = self._tasks.get(stream)
         if task is not None:
             task.cancel()
 
-    async def _run(self, follower: Follower) -> None:
-        try:
-            await self._follow(follower)
-        except Exception as error:  # noqa: BLE001 - it is told to whoever waits, or logged
-            if self._followers.get(follower.id) is follower:
-                del self._followers[follower.id]
-            if follower.opened.done():
-                self._log.exception("following ended", id=follower.id)
-            else:
-                follower.opened.set_exception(error)
-                follower.opened.exception()  # whoever waits has it; all may have gone
-        finally:
-            follower.opened.cancel()
-            follower.over = True
-            follower.tell()
+    def _remove(self, stream: EventStream) -> None:
+        if self._streams.get(stream.id) is stream:
+            del self._streams[stream.id]
 
-    async def _follow(self, follower: Follower) -> None:
-        more = await self._read(follower)
-        follower.opened.set_result(None)
-        pause = CONFIRM_SECONDS if more else IDLE_SECONDS
-        if not follower.story.over:
-            await self._subscribe(follower)
-        while not (self._draining or follower.story.over):
+    async def _run(self, stream: EventStream) -> None:
+        try:
+            await self._follow(stream)
+        except Exception as error:  # noqa: BLE001 - it is raised to the clients, or logged
+            self._remove(stream)
+            if stream.opened.done():
+                self._log.exception("event stream failed", id=stream.id)
+            else:
+                stream.opened.set_exception(error)
+                stream.opened.exception()  # asyncio would complain if all clients have gone
+        finally:
+            stream.opened.cancel()
+            stream.ended = True
+            stream.wake()
+
+    async def _follow(self, stream: EventStream) -> None:
+        """Read the execution until its last event was published."""
+        unconfirmed = await self._read(stream)
+        stream.opened.set_result(None)
+        pause = CONFIRM_SECONDS if unconfirmed else IDLE_SECONDS
+        if not stream.history.over:
+            await self._subscribe(stream)
+        while not (self._draining or stream.history.over):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
-                    await follower.wanted.wait()
-            follower.wanted.clear()
-            await self._watchers.turns.turn()
-            told = len(follower.story.events)
+                    await stream.notified.wait()
+            stream.notified.clear()
+            await self._reader.turnstile.wait()
+            published = len(stream.history.events)
             try:
-                more = await self._read(follower)
+                unconfirmed = await self._read(stream)
             except BackendUnavailable:
                 pause = IDLE_SECONDS
                 continue
-            news = len(follower.story.events) > told
-            if more and pause != CONFIRM_SECONDS:
+            news = len(stream.history.events) > published
+            if unconfirmed and pause != CONFIRM_SECONDS:
                 pause = CONFIRM_SECONDS
             else:
-                pause = BUSY_SECONDS if more or news else IDLE_SECONDS
+                pause = BUSY_SECONDS if unconfirmed or news else IDLE_SECONDS
             if news:
-                follower.tell()
+                stream.wake()
 
-    async def _read(self, follower: Follower) -> bool:
-        """Read what is new; True if there is something to confirm."""
-        async with self._watchers.slots:
-            began = time.monotonic()
-            root, parts = await self._backend.history(
-                follower.id, follower.story.known, follower.story.unfinished
-            )
-        story, ended = follower.story, time.monotonic()
-        if len(story) + len(parts) <= LARGE_STORY:
-            return story.learn(root, parts, began, ended)
-        return await self._ordering.run(story.learn, root, parts, began, ended)
+    async def _read(self, stream: EventStream) -> bool:
+        """Read what is new; returns whether another read has to confirm some of it."""
+        history = stream.history
+        root, parts, began = await self._reader.read_history(stream.id, history)
+        ended = time.monotonic()
+        if len(history) + len(parts) <= LARGE_HISTORY:
+            return history.learn(root, parts, began, ended)
+        return await self._executor.run(history.learn, root, parts, began, ended)
 
-    async def _subscribe(self, follower: Follower) -> None:
-        """Have the server tell of the end; without that, it is read a little later."""
+    async def _subscribe(self, stream: EventStream) -> None:
+        # Without a subscription the end is read a little later.
         with contextlib.suppress(ServiceError):
-            async with self._watchers.slots:
-                if (await self._backend.watch(follower.id)).done:
-                    follower.wanted.set()
+            if (await self._subscriptions.request(stream.id)).done:
+                stream.notified.set()
 
-    def _on_notice(self, id: str) -> None:
-        follower = self._followers.get(id)
-        if follower is not None:
-            follower.wanted.set()
+    def _on_notification(self, id: str, _: Execution | None) -> None:
+        stream = self._streams.get(id)
+        if stream is not None:
+            stream.notified.set()

@@ -1,4 +1,4 @@
-"""The stream on which the server tells this gateway of executions that have ended."""
+"""The stream on which the server notifies this gateway of executions that have ended."""
 
 from __future__ import annotations
 
@@ -25,10 +25,9 @@ if TYPE_CHECKING:
 
 
 class Notifications:
-    """Calls `on_end` with the promise of each execution that the server says has ended.
+    """Calls `on_end` with the promise, as the server's JSON, of each execution that has ended.
 
-    Messages may get lost, so this makes an answer prompt and is never the only way to it. The
-    connection is opened anew before the server ends it, and the old one read to its end.
+    A notification may get lost, so it makes an answer prompt and is never the only way to it.
     """
 
     def __init__(
@@ -45,6 +44,7 @@ class Notifications:
 
     async def run(self) -> None:
         """Keep the stream open until this is cancelled."""
+        # A new connection is opened before the server ends the old one, which is read to its end.
         pause = FIRST_PAUSE
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=SILENT_SECONDS, sock_read=SILENT_SECONDS
@@ -66,21 +66,21 @@ class Notifications:
         try:
             async with session.get(self._url) as response:
                 response.raise_for_status()
-                await self._take_all(response.content)
+                await self._read_lines(response.content)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            self._log.debug("stream of notices ended", reason=repr(error))
+            self._log.debug("notification stream ended", reason=repr(error))
 
-    async def _take_all(self, content: aiohttp.StreamReader) -> None:
-        """Take every line, however many come at once and however long they are."""
+    async def _read_lines(self, content: aiohttp.StreamReader) -> None:
+        """Handle every line, however many come at once and however long they are."""
         parts: list[bytes] = []
         async for chunk in content.iter_any():
             *lines, rest = chunk.split(b"\n")
             for line in lines:
-                self._take(b"".join((*parts, line)))
+                self._handle(b"".join((*parts, line)))
                 parts.clear()
             parts.append(rest)
 
-    def _take(self, line: bytes) -> None:
+    def _handle(self, line: bytes) -> None:
         if not line.startswith(b"data:"):
             return
         match orjson.loads(line[5:]):

@@ -15,6 +15,7 @@ from gateway.openapi.document import document
 from gateway.openapi.parts import REQUEST_ID
 from gateway.openapi.samples import INPUTS
 from gateway.openapi.schemas import TIME
+from shared.catalog import SHIPPED
 from tests.support.processes import wait_until
 from tests.support.server import free_port
 from tests.support.stack import running_stack
@@ -118,7 +119,7 @@ def examples() -> dict[str, Any]:
     """Return every example of an answer by method, path, status and name."""
     return {
         f"{method.upper()} {path} {status} {name}": example["value"]
-        for path, methods in document(secured=True, webhooks=True)["paths"].items()
+        for path, methods in document(SHIPPED, secured=True, webhooks=True)["paths"].items()
         for method, operation in methods.items()
         for status, answer in operation["responses"].items()
         for content in answer.get("content", {}).values()

@@ -120,17 +120,20 @@ async def test_a_bad_id_is_told_the_grammar(offline: Gateway) -> None:
     """The problem of a bad id says what an id looks like, and does not repeat the bad one."""
     answer = await offline.ask("POST", "/begin?id=a.b")
 
-    assert_problem(answer, "invalid-request", "/begin", f"id must match {ID_GRAMMAR.pattern}")
+    assert_problem(answer, "invalid-request", "/begin", f"The id must match {ID_GRAMMAR.pattern}.")
 
 
 @pytest.mark.parametrize(
     ("query", "detail"),
     [
-        ("function=foo&function=foo", "parameter 'function' is given more than once"),
-        ("id=a&id=b", "parameter 'id' is given more than once"),
-        ("ID=a", "unknown parameter 'ID'; known: id, function, timeout, delay, callback"),
-        ("colour=red", "unknown parameter 'colour'; known: id, function, timeout, delay, callback"),
-        ("=", "unknown parameter ''; known: id, function, timeout, delay, callback"),
+        ("function=foo&function=foo", "The parameter 'function' is given more than once."),
+        ("id=a&id=b", "The parameter 'id' is given more than once."),
+        ("ID=a", "Unknown parameter 'ID'; known: id, function, timeout, delay, callback."),
+        (
+            "colour=red",
+            "Unknown parameter 'colour'; known: id, function, timeout, delay, callback.",
+        ),
+        ("=", "Unknown parameter ''; known: id, function, timeout, delay, callback."),
     ],
 )
 async def test_a_parameter_is_known_and_given_once(
@@ -153,7 +156,7 @@ async def test_an_unknown_function_stores_nothing(
         answer,
         "unknown-function",
         "/begin",
-        "known functions: foo, checkout, approval, countdown, fanout, part",
+        "Known functions: foo, checkout, approval, countdown, fanout, part.",
     )
     assert (await gateway.wait(job)).body["type"] == "/problems/unknown-id"
 

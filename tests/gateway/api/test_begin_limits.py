@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from gateway.keys import BEGINS, WATCHERS
+from gateway.api.keys import BEGIN_LIMITER, LONG_POLLS
 from tests.support.gateway.raw import connected, request
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ async def test_there_is_room_for_so_many_begins(
 
     assert (refused.status, refused.headers["retry-after"]) == (429, "1")
     assert refused.body["type"] == "/problems/too-many-requests"
-    assert refused.body["detail"] == "too many begins are under way; try again a little later"
+    assert refused.body["detail"] == "Too many begins are running; try again a little later."
     assert read.status == 404
 
 
 async def begins(gateway: Gateway, count: int) -> None:
     """Return once so many begins are under way."""
     async with asyncio.timeout(5):
-        while len(gateway.app[BEGINS]) != count:  # noqa: ASYNC110 - nobody tells
+        while len(gateway.app[BEGIN_LIMITER]) != count:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.005)
 
 
@@ -49,7 +49,7 @@ async def test_every_begin_gives_its_place_back(
     prefer = {"Prefer": "wait=20"}
     waits = asyncio.create_task(gateway.ask("POST", f"/begin?id={job}", None, prefer))
     async with asyncio.timeout(5):
-        while len(gateway.app[WATCHERS]) != 1:  # noqa: ASYNC110 - nobody tells
+        while len(gateway.app[LONG_POLLS]) != 1:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.005)
     statuses = [
         (await gateway.begin(f"{job}-{n}", body)).status

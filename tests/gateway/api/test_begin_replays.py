@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.support.gateway.client import Gateway
 
 
-REUSED: Final = "this id already belongs to another function or another input"
+REUSED: Final = "This id already belongs to another function or another input."
 
 
 async def test_the_default_and_the_same_sent_are_one(gateway: Gateway, job: str) -> None:

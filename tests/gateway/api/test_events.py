@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.keys import FOLLOWERS
+from gateway.api.keys import EVENT_STREAMS
 from gateway.model.timeline import key_of_id
 from tests.support.gateway.answers import assert_problem
 from tests.support.gateway.client import logged_requests
@@ -172,9 +172,9 @@ async def test_an_unknown_id_is_a_problem(gateway: Gateway, job: str) -> None:
     """An id that the server does not know is a 404 before a stream begins, for HEAD as well."""
     answer = await gateway.ask("GET", f"/events?id={job}")
 
-    assert_problem(answer, "unknown-id", "/events", "no execution has this id", id=job)
+    assert_problem(answer, "unknown-id", "/events", "No execution has this id.", id=job)
     assert (await gateway.ask("HEAD", f"/events?id={job}")).status == 404
-    assert len(gateway.app[FOLLOWERS]) == 0
+    assert len(gateway.app[EVENT_STREAMS]) == 0
 
 
 async def test_head_has_no_stream(gateway: Gateway, job: str) -> None:
@@ -203,7 +203,7 @@ async def test_what_is_no_event_id_is_refused(offline: Gateway, given: str) -> N
     """A `Last-Event-ID` that no stream has given out is a 400 before one begins."""
     answer = await offline.ask("GET", "/events?id=a", None, {"Last-Event-ID": given})
 
-    detail = "Last-Event-ID must be the id of an event of this execution"
+    detail = "Last-Event-ID must be the id of an event of this execution."
     assert_problem(answer, "invalid-request", "/events", detail)
 
 
@@ -211,7 +211,7 @@ async def test_without_the_server_no_stream_begins(offline: Gateway) -> None:
     """A server that is away at the start is a 503."""
     answer = await offline.ask("GET", "/events?id=a")
 
-    assert_problem(answer, "backend-unavailable", "/events", "the server cannot be reached")
+    assert_problem(answer, "backend-unavailable", "/events", "The server cannot be reached.")
 
 
 async def test_streams_need_a_token_like_all_else(

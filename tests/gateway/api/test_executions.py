@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from shared.resonate.store import Store
     from tests.support.gateway.client import Gateway
 
-UNKNOWN = "no execution has this id"
+UNKNOWN = "No execution has this id."
 
 
 def shown(milliseconds: int | None) -> str:
@@ -176,18 +176,18 @@ async def test_a_hostile_id_is_refused_and_not_passed_on(offline: Gateway, query
 @pytest.mark.parametrize(
     ("query", "detail"),
     [
-        ("", "the parameter id is missing"),
-        ("?", "the parameter id is missing"),
-        ("?include=input", "the parameter id is missing"),
-        ("?id=a%2E1", f"id must match {ID_GRAMMAR.pattern}"),
-        ("?id=a&id=a", "parameter 'id' is given more than once"),
-        ("?id=a&include=input&include=steps", "parameter 'include' is given more than once"),
-        ("?id=a&function=foo", "unknown parameter 'function'; known: id, include, wait, raise"),
-        ("?id=a&Include=input", "unknown parameter 'Include'; known: id, include, wait, raise"),
-        ("?id=a&include=inputs", "include takes input, steps, comma-separated"),
-        ("?id=a&include=input,all", "include takes input, steps, comma-separated"),
-        ("?id=a&include=input%20steps", "include takes input, steps, comma-separated"),
-        ("?id=a&include=INPUT", "include takes input, steps, comma-separated"),
+        ("", "The parameter id is missing."),
+        ("?", "The parameter id is missing."),
+        ("?include=input", "The parameter id is missing."),
+        ("?id=a%2E1", f"The id must match {ID_GRAMMAR.pattern}."),
+        ("?id=a&id=a", "The parameter 'id' is given more than once."),
+        ("?id=a&include=input&include=steps", "The parameter 'include' is given more than once."),
+        ("?id=a&function=foo", "Unknown parameter 'function'; known: id, include, wait, raise."),
+        ("?id=a&Include=input", "Unknown parameter 'Include'; known: id, include, wait, raise."),
+        ("?id=a&include=inputs", "include takes input, steps, comma-separated."),
+        ("?id=a&include=input,all", "include takes input, steps, comma-separated."),
+        ("?id=a&include=input%20steps", "include takes input, steps, comma-separated."),
+        ("?id=a&include=INPUT", "include takes input, steps, comma-separated."),
     ],
 )
 async def test_a_bad_query_is_refused(offline: Gateway, query: str, detail: str) -> None:
@@ -350,5 +350,5 @@ async def test_what_is_no_execution_is_unknown(gateway: Gateway, store: Store, j
     await asyncio.to_thread(store.promises.create, job, timeout, data="theirs")
 
     assert_problem(
-        await gateway.wait(job), "unknown-id", "/wait", "no execution has this id", id=job
+        await gateway.wait(job), "unknown-id", "/wait", "No execution has this id.", id=job
     )

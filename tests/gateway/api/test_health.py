@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from gateway.keys import DRAINING
+from gateway.api.keys import DRAINING
 from gateway.settings import Deadlines, GatewaySettings
 from shared.settings import ServerSettings
 from tests.support.gateway.answers import JSON, assert_problem

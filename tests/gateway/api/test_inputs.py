@@ -11,12 +11,14 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
-from gateway.api.inputs import MAX_DEPTH, Input, checked_id, query_of, read_input
-from gateway.concurrency.threads import SerialExecutor
+from gateway.api.inputs import MAX_DEPTH, Input, Inputs
+from gateway.api.keys import INPUTS
+from gateway.api.parameters import checked_id
 from gateway.errors import InvalidRequest, ServiceError
-from gateway.keys import READING, SETTINGS
+from gateway.http.keys import SETTINGS
+from gateway.http.query import query_of
 from gateway.settings import GatewaySettings
-from shared.catalog import CATALOG
+from shared.catalog import SHIPPED
 
 if TYPE_CHECKING:
     from pytest_aiohttp import AiohttpClient
@@ -28,7 +30,8 @@ async def _read(request: web.Request) -> web.Response:
     """Answer with what was read, or with the error that it was."""
     try:
         query = query_of(request, "function", "other")
-        given = await read_input(request, CATALOG[query.get("function", "foo")])
+        function = SHIPPED.functions[query.get("function", "foo")]
+        given = await request.app[INPUTS].read_input(request, function)
     except ServiceError as error:
         return web.json_response({"error": [type(error).__name__, error.detail]})
     return web.json_response({"json": given.json, "fingerprint": given.fingerprint})
@@ -38,7 +41,7 @@ async def _read(request: web.Request) -> web.Response:
 async def _client(aiohttp_client: AiohttpClient) -> Client:
     app = web.Application()
     app[SETTINGS] = GatewaySettings()
-    app[READING] = SerialExecutor("reading")
+    app[INPUTS] = Inputs(SHIPPED)
     app.router.add_post("/", _read)
     return await aiohttp_client(app)
 
@@ -129,10 +132,10 @@ async def test_the_input_itself_is_kept(client: Client, body: bytes, kept: str) 
     assert (await read(client, body)).json == kept
 
 
-@pytest.mark.parametrize("function", CATALOG)
+@pytest.mark.parametrize("function", SHIPPED.functions)
 async def test_no_body_is_the_default(client: Client, function: str) -> None:
     """Nothing sent is the same input as the default sent."""
-    default = CATALOG[function].default_input
+    default = SHIPPED.functions[function].default_input
 
     nothing = await read(client, b"\n", function)
 
@@ -151,18 +154,18 @@ async def test_nesting_is_limited(client: Client, opening: str, closing: str, le
     assert orjson.loads((await read(client, deepest.encode())).json) == orjson.loads(deepest)
     assert await refusal(client, f"[{deepest}]".encode()) == (
         "InvalidRequest",
-        "the body is nested deeper than 64",
+        "The body is nested deeper than 64 levels.",
     )
 
 
 @pytest.mark.parametrize(
     ("body", "start"),
     [
-        (b"{", "the body is not JSON: "),
-        (b'{"a":1,"a":2}', "the body is not JSON: "),
-        (b"NaN", "the body is not JSON: "),
-        (b"18446744073709551616", "the body cannot be kept exactly: "),
-        (b"1e400", "the body has a number that is too large"),
+        (b"{", "The body is not JSON: "),
+        (b'{"a":1,"a":2}', "The body is not JSON: "),
+        (b"NaN", "The body is not JSON: "),
+        (b"18446744073709551616", "The body cannot be stored exactly: "),
+        (b"1e400", "The body has a number that is too large."),
     ],
 )
 async def test_a_refusal_says_what_is_wrong(client: Client, body: bytes, start: str) -> None:
@@ -175,10 +178,10 @@ async def test_a_refusal_says_what_is_wrong(client: Client, body: bytes, start: 
 @pytest.mark.parametrize(
     ("query", "detail"),
     [
-        ("?function=foo&function=foo", "parameter 'function' is given more than once"),
-        ("?other=1&%6fther=1", "parameter 'other' is given more than once"),
-        ("?x=1", "unknown parameter 'x'; known: function, other"),
-        (f"?{'x' * 100}=1", f"unknown parameter '{'x' * 64}'; known: function, other"),
+        ("?function=foo&function=foo", "The parameter 'function' is given more than once."),
+        ("?other=1&%6fther=1", "The parameter 'other' is given more than once."),
+        ("?x=1", "Unknown parameter 'x'; known: function, other."),
+        (f"?{'x' * 100}=1", f"Unknown parameter '{'x' * 64}'; known: function, other."),
     ],
     ids=["repeated", "repeated in disguise", "unknown", "long"],
 )
@@ -203,7 +206,7 @@ def test_any_other_id_is_refused(id: str) -> None:
 async def test_a_large_body_holds_nobody_up(client: Client) -> None:
     """Large bodies are read beside the loop, however many there are, and small ones meanwhile."""
     large, release = orjson.dumps(["x" * 1000] * 100), threading.Event()
-    reading = client.app[READING]
+    reading = client.app[INPUTS]._executor
     busy = asyncio.create_task(reading.run(release.wait, 60))
     waiting = [asyncio.create_task(read(client, large)) for _ in range(40)]
 

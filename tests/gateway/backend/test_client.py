@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from blockbuster import BlockingError
 
-from gateway.keys import BACKEND
+from gateway.api.keys import BACKEND
 from gateway.settings import Deadlines, GatewaySettings
 from shared.settings import ServerSettings
 from tests.support.gateway.answers import assert_problem
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from tests.support.gateway.client import Gateway, StartGateway
 
 
-UNREACHED: Final = "the server cannot be reached"
+UNREACHED: Final = "The server cannot be reached."
 
 
-TOO_LONG: Final = "the server took too long; try again with the same id"
+TOO_LONG: Final = "The server took too long; try again with the same id."
 
 
-SATURATED: Final = "too many calls are under way; try again with the same id"
+SATURATED: Final = "Too many calls are running; try again with the same id."
 
 
 AWAY: Final = "server: it does not answer"

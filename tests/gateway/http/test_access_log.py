@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 import structlog
 
-from gateway.keys import WATCHERS
+from gateway.api.keys import LONG_POLLS
 from tests.support.gateway.client import logged_requests
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ async def test_a_client_that_went_is_told(gateway: Gateway, job: str, log: list[
     await gateway.begin(job)
     asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
     async with asyncio.timeout(5):
-        while len(gateway.app[WATCHERS]) != 1:  # noqa: ASYNC110 - nobody tells
+        while len(gateway.app[LONG_POLLS]) != 1:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.005)
     asked.cancel()
     _, line = await logged_requests(log, 2)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TOKEN: Final = "t-0123456789abcdef"
 OTHER: Final = "u" * 40
-DETAIL: Final = "send Authorization: Bearer with a token that this service knows"
+DETAIL: Final = "Send Authorization: Bearer with a token that this service knows."
 BEGIN: Final = "POST /begin?id=a HTTP/1.1"
 
 

@@ -39,7 +39,7 @@ async def test_a_body_of_another_type_is_refused(
     headers = {} if content_type is None else {"Content-Type": content_type}
     answer = await offline.ask("POST", "/begin?id=some-job", b"1", headers)
 
-    detail = "send the body with Content-Type: application/json"
+    detail = "Send the body with Content-Type: application/json."
     assert_problem(answer, "unsupported-media-type", "/begin", detail)
 
 
@@ -71,7 +71,7 @@ async def test_a_body_over_the_limit_is_refused(offline: Gateway) -> None:
     """One byte more than 1 MiB is a 413."""
     answer = await offline.begin("some-job", orjson.dumps("x" * (MIB - 1)))
 
-    detail = "send a smaller body; GATEWAY_MAX_BODY sets the limit"
+    detail = "Send a smaller body; GATEWAY_MAX_BODY sets the limit."
     assert_problem(answer, "payload-too-large", "/begin", detail)
 
 
@@ -98,7 +98,7 @@ async def test_a_body_that_is_not_what_it_says_is_refused(gateway: Gateway, job:
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     answer = await gateway.ask("POST", f"/begin?id={job}", b'{"n": 1}', headers)
 
-    detail = "the body is not what its headers say, or broke off"
+    detail = "The body is not what its headers say, or it was cut off."
     assert_problem(answer, "invalid-request", "/begin", detail)
 
 
@@ -141,4 +141,4 @@ async def test_half_of_a_compressed_body_is_refused(gateway: Gateway) -> None:
     body = gzip.compress(b"[1, 2, 3]")[:-4]
     answer = await gateway.ask("POST", "/begin", body, headers)
 
-    assert answer.body["detail"] == "the body is not what its headers say, or broke off"
+    assert answer.body["detail"] == "The body is not what its headers say, or it was cut off."

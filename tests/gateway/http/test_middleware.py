@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from gateway.settings import GatewaySettings
     from tests.support.gateway.client import Gateway, StartGateway
 
-NOTHING: Final = "see / for what there is"
-METHOD: Final = "use a method that the Allow header names"
+NOTHING: Final = "No such path; GET / lists all."
+METHOD: Final = "Use a method that the Allow header names."
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,9 @@ async def test_an_unexpected_error_is_not_shown(
     gateway = await start_gateway(settings, [web.get("/fail", fail)])
     answer = await gateway.ask("GET", "/fail", headers={"X-Request-Id": "seen"})
 
-    assert_problem(answer, "internal", "/fail", "tell the operator the request_id")
+    assert_problem(
+        answer, "internal", "/fail", "Give the request_id to the operator of this service."
+    )
     assert answer.body["request_id"] == "seen"
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from gateway.keys import BACKEND, BEGINS, WATCHERS
+from gateway.api.keys import BACKEND, BEGIN_LIMITER, LONG_POLLS
 from gateway.settings import GatewaySettings, Limits
 from shared.settings import ServerSettings
 from tests.support.gateway.raw import connected, posted, request
@@ -92,7 +92,7 @@ async def test_a_body_that_trickles_is_told_so(
             wire.writer.write(b" ")
             await asyncio.sleep(0.05)
         assert (await answer).status == 400
-        assert (await answer).body["detail"] == "the body did not arrive within 0.4 s"
+        assert (await answer).body["detail"] == "The body did not arrive within 0.4 s."
         assert await wire.ended(4) == b""
 
 
@@ -271,13 +271,14 @@ async def test_clients_that_vanish_leave_nothing(
     for writer in opened:
         writer.transport.abort()
     await held(gateway, 0, 0)
-    assert len(gateway.app[WATCHERS]) == 0
+    assert len(gateway.app[LONG_POLLS]) == 0
 
 
 async def held(gateway: Gateway, waiters: int, begins: int) -> None:
     """Return once so many clients wait and so many begins are under way."""
+    waiting, beginning = gateway.app[LONG_POLLS]._places, gateway.app[BEGIN_LIMITER]
     async with asyncio.timeout(5):
-        while (len(gateway.app[WATCHERS].places), len(gateway.app[BEGINS])) != (waiters, begins):  # noqa: ASYNC110 - nobody tells
+        while (len(waiting), len(beginning)) != (waiters, begins):  # noqa: ASYNC110 - no event for it
             await asyncio.sleep(0.005)
 
 

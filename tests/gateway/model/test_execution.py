@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import orjson
 import pytest
 
-from gateway.model.execution import (
-    Activity,
-    StepState,
-    activity_of,
-    execution_of,
-    last_sign,
-    steps_of,
-)
+from gateway.model.activity import Activity, activity_of, last_worker_action
+from gateway.model.execution import execution_of
+from gateway.model.steps import StepState, steps_of
+from gateway.model.stored_promise import StoredPromise
 from shared.resonate import tags as tag
 from shared.resonate.codec import Call, Failure, encode_call
-from shared.resonate.store import Store
-from shared.resonate.transport import Transport
-from shared.settings import ServerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from resonate.models.durable_promise import DurablePromise
 
 CALL = encode_call("foo", 1, '{"n":1}')
 RESULT = '"[1,2]"'
@@ -41,21 +31,9 @@ def promise(  # noqa: PLR0913 - the parts of a promise
     created: int = 1_000,
     completed: int | None = None,
     tags: Mapping[str, str] | None = None,
-) -> DurablePromise:
-    """Return a promise as the store makes it of the server's JSON; nothing is connected to."""
-    store = Store(Transport(ServerSettings(), attempt=1, budget=1))
-    return store.promise(
-        {
-            "id": id,
-            "state": state,
-            "timeout": 90_000,
-            "param": _value(param),
-            "value": _value(value),
-            "tags": dict(tags or {}),
-            "createdOn": created,
-            "completedOn": completed,
-        }
-    )
+) -> StoredPromise:
+    """Return a promise as the server has it stored."""
+    return StoredPromise(id, state, created, completed, 90_000, dict(tags or {}), param, value)
 
 
 def part(
@@ -65,7 +43,7 @@ def part(
     *,
     completed: int | None = None,
     recovered_from: str | None = None,
-) -> DurablePromise:
+) -> StoredPromise:
     """Return what a worker's claim created: a step, or without a name its other records."""
     tags = {tag.STEP: name, tag.WORKER: worker, tag.RECOVERED_FROM: recovered_from}
     return promise(
@@ -233,18 +211,9 @@ def test_a_step_without_a_worker_is_told_all_the_same() -> None:
     ]
 
 
-def test_the_test_reads_what_it_writes() -> None:
-    """The promises made here carry their data the way the server's do."""
-    assert orjson.loads(promise().param.data or "")["func"] == "foo"
-
-
-def _value(data: str | None) -> dict[str, str]:
-    return {} if data is None else {"data": base64.b64encode(data.encode()).decode()}
-
-
 def thing(
     state: str = "RESOLVED", created: int = 1_000, completed: int | None = None, /, **tags: str
-) -> DurablePromise:
+) -> StoredPromise:
     """Return something that an execution created in its first attempt."""
     completed = None if state == "PENDING" else completed or created + 1
     own = {tag.WORKER: "a", tag.ATTEMPT: "1"}
@@ -296,7 +265,7 @@ CHILD = {tag.KIND: tag.CHILD, tag.FUNCTION: "part"}
     ],
 )
 def test_the_phase_is_told_from_what_is_open(
-    created: list[DurablePromise], phase: str, waits: list[str]
+    created: list[StoredPromise], phase: str, waits: list[str]
 ) -> None:
     """An open step runs; else what is open is waited for, and after a wait it is queued again."""
     execution = replace(execution_of(promise()), activity=activity_of(created))
@@ -317,10 +286,10 @@ def test_an_execution_without_its_worker_is_recovering() -> None:
 
 def test_the_last_sign_of_a_worker() -> None:
     """A worker begins things and ends steps; that a child or a sleep has ended is none of it."""
-    assert last_sign([thing("PENDING", 7, step="pack"), thing("PENDING", 5, **CHILD)]) == 7
-    assert last_sign([thing("RESOLVED", 7, 20, step="pack")]) == 20
-    assert last_sign([thing("RESOLVED", 7, 20, **CHILD)]) == 7
-    assert last_sign([]) == 0
+    assert last_worker_action([thing("PENDING", 7, step="pack"), thing("PENDING", 5, **CHILD)]) == 7
+    assert last_worker_action([thing("RESOLVED", 7, 20, step="pack")]) == 20
+    assert last_worker_action([thing("RESOLVED", 7, 20, **CHILD)]) == 7
+    assert last_worker_action([]) == 0
 
 
 def test_progress_is_not_forgotten() -> None:

@@ -13,7 +13,8 @@ from gateway.model.timeline import timeline
 from tests.support.gateway.histories import part, plain, root, sleep, step
 
 if TYPE_CHECKING:
-    from gateway.model.execution import Execution, Part
+    from gateway.model.execution import Execution
+    from gateway.model.stored_promise import StoredPromise
     from gateway.model.timeline import Event
 
 
@@ -39,11 +40,11 @@ class Server:
         self.end = now
         self._end_visible = max(now, *(b or a for a, b in self._visible.values()))
 
-    def _see(self, made: Part, begun: float, ended: float | None) -> None:
+    def _see(self, made: StoredPromise, begun: float, ended: float | None) -> None:
         self.parts.append(made)
         self._visible[made.id] = (begun, ended)
 
-    def read(self, began: float, ended: float) -> tuple[Execution, list[Part]]:
+    def read(self, began: float, ended: float) -> tuple[Execution, list[StoredPromise]]:
         """Return the execution at one moment, and what it created at a later one."""
         found = []
         for made in self.parts:

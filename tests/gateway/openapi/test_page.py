@@ -23,7 +23,7 @@ async def test_below_the_page_is_nothing_else(gateway: Gateway, path: str) -> No
     """Only what the page is made of is there, wherever else a path may lead."""
     answer = await gateway.ask("GET", path)
 
-    assert_problem(answer, "not-found", answer.body["instance"], "see / for what there is")
+    assert_problem(answer, "not-found", answer.body["instance"], "No such path; GET / lists all.")
 
 
 def test_only_the_page_is_open_by_its_beginning() -> None:

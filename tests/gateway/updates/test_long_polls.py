@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
-from gateway.keys import WATCHERS
+from gateway.api.keys import LONG_POLLS
 from gateway.settings import Deadlines, GatewaySettings
 from shared.settings import ServerSettings
 from tests.support.faults.proxy import proxy_to
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 async def waiting(gateway: Gateway, count: int) -> None:
     """Return once so many executions are waited for."""
     async with asyncio.timeout(5):
-        while len(gateway.app[WATCHERS]) != count:  # noqa: ASYNC110 - nobody tells
+        while len(gateway.app[LONG_POLLS]) != count:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.005)
 
 
@@ -49,7 +49,7 @@ async def test_a_finished_job_wakes_every_waiter(gateway: Gateway, store: Store,
     assert {answer.body["status"] for answer in answers} == {"resolved"}
     assert answers[0].body["result"] == {"n": 1}
     assert answers[0].headers["Preference-Applied"] == "wait=20"
-    assert len(gateway.app[WATCHERS]) == 0
+    assert len(gateway.app[LONG_POLLS]) == 0
 
 
 async def test_many_ids_are_waited_for(gateway: Gateway, store: Store, job: str) -> None:
@@ -75,7 +75,7 @@ async def test_at_the_deadline_it_is_pending(gateway: Gateway, job: str) -> None
     assert 0.9 < time.monotonic() - began < 3
     assert (answer.status, answer.body["status"]) == (200, "pending")
     assert answer.headers["Retry-After"] == "1"
-    assert len(gateway.app[WATCHERS]) == 0
+    assert len(gateway.app[LONG_POLLS]) == 0
 
 
 async def test_begin_can_wait_too(gateway: Gateway, store: Store, job: str) -> None:
@@ -144,7 +144,7 @@ async def test_shutting_down_answers_waiters(
     asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
     await waiting(gateway, 1)
 
-    gateway.app[WATCHERS].drain()
+    gateway.app[LONG_POLLS].drain()
 
     answer = await asyncio.wait_for(asked, 2)
     assert (answer.status, answer.body["status"]) == (200, "pending")
@@ -173,7 +173,7 @@ async def test_a_waiter_for_nothing(gateway: Gateway, job: str) -> None:
     """An unknown id is told at once, however long one would wait."""
     answer = await gateway.ask("GET", f"/wait?id={job}&wait=20s")
 
-    assert_problem(answer, "unknown-id", "/wait", "no execution has this id", id=job)
+    assert_problem(answer, "unknown-id", "/wait", "No execution has this id.", id=job)
 
 
 @pytest.fixture(name="proxy")
@@ -214,7 +214,7 @@ async def test_the_message_is_enough(
 async def subscribed(gateway: Gateway, id: str) -> None:
     """Return once the server is to tell this gateway of the end."""
     async with asyncio.timeout(5):
-        while gateway.app[WATCHERS]._memory.subscribed(id) is None:  # noqa: ASYNC110 - nobody tells
+        while gateway.app[LONG_POLLS]._cache.subscribed(id) is None:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.005)
 
 
@@ -246,7 +246,7 @@ async def test_what_was_not_looked_for_is_not_told(gateway: Gateway, job: str) -
     looked = await gateway.wait(job)
     asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
     await subscribed(gateway, job)
-    gateway.app[WATCHERS].drain()
+    gateway.app[LONG_POLLS].drain()
     answer = await asyncio.wait_for(asked, 5)
 
     assert (answer.status, answer.body["status"]) == (200, "pending")
@@ -296,7 +296,7 @@ async def test_a_crowd_does_not_stop_the_others(gateway: Gateway, store: Store, 
 
     crowd = [asyncio.create_task(ask(f"/wait?id={job}&wait=20s")) for _ in range(1000)]
     async with asyncio.timeout(10):
-        while len(gateway.app[WATCHERS].places) < 1000:  # noqa: ASYNC110 - nobody tells
+        while len(gateway.app[LONG_POLLS]._places) < 1000:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.005)
     await resolve(store, job)
     while not done:  # noqa: ASYNC110 - as above

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import orjson
+import msgspec
 
-from gateway.model.execution import Execution, Part
+from gateway.model.execution import Execution
+from gateway.model.stored_promise import StoredPromise
 from shared.resonate import tags as tag
 from shared.resonate.codec import Call
 
@@ -46,25 +47,27 @@ def part(  # noqa: PLR0913 - the parts of a part
     attempt: int = 1,
     recovered_from: str | None = None,
     tags: Mapping[str, str] | None = None,
-) -> Part:
+) -> StoredPromise:
     """Return what a worker created as the n-th thing, or under a name."""
     marks = {tag.WORKER: worker, tag.ATTEMPT: str(attempt)}
     if recovered_from is not None:
         marks[tag.RECOVERED_FROM] = recovered_from
     state = "PENDING" if ended is None else state
-    return Part(f"job-1.{n}", state, at, ended, limit, {**marks, **(tags or {})})
+    return StoredPromise(f"job-1.{n}", state, at, ended, limit, {**marks, **(tags or {})})
 
 
-def step(n: int, at: int, ended: int | None = None, *, name: str = "s", **also: str) -> Part:
+def step(
+    n: int, at: int, ended: int | None = None, *, name: str = "s", **also: str
+) -> StoredPromise:
     """Return a step."""
     return part(n, at, ended, tags={tag.STEP: name, **also})
 
 
-def sleep(n: int, at: int, until: int, *, over: bool = True) -> Part:
+def sleep(n: int, at: int, until: int, *, over: bool = True) -> StoredPromise:
     """Return a sleep, which the server ends at its time."""
     return part(n, at, until if over else None, limit=until, tags={tag.SLEEP: "true"})
 
 
 def plain(events: list[Event]) -> bytes:
-    """Return events as what can be compared: a result in them is JSON that was made already."""
-    return orjson.dumps([[event.key, event.name, event.data] for event in events])
+    """Return events as bytes that can be compared."""
+    return msgspec.json.encode([[event.key, event.name, event.data] for event in events])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from gateway.keys import FOLLOWERS
+from gateway.api.keys import EVENT_STREAMS
 from tests.support.clients.streams import Parser
 
 if TYPE_CHECKING:
@@ -77,5 +77,5 @@ async def follow(gateway: Gateway, id: str, **headers: str) -> Stream:
 async def nobody(gateway: Gateway) -> None:
     """Return once nothing is followed."""
     async with asyncio.timeout(5):
-        while len(gateway.app[FOLLOWERS]):  # noqa: ASYNC110 - nobody tells
+        while len(gateway.app[EVENT_STREAMS]):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.005)

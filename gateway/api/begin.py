@@ -1,0 +1,126 @@
+"""POST /begin: starts a durable execution, or finds the one that the id already stands for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import uuid_utils
+from aiohttp import web
+
+from gateway.api.keys import BACKEND, BEGIN_LIMITER, CALLBACKS, CATALOG, INPUTS, LONG_POLLS
+from gateway.api.parameters import function_of, id_of, preferred_wait, seconds_of
+from gateway.api.responses import caching_headers
+from gateway.errors import (
+    BackendUnavailable,
+    InvalidInput,
+    TooManyRequests,
+    UnknownExecution,
+)
+from gateway.http.keys import LOGGED_ID, TRACE
+from gateway.http.query import query_of
+from gateway.http.responses import NO_STORE, json_response
+from gateway.model.execution import NewExecution
+from gateway.model.representation import begun_body
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.model.execution import Execution
+
+DAY: Final = 24 * 60 * 60
+DEFAULT_TIMEOUT: Final = DAY
+LONGEST_TIMEOUT: Final = 365 * DAY
+LONGEST_DELAY: Final = 30 * DAY
+
+
+async def begin(request: web.Request) -> web.Response:
+    """Start an execution and answer as soon as it is stored."""
+    with request.app[BEGIN_LIMITER].place():
+        execution, created = await _begin(request)
+    headers = {"Location": f"/wait?id={execution.id}"}
+    if not created:
+        headers["Idempotent-Replayed"] = "true"
+    seconds = preferred_wait(request)
+    if seconds and not execution.done:
+        execution, seconds = await _wait(request, execution, seconds)
+    if seconds is not None:
+        headers["Preference-Applied"] = f"wait={seconds}"
+    return json_response(
+        begun_body(execution, created=created),
+        status=200 if execution.done else 202,
+        headers={**headers, **caching_headers(execution), **NO_STORE},
+    )
+
+
+async def _begin(request: web.Request) -> tuple[Execution, bool]:
+    """Return the stored execution, and whether this request created it."""
+    query = query_of(request, "id", "function", "timeout", "delay", "callback")
+    id = id_of(request, query) or str(uuid_utils.uuid7())
+    request[LOGGED_ID] = id
+    catalog = request.app[CATALOG]
+    function = function_of(catalog, query.get("function", catalog.default))
+    timeout, delay = _times(query)
+    given = await request.app[INPUTS].read_input(request, function)
+    trace = request.get(TRACE)
+    try:
+        new = NewExecution(
+            id,
+            function.name,
+            function.version,
+            given.json,
+            given.fingerprint,
+            timeout,
+            delay,
+            trace_id=trace.trace_id if trace else None,
+            callback=await _callback(request, id, query.get("callback")),
+        )
+        return await request.app[BACKEND].begin(new)
+    except BackendUnavailable as error:
+        error.id = id
+        raise
+
+
+def _times(query: Mapping[str, str]) -> tuple[int, int]:
+    """Return the seconds until the deadline and until the start."""
+    timeout, delay = DEFAULT_TIMEOUT, 0
+    if "timeout" in query:
+        timeout = seconds_of("timeout", query["timeout"], least=1, most=LONGEST_TIMEOUT)
+    if "delay" in query:
+        delay = seconds_of("delay", query["delay"], least=0, most=LONGEST_DELAY)
+    return timeout, delay
+
+
+async def _callback(request: web.Request, id: str, url: str | None) -> str | None:
+    """Return the callback once it is checked. Raises `InvalidInput`."""
+    if url is None:
+        return None
+    try:
+        await request.app[CALLBACKS].check(url)
+    except InvalidInput:
+        # A replay's callback is ignored, so it need not be valid.
+        if await _exists(request, id):
+            return None
+        raise
+    return url
+
+
+async def _exists(request: web.Request, id: str) -> bool:
+    try:
+        await request.app[BACKEND].read_root(id)
+    except UnknownExecution:
+        return False
+    return True
+
+
+async def _wait(request: web.Request, execution: Execution, seconds: int) -> tuple[Execution, int]:
+    """Wait for the end; returns also how many seconds were waited for, 0 if waiting failed.
+
+    The execution is stored, so a failure to wait is no failure of /begin.
+    """
+    try:
+        return await request.app[LONG_POLLS].wait(execution.id, seconds), seconds
+    except (BackendUnavailable, TooManyRequests):
+        return execution, 0
+
+
+ROUTES = (web.post("/begin", begin),)

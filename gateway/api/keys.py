@@ -1,0 +1,28 @@
+"""Keys of the application's parts that the routes use."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from gateway.api.callbacks import Callbacks
+from gateway.api.inputs import Inputs
+from gateway.api.responses import EndedContent
+from gateway.backend.client import Backend
+from gateway.concurrency.limiter import Limiter
+from gateway.updates.event_streams import EventStreams
+from gateway.updates.long_polls import LongPolls
+from gateway.updates.reader import Reader
+from shared.catalog import Catalog
+
+BACKEND = web.AppKey("backend", Backend)
+BEGIN_LIMITER = web.AppKey("begin_limiter", Limiter)
+CALLBACKS = web.AppKey("callbacks", Callbacks)
+CATALOG = web.AppKey("catalog", Catalog)
+DRAINING = web.AppKey("draining", asyncio.Event)
+ENDED_CONTENT = web.AppKey("ended_content", EndedContent)
+EVENT_STREAMS = web.AppKey("event_streams", EventStreams)
+INPUTS = web.AppKey("inputs", Inputs)
+LONG_POLLS = web.AppKey("long_polls", LongPolls)
+READER = web.AppKey("reader", Reader)

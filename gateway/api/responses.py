@@ -1,0 +1,65 @@
+"""What answers about executions have in common."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from gateway.errors import ExecutionCanceled, ExecutionRejected, ExecutionTimedOut
+from gateway.http.responses import Content
+from gateway.model.representation import execution_body
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.errors import ServiceError
+    from gateway.model.execution import Execution
+
+FAILED: Final[Mapping[str, type[ServiceError]]] = {
+    "rejected": ExecutionRejected,
+    "canceled": ExecutionCanceled,
+    "timedout": ExecutionTimedOut,
+}
+"""What is raised about an execution that has ended without a result."""
+
+ENDED_AS: Final[Mapping[str, str]] = {
+    "rejected": "was rejected",
+    "canceled": "was canceled",
+    "timedout": "timed out",
+}
+
+
+def caching_headers(execution: Execution) -> dict[str, str]:
+    """Return the headers that say how long an answer about the execution may be kept."""
+    if execution.done:
+        return {"Cache-Control": "private, max-age=86400"}
+    return {"Retry-After": "1", "Cache-Control": "no-store"}
+
+
+def raise_if_failed(execution: Execution) -> None:
+    """Raise the error of an execution that has ended without a result."""
+    error = FAILED.get(execution.status)
+    if error is not None:
+        ended = ENDED_AS[execution.status]
+        raise error(f"The execution {ended}; see /wait?id={execution.id}.", id=execution.id)
+
+
+def state_content(execution: Execution, include: frozenset[str] = frozenset()) -> Content:
+    """Return the content of an answer of /wait; `include` may hold `input` and `steps`."""
+    return Content.of_json(execution_body(execution, include, time.time()))
+
+
+class EndedContent:
+    """Keeps the content for the last ended execution that was asked for.
+
+    A crowd of clients that waits for one execution is answered in a row, so with one content.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[Execution, Content] | None = None
+
+    def of(self, execution: Execution) -> Content:
+        """Return the content of an answer of /wait about an execution that has ended."""
+        if self._last is None or self._last[0] is not execution:
+            self._last = execution, state_content(execution)
+        return self._last[1]

@@ -1,0 +1,65 @@
+"""Delivering a signal: a promise `<id>.signal.<name>` that is resolved with the signal's value.
+
+Either side creates the promise: the function when it waits for the signal, or the first sender if
+the signal comes early. An early sender creates it with the value and then resolves it. Should the
+sender die in between, the next sender or the worker that meets the promise resolves it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import orjson
+
+from gateway.backend.refusals import refusal_means
+from gateway.errors import SignalConflict
+from shared.ids import signal_id
+from shared.resonate import tags as tag
+from shared.resonate.transport import PROMISE_NOT_FOUND, Refused
+
+if TYPE_CHECKING:
+    from gateway.model.execution import Execution
+    from shared.resonate.store import Promises
+
+
+def deliver(promises: Promises, execution: Execution, name: str, value_json: str) -> bool:
+    """Deliver a value; returns whether this call was the first to do so.
+
+    Raises `SignalConflict` for another value than the delivered one, or one that comes too late.
+    """
+    id = signal_id(execution.id, name)
+    value = orjson.dumps(value_json).decode()
+    if execution.done:
+        _require_delivered(promises, id, value, execution.id)
+        return False
+    request = uuid.uuid4().hex
+    promise = promises.create(
+        id,
+        execution.timeout_at,
+        ikey=id,
+        data=value,
+        tags={tag.SIGNAL: name, tag.REQUEST: request},
+    )
+    early = tag.REQUEST in promise.tags
+    first = not early or promise.tags[tag.REQUEST] == request
+    try:
+        # Strict, or a promise that has timed out would seem to take the value.
+        promises.resolve(id, ikey=request, strict=True, data=promise.param.data if early else value)
+    except Refused as refusal:
+        if refusal.status != 403:
+            raise
+        first = first and early
+    _require_delivered(promises, id, value, execution.id)
+    return first
+
+
+def _require_delivered(promises: Promises, id: str, value: str, execution_id: str) -> None:
+    """Raise `SignalConflict` unless the signal was delivered with this value."""
+    ended = SignalConflict("The execution has ended.", id=execution_id)
+    with refusal_means(PROMISE_NOT_FOUND, ended):
+        promise = promises.get(id)
+    if promise.state != "RESOLVED":
+        raise SignalConflict("The signal comes too late.", id=execution_id)
+    if promise.value.data != value:
+        raise SignalConflict("The signal was delivered with another value.", id=execution_id)

@@ -1,0 +1,16 @@
+"""Keys of what every request and its application carry, whatever is served."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from gateway.http.access_log import AccessLog
+from gateway.http.trace_context import Trace
+from gateway.settings import GatewaySettings
+
+SETTINGS = web.AppKey("settings", GatewaySettings)
+ACCESS_LOG = web.AppKey("access_log", AccessLog)
+REQUEST_ID = web.RequestKey("request_id", str)
+TRACE = web.RequestKey("trace", Trace)
+LOGGED_ID = web.RequestKey("logged_id", str)
+"""The id in the request's log line, where that is not the parameter `id`."""

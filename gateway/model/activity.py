@@ -1,0 +1,75 @@
+"""Who works on an execution and what it is doing, from what it has created."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shared.resonate import tags as tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from gateway.model.stored_promise import StoredPromise
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What an execution is doing; `attempt` is how many workers have picked it up so far.
+
+    `step` is the name of the running step. An execution that is suspended has `waiting_for`
+    instead: the name of each thing it waits for, and since when in milliseconds. `resumable` means
+    that its wait is over and no worker has gone on with it yet, `recovering` that its worker is
+    gone and no other has taken it over yet. `progress` is the last report: done and total.
+    """
+
+    worker: str
+    attempt: int
+    recovered_from: str | None
+    step: str | None = None
+    waiting_for: Sequence[tuple[str, int]] = ()
+    resumable: bool = False
+    recovering: bool = False
+    progress: tuple[int, int] | None = None
+
+
+def activity_of(created: Sequence[StoredPromise]) -> Activity | None:
+    """Return the activity of an execution that has created these promises, newest first.
+
+    None means that no worker has created any of them.
+    """
+    newest = next((promise for promise in created if tag.WORKER in promise.tags), None)
+    if newest is None:
+        return None
+    step = next((p for p in created if tag.STEP in p.tags and p.pending), None)
+    waits = () if step else tuple(filter(None, map(_waited_for, reversed(created))))
+    done, _, total = newest.tags.get(tag.REPORTED, "").partition("/")
+    return Activity(
+        worker=newest.tags[tag.WORKER],
+        attempt=int(newest.tags.get(tag.ATTEMPT, "1")),
+        recovered_from=newest.tags.get(tag.RECOVERED_FROM),
+        step=step.tags[tag.STEP] if step else None,
+        waiting_for=waits,
+        resumable=not step and not waits and (newest.is_wait or _wait_is_over(created)),
+        progress=(int(done), int(total)) if total else None,
+    )
+
+
+def last_worker_action(created: Iterable[StoredPromise]) -> int:
+    """Return when a worker last created or settled one of these promises, in milliseconds."""
+    mine = [promise for promise in created if tag.WORKER in promise.tags]
+    ended = (promise.completed_on or 0 for promise in mine if not promise.is_wait)
+    return max(*(promise.created_on for promise in mine), *ended, 0, 0)
+
+
+def _wait_is_over(created: Sequence[StoredPromise]) -> bool:
+    """Return whether a wait has ended and no worker has done anything since."""
+    ended = max((promise.completed_on or 0 for promise in created if promise.is_wait), default=0)
+    return ended > last_worker_action(created)
+
+
+def _waited_for(promise: StoredPromise) -> tuple[str, int] | None:
+    if not (promise.pending and promise.is_wait):
+        return None
+    name = promise.tags.get(tag.SIGNAL) or promise.tags.get(tag.FUNCTION) or "sleep"
+    return name, promise.created_on

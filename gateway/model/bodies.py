@@ -1,0 +1,162 @@
+"""JSON bodies about executions: one declaration each, for what is sent and for its schema.
+
+The types of the fields are in `gateway.model.fields`. A field that is `UNSET` is left out.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from gateway.model.fields import (
+    CancelLink,
+    Count,
+    EventsLink,
+    Id,
+    Json,
+    Name,
+    NullablePhase,
+    Phase,
+    PositiveCount,
+    Status,
+    Time,
+    WaitLink,
+)
+from shared.resonate.codec import MESSAGE_LIMIT
+
+
+class JsonBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A JSON object with these fields and no others."""
+
+
+class FailureBody(JsonBody, frozen=True, kw_only=True):
+    """Why an execution or a step ended without a result."""
+
+    type: Name
+    message: Annotated[str, Meta(max_length=MESSAGE_LIMIT)]
+    step: Name | UnsetType = UNSET
+    attempts: PositiveCount | UnsetType = UNSET
+
+
+class WaitedForBody(JsonBody, frozen=True, kw_only=True):
+    """One thing that an execution waits for."""
+
+    name: Name
+    since: Time
+
+
+class ProgressBody(JsonBody, frozen=True, kw_only=True):
+    """The last report of progress, and the name of the running step."""
+
+    done: Count
+    total: Count
+    step: str | None
+
+
+class StepBody(JsonBody, frozen=True, kw_only=True):
+    """A step, or a child execution, in /wait and /events."""
+
+    name: Name
+    status: Status
+    worker: Annotated[str | None, Meta(description="Null for a child execution.")]
+    started: Time
+    ended: Time | None
+
+
+class ExecutionBody(JsonBody, frozen=True, kw_only=True):
+    """An execution as /wait and /cancel answer it."""
+
+    status: Status
+    promise_id: Id
+    done: bool
+    result: Json | UnsetType = UNSET
+    error: FailureBody | UnsetType = UNSET
+    function: Name
+    created_at: Time
+    completed_at: Time | UnsetType = UNSET
+    timeout_at: Time
+    starts_at: Time | UnsetType = UNSET
+    phase: Phase | UnsetType = UNSET
+    worker: (
+        Annotated[Name, Meta(description="The worker that runs it, or ran it last.")] | UnsetType
+    ) = UNSET
+    attempt: (
+        Annotated[PositiveCount, Meta(description="How many times it was picked up.")] | UnsetType
+    ) = UNSET
+    recovered_from: (
+        Annotated[Name, Meta(description="The worker from which it was taken over.")] | UnsetType
+    ) = UNSET
+    waiting_for: list[WaitedForBody] | UnsetType = UNSET
+    progress: ProgressBody | UnsetType = UNSET
+    input: Json | UnsetType = UNSET
+    steps: list[StepBody] | UnsetType = UNSET
+
+
+class LinksBody(JsonBody, frozen=True, kw_only=True):
+    """Where to go from an answer of /begin."""
+
+    events: EventsLink
+    cancel: CancelLink
+
+
+class BegunBody(JsonBody, frozen=True, kw_only=True):
+    """An execution as /begin answers it."""
+
+    promise: Id
+    status: Status
+    wait: WaitLink
+    created: Annotated[bool, Meta(description="Whether this request started it.")]
+    done: bool
+    function: Name
+    timeout_at: Time
+    starts_at: Time | UnsetType = UNSET
+    result: Json | UnsetType = UNSET
+    error: FailureBody | UnsetType = UNSET
+    links: LinksBody
+
+
+class ItemBody(JsonBody, frozen=True, kw_only=True):
+    """An execution as a row of /list."""
+
+    id: Id
+    function: Name
+    status: Status
+    phase: NullablePhase
+    worker: str | None
+    attempt: PositiveCount | None
+    created_at: Time
+    completed_at: Time | None
+
+
+class StateBody(JsonBody, frozen=True, kw_only=True):
+    """The data of the event `state`: what an execution is doing since the time `at`."""
+
+    status: Status
+    phase: Phase
+    worker: Name | UnsetType = UNSET
+    attempt: PositiveCount | UnsetType = UNSET
+    recovered_from: Name | UnsetType = UNSET
+    waiting_for: list[WaitedForBody] | UnsetType = UNSET
+    starts_at: Time | UnsetType = UNSET
+    at: Time
+
+
+class ProgressEventBody(JsonBody, frozen=True, kw_only=True):
+    """The data of the event `progress`."""
+
+    done: Count
+    total: Count
+    step: str | None
+    at: Time
+
+
+class DoneBody(JsonBody, frozen=True, kw_only=True):
+    """The data of the event `done`: how an execution ended, and with what."""
+
+    promise_id: Id
+    status: Status
+    done: bool
+    result: Json | UnsetType = UNSET
+    error: FailureBody | UnsetType = UNSET
+    completed_at: Time | None

@@ -1,0 +1,54 @@
+"""What the server stores: durable promises, as the gateway knows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shared.resonate import tags as tag
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPromise:
+    """One promise of the server; times are milliseconds since the epoch.
+
+    An execution, each of its steps, children, sleeps and signals, and each report of progress is a
+    promise. `param` is what it was created with, `value` what it was settled with, as text; both
+    are None where they were not kept.
+    """
+
+    id: str
+    state: str
+    created_on: int
+    completed_on: int | None
+    timeout: int
+    tags: Mapping[str, str]
+    param: str | None = None
+    value: str | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether it waits for a value."""
+        return self.state == "PENDING"
+
+    @property
+    def is_child(self) -> bool:
+        """Whether it is a child execution."""
+        return self.tags.get(tag.KIND) == tag.CHILD
+
+    @property
+    def is_wait(self) -> bool:
+        """Whether its execution is suspended while it is pending."""
+        return self.is_child or bool({tag.SIGNAL, tag.SLEEP} & self.tags.keys())
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it will not change any more.
+
+        A report of progress or a record of a recovery stays pending until its time is over, which
+        changes nothing that is shown.
+        """
+        return not (self.pending and (tag.STEP in self.tags or self.is_wait))

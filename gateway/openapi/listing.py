@@ -1,0 +1,71 @@
+"""The operation of GET /list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.api.listing import DEFAULT_LIMIT, MAX_LIMIT, PageBody
+from gateway.openapi.parts import EXECUTIONS, answer, problem, query, refusals
+from gateway.openapi.samples import ITEM
+from gateway.openapi.schemas import schema_of
+from gateway.openapi.struct_schemas import ref
+
+if TYPE_CHECKING:
+    from gateway.openapi.parts import Block
+    from shared.catalog import Catalog
+
+
+def paths(catalog: Catalog) -> dict[str, Block]:
+    """Return the path of the list, of a gateway that serves this catalog."""
+    known = f"Known functions: {', '.join(catalog.names)}."
+    operation = {
+        "operationId": "list",
+        "tags": EXECUTIONS,
+        "summary": "List executions, newest first",
+        "description": "A page may be shorter than `limit` and still have a `next_cursor`.",
+        "parameters": _parameters(catalog),
+        "responses": {
+            "200": answer(
+                "A page.",
+                schema_of(PageBody),
+                "Cache-Control",
+                examples={"last": {"items": [ITEM], "next_cursor": None}},
+            ),
+            **refusals(
+                "/list",
+                problem("/list", "invalid-request", detail=f"limit must be 1 to {MAX_LIMIT}."),
+                problem("/list", "unknown-function", detail=known),
+                "backend-unavailable",
+            ),
+        },
+    }
+    return {"/list": {"get": operation}}
+
+
+def _parameters(catalog: Catalog) -> list[Block]:
+    return [
+        query("status", "Only executions with this status.", ref("status"), example="resolved"),
+        query(
+            "function",
+            "Only executions of this function.",
+            ref("function"),
+            example=catalog.default,
+        ),
+        query(
+            "prefix",
+            "Only ids with this prefix (case-sensitive); empty for all.",
+            {"type": "string", "pattern": "^[A-Za-z0-9_-]{0,128}$"},
+            example="job-",
+        ),
+        query(
+            "limit",
+            "The largest number of items on a page.",
+            {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+            example=10,
+        ),
+        query(
+            "cursor",
+            "The `next_cursor` of the page before; all other parameters as for that page.",
+            {"type": "string"},
+        ),
+    ]

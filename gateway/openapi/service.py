@@ -1,0 +1,98 @@
+"""The operations of the service itself: health, the index, and its documentation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from gateway.api.health import HealthBody, IndexBody
+from gateway.openapi.page import TYPES
+from gateway.openapi.parts import IF_NONE_MATCH, answer, problem, refusals
+from gateway.openapi.schemas import variant_of
+from gateway.openapi.struct_schemas import Variant
+
+if TYPE_CHECKING:
+    from gateway.openapi.parts import Block
+
+TAG: Final = ["service"]
+
+
+def paths() -> dict[str, Block]:
+    """Return the paths of the service itself."""
+    return {
+        "/healthz": {"get": _healthz()},
+        "/readyz": {"get": _readyz()},
+        "/": {"get": _index()},
+        "/openapi.json": {"get": _openapi()},
+        "/docs": {"get": _file("/docs", "text/html")},
+        **{f"/docs/{name}": {"get": _file(f"/docs/{name}", kind)} for name, kind in TYPES.items()},
+    }
+
+
+def _healthy() -> Block:
+    schema = variant_of(HealthBody, Variant({"status": {"const": "ok"}}, required=("status",)))
+    return answer("Healthy.", schema, "Cache-Control", examples={"ok": {"status": "ok"}})
+
+
+def _healthz() -> Block:
+    return {
+        "operationId": "healthz",
+        "tags": TAG,
+        "summary": "Return whether the process lives",
+        "responses": {"200": _healthy(), **refusals("/healthz")},
+    }
+
+
+def _readyz() -> Block:
+    down = problem("/readyz", "backend-unavailable", detail="server: it does not answer")
+    return {
+        "operationId": "readyz",
+        "tags": TAG,
+        "summary": "Return whether this gateway should be sent requests",
+        "description": "503 names the check that fails.",
+        "responses": {"200": _healthy(), **refusals("/readyz", down)},
+    }
+
+
+def _index() -> Block:
+    link = {"type": "string", "pattern": "^/[a-z.]+$"}
+    links = {"type": "object", "additionalProperties": link}
+    variant = Variant({"service": {"const": "durable-http"}, "links": links})
+    return {
+        "operationId": "index",
+        "tags": TAG,
+        "summary": "List the paths",
+        "responses": {"200": answer("Links.", variant_of(IndexBody, variant)), **refusals("/")},
+    }
+
+
+def _openapi() -> Block:
+    required = ["openapi", "info", "paths", "components"]
+    return {
+        "operationId": "openapi",
+        "tags": TAG,
+        "summary": "Return this document",
+        "parameters": [IF_NONE_MATCH],
+        "responses": {
+            "200": answer(
+                "The document.", {"type": "object", "required": required}, "ETag", "Cache-Control"
+            ),
+            "304": answer("The client's copy is current.", None, "ETag", "Cache-Control"),
+            **refusals("/openapi.json"),
+        },
+    }
+
+
+def _file(path: str, content_type: str) -> Block:
+    headers = ("ETag", "Cache-Control", "Content-Security-Policy")
+    name = path.removeprefix("/").translate(str.maketrans("/.", "--"))
+    return {
+        "operationId": name,
+        "tags": TAG,
+        "summary": "A page to try the routes" if path == "/docs" else "A file of the page at /docs",
+        "parameters": [IF_NONE_MATCH],
+        "responses": {
+            "200": answer("The file.", {}, *headers, kind=content_type.partition(";")[0]),
+            "304": answer("The client's copy is current.", None, "ETag", "Cache-Control"),
+            **refusals(path),
+        },
+    }

@@ -1,0 +1,54 @@
+"""The operation of POST /signal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.api.signals import DeliveredBody
+from gateway.openapi.parts import EXECUTIONS, ID, answer, body, query, refusals
+from gateway.openapi.samples import DELIVERED
+from gateway.openapi.schemas import variant_of
+from gateway.openapi.struct_schemas import Variant, ref
+
+if TYPE_CHECKING:
+    from gateway.openapi.parts import Block
+
+
+def paths() -> dict[str, Block]:
+    """Return the path of signals."""
+    operation = {
+        "operationId": "signal",
+        "tags": EXECUTIONS,
+        "summary": "Deliver a value to an execution",
+        "description": (
+            "The execution waits for the signal, or will. Any JSON is a value; no body is `null`."
+        ),
+        "parameters": [
+            ID,
+            query(
+                "name",
+                "The signal's name in the function.",
+                ref("signal-name"),
+                required=True,
+                example="approval",
+            ),
+        ],
+        "requestBody": body("The value.", ref("json"), {"yes": {"approved": True}, "no": False}),
+        "responses": {
+            "200": _delivered("This value had been delivered before.", first=False),
+            "202": _delivered("The value is delivered.", first=True),
+            **refusals(
+                "/signal",
+                *("invalid-request", "unknown-id", "signal-conflict", "payload-too-large"),
+                *("unsupported-media-type", "backend-unavailable"),
+            ),
+        },
+    }
+    return {"/signal": {"post": operation}}
+
+
+def _delivered(description: str, *, first: bool) -> Block:
+    variant = Variant({"delivered": {"const": True}, "first": {"const": first}})
+    examples = {"delivered": {**DELIVERED, "first": first}}
+    schema = variant_of(DeliveredBody, variant)
+    return answer(description, schema, "Cache-Control", examples=examples)

@@ -1,0 +1,123 @@
+"""Reads of executions on behalf of clients: cached, shared and limited."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Final
+
+from gateway.concurrency.turnstile import Turnstile
+from gateway.errors import DeadlineExceeded
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from gateway.backend.client import Backend
+    from gateway.model.execution import Execution
+    from gateway.model.history import History
+    from gateway.model.stored_promise import StoredPromise
+    from gateway.updates.cache import ExecutionCache
+
+CONCURRENT_READS: Final = 16
+"""Reads that run at once for waiting clients: fewer than threads, so that other requests find one.
+
+More would not be faster, since threads keep the loop, and each other, from running.
+"""
+
+SHARED_READ_SECONDS: Final = 2.0
+"""Seconds that a shared read may take, the wait for its turn included."""
+
+FRESH_SECONDS: Final = 1.0
+"""Age up to which a state may be answered to a client."""
+
+
+def is_fresh(moment: float) -> bool:
+    """Return whether what was seen at a moment of the monotonic clock may still be answered."""
+    return time.monotonic() - moment <= FRESH_SECONDS
+
+
+class Reader:
+    """Reads executions for clients.
+
+    Executions that have ended never change, so they come from the cache. `turnstile` lets those
+    through who read again and again without having been notified; its owner limits their rate.
+    """
+
+    def __init__(self, backend: Backend, cache: ExecutionCache) -> None:
+        self._backend = backend
+        self._cache = cache
+        self._slots = asyncio.Semaphore(CONCURRENT_READS)
+        self._shared: dict[str, asyncio.Task[Execution]] = {}
+        self.turnstile = Turnstile()
+        self._answered_at = float("-inf")
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Cancel what is being read when the block ends."""
+        try:
+            yield
+        finally:
+            reads = list(self._shared.values())
+            for read in reads:
+                read.cancel()
+            await asyncio.gather(*reads, return_exceptions=True)
+
+    def note_answer(self) -> None:
+        """Take note that the server has just answered."""
+        self._answered_at = time.monotonic()
+
+    def server_answers(self) -> bool:
+        """Return whether the server has answered a moment ago."""
+        return is_fresh(self._answered_at)
+
+    async def read(self, id: str) -> Execution:
+        """Return the execution as it is now. Raises what `Backend.read` raises."""
+        return self._cache.finished(id) or self._cache.learn(await self._backend.read(id))
+
+    async def read_shared(self, id: str) -> Execution:
+        """Return the execution as it is now, from one read for all who ask at the same time.
+
+        Raises what `Backend.read` raises.
+        """
+        finished = self._cache.finished(id)
+        if finished is not None:
+            return finished
+        read = self._shared.get(id)
+        if read is None:
+            read = self._shared[id] = asyncio.create_task(self._read_in_turn(id))
+            read.add_done_callback(lambda done: self._forget(id, done))
+        return await asyncio.shield(read)
+
+    async def read_root(self, id: str) -> Execution:
+        """Return the execution without its activity. Raises what `Backend.read_root` raises."""
+        async with self._slots:
+            return self._note(await self._backend.read_root(id))
+
+    async def read_history(
+        self, id: str, history: History
+    ) -> tuple[Execution, list[StoredPromise], float]:
+        """Return what is new of an execution, and when the read began by the monotonic clock.
+
+        Raises what `Backend.history` raises.
+        """
+        async with self._slots:
+            began = time.monotonic()
+            root, parts = await self._backend.history(id, history.known, history.unfinished)
+            return root, parts, began
+
+    async def _read_in_turn(self, id: str) -> Execution:
+        try:
+            async with asyncio.timeout(SHARED_READ_SECONDS), self._slots:
+                return self._note(await self._backend.read(id))
+        except TimeoutError as error:
+            raise DeadlineExceeded("Too many clients ask at the same time.") from error
+
+    def _note(self, execution: Execution) -> Execution:
+        self.note_answer()
+        return self._cache.learn(execution)
+
+    def _forget(self, id: str, read: asyncio.Task[Execution]) -> None:
+        self._shared.pop(id, None)
+        if not read.cancelled():
+            read.exception()  # asyncio would complain if all who asked have gone

@@ -1,0 +1,115 @@
+"""Subscriptions to the ends of executions, and the notifications that come of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway.backend.calls import GROUP
+from gateway.errors import BackendUnavailable, Saturated
+from gateway.updates.notifications import Notifications
+from shared.resonate.transport import NOT_AS_EXPECTED
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from gateway.backend.client import Backend
+    from gateway.model.execution import Execution
+    from gateway.updates.cache import ExecutionCache
+    from shared.settings import ServerSettings
+
+    type OnNotification = Callable[[str, Execution | None], None]
+
+CONCURRENT_SUBSCRIBES: Final = 6
+"""Subscriptions that are made at once: with the concurrent reads, fewer than threads."""
+
+LARGE_BYTES: Final = 64 * 1024
+"""Length of a promise's values beyond which decoding it would hold the loop too long."""
+
+
+class Subscriptions:
+    """Subscribes to executions, a few at a time, and passes notifications on to its listeners."""
+
+    def __init__(self, backend: Backend, cache: ExecutionCache, server: ServerSettings) -> None:
+        self._backend = backend
+        self._cache = cache
+        self._notifications = Notifications(server, GROUP, backend.name, self._on_end)
+        self._listeners: list[OnNotification] = []
+        self._requests: deque[tuple[str, asyncio.Future[Execution]]] = deque()
+        self._subscribing: set[asyncio.Task[None]] = set()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Receive notifications until the block ends."""
+        receiving = asyncio.create_task(self._notifications.run())
+        try:
+            yield
+        finally:
+            tasks = [receiving, *self._subscribing]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def listen(self, on_notification: OnNotification) -> None:
+        """Call `on_notification` with the id of each execution that has ended.
+
+        It gets the execution as well, or None where that has to be read.
+        """
+        self._listeners.append(on_notification)
+
+    def request(self, id: str) -> asyncio.Future[Execution]:
+        """Return a future for the execution as it is when the gateway has subscribed to it.
+
+        The future raises what `Backend.subscribe` raises. Cancel it if nobody wants it any more.
+        """
+        subscribed = asyncio.get_running_loop().create_future()
+        self._requests.append((id, subscribed))
+        if len(self._subscribing) < CONCURRENT_SUBSCRIBES:
+            task = asyncio.create_task(self._subscribe_all())
+            self._subscribing.add(task)
+            task.add_done_callback(self._subscribing.discard)
+        return subscribed
+
+    async def _subscribe_all(self) -> None:
+        while self._requests:
+            id, subscribed = self._requests.popleft()
+            if not subscribed.done():
+                await self._subscribe(id, subscribed)
+
+    async def _subscribe(self, id: str, subscribed: asyncio.Future[Execution]) -> None:
+        try:
+            execution = await self._backend.subscribe(id)
+        except Exception as error:  # noqa: BLE001 - it belongs to whoever waits for the future
+            _fail(subscribed, error)
+            if isinstance(error, BackendUnavailable) and not isinstance(error, Saturated):
+                # The server is away: let all know now, not one after the other.
+                while self._requests:
+                    _fail(self._requests.popleft()[1], error)
+            return
+        self._cache.subscribe(execution)
+        self._cache.learn(execution)
+        if not subscribed.done():
+            subscribed.set_result(execution)
+
+    def _on_end(self, promise: dict[str, Any]) -> None:
+        id: str = promise["id"]
+        execution: Execution | None = None
+        with contextlib.suppress(*NOT_AS_EXPECTED):
+            if _length_of(promise) <= LARGE_BYTES:
+                execution = self._cache.learn(self._backend.decode(promise))
+        if execution is None or not execution.done:
+            self._cache.unsubscribe(id)
+            execution = None
+        for on_notification in self._listeners:
+            on_notification(id, execution)
+
+
+def _fail(subscribed: asyncio.Future[Execution], error: Exception) -> None:
+    if not subscribed.done():
+        subscribed.set_exception(error)
+
+
+def _length_of(promise: dict[str, Any]) -> int:
+    return len(promise["param"].get("data") or "") + len(promise["value"].get("data") or "")
