@@ -49,7 +49,7 @@ def cursor_at(
 ) -> str:
     """Return the cursor with which the server goes on with this search behind the position."""
     if not (is_position(position) and pattern and limit > 0):
-        raise ValueError("the server would end itself over this cursor")
+        raise ValueError("this cursor would crash the server")
     search: dict[str, Any] = {
         "id": pattern,
         "states": STATES_OF_SEARCH[state],
