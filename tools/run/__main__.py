@@ -22,9 +22,9 @@ from tools.run.plan import (
     DataPaths,
     Ports,
     data_directory,
+    die_with_parent,
     programs,
     supervisor_configuration,
-    tied,
 )
 from tools.server import ROOT
 
@@ -90,7 +90,7 @@ def supervised(
     pipe, end = os.pipe()
     command = [sys.executable, "-m", "tools.run.supervise", "-c", str(paths.supervisor)]
     supervisor = subprocess.Popen(
-        tied(signal.SIGTERM, paths.pid("supervisor"), command),
+        die_with_parent(signal.SIGTERM, paths.pid("supervisor"), command),
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=end,

@@ -134,9 +134,9 @@ def programs(
     return found
 
 
-def tied(number: int, pid_file: Path, command: list[str]) -> list[str]:
+def die_with_parent(number: int, pid_file: Path, command: list[str]) -> list[str]:
     """Return the command as one that gets a signal when its parent dies and tells its pid."""
-    return [*_python("tools.run.tied"), str(number), str(pid_file), *command]
+    return [*_python("tools.run.die_with_parent"), str(number), str(pid_file), *command]
 
 
 def _python(*module: str) -> list[str]:
@@ -156,7 +156,7 @@ def supervisor_configuration(found: list[Program], paths: DataPaths) -> str:
     groups: dict[str, list[Program]] = {}
     for program in found:
         groups.setdefault(program.group, []).append(program)
-        command = tied(signal.SIGKILL, paths.pid(program.name), program.command)
+        command = die_with_parent(signal.SIGKILL, paths.pid(program.name), program.command)
         variables = ",".join(f"{k}={_quoted(v)}" for k, v in program.environment.items())
         sections.append(
             f"[program:{program.name}]\n"

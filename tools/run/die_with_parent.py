@@ -1,4 +1,4 @@
-"""Becomes another program that ends with its parent: `tied SIGNAL PIDFILE COMMAND …`.
+"""Becomes another program that ends with its parent: `die_with_parent SIGNAL PIDFILE COMMAND …`.
 
 A parent that is killed outright cannot stop what it started; the kernel does it (Linux only).
 """
