@@ -1,4 +1,4 @@
-"""The running service, in containers or not: kill one of its processes, bring it back, look."""
+"""The running service, in containers or not: its processes, and how tools kill them."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Store:
         self.schedules = Schedules()
 
     def ping(self) -> None:
-        """Return if the server answers at the first try. Raises `Refused` or `Unanswered`."""
+        """Check with one try that the server answers. Raises `Refused` or `Unanswered`."""
         self.transport.call("GET", "/ping", read=_read_ping, budget=0)
 
     def promise(self, data: dict[str, Any]) -> DurablePromise:

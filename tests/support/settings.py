@@ -1,4 +1,4 @@
-"""What the tests of the gateway's, the worker's and the shared settings have in common."""
+"""Faults and assertions that the tests of all settings share."""
 
 from __future__ import annotations
 

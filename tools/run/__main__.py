@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 READY_SECONDS: Final = 60.0
-"""Seconds that each start may take until the workers are ready."""
+"""Seconds from the start until the workers must be ready."""
 
 USAGE: Final = """
 Ready: http://localhost:{port}      Ctrl-C stops everything and keeps the data in {data}
@@ -50,7 +50,7 @@ Five steps of a second each. Kill the worker that /wait shows, and another one c
 
 
 def run(environment: Mapping[str, str]) -> int:
-    """Return the exit code: 0 after a signal, 1 if the service could not start or go on."""
+    """Return the exit code: 0 after a signal, 1 if the start failed or the supervisor ended."""
     paths = DataPaths(data_directory(environment))
     try:
         ports = Ports.of(environment)
