@@ -1,4 +1,4 @@
-# Every target is one line that a person can read; `make` alone lists them.
+# Each target is one line that a person can read; `make` alone lists the targets.
 PYTHON ?= $(shell command -v python3.13 || command -v python3)
 UV := .tools/bin/uv
 BIN := .venv/bin
@@ -11,73 +11,84 @@ export UV_PYTHON_DOWNLOADS := never
 .DEFAULT_GOAL := help
 .PHONY: help sync server run up down clean logs kill revive scale demo load e2e faults bench format lint types imports test check
 
+# A line `##@ …` is a heading; the text after `## ` describes its target.
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(UV):
-	@$(PYTHON) -c 'import sys, venv; sys.exit(sys.version_info[:2] != (3, 13))' || { echo 'make: Python 3.13 with venv is needed, and PYTHON=… names it' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys, venv; sys.exit(sys.version_info[:2] != (3, 13))' || { echo 'make: Python 3.13 with venv is needed; PYTHON=… sets its path' >&2; exit 1; }
 	@$(PYTHON) -m venv .tools && .tools/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9 && touch $@
 
 .venv/.synced: $(UV) pyproject.toml uv.lock
 	@$(UV) sync --quiet --locked --python .tools/bin/python && touch $@
+
+##@ Run it without containers
+
+run: sync ## Start the server, a gateway on port 5001 and three workers; Ctrl-C stops all
+	@$(BIN)/python -m tools.run
+
+##@ Containers
+
+up: ## Build and start the containers, and wait until they are healthy
+	docker compose up --build --wait --detach
+
+down: ## Stop the containers and keep the data
+	docker compose --profile scale down
+
+clean: ## Stop the containers and delete the data
+	docker compose --profile scale down --volumes
+
+logs: ## Follow the logs
+	docker compose --profile scale logs --follow --tail 100
+
+scale: ## Start N more workers: make scale N=5
+	docker compose --profile scale up --build --wait --detach --scale worker=$(N)
+
+##@ Break it and see
+
+demo: sync ## Kill a worker and the gateway, and judge the result; starts the service if needed
+	@$(BIN)/python -m tools.demo
+
+kill: sync ## Kill the worker that runs an execution: make kill ID=order-1, or without ID
+	@$(BIN)/python -m tools.kill $(ID)
+
+revive: ## Start the containers that were killed
+	docker compose up --detach --no-build --wait
+
+load: sync ## Send load with hey and oha, and check that every execution ended
+	@$(BIN)/python -m tools.load
+
+##@ Develop
 
 sync: .venv/.synced ## Install the locked dependencies
 
 server: sync ## Build the Resonate server as .bin/resonate
 	$(BIN)/python -m tools.server build
 
-run: sync ## Run everything without containers: server, gateway on 5001, three workers
-	@$(BIN)/python -m tools.run
-
-up: ## Start the containers and wait until they are healthy
-	docker compose up --build --wait --detach
-
-down: ## Stop the containers; the data stay
-	docker compose --profile scale down
-
-clean: ## Stop the containers and drop their data
-	docker compose --profile scale down --volumes
-
-logs: ## Follow the containers' logs
-	docker compose --profile scale logs --follow --tail 100
-
-kill: sync ## Kill the worker that holds a running job; ID= names the job
-	@$(BIN)/python -m tools.kill $(ID)
-
-revive: ## Bring back containers that were killed
-	docker compose up --detach --no-build --wait
-
-scale: ## Add N workers to the three: make scale N=8
-	docker compose --profile scale up --build --wait --detach --scale worker=$(N)
-
-demo: sync ## The crash-and-resume story, with a verdict and an exit code
-	@$(BIN)/python -m tools.demo
-
-load: sync ## Load it with hey and oha, then see that every accepted job ended
-	@$(BIN)/python -m tools.load
-
-e2e: sync ## Tests of the containers, beside whatever else runs here; STORE=postgres or sqlite
-	E2E_STORE=$(STORE) $(BIN)/pytest tests/e2e -m e2e $(T)
-
-faults: sync ## Every fault there is; LONG=1 adds ten minutes of random ones, SEED= says which
-	FAULTS_SECONDS=$(if $(LONG),600,20) FAULTS_SEED=$(SEED) $(BIN)/pytest tests/faults -m "not e2e" -s $(T)
-
-bench: sync ## Measure how many clients can wait, what endures and how short a lease may be
-	@for bench in waiters endurance lease; do echo "$$bench"; $(BIN)/python -m bench.$$bench || exit 1; done
-
 format: sync ## Format the code
 	$(BIN)/ruff format && $(BIN)/ruff check --fix
 
-lint: sync ## Formatting and lint rules
+bench: sync ## Measure waiting clients, endurance and the shortest lease
+	@for bench in waiters endurance lease; do echo "$$bench"; $(BIN)/python -m bench.$$bench || exit 1; done
+
+##@ Check
+
+check: lint types imports test ## Run lint, types, imports and test, as CI does
+
+lint: sync ## Check formatting and lint rules
 	$(BIN)/ruff format --check && $(BIN)/ruff check
 
-types: sync ## mypy, strict, tests included
+types: sync ## Check types, also of the tests
 	$(BIN)/mypy
 
-imports: sync ## Who may import whom
+imports: sync ## Check which modules import which
 	$(BIN)/lint-imports
 
-test: sync ## Everything that needs no containers, the real server included; T= narrows it
+test: sync ## Run all tests that need no containers; T= has options for pytest
 	$(BIN)/python -m tools.server path && $(BIN)/pytest $(T)
 
-check: lint types imports test ## What CI runs
+e2e: sync ## Test the containers, in a stack of their own; STORE=postgres for PostgreSQL
+	E2E_STORE=$(STORE) $(BIN)/pytest tests/e2e -m e2e $(T)
+
+faults: sync ## Test every fault; LONG=1 runs random faults for ten minutes, SEED= selects them
+	FAULTS_SECONDS=$(if $(LONG),600,20) FAULTS_SEED=$(SEED) $(BIN)/pytest tests/faults -m "not e2e" -s $(T)

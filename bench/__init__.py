@@ -1,1 +1,1 @@
-"""Measurements, as ratios within one run: absolute figures drift with the machine."""
+"""Benchmarks. They compare figures of one run, because absolute figures vary with the machine."""

@@ -1,4 +1,4 @@
-"""Clients that wait, thousands in one process, and one that looks whether the gateway lives."""
+"""Load for bench.waiters: thousands of waiting clients in one process, and a probe of /healthz."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ if TYPE_CHECKING:
 
 WAIT = "GET /wait?id={}&wait=25s HTTP/1.1\r\nHost: bench\r\n\r\n"
 HEALTHZ = b"GET /healthz HTTP/1.1\r\nHost: bench\r\n\r\n"
-LOT = 50
-LOT_SECONDS = 0.05
-"""Clients come in lots of so many, a lot in so many seconds: a thousand in a second."""
+BATCH_SIZE = 50
+BATCH_SECONDS = 0.05
+"""Clients that connect at once, and seconds between two batches: 1,000 clients a second."""
 
 PROBE_SECONDS = 0.01
-PATIENCE = 5
-"""How much nicer the crowd is than what is measured: it stands for other machines."""
+"""Seconds between two requests of the probe."""
+
+NICENESS = 5
+"""Niceness of the crowd: it stands for other machines, so the gateway runs first."""
 
 
 @dataclass
 class Waiter(asyncio.Protocol):
-    """Asks until its execution has ended; `answered_at` is when the whole answer was there."""
+    """Asks until its execution has ended; `ended` is the time of the last answer."""
 
     request: bytes
     ended: asyncio.Future[float] = field(default_factory=asyncio.Future)
@@ -62,28 +64,28 @@ class Waiter(asyncio.Protocol):
 async def _crowd(port: int, ids: list[str], parent: Connection) -> None:
     loop = asyncio.get_running_loop()
 
-    async def open_one(id: str) -> Waiter:
-        made = Waiter(WAIT.format(id).encode())
-        await loop.create_connection(lambda: made, "127.0.0.1", port)
-        return made
+    async def connect(id: str) -> Waiter:
+        waiter = Waiter(WAIT.format(id).encode())
+        await loop.create_connection(lambda: waiter, "127.0.0.1", port)
+        return waiter
 
     waiters: list[Waiter] = []
-    for lot in itertools.batched(ids, LOT, strict=False):
-        waiters += await asyncio.gather(*map(open_one, lot))
-        await asyncio.sleep(LOT_SECONDS)
+    for batch in itertools.batched(ids, BATCH_SIZE, strict=False):
+        waiters += await asyncio.gather(*map(connect, batch))
+        await asyncio.sleep(BATCH_SECONDS)
     parent.send(len(waiters))
     times = await asyncio.gather(*(waiter.ended for waiter in waiters))
     parent.send((times, sum(waiter.repeated for waiter in waiters)))
 
 
 def crowd(port: int, ids: list[str], parent: Connection) -> None:
-    """Wait for each id, say how many wait, and at last when each was answered."""
-    os.nice(PATIENCE)
+    """Wait for each id; send the number of clients, then the time of each last answer."""
+    os.nice(NICENESS)
     uvloop.run(_crowd(port, ids, parent))
 
 
 async def _probe(port: int, parent: Connection) -> None:
-    took: list[float] = []
+    durations: list[float] = []
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while True:
         began = time.perf_counter()
@@ -91,14 +93,14 @@ async def _probe(port: int, parent: Connection) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
         await reader.readexactly(length)
-        took.append(time.perf_counter() - began)
+        durations.append(time.perf_counter() - began)
         if parent.poll():
             parent.recv()
-            parent.send(took)
-            took = []
+            parent.send(durations)
+            durations = []
         await asyncio.sleep(PROBE_SECONDS)
 
 
 def probe(port: int, parent: Connection) -> None:
-    """Ask /healthz all the time; whenever told to, send how long each took since the last time."""
+    """Request /healthz all the time; answer each message with the durations since the last one."""
     uvloop.run(_probe(port, parent))

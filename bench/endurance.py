@@ -1,8 +1,9 @@
-"""Does the service stay as fast and as small as it was? `python -m bench.endurance [jobs]`.
+"""Measures whether the service stays fast and small: `python -m bench.endurance [EXECUTIONS]`.
 
-Runs `foo` executions through one gateway and three workers, none of which is restarted, and prints
-for each window its rate and its CPU time for a job, both relative to the first window's, and the
-memory of every process. Whatever else the machine does spoils the rate first and the CPU time last.
+Runs `foo` executions through one gateway and three workers, none of which is restarted. For each
+tenth of them it prints the rate and the CPU time of one execution, both also as a ratio to the
+first tenth, and the memory of every process. Other load on the machine changes the rate most and
+the CPU time least.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from tests.support.stack import Stack, running_stack
 
 WINDOWS = 10
 CLIENTS = 64
+"""Parts of the run, and clients that begin executions at the same time."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """One part of the run: jobs/s, CPU milliseconds a job, and each process's memory in MiB."""
+    """One part of the run: executions so far, executions/s, CPU ms of one, MiB of each process."""
 
-    jobs: int
+    executions: int
     rate: float
     cpu: float
     resident: dict[str, float]
@@ -48,16 +50,16 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def ended(database: Path) -> int:
+def count_resolved(database: Path) -> int:
     """Count executions that resolved (state 2 of the server's schema)."""
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
         query = "SELECT count(*) FROM promises WHERE state = 2 AND id NOT LIKE '%.%'"
         return int(connection.execute(query).fetchone()[0])
 
 
-async def run_window(stack: Stack, number: int, jobs: int) -> float:
-    """Begin the window's jobs, wait until all have ended, and return jobs per second."""
-    pending = iter(range(jobs))
+async def run_window(stack: Stack, number: int, executions: int) -> float:
+    """Begin the window's executions, wait until all have ended, and return their rate."""
+    pending = iter(range(executions))
     began = time.monotonic()
     async with aiohttp.ClientSession() as session:
 
@@ -68,10 +70,10 @@ async def run_window(stack: Stack, number: int, jobs: int) -> float:
                         raise RuntimeError(f"begin answered {response.status}")
 
         await asyncio.gather(*(client() for _ in range(CLIENTS)))
-    target = number * jobs
-    while ended(stack.server.database) < target:
-        await asyncio.sleep(0.1)  # the database tells nobody when it changes
-    return jobs / (time.monotonic() - began)
+    target = number * executions
+    while count_resolved(stack.server.database) < target:
+        await asyncio.sleep(0.1)  # the database sends no notification of a change
+    return executions / (time.monotonic() - began)
 
 
 def main(total: int) -> None:
@@ -81,7 +83,7 @@ def main(total: int) -> None:
         pids = {name: p.pid for name, p in (stack.gateways | stack.workers).items()}
         assert stack.server.pid is not None
         pids["server"] = stack.server.pid
-        print("jobs", "rate", "of first", "CPU/job", "of first", *pids, sep="\t")
+        print("executions", "rate", "of first", "CPU each", "of first", *pids, sep="\t")
         for number in range(1, WINDOWS + 1):
             before = sum(map(cpu_seconds, pids.values()))
             rate = asyncio.run(run_window(stack, number, total // WINDOWS))
@@ -90,7 +92,7 @@ def main(total: int) -> None:
             windows.append(Window(number * total // WINDOWS, rate, used, resident))
             share = f"{rate / windows[0].rate:.2f}\t{used:.2f} ms\t{used / windows[0].cpu:.2f}"
             memory = [f"{mib:.0f}" for mib in resident.values()]
-            print(windows[-1].jobs, f"{rate:.0f}/s", share, *memory, sep="\t", flush=True)
+            print(windows[-1].executions, f"{rate:.0f}/s", share, *memory, sep="\t", flush=True)
 
 
 if __name__ == "__main__":

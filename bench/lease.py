@@ -1,7 +1,7 @@
-"""Does a busy machine cost a living worker its claims? `python -m bench.lease [seconds …]`.
+"""Measures how short a lease may be on a busy machine: `python -m bench.lease [SECONDS …]`.
 
-For each lease, executions run for a while beside more busy processes than there are cores. Nothing
-is killed, so every recovery that the workers log is a false one.
+For each lease, executions run for 30 s beside twice as many busy processes as there are cores. No
+worker is killed, so every recovery that the workers log took a claim from a living worker.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 RUN_SECONDS = 30.0
 LEASES = (0.5, 1.0, 2.0)
 PACE = 0.5
+"""Seconds that each step takes."""
 
 
 @contextlib.contextmanager
 def busy(processes: int) -> Iterator[None]:
-    """Keep so many processes busy until the block ends."""
+    """Run busy processes until the block ends."""
     loop = [sys.executable, "-c", "while True: pass"]
     burners = [subprocess.Popen(loop) for _ in range(processes)]
     try:
@@ -39,7 +40,7 @@ def busy(processes: int) -> Iterator[None]:
 
 
 def false_recoveries(lease: float) -> tuple[int, int]:
-    """Return how many executions ended, and how often one was taken from a living worker."""
+    """Return the number of executions, and of recoveries from a living worker."""
     with (
         tempfile.TemporaryDirectory() as directory,
         running_stack(Path(directory), lease_seconds=lease) as stack,

@@ -1,11 +1,11 @@
-"""What do waiting clients cost, and how soon are they told? `python -m bench.waiters [many]`.
+"""Measures the cost of waiting clients and their delay: `python -m bench.waiters [CLIENTS]`.
 
-Three crowds wait at one gateway process: a thousand clients for one execution, `many` (10,000) for
-one, and `many` for as many executions. The executions are ended in the store, as workers do it.
-For each it prints what a waiter takes of the gateway's memory, how long after the end the answers
-came, how far they lie apart, and how long /healthz took meanwhile.
+Three crowds wait, each at a new gateway: 1,000 clients for one execution, CLIENTS (10,000) for one,
+and CLIENTS for as many executions. The executions are ended in the store, as workers do it. For
+each crowd it prints the gateway's memory and CPU time for one client, the time from an execution's
+end to its answers, the time between the first and the last answer, and the latency of /healthz.
 
-The clients are processes of their own, which give way to the gateway; every process may open as
+The clients run in processes with a lower priority than the gateway's. Every process may open as
 many files as the hard limit allows.
 """
 
@@ -44,11 +44,12 @@ RESULT = orjson.dumps('{"n":1}').decode()
 THREADS = 16
 HOUR = 3600
 SETTLE_SECONDS = 1.0
+"""Seconds between the last subscription and the end of the executions."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one crowd came to: KiB a waiter, and milliseconds."""
+    """Results of one crowd: KiB and CPU ms of one client, other times in ms."""
 
     name: str
     memory: float
@@ -72,25 +73,25 @@ def child(work: Callable[..., None], *arguments: Any) -> Iterator[Connection]:
         process.join()
 
 
-def subscribed(database: Path) -> int:
-    """Count what the server is to tell gateways of."""
+def count_subscriptions(database: Path) -> int:
+    """Count the subscriptions of gateways in the server's store."""
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
         query = "SELECT count(*) FROM callbacks WHERE id LIKE '__notify:%'"
         return int(connection.execute(query).fetchone()[0])
 
 
-def probed(prober: Connection) -> list[float]:
-    """Return the milliseconds of each look at /healthz since the last time."""
+def latencies(prober: Connection) -> list[float]:
+    """Return the milliseconds of each request of /healthz since the last call."""
     prober.send(None)
     return [seconds * 1000 for seconds in prober.recv()]
 
 
 def measure(stack: Stack, store: Store, name: str, clients: int, ids: list[str]) -> Row:
-    """Let so many clients wait at a new gateway for the ids, which are pending, then end them."""
+    """Let clients wait at a new gateway for pending executions, then end the executions."""
     port = int(stack.add_gateway(name).rpartition(":")[2])
     gateway = stack.gateways[name].pid
     warm_up(port)
-    before = subscribed(stack.server.database)
+    before = count_subscriptions(stack.server.database)
     resident, used = resident_mib(gateway), cpu_seconds(gateway)
     asked = [ids[n % len(ids)] for n in range(clients)]
     with (
@@ -100,33 +101,33 @@ def measure(stack: Stack, store: Store, name: str, clients: int, ids: list[str])
     ):
         waiting.recv()
         wait_until(
-            lambda: subscribed(stack.server.database) >= before + len(ids),
+            lambda: count_subscriptions(stack.server.database) >= before + len(ids),
             seconds=120,
             what="subscriptions",
         )
-        looks = [probed(prober)]
-        time.sleep(SETTLE_SECONDS)  # nothing outside tells that the last one waits
+        healthz = [latencies(prober)]
+        time.sleep(SETTLE_SECONDS)  # the last client's wait is not visible from outside
         memory = (resident_mib(gateway) - resident) * 1024 / clients
-        looks.append(probed(prober))
+        healthz.append(latencies(prober))
         ended = dict(zip(ids, threads.map(lambda id: end(store, id), ids), strict=True))
         times, repeated = waiting.recv()
-        looks.append(probed(prober))
+        healthz.append(latencies(prober))
     after = [(at - ended[id]) * 1000 for at, id in zip(times, asked, strict=True)]
     spread = (max(times) - min(times)) * 1000
     used = (cpu_seconds(gateway) - used) * 1000 / clients
     stack.gateways[name].end()
-    return Row(name, memory, sorted(after), spread, looks, repeated, used)
+    return Row(name, memory, sorted(after), spread, healthz, repeated, used)
 
 
 def warm_up(port: int) -> None:
-    """Let the gateway have what it has once and for all, threads above all."""
+    """Make the gateway create what it keeps for good, such as its threads."""
     url = f"http://127.0.0.1:{port}/wait?id=nobody"
     with ThreadPoolExecutor(2 * THREADS) as threads:
         assert {answer.status for answer in threads.map(call, [url] * 1000)} == {404}
 
 
 def end(store: Store, id: str) -> float:
-    """End an execution as a worker does; return when the server says that it was."""
+    """End an execution as a worker does; return the server's time of the end."""
     promise = store.promises.resolve(id, ikey=id, data=RESULT)
     assert promise.completed_on is not None
     return promise.completed_on / 1000
@@ -138,24 +139,25 @@ def quantile(values: list[float], share: float) -> float:
 
 
 def show(row: Row, clients: int) -> None:
-    """Print what a crowd came to."""
+    """Print the results of a crowd."""
     print(
-        f"{row.name}: {row.memory:.1f} KiB and {row.cpu:.2f} ms of CPU a waiter; answers after"
-        f" {quantile(row.after, 0.5):.0f} ms (median), {quantile(row.after, 0.99):.0f} ms (p99),"
-        f" {row.after[-1]:.0f} ms (last), {row.spread:.0f} ms apart; {clients} woken,"
-        f" {row.repeated} asked again"
+        f"{row.name}: {row.memory:.1f} KiB and {row.cpu:.2f} ms of CPU for one client;"
+        f" answers after {quantile(row.after, 0.5):.0f} ms (median),"
+        f" {quantile(row.after, 0.99):.0f} ms (p99), {row.after[-1]:.0f} ms (last),"
+        f" first to last {row.spread:.0f} ms; {clients} clients, {row.repeated} requests repeated"
     )
-    for phase, looks in zip(("coming", "waiting", "ending"), row.healthz, strict=True):
-        looks.sort()
+    for phase, sample in zip(("connect", "wait", "end"), row.healthz, strict=True):
+        sample.sort()
         print(
-            f"  /healthz while {phase:8} {quantile(looks, 0.5):6.1f} ms (median)"
-            f" {quantile(looks, 0.99):6.1f} ms (p99) {looks[-1]:6.1f} ms (longest of {len(looks)})",
+            f"  /healthz while clients {phase:7} {quantile(sample, 0.5):6.1f} ms (median)"
+            f" {quantile(sample, 0.99):6.1f} ms (p99)"
+            f" {sample[-1]:6.1f} ms (longest of {len(sample)})",
             flush=True,
         )
 
 
-def begun(store: Store, prefix: str, count: int) -> list[str]:
-    """Store executions that wait for something, so nobody runs them; return their ids."""
+def create_executions(store: Store, prefix: str, count: int) -> list[str]:
+    """Store pending executions that no worker runs; return their ids."""
     ids = [f"{prefix}-{n}" for n in range(count)]
     timeout, call = int((time.time() + HOUR) * 1000), encode_call("approval", 1, "null")
     tags = {tag.KIND: tag.EXECUTION, tag.FUNCTION: "approval"}
@@ -168,10 +170,10 @@ def begun(store: Store, prefix: str, count: int) -> list[str]:
     return ids
 
 
-def main(many: int) -> None:
-    """Run the three crowds."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+def main(clients: int) -> None:
+    """Measure the three crowds."""
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
     with (
         tempfile.TemporaryDirectory() as directory,
         running_stack(Path(directory), workers=0) as stack,
@@ -179,13 +181,13 @@ def main(many: int) -> None:
         server = stack.server
         settings = ServerSettings("http://127.0.0.1", server.store_port, server.message_port)
         store = Store(Transport(settings, attempt=10, budget=10))
-        for name, clients, count in (
+        for name, crowd_size, executions in (
             ("1000-for-one", 1000, 1),
-            (f"{many}-for-one", many, 1),
-            (f"{many}-for-as-many", many, many),
+            (f"{clients}-for-one", clients, 1),
+            (f"{clients}-for-as-many", clients, clients),
         ):
-            ids = begun(store, f"{clients}-{count}", count)
-            show(measure(stack, store, name, clients, ids), clients)
+            ids = create_executions(store, f"{crowd_size}-{executions}", executions)
+            show(measure(stack, store, name, crowd_size, ids), crowd_size)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""What production mounts: the configuration of the Resonate server, and what tends its store."""
+"""Files that production mounts: the Resonate server's configuration, and scripts for its store."""

@@ -16,23 +16,23 @@ import aiohttp
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-NOT_NOW = frozenset({429, 502, 503, 504})
+TEMPORARY = frozenset({429, 502, 503, 504})
 LONGEST_LINE = 4 * 1024 * 1024
-"""Bytes of one event; `done` has the whole result in it."""
+"""Bytes of the longest event; `done` contains the whole result."""
 
 
 class Client:
-    """Repeats what was not answered: with the same id, every request here may be repeated."""
+    """Repeats requests without an answer. With the same id that is always safe."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
 
-    async def begin(self, id: str, function: str, given: Any) -> dict[str, Any]:
-        """Start an execution, or join the one that this id stands for already."""
-        return await self._ask("POST", "/begin", {"id": id, "function": function}, given)
+    async def begin(self, id: str, function: str, body: Any) -> dict[str, Any]:
+        """Begin an execution, or join the one that already has this id."""
+        return await self._ask("POST", "/begin", {"id": id, "function": function}, body)
 
     async def wait(self, id: str) -> dict[str, Any]:
-        """Return the execution's outcome, once there is one."""
+        """Wait until the execution has ended, and return its state."""
         while True:
             state = await self._ask("GET", "/wait", {"id": id, "wait": "20s"})
             if state["done"]:
@@ -44,7 +44,7 @@ class Client:
         while True:
             try:
                 async with self._session.get("/events", params={"id": id}, headers=last) as answer:
-                    if answer.status not in NOT_NOW:
+                    if answer.status not in TEMPORARY:
                         answer.raise_for_status()
                         async for event in _parsed(answer.content):
                             last = {"Last-Event-ID": event["id"]}
@@ -61,7 +61,7 @@ class Client:
         for attempt in range(8):
             try:
                 async with self._session.request(method, path, params=query, json=body) as answer:
-                    if answer.status not in NOT_NOW:
+                    if answer.status not in TEMPORARY:
                         answer.raise_for_status()
                         state: dict[str, Any] = await answer.json()
                         return state
@@ -82,7 +82,7 @@ async def _parsed(lines: aiohttp.StreamReader) -> AsyncIterator[dict[str, str]]:
             event = {}
 
 
-async def main(id: str, function: str = "foo", given: str = "null") -> None:
+async def main(id: str, function: str = "foo", body: str = "null") -> None:
     """Follow one execution to its end."""
     token = os.environ.get("TOKEN")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -92,7 +92,7 @@ async def main(id: str, function: str = "foo", given: str = "null") -> None:
         base, headers=headers, timeout=timeout, read_bufsize=LONGEST_LINE
     ) as session:
         client = Client(session)
-        print(await client.begin(id, function, json.loads(given)))
+        print(await client.begin(id, function, json.loads(body)))
         async for name, data in client.events(id):
             print(name, data)
         print(await client.wait(id))

@@ -1,9 +1,10 @@
 #!/bin/sh
-# Begins an execution and polls for its result with growing pauses; prints the result, exits 0 only if it resolved.
+# Begins an execution, polls for its result with growing pauses, and prints the result.
+# Exits with 0 only if the execution resolved.
 #
 #   examples/poll.sh ID [FUNCTION [INPUT]]     BASE_URL and TOKEN come from the environment
 #
-# Running it again with the same id joins the same execution: it never runs twice.
+# A second run with the same id joins the same execution, which never runs twice.
 set -eu
 base=${BASE_URL:-http://localhost:5001}
 id=${1:?usage: poll.sh ID [FUNCTION [INPUT]]}
@@ -11,7 +12,7 @@ function=${2:-foo}
 answer=$(mktemp)
 trap 'rm -f "$answer"' EXIT
 
-# Prints the status of a request and keeps its body in $answer; 000 when nobody answered.
+# Prints the status of an answer and keeps its body in $answer; the status is 000 without an answer.
 ask() {
     curl --silent --max-time 30 --output "$answer" --write-out '%{http_code}' \
         ${TOKEN:+--header "Authorization: Bearer $TOKEN"} "$@" || true
@@ -41,7 +42,7 @@ while :; do
         echo
         exit 0
         ;;
-    poll/202 | */429 | */503 | */000) ;; # not yet, or not now: repeating either request is safe
+    poll/202 | */429 | */503 | */000) ;; # pending, or busy: both requests may be repeated
     *)
         cat "$answer" >&2
         echo >&2

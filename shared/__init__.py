@@ -1,1 +1,1 @@
-"""What gateway and worker both need: settings, logging, the SDK client, names on the wire."""
+"""Code that gateway and worker share: settings, logging, the server's client, ids, the catalog."""

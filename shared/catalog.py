@@ -1,7 +1,7 @@
 """The durable functions that a client may start.
 
-The gateway may not import the worker, so what it must know of a function is data here; the code is
-in `worker/functions/<name>.py`. A test holds the two to each other.
+The gateway may not import the worker, so names, versions and schemas of functions are data here;
+their code is in `worker/functions/<name>.py`. A test compares the two.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Function:
-    """One entry: `version` is part of what is stored, so raise it when the steps change.
+    """One entry of the catalog.
 
-    `default_input` is the JSON text used when the client sends no body. `input_schema` is a JSON
-    Schema (2020-12) that every input is held to before anything is stored; `{}` takes everything.
+    `version` is stored with every execution: raise it when the steps change. `default_input` is the
+    JSON text used when the client sends no body. `input_schema` is a JSON Schema (2020-12) that
+    every input must match before its execution is stored; `{}` matches everything.
     """
 
     name: str
@@ -32,7 +33,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Catalog:
-    """Functions by name, and the one that is begun when a client names none."""
+    """Functions by name; `default` is begun when a client names none."""
 
     functions: Mapping[str, Function]
     default: str
@@ -51,16 +52,16 @@ class Catalog:
 
 
 def _options(**properties: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the schema of an object with no other properties than these, or null for none."""
+    """Return the schema of null or an object that has these properties only."""
     return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
 
 
 SHIPPED: Final = Catalog.of(
-    Function("foo", 1, "Processes the input and says when.", default_input='{"foo":"bar"}'),
+    Function("foo", 1, "Processes the input and returns the time.", default_input='{"foo":"bar"}'),
     Function(
         "checkout",
         1,
-        "Reserves, charges, packs, ships and notifies, and takes back what it did on failure.",
+        "Reserves, charges, packs, ships and notifies; on failure it undoes the finished steps.",
         input_schema=_options(
             pace={"type": "number", "minimum": 0, "maximum": 86400},
             fail={"enum": ["reserve", "charge", "pack", "ship", "notify", None]},
@@ -87,7 +88,7 @@ SHIPPED: Final = Catalog.of(
     Function(
         "fanout",
         1,
-        "Has its parts done by child executions, spread over the workers, and gathers them.",
+        "Runs its parts as child executions, spread over the workers, and collects the results.",
         input_schema=_options(
             parts={"type": "integer", "minimum": 1, "maximum": 100},
             pace={"type": "number", "minimum": 0, "maximum": 86400},
@@ -96,7 +97,7 @@ SHIPPED: Final = Catalog.of(
     Function(
         "part",
         1,
-        "Does one part of a fanout, and says which worker did it.",
+        "Runs one part of a fanout and returns the name of its worker.",
         input_schema=_options(
             number={"type": "integer", "minimum": 1},
             pace={"type": "number", "minimum": 0, "maximum": 86400},

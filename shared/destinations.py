@@ -1,7 +1,7 @@
-"""Where a webhook may go: public addresses, and those private ones that the operator allows.
+"""Addresses that webhooks may call: public ones, and private ones that the operator allows.
 
-Clients name the URL. Without a rule they could have the service call what only it can reach: its
-own ports, the operator's network, a cloud's metadata service.
+Clients choose the URL. Without this rule a client could make the service call addresses that only
+the service can reach: its own ports, the operator's network, a cloud's metadata service.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ PORTS: Final = {"http": 80, "https": 443}
 
 
 class Forbidden(Exception):
-    """Nothing is sent there; the text says why, for whoever named the URL."""
+    """A webhook may not call this URL; the text is the reason, for the client that sent the URL."""
 
 
 class Unresolved(Exception):
-    """It cannot be found out right now where the host is."""
+    """The host's name could not be resolved now; a later attempt may succeed."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """The parts of a URL that a request needs; `path` has the query, `port` is always there."""
+    """The parts of a URL that a request needs; `path` includes the query, `port` is always set."""
 
     scheme: str
     host: str
@@ -44,36 +44,36 @@ class Target:
 
     @classmethod
     def of(cls, url: str) -> Target:
-        """Take a URL apart. Raises `Forbidden` if it is none that a webhook can have."""
+        """Return the parts of a URL. Raises `Forbidden` for a URL that no webhook can have."""
         if len(url) > LONGEST_URL or not VISIBLE.fullmatch(url):
-            raise Forbidden(f"it must be at most {LONGEST_URL} visible ASCII characters")
+            raise Forbidden(f"must be at most {LONGEST_URL} visible ASCII characters")
         try:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port
         except ValueError as error:
-            raise Forbidden("it is no URL") from error
+            raise Forbidden("must be a URL") from error
         if parts.scheme not in PORTS:
-            raise Forbidden("it must begin with https:// or http://")
+            raise Forbidden("must begin with https:// or http://")
         if "@" in parts.netloc:
-            raise Forbidden("it must hold no user or password")
+            raise Forbidden("must not contain a user or password")
         if port == 0:
-            raise Forbidden("it names no port")
+            raise Forbidden("port 0 cannot be called")
         if not host or not (HOST.fullmatch(host) or ":" in host):
-            raise Forbidden("it names no host")
+            raise Forbidden("must have a valid host name or address")
         query = f"?{parts.query}" if parts.query else ""
         return cls(parts.scheme, host, port or PORTS[parts.scheme], f"{parts.path or '/'}{query}")
 
 
 @dataclass(frozen=True)
 class Destinations:
-    """Which addresses may be called: public ones, those in `networks`, and any of `hosts`."""
+    """Addresses that may be called: public ones, those in `networks`, and all of `hosts`."""
 
     hosts: frozenset[str] = frozenset()
     networks: tuple[Network, ...] = ()
 
     @classmethod
     def allowing(cls, entries: Iterable[str]) -> Destinations:
-        """Allow host names, addresses and networks too. Raises `ValueError` with what is none."""
+        """Allow hosts, addresses and networks as well. Raises `ValueError` with any other entry."""
         hosts, networks = set[str](), list[Network]()
         for entry in entries:
             try:
@@ -81,23 +81,23 @@ class Destinations:
             except ValueError:
                 if not HOST.fullmatch(entry) or entry.replace(".", "").isdigit():
                     raise ValueError(entry) from None
-                hosts.add(_plain(entry))
+                hosts.add(_normalized(entry))
         return cls(frozenset(hosts), tuple(networks))
 
     def resolve(self, host: str, port: int) -> list[Address]:
-        """Return the host's addresses, each of which may be called; asks the resolver, and waits.
+        """Return the host's addresses, all of which may be called. Blocks for the resolver.
 
-        Raises `Forbidden` if it has none, or one that may not be called, `Unresolved` if the
-        resolver does not answer.
+        Raises `Forbidden` if the host has no address or one that may not be called, and
+        `Unresolved` if the resolver does not answer.
         """
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except socket.gaierror as error:
             if error.errno in {socket.EAI_AGAIN, socket.EAI_SYSTEM, socket.EAI_MEMORY}:
-                raise Unresolved(f"{host} cannot be looked up right now") from error
-            raise Forbidden(f"there is no host {host}") from error
+                raise Unresolved(f"{host} cannot be resolved now") from error
+            raise Forbidden(f"host {host} does not exist") from error
         except (OSError, UnicodeError) as error:
-            raise Forbidden(f"there is no host {host}") from error
+            raise Forbidden(f"host {host} does not exist") from error
         addresses = [ipaddress.ip_address(str(entry[4][0])) for entry in found]
         for address in addresses:
             if not self._allows(host, address):
@@ -105,20 +105,21 @@ class Destinations:
         return list(dict.fromkeys(addresses))
 
     def _allows(self, host: str, address: Address) -> bool:
-        if _plain(host) in self.hosts or any(address in network for network in self.networks):
+        if _normalized(host) in self.hosts or any(address in network for network in self.networks):
             return True
         mapped = getattr(address, "ipv4_mapped", None)
         return self._allows(host, mapped) if mapped is not None else _is_public(address)
 
 
 def _is_public(address: Address) -> bool:
-    """Tell whether everybody can reach it; addresses that carry another one inside count as not."""
-    odd = address.is_multicast or address.is_reserved or address.is_unspecified
+    """Return whether an address is public: global, of ordinary use, no tunnel to another one."""
+    special = address.is_multicast or address.is_reserved or address.is_unspecified
     if isinstance(address, ipaddress.IPv6Address):
-        carries = address.sixtofour is not None or address.teredo is not None
-        odd = odd or carries or address.is_site_local
-    return address.is_global and not odd
+        # 6to4 and Teredo addresses contain an IPv4 address, which may be a private one.
+        tunnel = address.sixtofour is not None or address.teredo is not None
+        special = special or tunnel or address.is_site_local
+    return address.is_global and not special
 
 
-def _plain(host: str) -> str:
+def _normalized(host: str) -> str:
     return host.lower().rstrip(".")

@@ -1,7 +1,7 @@
-"""Reads settings from environment variables, and remembers what is wrong with them.
+"""Reads settings from environment variables and collects their faults.
 
-Every fault is collected and reported together, each naming its variable, so that one start shows
-all there is to mend. No fault shows a secret.
+All faults are reported together, each with its variable's name, so that one failed start shows
+everything that needs a correction. No fault shows a secret.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TOKEN_GRAMMAR = re.compile(r"[A-Za-z0-9._~+/=-]{16,512}")
-"""What a bearer token may hold (RFC 6750), and long enough not to be guessed."""
+"""A bearer token: the characters of RFC 6750, and long enough not to be guessed."""
 
 HOST_GRAMMAR = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d*)?/?")
-"""A name, an IPv4 or a bracketed IPv6 address; the port is recognised only to be refused."""
+"""A name, an IPv4 or a bracketed IPv6 address; a port matches only to get a fault of its own."""
 
 SIGNING_PREFIX = "whsec_"
 SECRET_BYTES = range(24, 65)
-"""How long a secret of Standard Webhooks may be."""
+"""Lengths, in bytes, that Standard Webhooks allows for a secret."""
 
 
 class SettingsError(Exception):
-    """The environment does not make sense; `faults` holds one line for each variable at fault."""
+    """The environment cannot be used; `faults` has one line for each variable at fault."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))
@@ -36,7 +36,7 @@ class SettingsError(Exception):
 
 
 class Reader:
-    """Reads typed values and remembers what was wrong instead of stopping at the first fault."""
+    """Reads typed values; a wrong value adds a fault, and `finish` raises all faults at once."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
@@ -76,25 +76,25 @@ class Reader:
 
     def url(self, name: str, default: str) -> str:
         value = self.text(name, default)
-        if "@" in value:  # not shown: what stands before it is a secret
+        if "@" in value:  # the value is not shown: the part before the @ is a secret
             self.faults.append(
-                f"{name} must hold no user: RESONATE_USERNAME and RESONATE_PASSWORD say it"
+                f"{name} must not contain a user: set RESONATE_USERNAME and RESONATE_PASSWORD"
             )
         elif not HOST_GRAMMAR.fullmatch(value):
             self.faults.append(f"{name} must look like http://host, got {value!r}")
         elif ":" in urlsplit(value).netloc.rpartition("]")[2]:
             self.faults.append(
-                f"{name} must have no port: RESONATE_PORT_STORE and RESONATE_PORT_MESSAGE_SOURCE"
-                f" say it, got {value!r}"
+                f"{name} must not contain a port: set RESONATE_PORT_STORE and"
+                f" RESONATE_PORT_MESSAGE_SOURCE, got {value!r}"
             )
         return value.rstrip("/")
 
     def tokens(self, name: str) -> tuple[str, ...]:
-        given = [part.strip() for part in self.text(name, "").split(",")]
-        for number, token in enumerate(given, 1):
+        tokens = [part.strip() for part in self.text(name, "").split(",")]
+        for number, token in enumerate(tokens, 1):
             if token and not TOKEN_GRAMMAR.fullmatch(token):  # not shown: it is a secret
                 self.faults.append(f"{name}: token {number} must match {TOKEN_GRAMMAR.pattern}")
-        return tuple(filter(None, given))
+        return tuple(filter(None, tokens))
 
     def secret(self, name: str) -> str:
         value = self.text(name, "")
@@ -114,7 +114,9 @@ class Reader:
         try:
             return Destinations.allowing(filter(None, entries))
         except ValueError as error:
-            self.faults.append(f"{name} takes hosts, addresses and networks, got {str(error)!r}")
+            self.faults.append(
+                f"{name} must be a list of hosts, addresses and networks, got {str(error)!r}"
+            )
             return Destinations()
 
     def finish(self) -> None:

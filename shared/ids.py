@@ -15,7 +15,7 @@ SIGNAL_GRAMMAR = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def is_execution_id(text: str) -> bool:
-    """Tell whether a client may use this id."""
+    """Return whether a client may use this id."""
     return ID_GRAMMAR.fullmatch(text) is not None
 
 
@@ -28,7 +28,7 @@ def parts_pattern(execution_id: str) -> str:
 
 
 def attempt_id(execution_id: str, attempt: int) -> str:
-    """Return the id of the record that says who took an execution over, as its n-th attempt."""
+    """Return the id of the record of an execution's n-th attempt: which worker took it over."""
     return f"{execution_id}.attempt.{attempt}"
 
 
@@ -38,24 +38,24 @@ def signal_id(execution: str, name: str) -> str:
 
 
 def webhook_id(execution: str) -> str:
-    """Return the id of the execution that tells of this one's end."""
+    """Return the id of the execution that sends the webhook of another execution's end."""
     return f"{execution}.webhook"
 
 
 def cancel_key(execution_id: str) -> str:
-    """Return the idempotency key with which an execution is canceled, whoever does it."""
+    """Return the idempotency key with which gateways and workers cancel an execution."""
     return f"cancel-{execution_id}"
 
 
 def ancestors(execution_id: str) -> list[str]:
     """Return the executions above a child, from the one that a client began to its parent.
 
-    A child's id is its parent's with a part more: above `job-1.2.5` are `job-1` and `job-1.2`.
+    A child's id is its parent's and one more part: above `job-1.2.5` are `job-1` and `job-1.2`.
     """
     parts = execution_id.split(".")
     return [".".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def is_signal_name(text: str) -> bool:
-    """Tell whether a text may name a signal."""
+    """Return whether a text may name a signal."""
     return SIGNAL_GRAMMAR.fullmatch(text) is not None

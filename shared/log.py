@@ -1,4 +1,4 @@
-"""Logging: one line per event on standard output, JSON for machines or columns for a person.
+"""Logging: one line per event on standard output, as JSON or as columns for people.
 
 Our own events go through structlog; records of the standard library's logging (aiohttp's, the
 SDK's) are rendered by the same processors. Every JSON line carries `process`.
@@ -56,7 +56,7 @@ def configure_logging(settings: LogSettings, process: str) -> None:
 
 
 def _dumps(event: structlog.typing.EventDict, default: Callable[[Any], Any]) -> bytes:
-    """Encode an event, whatever is in it: a line that cannot be exact is better than none."""
+    """Encode an event; values that JSON cannot hold become text, so that no line is lost."""
     try:
         return orjson.dumps(event, default=default)
     except TypeError:

@@ -1,4 +1,4 @@
-"""Settings that gateway and workers share, read once from a mapping of environment variables."""
+"""Settings that gateway and worker share, read once from environment variables."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from shared.environment import Reader
 
 NAME_GRAMMAR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""Worker names and groups: they stand in URLs of the server and in answers to clients."""
+"""Worker names and groups: parts of the server's URLs and of answers to clients."""
 
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """Where the Resonate server is. `host` is a URL without a port, as the SDK has it."""
+    """Address of the Resonate server. `host` is a URL without a port, as in the SDK."""
 
     host: str = "http://localhost"
     store_port: int = 8001
@@ -28,7 +28,7 @@ class ServerSettings:
 
 @dataclass(frozen=True)
 class LogSettings:
-    """`level` is a name of the standard library's; `format` is `console` or `json`."""
+    """`level` is a level of `logging` in lower case; `format` is `console` or `json`."""
 
     level: str = "info"
     format: str = "json"
@@ -36,14 +36,14 @@ class LogSettings:
 
 @dataclass(frozen=True)
 class WebhookSettings:
-    """`secret` signs (`whsec_…`); without one there are no webhooks. `to` is where they may go."""
+    """`secret` (`whsec_…`) signs webhooks; without it none is sent. `to` is where they may go."""
 
     secret: str = field(default="", repr=False)
     to: Destinations = field(default_factory=Destinations)
 
 
 def read_server(read: Reader) -> ServerSettings:
-    """Read where the server is, and as whom to call it."""
+    """Read the server's address and the user that calls it."""
     username = read.text("RESONATE_USERNAME", "")
     password = read.text("RESONATE_PASSWORD", "")
     if bool(username) != bool(password):
@@ -58,7 +58,7 @@ def read_server(read: Reader) -> ServerSettings:
 
 
 def read_log(read: Reader, *, terminal: bool) -> LogSettings:
-    """Read how to log; `terminal` is whether a person reads the output."""
+    """Read how to log; `terminal` is whether standard output is a terminal."""
     return LogSettings(
         level=read.choice("LOG_LEVEL", "info", "debug", "info", "warning", "error"),
         format=read.choice("LOG_FORMAT", "console" if terminal else "json", "console", "json"),
@@ -66,7 +66,7 @@ def read_log(read: Reader, *, terminal: bool) -> LogSettings:
 
 
 def read_webhooks(read: Reader) -> WebhookSettings:
-    """Read how webhooks are signed and where they may go."""
+    """Read the secret that signs webhooks and the destinations that they may have."""
     return WebhookSettings(
         secret=read.secret("WEBHOOK_SECRET"), to=read.destinations("GATEWAY_CALLBACK_ALLOW")
     )

@@ -8,21 +8,22 @@ import time
 from typing import Final
 
 ONE_REQUEST_SECONDS: Final = 0.5
-"""A terminal that closes may send several signals for one and the same reason."""
+"""Seconds in which several signals count as one: a closing terminal may send more than one."""
 
 
 class StopSignals:
-    """`stop` is set by the first of the signals, `hurry` by another one that comes later.
+    """Blocks signals and receives them in a thread: the first sets `stop`, a later one `hurry`.
 
-    A thread receives them: a handler would run in the main thread, wherever that is, and setting
-    an event there can wait for a lock that the interrupted code holds. Build it before any thread
-    is started, or that thread may take the signals; children inherit that they are blocked.
+    Build it before any other thread starts, because such a thread could receive the signals.
+    Child processes inherit the blocked signals.
     """
 
     def __init__(self, *numbers: signal.Signals) -> None:
         self.stop = threading.Event()
         self.hurry = threading.Event()
         self._numbers = frozenset(numbers)
+        # No signal handler: it would interrupt the main thread, and setting an event there can wait
+        # for a lock that the interrupted code holds.
         signal.pthread_sigmask(signal.SIG_BLOCK, self._numbers)
         threading.Thread(target=self._receive, name="signals", daemon=True).start()
 

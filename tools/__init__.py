@@ -1,1 +1,1 @@
-"""Tools around the service: its server, its start without containers, its demonstration."""
+"""Programs behind the Makefile: build the server, run, demonstrate, load, kill."""

@@ -1,4 +1,4 @@
-"""The service as its clients see it, for the programs here."""
+"""A client of the service, for the other tools."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-ATTEMPT_SECONDS: Final = 10.0
+REQUEST_SECONDS: Final = 10.0
 PAUSE_SECONDS: Final = 0.05
+"""Seconds between two looks at a condition."""
 
 
 class NotAnsweredError(Exception):
-    """The gateway did not answer, or not in time."""
+    """The gateway did not answer in time."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A status and the decoded body."""
+    """The status of an answer and its decoded body."""
 
     status: int
     body: dict[str, Any]
 
 
 class Api:
-    """One gateway at `url`; `token` is sent where it is not empty."""
+    """One gateway at `url`; `token` is sent unless it is empty."""
 
     def __init__(self, url: str, token: str = "") -> None:
         self.url = url.rstrip("/")
@@ -46,7 +47,7 @@ class Api:
             self.url + path, data, self._headers, method=method
         )
         try:
-            with urllib.request.urlopen(request, timeout=ATTEMPT_SECONDS) as response:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as response:  # noqa: S310
                 return Answer(response.status, json.loads(response.read()))
         except urllib.error.HTTPError as error:
             with error:
@@ -58,7 +59,7 @@ class Api:
         return self.ask("POST", f"/begin?id={id}&function={function}", body)
 
     def state(self, id: str) -> dict[str, Any] | None:
-        """Return what /wait says with all steps, or None while nobody can say."""
+        """Return the answer of /wait with all steps, or None if it is no 200 or does not come."""
         try:
             answer = self.ask("GET", f"/wait?id={id}&include=steps")
         except NotAnsweredError:
@@ -72,15 +73,15 @@ class Api:
             return False
 
 
-def of_environment(environment: Mapping[str, str] = os.environ) -> Api:
-    """Return the gateway of GATEWAY_URL, or of GATEWAY_PORT on this machine."""
+def from_environment(environment: Mapping[str, str] = os.environ) -> Api:
+    """Return the gateway at GATEWAY_URL, or at GATEWAY_PORT on this machine."""
     local = f"http://localhost:{environment.get('GATEWAY_PORT') or 5001}"
     tokens = environment.get("GATEWAY_TOKENS", "").split(",")
     return Api(environment.get("GATEWAY_URL") or local, tokens[0].strip())
 
 
 def wait_for[T](condition: Callable[[], T], seconds: float) -> T | None:
-    """Return the first truthy value of the condition, or None when the time is over."""
+    """Return the first truthy value of the condition, or None after the time is over."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if value := condition():

@@ -1,6 +1,6 @@
-"""Kill the worker that holds a running job: `python -m tools.kill [ID]`, or `make kill ID=…`.
+"""Kills the worker that runs an execution: `python -m tools.kill [ID]`, or `make kill ID=…`.
 
-Without an id it begins a `checkout` first and kills the worker that runs it.
+Without an id it begins a `checkout` and kills the worker of that.
 """
 
 from __future__ import annotations
@@ -8,24 +8,25 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tools.api import NotAnsweredError, of_environment, wait_for
+from tools.api import NotAnsweredError, from_environment, wait_for
 from tools.demo.scenes import new_id
-from tools.stack import StackError, find
+from tools.stack import StackError, find_stack
 
 if TYPE_CHECKING:
     from tools.api import Api
 
-HELD_SECONDS = 15.0
+CLAIM_SECONDS = 15.0
+"""Seconds to wait until a worker has claimed the execution."""
 
 
-def holder(api: Api, id: str) -> str:
-    """Return the worker that runs the job now. Raises `StackError`."""
+def worker_of(api: Api, id: str) -> str:
+    """Return the name of the worker that runs the execution. Raises `StackError`."""
 
-    def held() -> dict[str, Any] | None:
+    def claimed() -> dict[str, Any] | None:
         state = api.state(id)
         return state if state is not None and (state["done"] or "worker" in state) else None
 
-    state = wait_for(held, HELD_SECONDS)
+    state = wait_for(claimed, CLAIM_SECONDS)
     if state is None:
         raise StackError(f"no worker runs {id}, or the gateway at {api.url} does not answer")
     if state["done"]:
@@ -34,20 +35,20 @@ def holder(api: Api, id: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Return 0 when a worker was killed, 1 when not."""
-    api, id = of_environment(), arguments[0] if arguments else new_id("kill")
+    """Return 0 if a worker was killed, 1 if not."""
+    api, id = from_environment(), arguments[0] if arguments else new_id("kill")
     try:
-        stack = find()
+        stack = find_stack()
         if not arguments:
             api.begin(id, "checkout", {"pace": 1.0})
             print(f"began {id}")
-        name = holder(api, id)
+        name = worker_of(api, id)
         print(stack.kill_command(name))
         stack.kill(name)
     except (StackError, NotAnsweredError) as error:
         print(f"kill: {error}", file=sys.stderr)
         return 1
-    print(f'see another go on: curl "{api.url}/wait?id={id}&include=steps"')
+    print(f'another worker continues: curl "{api.url}/wait?id={id}&include=steps"')
     return 0
 
 

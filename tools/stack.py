@@ -1,4 +1,4 @@
-"""Where the service's processes run, and how one of them is killed and brought back."""
+"""The running service, in containers or not: its processes, and how tools kill them."""
 
 from __future__ import annotations
 
@@ -20,53 +20,53 @@ if TYPE_CHECKING:
 
 
 class StackError(Exception):
-    """The processes cannot be had or touched; the message says why."""
+    """The service does not run or cannot be changed; the message is the reason."""
 
 
 class Stack(Protocol):
-    """The service's processes by name: gateway, worker-1 and so on."""
+    """The service's processes, by names such as gateway and worker-1."""
 
     def kill_command(self, name: str) -> str:
-        """Return the command that does what `kill` does, for people."""
+        """Return the shell command that does the same as `kill`."""
 
     def kill(self, name: str) -> None:
         """SIGKILL the process. Raises `StackError`."""
 
     def revive(self, name: str) -> None:
-        """Bring back what was killed; returns at once where the supervisor does so by itself."""
+        """Bring back a killed process; no action where a supervisor restarts it."""
 
     def step_starts(self, id: str) -> Counter[str] | None:
-        """Count for each step how often the workers' logs say it was started, if they are kept."""
+        """Count each step's starts in the workers' logs; None if no logs are kept."""
 
     def pending(self) -> list[str]:
-        """Return the ids of executions that have not ended: up to 100, as the server tells."""
+        """Return the ids of pending executions, at most 100."""
 
 
 class Containers:
-    """The Compose project in this folder."""
+    """The containers of the Compose project in this folder."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._prefix = environment.get("STACK_PREFIX", "")
 
     @staticmethod
     def available() -> bool:
-        """Tell whether there is an engine and Compose."""
+        """Return whether Docker runs here and has Compose."""
         return (
             shutil.which("docker") is not None
-            and _quiet("docker", "compose", "version")
-            and (_quiet("docker", "info"))
+            and _succeeds("docker", "compose", "version")
+            and _succeeds("docker", "info")
         )
 
     def running(self) -> bool:
         return bool(_output("docker", "ps", "-q", "-f", f"name=^{self._prefix}gateway$").strip())
 
     def up(self) -> None:
-        """Build what changed, start what is not running, and wait until all of it is healthy."""
+        """Build changed images, start all containers, and wait until they are healthy."""
         done = subprocess.run(
             ["docker", "compose", "up", "--build", "--wait"], cwd=ROOT, check=False
         )
         if done.returncode != 0:
-            raise StackError("docker compose up failed: see above")
+            raise StackError("docker compose up failed, see above")
 
     def kill_command(self, name: str) -> str:
         return f"docker kill {self._prefix}{name}"
@@ -96,22 +96,22 @@ class Local:
     """The processes of `make run`."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        self._places = DataPaths(data_directory(environment))
+        self._paths = DataPaths(data_directory(environment))
         self._ports = Ports.of(environment)
 
     def running(self) -> bool:
         return all(self._alive(name) for name in ("gateway", *WORKERS))
 
     def kill_command(self, name: str) -> str:
-        return f"kill -9 $(cat {os.path.relpath(self._places.pid(name))})"
+        return f"kill -9 $(cat {os.path.relpath(self._paths.pid(name))})"
 
     def kill(self, name: str) -> None:
         if not self._alive(name):
-            raise StackError(f"{name} is not running under make run here")
+            raise StackError(f"{name} does not run under make run here")
         os.kill(self._pid(name), signal.SIGKILL)
 
     def revive(self, name: str) -> None:
-        """Nothing to do: the supervisor starts it again."""
+        """No action: the supervisor restarts the process."""
 
     def step_starts(self, id: str) -> Counter[str] | None:  # noqa: ARG002 - logs are not kept
         return None
@@ -131,16 +131,16 @@ class Local:
         return True
 
     def _pid(self, name: str) -> int:
-        return int(self._places.pid(name).read_text())
+        return int(self._paths.pid(name).read_text())
 
 
-def find(environment: Mapping[str, str] = os.environ) -> Containers | Local:
-    """Return the service that is running, containers first. Raises `StackError`."""
+def find_stack(environment: Mapping[str, str] = os.environ) -> Containers | Local:
+    """Return the running service; containers come first. Raises `StackError`."""
     if Containers.available() and (containers := Containers(environment)).running():
         return containers
     if (local := Local(environment)).running():
         return local
-    raise StackError("nothing is running here: make up, or make run, starts it")
+    raise StackError("the service does not run here: start it with make up or make run")
 
 
 def _starts(log: str, id: str) -> Counter[str]:
@@ -155,7 +155,7 @@ def _starts(log: str, id: str) -> Counter[str]:
     return started
 
 
-def _quiet(*command: str) -> bool:
+def _succeeds(*command: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 

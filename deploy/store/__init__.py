@@ -1,1 +1,1 @@
-"""What the server's database needs besides the server's own schema."""
+"""Additions to the server's own database schema."""

@@ -1,8 +1,8 @@
-"""Gives the server's SQLite store our indexes: `python -m deploy.store.indexes DATABASE`.
+"""Adds our indexes to the server's SQLite store: `python -m deploy.store.indexes DATABASE`.
 
-Uses nothing but the standard library, so that Python 3.9 or newer can run it as a plain file too.
-It may run again, and while the server runs: each statement is a transaction of its own, which the
-server waits for.
+It needs the standard library only, so that Python 3.9 or newer can run it as a plain file too.
+It may run repeatedly, and while the server runs: each statement is a transaction of its own, for
+which the server waits.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from pathlib import Path
 
 STATEMENTS = Path(__file__).with_name("sqlite.sql")
 LOCK_SECONDS = 60.0
+"""Seconds to wait for a transaction of the server."""
+
 SCHEMA_SECONDS = 30.0
+"""Seconds to wait until the server has created its tables."""
 
 
 class StoreError(Exception):
-    """The database is not one that a server has prepared, or cannot be written."""
+    """The file is no database of a server, or cannot be written."""
 
 
 def apply(database: Path, *, schema_seconds: float = SCHEMA_SECONDS) -> None:
-    """Add what is missing; wait so long for the server to have made its tables.
-
-    Raises `StoreError`.
-    """
+    """Add the missing indexes, once the server has created its tables. Raises `StoreError`."""
     if not database.is_file():
-        raise StoreError(f"{database}: there is no such file; start the server first")
+        raise StoreError(f"{database}: no such file; start the server first")
     try:
         # Without an isolation level each statement is committed at once.
         connection = sqlite3.connect(database, timeout=LOCK_SECONDS, isolation_level=None)
@@ -44,12 +44,12 @@ def _await_schema(store: sqlite3.Connection, database: Path, deadline: float) ->
     query = "SELECT name FROM sqlite_master WHERE type = 'table'"
     while not needed <= {name for (name,) in store.execute(query)}:
         if time.monotonic() > deadline:
-            raise StoreError(f"{database}: the tables of a Resonate server are not in it")
+            raise StoreError(f"{database}: it has no tables of a Resonate server")
         time.sleep(0.05)
 
 
 def main(arguments: list[str]) -> int:
-    """Return 0 when the store has its indexes, 1 when it cannot have them, 2 for a bad call."""
+    """Return 0 if the store has its indexes, 1 if they cannot be added, 2 for wrong arguments."""
     if len(arguments) != 1:
         print("usage: python -m deploy.store.indexes DATABASE", file=sys.stderr)
         return 2

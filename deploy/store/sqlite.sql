@@ -1,6 +1,6 @@
--- Indexes and a trigger for the server's tables (v0.8.2). Without them it reads all that ever
--- finished again and again: measured, throughput fell from 344 to 122 jobs/s within 12,000 jobs.
--- State first: with the root first, ANALYZE makes the planner choose a full scan.
+-- Indexes and a trigger for the server's tables (v0.8.2). Without them the server reads all
+-- finished rows again and again: throughput fell from 344 to 122/s within 12,000 executions.
+-- The state comes first: with the root first, ANALYZE makes the planner choose a full scan.
 CREATE INDEX IF NOT EXISTS durable_tasks_open ON tasks(state, root_promise_id, sort_id);
 CREATE INDEX IF NOT EXISTS durable_tasks_timeout ON tasks(timeout);
 CREATE INDEX IF NOT EXISTS durable_promises_open ON promises(timeout) WHERE state = 1;
@@ -15,7 +15,7 @@ BEGIN
     SET expires_at = 9223372036854775807, timeout = 9223372036854775807, process_id = NULL
     WHERE sort_id = NEW.sort_id;
 END;
--- Those that finished before there was the trigger.
+-- Tasks that finished before the trigger existed.
 UPDATE tasks
 SET expires_at = 9223372036854775807, timeout = 9223372036854775807, process_id = NULL
 WHERE state >= 8 AND timeout < 9223372036854775807;

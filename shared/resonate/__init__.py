@@ -1,1 +1,1 @@
-"""The Resonate server and its SDK: calls over HTTP, what is stored, and how it is encoded."""
+"""The Resonate server and its SDK: HTTP calls, the stored data and its encoding."""

@@ -1,4 +1,4 @@
-"""The one place where a client of the Resonate SDK is built."""
+"""Builds clients of the Resonate SDK; no other module does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from resonate.registry import Registry
 
 
-def build_client(  # noqa: PLR0913 - the parts that a client is made of
+def build_client(  # noqa: PLR0913 - the parts of a client
     store: Store,
     source: MessageSource,
     *,
@@ -21,7 +21,7 @@ def build_client(  # noqa: PLR0913 - the parts that a client is made of
     registry: Registry | None = None,
     threads: int = 1,
 ) -> Resonate:
-    """Return a client that starts no thread until it is started. `threads` run plain functions."""
+    """Return a client that has no threads until `start`; then `threads` run plain functions."""
     return Resonate(
         store=store,
         message_source=source,

@@ -1,8 +1,8 @@
-"""JSON across the boundary between gateway and worker, and nothing else.
+"""JSON between gateway and worker, and no other format.
 
-An execution takes one JSON text and returns one JSON text, both carried as strings inside the
-SDK's own JSON. So nothing that a client sends is ever unpickled, no key has a meaning to the SDK,
-and integers, nulls and nesting arrive as they were sent. A failure is a JSON object as well.
+An execution takes one JSON text and returns one JSON text, both stored as strings inside the SDK's
+own JSON. So no input of a client is ever unpickled, no key has a meaning to the SDK, and integers,
+nulls and nesting arrive unchanged. A failure is a JSON object as well.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 MESSAGE_LIMIT = 2048
-"""Longest error message that is stored, in UTF-8 bytes."""
+"""Bytes of UTF-8 that a stored error message may have."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Failure:
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> Failure:
-        """Make a failure of what `encode` wrote, once decoded, or raise `ValueError`."""
+        """Return the failure in an object that `encode` wrote, or raise `ValueError`."""
         match stored:
             case {"type": str(type), "message": str(message)}:
                 step, attempts = stored.get("step"), stored.get("attempts")
@@ -44,12 +44,12 @@ class Failure:
                 raise ValueError("not a failure of this service")
 
     def rejection(self) -> str:
-        """Return what `decode_rejection` reads: the form in which the SDK stores an exception."""
+        """Return the failure as the SDK stores exceptions; `decode_rejection` reads it."""
         return orjson.dumps({"__error__": self.encode()}).decode()
 
     @classmethod
     def decode(cls, text: str) -> Failure:
-        """Read a stored failure; one that is not ours becomes a failure of type `Error`."""
+        """Return a stored failure; any other text becomes the message of a failure `Error`."""
         try:
             return cls.of(orjson.loads(text))
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -57,7 +57,7 @@ class Failure:
 
 
 def clip(message: str) -> str:
-    """Return the message as text that can be stored: valid UTF-8 and not over `MESSAGE_LIMIT`."""
+    """Return a message as valid UTF-8, cut to `MESSAGE_LIMIT`."""
     raw = message.encode("utf-8", "replace")
     if len(raw) <= MESSAGE_LIMIT:
         return raw.decode()
@@ -65,7 +65,7 @@ def clip(message: str) -> str:
 
 
 def encode_call(function: str, version: int, input_json: str) -> str:
-    """Return the invocation as the SDK's workers read it, the input as one JSON text."""
+    """Return an invocation in the SDK's format, with the input as its only argument."""
     return orjson.dumps(
         {"func": function, "args": [input_json], "kwargs": {}, "version": version}
     ).decode()
@@ -73,7 +73,7 @@ def encode_call(function: str, version: int, input_json: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An invocation as it is stored with the execution."""
+    """A function, its version and its input, as stored with an execution."""
 
     function: str
     version: int
@@ -81,7 +81,7 @@ class Call:
 
 
 def decode_call(data: str | None) -> Call:
-    """Read a stored invocation. Raises `ValueError` for anything that `encode_call` cannot make."""
+    """Return a stored invocation. Raises `ValueError` for data that `encode_call` cannot make."""
     match orjson.loads(data or ""):
         case {
             "func": str(function),
@@ -96,7 +96,7 @@ def decode_call(data: str | None) -> Call:
 
 
 def decode_result(data: str | None) -> str:
-    """Return the JSON text that an execution resolved with, or raise `ValueError`."""
+    """Return the JSON text of a stored result. Raises `ValueError` for any other data."""
     match orjson.loads(data or ""):
         case str(text):
             orjson.loads(text)
@@ -106,7 +106,7 @@ def decode_result(data: str | None) -> str:
 
 
 def decode_rejection(data: str | None) -> Failure:
-    """Return why an execution was rejected, whoever rejected it."""
+    """Return the failure of a rejected execution, also if another program rejected it."""
     try:
         stored: Any = orjson.loads(data or "")
     except ValueError:

@@ -1,8 +1,8 @@
-"""The server's cursors: JSON Web Tokens that hold a whole search, with a key that is public.
+"""The server's cursors: JSON Web Tokens that contain a whole search, signed with a public key.
 
-The server trusts what is in one and ends itself over a search that makes no sense (a limit of 0, an
-empty id). So no cursor leaves this process: we keep the position, and build the cursor from it and
-from the search that it continues.
+The server trusts a cursor and crashes if its search is invalid (a limit of 0, an empty id). So no
+cursor leaves this process: clients get the position in it, and the next page's cursor is built from
+that position and from the client's search.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 KEY: Final = b"resonate"
-"""From the server's source (internal/kernel/t_api/cursor.go); it protects nothing."""
+"""Signing key, public in the server's source (internal/kernel/t_api/cursor.go)."""
 
 HIGHEST: Final = 2**63 - 1
-"""Positions are positive 64-bit integers: rows of the server's table, the newest the highest."""
+"""Highest position. Positions number the rows of the server's table, from the oldest."""
 
 
 def is_position(value: object) -> bool:
@@ -32,7 +32,7 @@ def is_position(value: object) -> bool:
 
 
 def position_of(cursor: str) -> int:
-    """Return the position in a cursor of the server's. Raises `ValueError` for any other text."""
+    """Return the position in a cursor of the server. Raises `ValueError` for any other text."""
     try:
         payload = cursor.split(".")[1]
         padded = payload + "=" * (-len(payload) % 4)
@@ -47,9 +47,9 @@ def position_of(cursor: str) -> int:
 def cursor_at(
     position: int, pattern: str, tags: Mapping[str, str], state: str | None, limit: int
 ) -> str:
-    """Return the cursor with which the server goes on with this search behind the position."""
+    """Return a cursor for the page of this search that follows the position."""
     if not (is_position(position) and pattern and limit > 0):
-        raise ValueError("the server would end itself over this cursor")
+        raise ValueError("this cursor would crash the server")
     search: dict[str, Any] = {
         "id": pattern,
         "states": STATES_OF_SEARCH[state],

@@ -1,4 +1,4 @@
-"""States of the server's promises, and the statuses that clients know them by."""
+"""States of the server's promises, and the statuses that clients see."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ STATUS: Final[Mapping[str, str]] = {
     "REJECTED_CANCELED": "canceled",
     "REJECTED_TIMEDOUT": "timedout",
 }
-"""An execution's status, by the state of its promise."""
+"""Status of an execution, by the state of its promise."""
 
 SEARCH_STATE: Final[Mapping[str, str]] = {
     "pending": "pending",
     "resolved": "resolved",
-    # A search of the server cannot tell these three apart.
+    # The server has one search for these three.
     "rejected": "rejected",
     "canceled": "rejected",
     "timedout": "rejected",
 }
-"""What to search for to find executions with a status, others perhaps among them."""
+"""Search that finds the executions with a status, possibly together with others."""
 
 STATES_OF_SEARCH: Final[Mapping[str | None, tuple[str, ...]]] = {
     None: ("PENDING", "RESOLVED", "REJECTED", "REJECTED_TIMEDOUT", "REJECTED_CANCELED"),
@@ -32,4 +32,4 @@ STATES_OF_SEARCH: Final[Mapping[str | None, tuple[str, ...]]] = {
     "resolved": ("RESOLVED",),
     "rejected": ("REJECTED", "REJECTED_TIMEDOUT", "REJECTED_CANCELED"),
 }
-"""States that a search of the server is for, as in its internal/app/subsystems/api/api.go."""
+"""States that a search finds, as in the server's internal/app/subsystems/api/api.go."""

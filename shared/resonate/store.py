@@ -1,9 +1,12 @@
-"""Our store on the SDK's public protocols, and the calls the SDK has no verb for.
+"""Our implementation of the SDK's store protocols, and calls that the SDK does not have.
 
-Different from the SDK's own: connections are kept, tries are finite, every status is told apart,
-ids are escaped in paths, a write that lost a race adopts what is stored, and the header in which
-the SDK carries pickled values is dropped both ways, so that nobody who can write to the server's
-store can have code run here.
+It differs from the SDK's own store:
+
+- connections are kept, tries are finite, and a refusal has its status and code;
+- ids are escaped in paths;
+- a settlement that lost a race returns the stored promise;
+- the header for pickled values is neither sent nor read, so that write access to the server's store
+  is not enough to run code here.
 """
 
 from __future__ import annotations
@@ -26,14 +29,14 @@ if TYPE_CHECKING:
     from resonate.models.task import Task
 
 PICKLED: Final = "resonate:format-py"
-"""The header in which the SDK carries values that jsonpickle would bring to life."""
+"""Header in which the SDK sends pickled values, which jsonpickle would unpickle."""
 
 PAGE: Final = 100
-"""The most that the server returns for one search."""
+"""Promises that the server returns for one search, at most."""
 
 
 class LenientBase64:
-    """The SDK's base64 of text, which also decodes what others stored: bytes that are no UTF-8."""
+    """The SDK's base64 of text; it also decodes bytes of other programs that are not UTF-8."""
 
     def encode(self, obj: str | None) -> str | None:
         return None if obj is None else base64.b64encode(obj.encode()).decode()
@@ -43,11 +46,7 @@ class LenientBase64:
 
 
 class Store:
-    """A `Store` of the SDK over `transport`.
-
-    `fence` holds headers for every write; while it is set, the server refuses writes (412) unless
-    the claim that it names is the one that holds the execution.
-    """
+    """The SDK's `Store` over `transport`."""
 
     encoder: Encoder[str | None, str | None] = LenientBase64()
 
@@ -58,11 +57,11 @@ class Store:
         self.schedules = Schedules()
 
     def ping(self) -> None:
-        """Return if the server answers right now. Raises `Refused` or `Unanswered`."""
+        """Check with one try that the server answers. Raises `Refused` or `Unanswered`."""
         self.transport.call("GET", "/ping", read=_read_ping, budget=0)
 
     def promise(self, data: dict[str, Any]) -> DurablePromise:
-        """Make a promise of the server's JSON, without pickled values."""
+        """Return a promise from the server's JSON, without the header for pickled values."""
         for part in ("param", "value"):
             headers = (data.get(part) or {}).get("headers")
             if headers:
@@ -70,15 +69,20 @@ class Store:
         return DurablePromise.from_dict(self, data)
 
 
+# Over 150 lines: the SDK's protocol has all these methods in one class, with all their parameters.
 class Promises:
-    """The SDK's `PromiseStore`. All verbs raise `Refused` or `Unanswered`."""
+    """The SDK's `PromiseStore`. All methods raise `Refused` or `Unanswered`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._transport = store.transport
 
     def fence(self) -> Mapping[str, str]:
-        """Return headers that bind a write to a claim; here there is none."""
+        """Return headers that bind a write to a claim: none here, overridden by workers.
+
+        The server refuses a write (412) whose headers name a claim that no longer holds the
+        execution.
+        """
         return {}
 
     def get(self, id: str) -> DurablePromise:
@@ -159,8 +163,9 @@ class Promises:
         body = {"rootPromiseId": root_promise_id, "recv": recv, "timeout": timeout}
         promise, made = self._transport.call("POST", path, body, self.fence(), read=read)
         if made is None and promise.pending:
-            # There is this callback already, or the promise ended between the server's look at it
-            # and its write: then it is told as it was before, and nobody would be called back.
+            # Either this callback exists already, or the promise ended while the server created
+            # the callback. In the second case the answer shows the promise as still pending, and
+            # no callback would come; so it is read again.
             promise = self.get(promise_id)
         return promise, made
 
@@ -173,9 +178,10 @@ class Promises:
         limit: int = PAGE,
         after: int | None = None,
     ) -> tuple[list[DurablePromise], int | None]:
-        """Return a page of the promises that match, newest first, and its last one's position.
+        """Return one page of matching promises, newest first, and the position of its last one.
 
-        The next page is the same search with that position as `after`; None means there is none.
+        The next page is the same search with that position as `after`. After the last page the
+        position is None.
         """
         if after is not None:
             query = {"cursor": cursor_at(after, pattern, tags, state, limit)}
@@ -191,9 +197,9 @@ class Promises:
         return self._transport.call("GET", f"/promises?{urlencode(query)}", read=read)
 
     def notify(self, id: str, name: str, recv: str, timeout: int) -> DurablePromise:
-        """Have the server send a message to `recv` when the promise ends, at most once.
+        """Subscribe `recv` to the promise's end: one message at most. Return the promise.
 
-        Returns the promise; if it has ended already, no message comes.
+        If the promise has ended already, no message is sent.
         """
 
         def read(answer: Any) -> DurablePromise:

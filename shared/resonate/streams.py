@@ -1,4 +1,4 @@
-"""Message streams of the server: their addresses, and how a reader keeps one open."""
+"""Message streams of the server: addresses, and times for keeping a stream open."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from shared.settings import ServerSettings
 
 RENEW_SECONDS: Final = 0.6
-"""Seconds after which a stream is opened anew: half of the age at which the server ends a stream
+"""Seconds after which a reader opens its next stream: half the age at which the server ends one
 (`disconnectAfter` in deploy/resonate.yaml)."""
 
 SILENT_SECONDS: Final = 5.0
-"""Seconds that connecting may take, and that a stream may last after it was renewed."""
+"""Seconds that connecting may take, and that an old stream may go on after the next one opened."""
 
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 1.0
@@ -31,10 +31,10 @@ def anycast(group: str) -> str:
 
 
 def stream_path(group: str, pid: str) -> str:
-    """Return the path, at the server's message port, of the stream of one process."""
+    """Return the path of a process's stream at the server's message port."""
     return f"/{quote(group, safe='')}/{quote(pid, safe='')}"
 
 
 def stream_url(server: ServerSettings, group: str, pid: str) -> str:
-    """Return the URL of the stream of one process."""
+    """Return the URL of a process's stream."""
     return f"{server.host}:{server.message_port}{stream_path(group, pid)}"

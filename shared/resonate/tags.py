@@ -1,14 +1,14 @@
 """Names of the tags that promises carry in the server's store.
 
-Tags are written once, at creation. They are how any gateway can tell who works on an execution
-without asking a worker. The server's search cannot match keys with a dot, so none has one.
+Tags are written once, at creation. From them any gateway knows who works on an execution without
+asking a worker. The server's search cannot match keys with a dot, so no key has one.
 """
 
 from typing import Final
 
 REQUEST: Final = "request"
-"""On an execution, and on a signal that came early: the request that created it, so that its sender
-knows it was the first."""
+"""On an execution, and on a signal that came early: the request that created it, so that the first
+of several equal requests can be recognized."""
 
 KIND: Final = "kind"
 """On an execution: `EXECUTION` if a client began it, `CHILD` if another execution did."""
@@ -17,13 +17,13 @@ FUNCTION: Final = "function"
 """On an execution, and on a child: its function's name."""
 
 CALLBACK: Final = "callback"
-"""On an execution that a client began: the URL that is told of its end."""
+"""On an execution that a client began: the URL of its webhook."""
 
 TRACE: Final = "trace"
-"""On an execution that a client began as a part of a trace, and on all below it: its id (W3C)."""
+"""On an execution that a client began in a trace, and on all below it: the trace's id (W3C)."""
 
 DELAY: Final = "resonate:delay"
-"""The server's own: the time, in milliseconds since the epoch, before which nothing is started."""
+"""The server's own: milliseconds since the epoch before which the execution is not started."""
 
 EXECUTION: Final = "execution"
 """On everything an execution creates: the id of that execution."""
@@ -40,7 +40,7 @@ SIGNAL: Final = "signal"
 """On the promise of a signal: its name."""
 
 SLEEP: Final = "resonate:timeout"
-"""The server's own, on a sleep: it resolves when its time is over."""
+"""The server's own, on a sleep: the promise resolves when its time is over."""
 
 PROGRESS: Final = "progress"
 """On a report of progress: `<done>/<total>`."""
@@ -55,7 +55,7 @@ CLAIM: Final = "claim"
 """On everything a claim creates: `<task>/<counter>`, which no two claims share."""
 
 ATTEMPT: Final = "attempt"
-"""On everything a claim creates: how often the execution had been picked up by then."""
+"""On everything a claim creates: the number of the execution's attempt."""
 
 RECOVERED_FROM: Final = "recovered_from"
 """On everything a claim creates after a recovery: the worker that held the execution before."""

@@ -1,4 +1,4 @@
-"""The server's tasks and locks, and what of the SDK's protocols nothing here uses."""
+"""The server's tasks and locks, and the unused parts of the SDK's protocols."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 NO_COUNTER: Final = -1
-"""Counters begin at 1, so a claim with this one is never granted."""
+"""Counter with which a claim is never granted: real counters begin at 1."""
 
 
 class TaskState(Enum):
-    """What the server says of a task; the values are its codes."""
+    """State of a task; the values are the server's codes for a refused claim."""
 
     HELD = 40306
     OVER = 40307
@@ -28,7 +28,7 @@ class TaskState(Enum):
 
 
 class Tasks:
-    """The SDK's `TaskStore` and `drop`. All verbs raise `Refused` or `Unanswered`."""
+    """The SDK's `TaskStore` and `drop`. All methods raise `Refused` or `Unanswered`."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -36,14 +36,14 @@ class Tasks:
     def claim(
         self, id: str, counter: int, pid: str, ttl: int
     ) -> tuple[DurablePromise, DurablePromise | None]:
-        unused("claims by the SDK: the worker makes its own")
+        unused("claims by the SDK; the worker uses claim_raw")
 
     def claim_raw(
         self, id: str, counter: int, pid: str, ttl: int
     ) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """Claim a task and return its root and leaf promise as the server's JSON.
 
-        Tried once: a repeated claim would be refused.
+        It is tried once, because the server refuses a repeated claim.
         """
 
         def read(answer: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
@@ -55,9 +55,10 @@ class Tasks:
         return self._transport.call("POST", "/tasks/claim", body, read=read, retry=False)
 
     def state(self, id: str) -> TaskState:
-        """Tell whether a worker holds the task, which the server has no verb for.
+        """Return whether a worker holds the task.
 
-        It is told from why a claim that cannot be granted is refused; the server only reads.
+        The server has no call for that. So we make a claim that it never grants, and its reason for
+        the refusal is the state; the server only reads.
         """
         body = {"id": id, "counter": NO_COUNTER, "processId": "nobody", "ttl": 0}
         try:
@@ -76,12 +77,12 @@ class Tasks:
         return True
 
     def drop(self, id: str, counter: int, *, budget: float | None = None) -> None:
-        """Hand a claimed task back; another worker has it within a tick or two of the server."""
+        """Hand a claimed task back; the server offers it to another worker in a tick or two."""
         body = {"id": id, "counter": counter}
         self._transport.call("POST", "/tasks/drop", body, read=read_nothing, budget=budget)
 
     def heartbeat(self, pid: str) -> int:
-        """Renew the leases of all that this process holds; return how many those are."""
+        """Renew the leases of all tasks that this process holds; return their number."""
 
         def read(answer: Any) -> int:
             return int(answer["tasksAffected"])
@@ -91,13 +92,13 @@ class Tasks:
 
 
 class Locks:
-    """The server's locks, which the SDK has no verb for. Raises `Refused` and `Unanswered`."""
+    """The server's locks, which the SDK cannot use. Raises `Refused` and `Unanswered`."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     def acquire(self, resource: str, holder: str, pid: str, milliseconds: int) -> None:
-        """Hold a lock for so long, or longer if it is ours; refused if another holder has it."""
+        """Acquire a lock, or extend it if `holder` has it. Refused if another holder has it."""
         body = {
             "resourceId": resource,
             "executionId": holder,
@@ -108,7 +109,7 @@ class Locks:
 
 
 class Schedules:
-    """The SDK's `ScheduleStore`, which nothing here uses."""
+    """The SDK's `ScheduleStore`, which this service does not use."""
 
     def create(  # noqa: PLR0913 - the SDK's protocol
         self,
@@ -134,9 +135,9 @@ class Schedules:
 
 
 def read_nothing(_: Any) -> None:
-    """Take an answer for what it is: its status says it all."""
+    """Read an answer of which only the status matters."""
 
 
-def unused(what: str) -> NoReturn:
-    """Raise: the SDK asked for what this service never uses of it."""
-    raise RuntimeError(f"not part of this service: {what}")
+def unused(feature: str) -> NoReturn:
+    """Raise `RuntimeError`: the SDK made a call that this service never needs."""
+    raise RuntimeError(f"not used by this service: {feature}")

@@ -1,4 +1,4 @@
-"""Blocking HTTP calls to the server: connections are kept, tries are finite, statuses told apart.
+"""Blocking HTTP calls to the server, with kept connections, finite tries and typed refusals.
 
 `http.client` of the standard library is used directly: a call costs about a third of the CPU that
 the same call costs through `requests`, and the server is called several times for every execution.
@@ -22,22 +22,23 @@ if TYPE_CHECKING:
     from shared.settings import ServerSettings
 
 NOT_AS_EXPECTED: Final = (ValueError, KeyError, TypeError, AttributeError)
-"""What taking apart JSON of another shape than expected raises."""
+"""Errors of reading JSON that has another shape than expected."""
 
 PROMISE_NOT_FOUND: Final = 40400
 PROMISE_EXISTS: Final = 40900
-"""Codes of the server's: the last says that an id belongs to another idempotency key."""
+"""Codes of the server; the last one means that the id belongs to another idempotency key."""
 
 FIRST_PAUSE: Final = 0.02
 LONGEST_PAUSE: Final = 1.0
+"""Seconds between two tries: the first pause, doubled up to the longest."""
 
 
 class Unanswered(Exception):
-    """No usable answer within the budget. Whether the server acted on the call is not known."""
+    """No usable answer within the budget. Whether the server acted on the call is unknown."""
 
 
 class Refused(Exception):
-    """The server said no. `code` is its own and finer than `status`."""
+    """The server refused a call. `code` is the server's own, finer than `status`."""
 
     def __init__(self, status: int, code: int, message: str) -> None:
         super().__init__(f"{status}/{code}: {message}")
@@ -50,9 +51,9 @@ class Transport:
     """Calls to one address, safe to use from many threads at once.
 
     A call is tried again with growing, jittered pauses while the server cannot be reached, does not
-    answer within `attempt` seconds, answers 429 or 5xx, or something answers that is not the server
-    (a proxy, an error page), until `budget` seconds have passed. Every call of the server's that we
-    make may be repeated safely, but for claims (`retry=False`).
+    answer within `attempt` seconds, answers 429 or 5xx, or something else than the server
+    answers (a proxy, an error page), until `budget` seconds have passed. All our calls may be
+    repeated safely, except claims (`retry=False`).
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class Transport:
         budget: float | None = None,
         retry: bool = True,
     ) -> T:
-        """Return what `read` makes of the JSON of a 2xx. Raises `Refused` or `Unanswered`.
+        """Return the JSON of a 2xx as `read` converts it. Raises `Refused` or `Unanswered`.
 
         An answer that `read` raises `NOT_AS_EXPECTED` for did not come from the server.
         """
@@ -99,8 +100,8 @@ class Transport:
                 status, answer = self._once(method, path, data, sent, again=retry)
                 if status < 300:
                     return read(orjson.loads(answer) if answer else None)
-                no = orjson.loads(answer)["error"]
-                refusal = Refused(status, int(no["code"]), str(no["message"]))
+                error_body = orjson.loads(answer)["error"]
+                refusal = Refused(status, int(error_body["code"]), str(error_body["message"]))
             except (OSError, http.client.HTTPException) as error:
                 reason = repr(error)
             except NOT_AS_EXPECTED:
@@ -124,7 +125,7 @@ class Transport:
         *,
         again: bool,
     ) -> tuple[int, bytes]:
-        """Try once; `again` allows for another try if a kept connection turns out to be dead."""
+        """Try once; `again` allows one more try if a kept connection turns out to be dead."""
         connection = self._take()
         kept = connection.sock is not None
         try:

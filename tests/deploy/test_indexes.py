@@ -29,7 +29,7 @@ NAMES = {
 
 
 def names(database: Path) -> set[str]:
-    """Return what of ours is in the database."""
+    """Return the names of our indexes and triggers in the database."""
     with closing(sqlite3.connect(database)) as store:
         rows = store.execute(
             "SELECT name FROM sqlite_master WHERE name LIKE 'durable!_%' ESCAPE '!'"
@@ -37,8 +37,8 @@ def names(database: Path) -> set[str]:
         return {name for (name,) in rows}
 
 
-def test_they_are_added_once_and_while_the_server_runs(tmp_path: Path) -> None:
-    """Applied again and again beside a server that writes, they stand and no write fails."""
+def test_indexes_are_added_once_and_while_the_server_runs(tmp_path: Path) -> None:
+    """Applied repeatedly while the server writes, the indexes exist and no write fails."""
     with resonate_server(tmp_path) as server:
         url = f"http://127.0.0.1:{server.store_port}/promises"
 
@@ -54,32 +54,29 @@ def test_they_are_added_once_and_while_the_server_runs(tmp_path: Path) -> None:
 
 
 def test_the_server_uses_them(tmp_path: Path) -> None:
-    """An execution's steps are found by id through an index, not by reading every promise."""
+    """A search for an execution's steps uses an index and does not read every promise."""
     with resonate_server(tmp_path) as server, closing(sqlite3.connect(server.database)) as store:
         plan = store.execute("EXPLAIN QUERY PLAN SELECT id FROM promises WHERE id LIKE 'job-1.%'")
         assert "durable_promises_id" in str(list(plan))
 
 
 def test_a_store_that_no_server_made_is_refused(tmp_path: Path) -> None:
-    """What is missing is said in one line, and nothing is created."""
+    """A missing file and an empty database are refused, and no file is created."""
     absent, empty = tmp_path / "absent.db", tmp_path / "empty.db"
     sqlite3.connect(empty).close()
     empty.touch()
 
     with pytest.raises(indexes.StoreError, match="no such file"):
         indexes.apply(absent)
-    with pytest.raises(indexes.StoreError, match="tables of a Resonate server are not in it"):
+    with pytest.raises(indexes.StoreError, match="it has no tables of a Resonate server"):
         indexes.apply(empty, schema_seconds=0)
     assert not absent.exists()
 
 
-def test_the_command_tells_what_is_amiss(tmp_path: Path) -> None:
-    """As a command it exits 1 with a line on standard error."""
+def test_the_command_reports_the_fault(tmp_path: Path) -> None:
+    """The command exits with 1 and one line on standard error."""
     command = [sys.executable, "-m", "deploy.store.indexes", str(tmp_path / "absent.db")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert (
-        done.stderr
-        == f"store-indexes: {command[-1]}: there is no such file; start the server first\n"
-    )
+    assert done.stderr == f"store-indexes: {command[-1]}: no such file; start the server first\n"

@@ -1,4 +1,4 @@
-"""The examples do what they say, against a whole service."""
+"""The examples, run against a whole service."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(stack: Stack, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_script_prints_the_result(stack: Stack, job: str) -> None:
-    """It begins, polls, and prints what /result has; again it joins the same execution."""
+    """The script prints the result; a second run joins the same execution."""
     first = run(stack, "./poll.sh", job, "checkout", '{"pace": 0.2}')
     again = run(stack, "./poll.sh", job, "checkout", '{"pace": 0.2}')
 
@@ -55,7 +55,7 @@ def test_the_script_prints_the_result(stack: Stack, job: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "given", "slug"),
+    ("function", "body", "slug"),
     [
         ("checkout", '{"pace": 0, "fail": "ship"}', "execution-rejected"),
         ("nothing", "", "unknown-function"),
@@ -63,17 +63,17 @@ def test_the_script_prints_the_result(stack: Stack, job: str) -> None:
     ],
 )
 def test_the_script_fails_with_the_problem(
-    stack: Stack, job: str, function: str, given: str, slug: str
+    stack: Stack, job: str, function: str, body: str, slug: str
 ) -> None:
-    """A failure, of the request or of the execution, is shown and is exit code 1."""
-    done = run(stack, "./poll.sh", job, function, given)
+    """A failed request or execution is printed as a problem, with exit code 1."""
+    done = run(stack, "./poll.sh", job, function, body)
 
     assert (done.returncode, done.stdout) == (1, "")
     assert json.loads(done.stderr)["type"] == f"/problems/{slug}"
 
 
 def test_the_client_shows_events_and_outcome(stack: Stack, job: str) -> None:
-    """It begins, follows the events to `done`, and prints the outcome."""
+    """The client prints every event up to `done`, then the state."""
     done = run(stack, sys.executable, "client.py", job, "checkout", '{"pace": 0.2}')
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""What the gateway may promise about functions without having their code."""
+"""The catalog of functions, which the gateway uses without their code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ENTRIES = list(CATALOG.values())
 
 
 def test_the_catalog_is_complete() -> None:
-    """These functions can be started, in these versions; an entry is never lost unnoticed."""
+    """The catalog has exactly these functions, in these versions."""
     assert {name: entry.version for name, entry in CATALOG.items()} == {
         "foo": 1,
         "checkout": 1,
@@ -24,20 +24,20 @@ def test_the_catalog_is_complete() -> None:
 
 
 def test_the_default_is_a_function() -> None:
-    """What is started when the client names nothing exists."""
+    """The function that is begun when a client names none exists."""
     assert CATALOG[DEFAULT_FUNCTION].name == "foo"
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_a_function_stands_under_its_name(entry: Function) -> None:
-    """The key of an entry is the name of its function, which is a name in Python too."""
+def test_an_entry_has_the_name_of_its_function(entry: Function) -> None:
+    """The key of an entry is the name of its function, which is a Python identifier."""
     assert CATALOG[entry.name] is entry
     assert entry.name.isidentifier()
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_a_default_input_can_be_sent(entry: Function) -> None:
-    """The input used for no body arrives as it stands in the catalog, in the compact form."""
+    """A default input is compact JSON and reaches the worker unchanged."""
     stored = encode_call(entry.name, entry.version, entry.default_input)
 
     assert decode_call(stored) == Call(entry.name, entry.version, entry.default_input)
@@ -46,10 +46,10 @@ def test_a_default_input_can_be_sent(entry: Function) -> None:
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_a_summary_is_a_sentence(entry: Function) -> None:
-    """What clients read about a function begins with a capital and ends with a full stop."""
+    """A function's summary begins with a capital and ends with a full stop."""
     assert (entry.summary[0].isupper(), entry.summary[-1]) == (True, ".")
 
 
 def test_no_input_is_null() -> None:
-    """A function that says nothing of its input gets null when the client sends none."""
+    """A function without a default input gets null when a client sends no body."""
     assert Function("f", 1, "Does it.").default_input == "null"

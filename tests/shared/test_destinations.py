@@ -1,4 +1,4 @@
-"""Where webhooks may go."""
+"""Addresses that webhooks may call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from shared.destinations import Destinations, Forbidden, Target
 
-NOWHERE = [
+NOT_PUBLIC = [
     "127.0.0.1",
     "127.1",
     "2130706433",
@@ -44,16 +44,16 @@ NOWHERE = [
 ]
 
 
-@pytest.mark.parametrize("host", NOWHERE)
-def test_what_is_not_public_is_forbidden(host: str) -> None:
-    """Whatever way an address is written, one that not everybody can reach is not called."""
+@pytest.mark.parametrize("host", NOT_PUBLIC)
+def test_an_address_that_is_not_public_is_forbidden(host: str) -> None:
+    """An address that is not public is not called, in any spelling."""
     with pytest.raises(Forbidden):
         Destinations().resolve(host, 80)
 
 
 @pytest.mark.parametrize("host", ["8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8"])
 def test_public_addresses_are_allowed(host: str) -> None:
-    """An address that everybody can reach needs no permission."""
+    """A public address needs no permission."""
     assert Destinations().resolve(host, 443) == [ipaddress.ip_address(host)]
 
 
@@ -71,7 +71,7 @@ def test_public_addresses_are_allowed(host: str) -> None:
     ],
 )
 def test_the_operator_may_allow_more(entry: str, host: str) -> None:
-    """A host, an address or a network in the list may be called."""
+    """A private host, address or network in the list may be called."""
     assert Destinations.allowing([entry]).resolve(host, 80)
 
 
@@ -79,20 +79,20 @@ def test_the_operator_may_allow_more(entry: str, host: str) -> None:
     ("entry", "host"), [("10.0.0.0/8", "127.0.0.1"), ("localhost", "127.0.0.1"), ("::1", "fe80::1")]
 )
 def test_nothing_else_is_allowed_with_it(entry: str, host: str) -> None:
-    """An entry allows itself only."""
+    """An entry allows itself and nothing else."""
     with pytest.raises(Forbidden):
         Destinations.allowing([entry]).resolve(host, 80)
 
 
 @pytest.mark.parametrize("entry", ["http://a", "a b", "1.2.3", "300.1.1.1", "10.0.0.0/33", "a/b"])
-def test_what_names_nothing_cannot_be_allowed(entry: str) -> None:
+def test_an_entry_that_names_no_host_is_refused(entry: str) -> None:
     """An entry that is neither a host nor an address nor a network is refused."""
     with pytest.raises(ValueError, match=entry):
         Destinations.allowing([entry])
 
 
 def test_one_private_address_of_several_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that stands for a public and a private address is not called at all."""
+    """A name with a public and a private address is not called at all."""
     found = [
         (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80))
         for address in ("8.8.8.8", "10.0.0.1")
@@ -112,8 +112,8 @@ def test_one_private_address_of_several_is_enough(monkeypatch: pytest.MonkeyPatc
         ("https://xn--bcher-kva.example./h", Target("https", "xn--bcher-kva.example.", 443, "/h")),
     ],
 )
-def test_a_url_is_taken_apart(url: str, target: Target) -> None:
-    """The fragment is left out, the port is always there."""
+def test_a_url_becomes_a_target(url: str, target: Target) -> None:
+    """A target has no fragment and always a port."""
     assert Target.of(url) == target
 
 
@@ -141,7 +141,7 @@ def test_a_url_is_taken_apart(url: str, target: Target) -> None:
         "https://" + "a." * 900 + "!",
     ],
 )
-def test_what_is_no_url_of_a_webhook_is_forbidden(url: str) -> None:
-    """Another scheme, a user, no host, or anything that a request could not carry."""
+def test_a_url_that_no_webhook_can_have_is_forbidden(url: str) -> None:
+    """Other schemes, users, missing hosts and characters that no request can carry are refused."""
     with pytest.raises(Forbidden):
         Target.of(url)

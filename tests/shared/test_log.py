@@ -1,4 +1,4 @@
-"""What a process writes to its standard output, line by line."""
+"""Log lines on a process's standard output."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ configure_logging(LogSettings({level!r}, {format!r}), "worker-1")
 
 
 def output(code: str, *, level: str = "info", format: str = "json") -> list[str]:
-    """Return the lines that a process with this logging writes."""
+    """Run code in a process with logging set up; return its lines."""
     program = BEGIN.format(level=level, format=format) + code
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],
@@ -36,7 +36,7 @@ def output(code: str, *, level: str = "info", format: str = "json") -> list[str]
 
 
 def events(code: str, *, level: str = "info") -> list[dict[str, Any]]:
-    """Return the events of a process that logs JSON, after a look at their times."""
+    """Return the events of a process that logs JSON, after a check of their times."""
     found = [orjson.loads(line) for line in output(code, level=level)]
     for event in found:
         age = datetime.now(UTC) - datetime.fromisoformat(event.pop("timestamp"))
@@ -45,7 +45,7 @@ def events(code: str, *, level: str = "info") -> list[dict[str, Any]]:
 
 
 def test_an_event_is_one_line_of_json() -> None:
-    """An event has its name, its level, its process and what was bound or given."""
+    """An event has its name, level, process, bound values and its own values."""
     assert events('get_logger(id="job-1").info("started", attempt=2, text="é\\n")') == [
         {
             "event": "started",
@@ -65,7 +65,7 @@ def test_libraries_log_the_same_way() -> None:
     ]
 
 
-def test_what_is_bound_to_the_context_is_logged() -> None:
+def test_values_bound_to_the_context_are_logged() -> None:
     """A value bound for one request is in each of its events, ours or a library's."""
     found = events(
         'structlog.contextvars.bind_contextvars(request="r1")\n'
@@ -89,7 +89,7 @@ def test_what_is_bound_to_the_context_is_logged() -> None:
     ],
 )
 def test_the_level_is_a_threshold(level: str, shown: list[str]) -> None:
-    """What is below the level is not logged, and of libraries nothing below a warning."""
+    """Events below the level are not logged; those of libraries only from warnings up."""
     found = events(
         'log, lib = get_logger(), logging.getLogger("lib")\n'
         'log.debug("d"); log.info("i"); log.warning("w"); log.error("e")\n'
@@ -104,7 +104,7 @@ def test_the_level_is_a_threshold(level: str, shown: list[str]) -> None:
     "log", ["get_logger().exception('broken')", "logging.getLogger('x').exception('broken')"]
 )
 def test_an_exception_stays_on_its_line(log: str) -> None:
-    """A traceback is a value of the event and breaks no line."""
+    """A traceback is a value of the event, without line ends of its own."""
     (event,) = events(f"try:\n    1 / 0\nexcept ZeroDivisionError:\n    {log}")
     trace = event.pop("exception")
 
@@ -113,24 +113,24 @@ def test_an_exception_stays_on_its_line(log: str) -> None:
     assert trace.endswith("ZeroDivisionError: division by zero")
 
 
-def test_a_value_that_is_no_json_is_shown() -> None:
-    """Logging a value of any class ends neither the line nor the process."""
+def test_a_value_of_any_class_is_logged() -> None:
+    """A value that JSON has no type for is logged as text."""
     (event,) = events('get_logger().info("odd", value=object, ids={"a"})')
 
     assert (event["value"], event["ids"]) == ("<class 'object'>", "{'a'}")
 
 
 @pytest.mark.parametrize("value", ["'bad \\udce9 name'", "2**64", "{1: 2}"])
-def test_a_value_that_json_cannot_hold_is_shown(value: str) -> None:
-    """Text that is no Unicode and numbers that are too large do not end the process."""
+def test_a_value_that_json_cannot_hold_is_logged(value: str) -> None:
+    """Text that is not Unicode, large numbers and keys of other types are logged as text."""
     (event,) = events(f"get_logger().info('odd', value={value})")
 
     assert event["value"]
     assert output(f"get_logger().info('odd', value={value})", format="console")
 
 
-def test_a_person_gets_columns() -> None:
-    """On the console an event is one readable line, without colours where there is no terminal."""
+def test_the_console_gets_columns() -> None:
+    """On the console an event is one readable line, without colours if it is no terminal."""
     (line,) = output('get_logger().info("started", id="job-1")', format="console")
 
     assert "started" in line

@@ -1,4 +1,4 @@
-"""`make run` as people use it: in a terminal, on free ports, with data of its own."""
+"""`make run`: in a terminal and without, on free ports, with a data folder of its own."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Run:
             assert readable, f"{needle!r} was not shown: {self.shown.decode()}"
             try:
                 chunk = os.read(self.terminal, 65536)
-            except OSError:  # of a terminal that its last user has closed
+            except OSError:  # the other end of the terminal is closed
                 chunk = b""
             if not chunk:
                 break
@@ -85,7 +85,7 @@ class Run:
         return int((self.data / f"{name}.pid").read_text())
 
     def left(self) -> list[str]:
-        """Return the names of processes that still live."""
+        """Return the names of the processes that still run."""
         return [name for name, pid in self.pids.items() if Path(f"/proc/{pid}").exists()]
 
     def hang_up(self) -> None:
@@ -122,7 +122,7 @@ def _run(tmp_path: Path) -> Iterator[Run]:
 
 
 def refusal(run: Run) -> list[str]:
-    """Start, expect an exit code of 1, and return the lines that were shown."""
+    """Start, expect an exit code of 1, and return the output's lines."""
     run.start()
     lines = run.read(None).decode().splitlines()
     assert run.child is not None
@@ -130,15 +130,15 @@ def refusal(run: Run) -> list[str]:
     return lines
 
 
-def test_it_runs_jobs_and_ctrl_c_ends_all_of_it(run: Run) -> None:
-    """Ready, it shows what to try, which works; SIGINT ends every process and keeps the data."""
+def test_executions_run_and_ctrl_c_ends_all_processes(run: Run) -> None:
+    """The printed commands work; SIGINT ends every process and keeps the data."""
     run.start(in_terminal=True)
     run.await_ready()
     url = f"http://127.0.0.1:{run.port}"
 
     begun = call(f"{url}/begin?id=job-001", "POST", {"foo": "hello"})
     assert begun.status == 202
-    wait_until(lambda: call(f"{url}/wait?id=job-001").body["done"], what="the job's end")
+    wait_until(lambda: call(f"{url}/wait?id=job-001").body["done"], what="the execution's end")
     run.read(b"step started")
     assert run.child is not None
     run.child.send_signal(signal.SIGINT)
@@ -154,7 +154,7 @@ def test_it_runs_jobs_and_ctrl_c_ends_all_of_it(run: Run) -> None:
 
 
 def test_a_process_that_is_killed_comes_back(run: Run) -> None:
-    """Every process is watched: killed, it is started again with another pid."""
+    """Every killed process is started again, with another pid."""
     run.start(in_terminal=True)
     run.await_ready()
 
@@ -173,11 +173,11 @@ def test_a_process_that_is_killed_comes_back(run: Run) -> None:
         except OSError:
             return False
 
-    wait_until(works, seconds=30, what="a job that ends")
+    wait_until(works, seconds=30, what="an execution that ends")
 
 
-def test_closing_the_terminal_ends_all_of_it(run: Run) -> None:
-    """When the terminal is gone, nothing is left running."""
+def test_closing_the_terminal_ends_all_processes(run: Run) -> None:
+    """When the terminal is closed, all processes end."""
     run.start(in_terminal=True)
     run.await_ready()
 
@@ -189,8 +189,8 @@ def test_closing_the_terminal_ends_all_of_it(run: Run) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
-def test_signals_end_all_of_it(run: Run, number: signal.Signals) -> None:
-    """SIGHUP and SIGTERM end it like Ctrl-C does, though supervisord takes SIGHUP for a restart."""
+def test_signals_end_all_processes(run: Run, number: signal.Signals) -> None:
+    """SIGHUP and SIGTERM end all processes, although supervisord alone restarts on SIGHUP."""
     run.start(in_terminal=True)
     run.await_ready()
 
@@ -202,8 +202,8 @@ def test_signals_end_all_of_it(run: Run, number: signal.Signals) -> None:
     assert run.left() == []
 
 
-def test_killed_outright_it_leaves_nothing(run: Run) -> None:
-    """Even SIGKILL of the launcher ends what it started."""
+def test_a_killed_launcher_leaves_nothing(run: Run) -> None:
+    """SIGKILL of the launcher ends every process that it started."""
     run.start()
     run.await_ready()
 
@@ -214,7 +214,7 @@ def test_killed_outright_it_leaves_nothing(run: Run) -> None:
 
 
 def test_a_killed_supervisor_leaves_nothing(run: Run) -> None:
-    """SIGKILL of the supervisor ends what it started, and the launcher says so."""
+    """SIGKILL of the supervisor ends its processes, and the launcher reports it and exits."""
     run.start()
     run.await_ready()
 
@@ -226,8 +226,8 @@ def test_a_killed_supervisor_leaves_nothing(run: Run) -> None:
     wait_until(lambda: not run.left(), seconds=20, what="the end of every process")
 
 
-def test_machines_get_json(run: Run) -> None:
-    """Without a terminal every line is a JSON object that names its process."""
+def test_pipes_get_json(run: Run) -> None:
+    """Without a terminal every line is a JSON object with the name of its process."""
     run.start()
     run.await_ready()
     assert run.child is not None
@@ -239,16 +239,16 @@ def test_machines_get_json(run: Run) -> None:
     assert all({"timestamp", "event"} <= line.keys() for line in lines)
 
 
-def test_taken_ports_are_named(run: Run) -> None:
-    """A port that something else listens on is named, with the variable that changes it."""
+def test_ports_in_use_are_named(run: Run) -> None:
+    """The fault for a port in use names the port and its variable."""
     with socket.create_server(("127.0.0.1", run.port)):
         lines = refusal(run)
 
-    assert lines == [f"run: port {run.port} is taken: stop what uses it, or set GATEWAY_PORT"]
+    assert lines == [f"run: port {run.port} is in use: free it, or set GATEWAY_PORT to another"]
 
 
 def test_it_runs_once_on_its_data(run: Run) -> None:
-    """A second start on the same data says which process has them."""
+    """A second start on the same data folder is refused with the pid of the first."""
     run.start()
     run.await_ready()
     second = Run(run.data, run.environment)
@@ -259,12 +259,12 @@ def test_it_runs_once_on_its_data(run: Run) -> None:
 
     assert run.child is not None
     assert lines == [
-        f"run: it is running already on {run.data}: Ctrl-C there, or kill {run.child.pid}"
+        f"run: already running on {run.data}: press Ctrl-C there, or kill {run.child.pid}"
     ]
 
 
-def test_a_lock_that_was_left_behind_is_no_obstacle(run: Run) -> None:
-    """The lock of a start that died is taken over."""
+def test_a_left_over_lock_is_no_obstacle(run: Run) -> None:
+    """The lock file of a launcher that died does not prevent a start."""
     run.data.mkdir()
     (run.data / "run.lock").write_text("1\n")
 
@@ -274,7 +274,7 @@ def test_a_lock_that_was_left_behind_is_no_obstacle(run: Run) -> None:
 
 
 def test_faults_of_the_settings_are_named(run: Run) -> None:
-    """Every variable that makes no sense is named before anything is started."""
+    """Every variable at fault is named, and no process is started."""
     run.environment |= {"WORKER_CONCURRENCY": "none", "LOG_LEVEL": "loud"}
 
     lines = refusal(run)
@@ -285,8 +285,8 @@ def test_faults_of_the_settings_are_named(run: Run) -> None:
     ]
 
 
-def test_a_server_that_is_missing_is_named(run: Run) -> None:
-    """A RESONATE_SERVER_BIN that is no server stops the start with a line that says so."""
+def test_a_wrong_server_is_named(run: Run) -> None:
+    """A RESONATE_SERVER_BIN that is no server is refused in one line."""
     run.environment["RESONATE_SERVER_BIN"] = "/bin/true"
 
     assert refusal(run) == ["run: RESONATE_SERVER_BIN=/bin/true is no server; 0.8.x is needed"]

@@ -1,4 +1,4 @@
-"""Which server is run, and how."""
+"""The server's program: where it is found, and its configuration."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def program(directory: Path, says: str) -> Path:
-    """Make a program named resonate that says something when asked for its version."""
+def program(directory: Path, version: str) -> Path:
+    """Make a program named resonate that prints a version."""
     directory.mkdir(exist_ok=True)
     made = directory / "resonate"
-    made.write_text(f"#!/bin/sh\necho '{says}'\n")
+    made.write_text(f"#!/bin/sh\necho '{version}'\n")
     made.chmod(0o755)
     return made
 
 
-def test_the_named_one_comes_first(tmp_path: Path) -> None:
-    """RESONATE_SERVER_BIN is taken before what is on PATH."""
+def test_the_configured_server_comes_first(tmp_path: Path) -> None:
+    """RESONATE_SERVER_BIN comes before a server on PATH."""
     named = program(tmp_path / "named", "resonate version 0.8.2")
     on_path = program(tmp_path / "path", "resonate version 0.8.3")
 
@@ -33,24 +33,24 @@ def test_the_named_one_comes_first(tmp_path: Path) -> None:
     assert found == named
 
 
-@pytest.mark.parametrize("says", ["resonate version 0.9.4", "hello"])
-def test_the_named_one_must_be_right(tmp_path: Path, says: str) -> None:
-    """A wrong RESONATE_SERVER_BIN is said to be wrong; nothing else is run in its place."""
-    named = program(tmp_path, says)
+@pytest.mark.parametrize("version", ["resonate version 0.9.4", "hello"])
+def test_the_configured_server_must_be_right(tmp_path: Path, version: str) -> None:
+    """A wrong RESONATE_SERVER_BIN is an error; no other server replaces it."""
+    named = program(tmp_path, version)
 
     with pytest.raises(server.ServerError, match=r"RESONATE_SERVER_BIN=.* 0\.8\.x is needed"):
         server.locate({"RESONATE_SERVER_BIN": str(named), "PATH": ""})
 
 
-def test_one_on_path_is_used(tmp_path: Path) -> None:
-    """Any 0.8.x on PATH will do."""
+def test_a_server_on_path_is_used(tmp_path: Path) -> None:
+    """Any server 0.8.x on PATH is used."""
     on_path = program(tmp_path, "resonate version 0.8.9")
 
     assert server.locate({"PATH": str(tmp_path)}) == on_path
 
 
-def test_a_newer_one_is_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A 0.9 on PATH is another program: one line says so, and the one that was built is used."""
+def test_a_newer_server_is_ignored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A server 0.9 on PATH is reported in one line, and the built server is used."""
     server.locate()
     on_path = program(tmp_path, "resonate 0.9.1")
 
@@ -58,12 +58,12 @@ def test_a_newer_one_is_passed_over(tmp_path: Path, capsys: pytest.CaptureFixtur
 
     assert found == server.BUILT
     assert capsys.readouterr().err.splitlines()[-1] == (
-        f"passing over {on_path}: it is 0.9.1, and the SDK speaks to 0.8.x only"
+        f"ignoring {on_path}: it is 0.9.1, and the SDK needs 0.8.x"
     )
 
 
-def test_the_configuration_is_taken(tmp_path: Path) -> None:
-    """Keys of the configuration reach the server: gRPC is off, and the log holds no complaint."""
+def test_the_configuration_is_used(tmp_path: Path) -> None:
+    """The server uses the configuration: gRPC is off, and its log has no error."""
     with resonate_server(tmp_path) as running:
         assert running.answers()
         tagged = {"id": "t", "timeout": 2**53, "tags": {"resonate:invoke": "poll://any@nobody"}}

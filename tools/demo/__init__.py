@@ -1,1 +1,1 @@
-"""The crash-and-resume story with a verdict: `python -m tools.demo`, or `make demo`."""
+"""Kills workers and the gateway, and judges the result: `python -m tools.demo`, or `make demo`."""

@@ -1,4 +1,4 @@
-"""Start the service if need be, show every scene, and exit 0 only if all of it was right."""
+"""Starts the service if it does not run, plays every scene, exits 0 only without faults."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tools.api import of_environment, wait_for
+from tools.api import from_environment, wait_for
 from tools.demo import scenes
 from tools.server import ROOT
-from tools.stack import Containers, Local, StackError, find
+from tools.stack import Containers, Local, StackError, find_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tools.api import Api
-    from tools.demo.scenes import Moment, Verdict
+    from tools.demo.scenes import CrashView, Verdict
     from tools.stack import Stack
 
 COLORS = ("cyan", "magenta", "green", "yellow", "blue")
 START_SECONDS = 300.0
+"""Seconds until `make run` must be ready; the first start builds the server."""
 
 
 @contextlib.contextmanager
 def service(api: Api, console: Console) -> Iterator[Stack]:
-    """Use what is running; else start containers, which stay, or processes, which do not."""
+    """Use the running service; else start containers, which stay, or processes, which end here."""
     try:
-        stack = find()
+        stack = find_stack()
     except StackError:
         if Containers.available():
             console.print("starting the containers: docker compose up --build --wait")
@@ -44,7 +45,7 @@ def service(api: Api, console: Console) -> Iterator[Stack]:
             containers.up()
             yield containers
             return
-        console.print("no Docker here: starting the processes of make run")
+        console.print("no Docker here: starting make run")
         with _processes() as local:
             if wait_for(lambda: local.running() and api.is_ready(), START_SECONDS) is None:
                 raise StackError("make run did not become ready") from None
@@ -64,27 +65,28 @@ def _processes() -> Iterator[Local]:
         child.wait()
 
 
-def drawing(moment: Moment) -> Table:
-    """Draw the execution's steps, each with the worker that runs or ran it."""
-    workers = sorted({step["worker"] for step in moment.steps} | {moment.killed} - {""})
-    table = Table(title=moment.id, title_justify="left", min_width=52)
+def steps_table(view: CrashView) -> Table:
+    """Return a table of the execution's steps, each with the worker that runs or ran it."""
+    workers = sorted({step["worker"] for step in view.steps} | {view.killed} - {""})
+    table = Table(title=view.id, title_justify="left", min_width=52)
     for column in ("step", "worker", "state", "seconds"):
         table.add_column(column)
-    for step in moment.steps:
+    for step in view.steps:
         color = COLORS[workers.index(step["worker"]) % len(COLORS)]
-        took = _seconds(step["ended"]) - _seconds(step["started"]) if step["ended"] else None
+        duration = _seconds(step["ended"]) - _seconds(step["started"]) if step["ended"] else None
         state = "done" if step["status"] == "resolved" else "runs"
         table.add_row(
             step["name"],
             Text(step["worker"], style=color),
             state,
-            "" if took is None else f"{took:.1f}",
+            "" if duration is None else f"{duration:.1f}",
         )
-    if moment.killed:
-        waited = moment.resumed_after
-        clock = time.monotonic() - moment.killed_at if waited is None else waited
-        said = "waiting for another" if waited is None else "another went on after"
-        table.caption = f"{moment.killed} killed; {said} {clock:.1f} s"
+    if view.killed:
+        if view.resumed_after is None:
+            progress = f"waiting for another worker, {time.monotonic() - view.killed_at:.1f} s"
+        else:
+            progress = f"another went on after {view.resumed_after:.1f} s"
+        table.caption = f"{view.killed} killed; {progress}"
     return table
 
 
@@ -92,8 +94,8 @@ def _seconds(stamp: str) -> float:
     return datetime.fromisoformat(stamp).timestamp()
 
 
-def tell(console: Console, verdict: Verdict) -> None:
-    """Print a scene's facts, and its faults if it has any."""
+def print_verdict(console: Console, verdict: Verdict) -> None:
+    """Print a scene's facts and faults."""
     for name, value in verdict.facts.items():
         console.print(f"  {name}: [bold]{value}[/bold]")
     for fault in verdict.faults:
@@ -102,28 +104,28 @@ def tell(console: Console, verdict: Verdict) -> None:
         console.print("  [bold green]as promised[/bold green]")
 
 
-def play(api: Api, stack: Stack, console: Console) -> list[Verdict]:
-    """Show every scene and return what they found."""
+def play_scenes(api: Api, stack: Stack, console: Console) -> list[Verdict]:
+    """Play every scene and return the verdicts."""
     kill = stack.kill_command("worker-K")
     console.rule(f"1. A checkout of five steps; {kill} in the middle", align="left")
     with Live(console=console, refresh_per_second=10) as live:
-        crash = scenes.kill_a_worker(api, stack, lambda moment: live.update(drawing(moment)))
-    tell(console, crash)
-    console.rule("2. The gateway is killed while a client waits", align="left")
+        crash = scenes.kill_a_worker(api, stack, lambda view: live.update(steps_table(view)))
+    print_verdict(console, crash)
+    console.rule("2. The gateway is killed while an execution runs", align="left")
     gateway = scenes.kill_the_gateway(api, stack)
-    tell(console, gateway)
-    console.rule(f"3. {scenes.SAME_ID} begins with one id", align="left")
+    print_verdict(console, gateway)
+    console.rule(f"3. {scenes.BEGINS} begins with one id", align="left")
     same = scenes.begin_a_thousand_times(api, stack)
-    tell(console, same)
+    print_verdict(console, same)
     return [crash, gateway, same]
 
 
 def main() -> int:
-    """Return 0 if the service did as promised, 1 if not, 2 if there is none to be had."""
-    console, api = Console(highlight=False), of_environment(os.environ)
+    """Return 0 if the service kept its promises, 1 if not, 2 if it could not be started."""
+    console, api = Console(highlight=False), from_environment(os.environ)
     try:
         with service(api, console) as stack:
-            verdicts = play(api, stack, console)
+            verdicts = play_scenes(api, stack, console)
     except StackError as error:
         console.print(f"demo: {error}")
         return 2

@@ -1,4 +1,4 @@
-"""What is shown: each scene does something to the service and returns what it found."""
+"""The scenes of the demonstration: each changes the service and returns a verdict."""
 
 from __future__ import annotations
 
@@ -18,18 +18,21 @@ if TYPE_CHECKING:
     from tools.stack import Stack
 
 PACE: Final = 1.0
-KILLED_AT: Final = "pack"
-STEPS: Final = ("reserve", "charge", "pack", "ship", "notify")
-MOST_SECONDS: Final = 4.0
-"""The longest that the next step may take to start; the default lease is 2 s."""
+"""Seconds that each step of the checkout takes."""
 
-SAME_ID: Final = 1000
+KILLED_STEP: Final = "pack"
+STEPS: Final = ("reserve", "charge", "pack", "ship", "notify")
+RESUME_SECONDS: Final = 4.0
+"""Seconds until another worker must have taken over; the default lease is 2 s."""
+
+BEGINS: Final = 1000
 CLIENTS: Final = 64
+"""Begins of one id, and the threads that send them."""
 
 
 @dataclass
 class Verdict:
-    """What a scene found: facts to print, and what of it is wrong."""
+    """The result of a scene: facts to print, and faults if the service broke a promise."""
 
     facts: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
@@ -40,11 +43,12 @@ class Verdict:
 
 
 @dataclass
-class Moment:
-    """What the audience sees of a running execution."""
+class CrashView:
+    """The first scene as the screen shows it: the execution's steps, and the killed worker."""
 
     id: str
     steps: list[dict[str, Any]] = field(default_factory=list)
+    finished: list[dict[str, Any]] = field(default_factory=list)
     killed: str = ""
     killed_at: float = 0.0
     resumed_after: float | None = None
@@ -55,75 +59,83 @@ def new_id(name: str) -> str:
     return f"demo-{name}-{uuid.uuid4().hex[:8]}"
 
 
-def kill_a_worker(api: Api, stack: Stack, show: Callable[[Moment], None]) -> Verdict:
-    """Kill the worker that runs the third of five steps; another must go on with that step."""
-    verdict, moment = Verdict(), Moment(new_id("checkout"))
-    api.begin(moment.id, "checkout", {"pace": PACE})
-    before: list[dict[str, Any]] = []
-
-    def advance() -> dict[str, Any] | None:
-        state = api.state(moment.id)
-        if state is None:
-            return None
-        moment.steps = state.get("steps", [])
-        names = [step["name"] for step in moment.steps]
-        if not moment.killed and names and names[-1] == KILLED_AT:
-            before[:] = [step for step in moment.steps if step["status"] == "resolved"]
-            moment.killed, moment.killed_at = state["worker"], time.monotonic()
-            stack.kill(moment.killed)
-        elif moment.killed and moment.resumed_after is None and state["worker"] != moment.killed:
-            moment.resumed_after = time.monotonic() - moment.killed_at
-        show(moment)
-        return state if state["done"] else None
-
-    ended = wait_for(advance, 60)
-    if moment.killed:
-        stack.revive(moment.killed)
-    verdict.expect(ended is not None, "the job did not end within 60 s")
-    if ended is None or moment.resumed_after is None:
-        verdict.expect(moment.resumed_after is not None, "no other worker took over")
+def kill_a_worker(api: Api, stack: Stack, show: Callable[[CrashView], None]) -> Verdict:
+    """Kill the worker that runs the third of five steps; another one must take that step over."""
+    verdict, view = Verdict(), CrashView(new_id("checkout"))
+    api.begin(view.id, "checkout", {"pace": PACE})
+    outcome = wait_for(lambda: _advance(api, stack, view, show), 60)
+    if view.killed:
+        stack.revive(view.killed)
+    verdict.expect(outcome is not None, "the execution did not end within 60 s")
+    if outcome is None or view.resumed_after is None:
+        verdict.expect(view.resumed_after is not None, "no other worker took over")
         return verdict
-    # A finished step that had run again would have another start or end in the store.
-    repeated = [step["name"] for step in before if step not in ended["steps"]]
-    starts = stack.step_starts(moment.id)
-    if starts is not None:
-        repeated += [name for name in STEPS if starts[name] > (2 if name == KILLED_AT else 1)]
+    repeated = _repeated_steps(stack, view, outcome)
     verdict.facts = {
-        "time to resume": f"{moment.resumed_after:.2f} s",
+        "time to resume": f"{view.resumed_after:.2f} s",
         "finished steps repeated": str(len(repeated)),
-        "interrupted step": f"{KILLED_AT}, begun by {moment.killed}, done by {ended['worker']}",
-        "result": f"{ended['status']}, attempt {ended['attempt']}",
+        "interrupted step": f"{KILLED_STEP}, begun by {view.killed}, done by {outcome['worker']}",
+        "result": f"{outcome['status']}, attempt {outcome['attempt']}",
     }
     verdict.expect(not repeated, f"finished steps ran again: {', '.join(repeated)}")
     verdict.expect(
-        moment.resumed_after < MOST_SECONDS, f"it took over {MOST_SECONDS:g} s to resume"
+        view.resumed_after < RESUME_SECONDS, f"resuming took more than {RESUME_SECONDS:g} s"
     )
-    verdict.expect(ended["status"] == "resolved", f"the job ended {ended['status']}")
+    verdict.expect(outcome["status"] == "resolved", f"the execution ended {outcome['status']}")
     verdict.expect(
-        tuple(step["name"] for step in ended["steps"]) == STEPS, "the steps are not the five"
+        tuple(step["name"] for step in outcome["steps"]) == STEPS, "the steps are not the five"
     )
     return verdict
 
 
+def _advance(
+    api: Api, stack: Stack, view: CrashView, show: Callable[[CrashView], None]
+) -> dict[str, Any] | None:
+    """Update the view, kill the worker when its step has begun, and return the outcome."""
+    state = api.state(view.id)
+    if state is None:
+        return None
+    view.steps = state.get("steps", [])
+    names = [step["name"] for step in view.steps]
+    if not view.killed and names and names[-1] == KILLED_STEP:
+        view.finished = [step for step in view.steps if step["status"] == "resolved"]
+        view.killed, view.killed_at = state["worker"], time.monotonic()
+        stack.kill(view.killed)
+    elif view.killed and view.resumed_after is None and state["worker"] != view.killed:
+        view.resumed_after = time.monotonic() - view.killed_at
+    show(view)
+    return state if state["done"] else None
+
+
+def _repeated_steps(stack: Stack, view: CrashView, outcome: dict[str, Any]) -> list[str]:
+    # A finished step that had run again would have another start or end in the store.
+    repeated = [step["name"] for step in view.finished if step not in outcome["steps"]]
+    starts = stack.step_starts(view.id)
+    if starts is not None:
+        repeated += [name for name in STEPS if starts[name] > (2 if name == KILLED_STEP else 1)]
+    return repeated
+
+
 def kill_the_gateway(api: Api, stack: Stack) -> Verdict:
-    """Kill the gateway while a client asks for a job; it must answer for it when it is back."""
+    """Kill the gateway while an execution runs; after its restart it must know the execution."""
     verdict, id = Verdict(), new_id("gateway")
     api.begin(id, "checkout", {"pace": 0.5})
     wait_for(lambda: (api.state(id) or {}).get("steps"), 10)
     stack.kill("gateway")
-    gone = api.state(id) is None
+    unanswered = api.state(id) is None
     began = time.monotonic()
     stack.revive("gateway")
     answered = wait_for(lambda: api.state(id), 30)
     away = time.monotonic() - began
-    ended = wait_for(lambda: (s := api.state(id)) and s["done"] and s, 30)
+    outcome = wait_for(lambda: (s := api.state(id)) and s["done"] and s, 30)
     verdict.facts = {
         "gateway away": f"{away:.2f} s",
-        "result": str(ended["status"]) if ended else "none",
+        "result": str(outcome["status"]) if outcome else "none",
     }
-    verdict.expect(gone, "the gateway did not die")
-    verdict.expect(answered is not None, "the id was not answered for after the restart")
-    verdict.expect(bool(ended) and ended["status"] == "resolved", "the job did not resolve")  # type: ignore[index]
+    verdict.expect(unanswered, "the gateway did not die")
+    verdict.expect(answered is not None, "the restarted gateway did not know the execution")
+    resolved = bool(outcome) and outcome["status"] == "resolved"  # type: ignore[index]
+    verdict.expect(resolved, "the execution did not resolve")
     return verdict
 
 
@@ -139,8 +151,8 @@ def begin_a_thousand_times(api: Api, stack: Stack) -> Verdict:
         return answer.status, bool(answer.body.get("created"))
 
     with ThreadPoolExecutor(CLIENTS) as pool:
-        answers = list(pool.map(begin, range(SAME_ID)))
-    ended = wait_for(lambda: (s := api.state(id)) and s["done"] and s, 30)
+        answers = list(pool.map(begin, range(BEGINS)))
+    outcome = wait_for(lambda: (s := api.state(id)) and s["done"] and s, 30)
     created = sum(created for _, created in answers)
     statuses = Counter(status for status, _ in answers)
     starts = stack.step_starts(id)
@@ -149,9 +161,9 @@ def begin_a_thousand_times(api: Api, stack: Stack) -> Verdict:
         "created": str(created),
     }
     verdict.expect(set(statuses) <= {200, 202}, "not all begins were accepted")
-    verdict.expect(created == 1, f"{created} of them say that they created it")
-    verdict.expect(ended is not None, "it did not end")
+    verdict.expect(created == 1, f"{created} answers have created: true")
+    verdict.expect(outcome is not None, "the execution did not end")
     if starts is not None:
         verdict.facts["executions"] = str(starts["foo"])
-        verdict.expect(starts["foo"] == 1, f"it ran {starts['foo']} times")
+        verdict.expect(starts["foo"] == 1, f"the function ran {starts['foo']} times")
     return verdict

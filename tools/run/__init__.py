@@ -1,1 +1,1 @@
-"""The whole service without containers: `python -m tools.run`, or `make run`."""
+"""Runs the whole service without containers: `python -m tools.run`, or `make run`."""

@@ -1,4 +1,4 @@
-"""Start the service, wait until it can be used, and end all of it on a signal."""
+"""Starts the service, waits until it is ready, and ends all processes on a signal."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tools.run.plan import (
     DataPaths,
     Ports,
     data_directory,
+    die_with_parent,
     programs,
     supervisor_configuration,
-    tied,
 )
 from tools.server import ROOT
 
@@ -32,14 +32,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 READY_SECONDS: Final = 60.0
-TRY: Final = """
-Ready: http://localhost:{port}      Ctrl-C stops everything; the data stay in {data}
+"""Seconds from the start until the workers must be ready."""
+
+USAGE: Final = """
+Ready: http://localhost:{port}      Ctrl-C stops everything and keeps the data in {data}
 
   curl -X POST "http://localhost:{port}/begin?id=job-001" \\
        -H "Content-Type: application/json" -d '{{"foo": "hello"}}'
   curl "http://localhost:{port}/wait?id=job-001"
 
-Five steps of a second each; kill the worker that /wait names, and watch another go on:
+Five steps of a second each. Kill the worker that /wait shows, and another one continues:
 
   curl -X POST "http://localhost:{port}/begin?id=order-1&function=checkout"
   curl "http://localhost:{port}/wait?id=order-1"
@@ -48,7 +50,7 @@ Five steps of a second each; kill the worker that /wait names, and watch another
 
 
 def run(environment: Mapping[str, str]) -> int:
-    """Return the exit code: 0 after a signal, 1 when the service could not start or broke."""
+    """Return the exit code: 0 after a signal, 1 if the start failed or the supervisor ended."""
     paths = DataPaths(data_directory(environment))
     try:
         ports = Ports.of(environment)
@@ -67,13 +69,13 @@ def run(environment: Mapping[str, str]) -> int:
         output = Output(
             readable=environment.get("LOG_FORMAT", "console" if terminal else "json") == "console"
         )
-        found = programs(binary, ports, paths, environment)
-        for program in found:
+        processes = programs(binary, ports, paths, environment)
+        for program in processes:
             output.add_pipe(program.name, paths.output(program.name))
             paths.pid(program.name).unlink(missing_ok=True)
             paths.alive(program.name).unlink(missing_ok=True)
         paths.supervisor.touch(mode=0o600)
-        paths.supervisor.write_text(supervisor_configuration(found, paths))
+        paths.supervisor.write_text(supervisor_configuration(processes, paths))
         with supervised(paths, output, signals) as supervisor:
             return serve(supervisor, signals, output, ports, paths)
 
@@ -82,15 +84,13 @@ def run(environment: Mapping[str, str]) -> int:
 def supervised(
     paths: DataPaths, output: Output, signals: StopSignals
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the supervisor and, at the end, see to it that nothing is left of it.
-
-    It is in a session of its own: a Ctrl-C or a closing terminal reaches only us, and the
-    supervisor, which would take SIGHUP for an order to restart, gets SIGTERM in any case.
-    """
+    """Run the supervisor, and end it and all its processes when the block ends."""
     pipe, end = os.pipe()
     command = [sys.executable, "-m", "tools.run.supervise", "-c", str(paths.supervisor)]
+    # In a session of its own, because supervisord restarts on SIGHUP: signals of the terminal reach
+    # only us, and we send SIGTERM.
     supervisor = subprocess.Popen(
-        tied(signal.SIGTERM, paths.pid("supervisor"), command),
+        die_with_parent(signal.SIGTERM, paths.pid("supervisor"), command),
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=end,
@@ -106,7 +106,7 @@ def supervised(
         supervisor.terminate()
         while supervisor.poll() is None and not signals.hurry.wait(0.05):
             pass
-        # What it started is tied to it and ends with it.
+        # Its processes end with it (die_with_parent).
         supervisor.kill()
         supervisor.wait()
 
@@ -118,12 +118,12 @@ def serve(
     ports: Ports,
     paths: DataPaths,
 ) -> int:
-    """Wait for the service to be ready, tell how to use it, and wait for its end."""
+    """Wait until the service is ready, print how to use it, and wait for its end."""
     terminal = sys.stdout.isatty()
 
-    def over() -> bool:
-        # Of a terminal that closes, only the leader of its session is sure to be told: a shell
-        # passes that on, `make` does not.
+    def ended() -> bool:
+        # When a terminal closes, only the leader of its session is sure to get SIGHUP. A shell
+        # passes the signal on, `make` does not.
         closed = terminal and not sys.stdout.isatty()
         return signals.stop.is_set() or closed or supervisor.poll() is not None
 
@@ -134,20 +134,20 @@ def serve(
         ("the workers", lambda: all(paths.alive(name).exists() for name in WORKERS)),
     ]
     deadline = time.monotonic() + READY_SECONDS
-    for what, ready in stages:
-        while not over() and not ready():
+    for name, ready in stages:
+        while not ended() and not ready():
             if time.monotonic() > deadline:
-                output.say("not ready", reason=f"{what} did not answer for {READY_SECONDS:g} s")
+                output.log("not ready", reason=f"{name} did not answer for {READY_SECONDS:g} s")
                 return 1
             signals.stop.wait(0.03)
-    if not over():
-        output.show(TRY.format(port=ports.gateway, data=os.path.relpath(paths.data)))
-    while not over():
+    if not ended():
+        output.show(USAGE.format(port=ports.gateway, data=os.path.relpath(paths.data)))
+    while not ended():
         signals.stop.wait(0.5)
     if supervisor.poll() is not None:
-        output.say("the supervisor ended", code=supervisor.returncode)
+        output.log("the supervisor ended", code=supervisor.returncode)
         return 1
-    output.say("stopping", hint="once more to stop without waiting for running steps")
+    output.log("stopping", hint="press Ctrl-C again to stop without waiting for running steps")
     return 0
 
 
@@ -165,12 +165,12 @@ def _index(paths: DataPaths) -> bool:
 
 
 def main() -> int:
-    """Return the exit code, with a line on standard error for each thing that is amiss."""
+    """Return the exit code; each fault is a line on standard error."""
     try:
         return run(os.environ)
     except checks.NotStartedError as error:
         for fault in error.faults:
-            server.say(f"run: {fault}")
+            server.report(f"run: {fault}")
         return 1
 
 

@@ -1,4 +1,4 @@
-"""What must be right before anything starts; each fault is one line that says how to mend it."""
+"""Checks before the start. Each fault is one line with the way to correct it."""
 
 from __future__ import annotations
 
@@ -27,16 +27,17 @@ class NotStartedError(Exception):
 
 
 def take_lock(paths: DataPaths) -> TextIO:
-    """Hold the data folder for as long as the returned file is open.
+    """Lock the data folder until the returned file is closed. Raises `NotStartedError`.
 
-    The kernel drops the lock with its process, so a lock file that stays behind is never in the
-    way. Raises `NotStartedError`.
+    The kernel releases the lock when the process ends, so a left-over lock file is harmless.
     """
     try:
         paths.data.mkdir(parents=True, exist_ok=True)
         lock = paths.lock.open("a+")
     except OSError as error:
-        raise NotStartedError(f"{paths.data}: {error.strerror}; DATA_DIR names a folder") from None
+        raise NotStartedError(
+            f"{paths.data}: {error.strerror}; set DATA_DIR to another folder"
+        ) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -44,7 +45,7 @@ def take_lock(paths: DataPaths) -> TextIO:
         holder = lock.read().strip() or "?"
         lock.close()
         raise NotStartedError(
-            f"it is running already on {paths.data}: Ctrl-C there, or kill {holder}"
+            f"already running on {paths.data}: press Ctrl-C there, or kill {holder}"
         ) from None
     lock.truncate(0)
     lock.write(f"{os.getpid()}\n")
@@ -53,7 +54,7 @@ def take_lock(paths: DataPaths) -> TextIO:
 
 
 def check_settings(environment: Mapping[str, str]) -> None:
-    """Raise `NotStartedError` with every variable at fault."""
+    """Raise `NotStartedError` with a line for every variable at fault."""
     faults: dict[str, None] = {}
     for read in (gateway_settings, worker_settings):
         try:
@@ -65,21 +66,21 @@ def check_settings(environment: Mapping[str, str]) -> None:
 
 
 def check_ports(ports: Ports) -> None:
-    """Raise `NotStartedError` with every port that something else listens on."""
+    """Raise `NotStartedError` with a line for every port that is in use."""
     faults = []
-    for name, port in ports.named().items():
+    for name, port in ports.by_variable().items():
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError as error:
-                why = (
-                    "is taken"
+                reason = (
+                    "is in use"
                     if error.errno == errno.EADDRINUSE
-                    else f"cannot be had: {error.strerror}"
+                    else f"cannot be used: {error.strerror}"
                 )
-                faults.append(f"port {port} {why}: stop what uses it, or set {name}")
-    if len(set(ports.named().values())) < len(ports.named()):
-        faults.append(f"{', '.join(ports.named())} must differ")
+                faults.append(f"port {port} {reason}: free it, or set {name} to another")
+    if len(set(ports.by_variable().values())) < len(ports.by_variable()):
+        faults.append(f"{', '.join(ports.by_variable())} must differ")
     if faults:
         raise NotStartedError(*faults)

@@ -1,4 +1,4 @@
-"""One stream of log lines out of many: each names its process, as JSON or as columns."""
+"""Merges the logs of all processes into one stream of lines, as JSON or as columns."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 65536
 LONGEST_LINE: Final = 1024 * 1024
+"""Bytes of a read, and of a line that is printed as one."""
+
 SUPERVISOR_LINE: Final = re.compile(rb"[-0-9]+ [:,0-9]+ [A-Z]+ (?P<event>.*)")
-SUPERVISOR_CHATTER: Final = (b"success:", b"waiting for", b"supervisord started", b"Set uid")
+SUPERVISOR_NOISE: Final = (b"success:", b"waiting for", b"supervisord started", b"Set uid")
+"""Beginnings of the supervisor's lines that are not printed."""
 
 
 class Output:
-    """Reads a named pipe per process and prints whole lines; `say` adds lines of our own.
+    """Reads a named pipe per process and prints whole lines; `log` prints events of our own.
 
-    A terminal that is gone is no reason to stop: what cannot be shown is dropped.
+    Lines that cannot be printed, because the terminal was closed, are dropped.
     """
 
     def __init__(self, *, readable: bool) -> None:
@@ -38,32 +41,32 @@ class Output:
         self._selector = selectors.DefaultSelector()
         self._thread = threading.Thread(target=self._read, name="output", daemon=True)
         self._lock = threading.Lock()
-        self._left: dict[str, bytes] = {}
+        self._partial: dict[str, bytes] = {}
 
     def add_pipe(self, name: str, path: Path) -> None:
-        """Make a named pipe that the process's lines will come through."""
+        """Make a named pipe for the lines of a process."""
         path.unlink(missing_ok=True)
         os.mkfifo(path, 0o600)
-        # For writing too: without a writer of our own the pipe would end with the first process.
+        # Opened for writing too: without a writer of our own the pipe would end with its process.
         self.add(name, os.open(path, os.O_RDWR | os.O_NONBLOCK))
 
     def add(self, name: str, descriptor: int) -> None:
-        """Print what comes from an open pipe."""
+        """Print the lines from an open pipe."""
         self._selector.register(descriptor, selectors.EVENT_READ, name)
 
     def start(self) -> None:
         self._thread.start()
 
-    def say(self, event: str, **fields: object) -> None:
+    def log(self, event: str, **fields: object) -> None:
         """Print an event of the launcher's own."""
         self._print_event({"process": "run", "event": event, "level": "info", **fields})
 
     def show(self, text: str) -> None:
-        """Print text for a person as it is; a machine gets it as an event."""
+        """Print text unchanged, or as an event if the output is JSON."""
         if self._readable:
             self._print(text.encode() + b"\n")
         else:
-            self.say("try", text=text)
+            self.log("try", text=text)
 
     def _read(self) -> None:
         while True:
@@ -78,18 +81,18 @@ class Output:
                 self._take(key.data, chunk)
 
     def _take(self, name: str, chunk: bytes) -> None:
-        *lines, rest = (self._left.pop(name, b"") + chunk).split(b"\n")
+        *lines, rest = (self._partial.pop(name, b"") + chunk).split(b"\n")
         if len(rest) > LONGEST_LINE:
             lines.append(rest)
             rest = b""
-        self._left[name] = rest
+        self._partial[name] = rest
         for line in filter(None, lines):
             self._print_line(name, line)
 
     def _print_line(self, name: str, line: bytes) -> None:
         if name == "supervisor" and (match := SUPERVISOR_LINE.fullmatch(line)):
             line = match["event"]
-            if line.startswith(SUPERVISOR_CHATTER):
+            if line.startswith(SUPERVISOR_NOISE):
                 return
         try:
             entry = orjson.loads(line)

@@ -1,4 +1,4 @@
-"""What runs: each process, its command, its environment; and the supervisor's configuration."""
+"""The processes of `make run`: commands, environments, files, the supervisor's configuration."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 WORKERS: Final = ("worker-1", "worker-2", "worker-3")
 DRAIN_SECONDS: Final = "2"
-"""Of workers here, unless WORKER_DRAIN_SECONDS says otherwise: whoever presses Ctrl-C waits."""
+"""Default of WORKER_DRAIN_SECONDS here: short, because a person waits after Ctrl-C."""
 
-PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
-"""What every process gets to see; the server would take other variables for settings."""
-SETTINGS: Final = (
+INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
+"""Variables that every process inherits. The server would read others as its settings."""
+SETTING_PREFIXES: Final = (
     "GATEWAY_",
     "WORKER_",
     "WEBHOOK_SECRET",
@@ -29,11 +29,12 @@ SETTINGS: Final = (
     "RESONATE_USERNAME",
     "RESONATE_PASSWORD",
 )
+"""Beginnings of the variables that gateway and workers inherit as well."""
 
 
 @dataclass(frozen=True)
 class Ports:
-    """The three ports of the service, each set by a variable."""
+    """The three ports of the service."""
 
     gateway: int
     store: int
@@ -41,7 +42,7 @@ class Ports:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Ports:
-        """Raises `ValueError` naming the variable that is no port."""
+        """Read the ports. Raises `ValueError` with the variable that is no port."""
 
         def port(name: str, default: int) -> int:
             text = environment.get(name) or str(default)
@@ -55,7 +56,7 @@ class Ports:
             port("RESONATE_PORT_MESSAGE_SOURCE", 8002),
         )
 
-    def named(self) -> dict[str, int]:
+    def by_variable(self) -> dict[str, int]:
         return {
             "GATEWAY_PORT": self.gateway,
             "RESONATE_PORT_STORE": self.store,
@@ -65,7 +66,7 @@ class Ports:
 
 @dataclass(frozen=True)
 class Program:
-    """One process: started in `order`, stopped in the opposite one."""
+    """One process. Lower `order` starts first and stops last."""
 
     name: str
     command: list[str]
@@ -77,7 +78,7 @@ class Program:
 
 @dataclass(frozen=True)
 class DataPaths:
-    """Where things lie under the data folder."""
+    """Paths of the files in the data folder."""
 
     data: Path
 
@@ -107,8 +108,10 @@ def programs(
     binary: Path, ports: Ports, paths: DataPaths, environment: Mapping[str, str]
 ) -> list[Program]:
     """Return every process of the service."""
-    base = {key: environment[key] for key in PASSED_ON if key in environment}
-    settings = {key: value for key, value in environment.items() if key.startswith(SETTINGS)}
+    base = {key: environment[key] for key in INHERITED if key in environment}
+    settings = {
+        key: value for key, value in environment.items() if key.startswith(SETTING_PREFIXES)
+    }
     ours = {
         **base,
         "WORKER_DRAIN_SECONDS": DRAIN_SECONDS,
@@ -116,36 +119,39 @@ def programs(
         "PYTHONUNBUFFERED": "1",
         "LOG_FORMAT": "json",
         "RESONATE_HOST": "http://127.0.0.1",
-        **{name: str(port) for name, port in ports.named().items()},
+        **{name: str(port) for name, port in ports.by_variable().items()},
     }
     serve = server.command(
         binary, store_port=ports.store, message_port=ports.message, database=paths.database
     )
     drain = ours["WORKER_DRAIN_SECONDS"]
-    patience = int(float(drain)) + 10 if drain.replace(".", "", 1).isdigit() else 30
-    found = [
-        # With tasks that it cannot send it would try for ever; its store stands a hard end.
+    stop_seconds = int(float(drain)) + 10 if drain.replace(".", "", 1).isdigit() else 30
+    result = [
+        # Short: a server with tasks that it cannot send never stops by itself. Killing it is safe
+        # for its store.
         Program("server", serve, base, "server", 1, stop_seconds=2),
         Program("gateway", _python("gateway"), ours, "gateway", 2, stop_seconds=15),
     ]
     for name in WORKERS:
         own = {**ours, "WORKER_NAME": name, "WORKER_ALIVE_FILE": str(paths.alive(name))}
-        found.append(Program(name, _python("worker"), own, "workers", 3, stop_seconds=patience))
-    return found
+        result.append(
+            Program(name, _python("worker"), own, "workers", 3, stop_seconds=stop_seconds)
+        )
+    return result
 
 
-def tied(number: int, pid_file: Path, command: list[str]) -> list[str]:
-    """Return the command as one that gets a signal when its parent dies and tells its pid."""
-    return [*_python("tools.run.tied"), str(number), str(pid_file), *command]
+def die_with_parent(number: int, pid_file: Path, command: list[str]) -> list[str]:
+    """Wrap a command: it gets a signal when its parent ends, and its pid is in a file."""
+    return [*_python("tools.run.die_with_parent"), str(number), str(pid_file), *command]
 
 
 def _python(*module: str) -> list[str]:
     return [sys.executable, "-m", *module]
 
 
-def supervisor_configuration(found: list[Program], paths: DataPaths) -> str:
+def supervisor_configuration(processes: list[Program], paths: DataPaths) -> str:
     """Return the text of a supervisord.conf that runs these programs in the foreground."""
-    # Without the line it complains about root at every start.
+    # Without this line supervisord warns about root at every start.
     user = "user = root\n" if os.geteuid() == 0 else ""
     head = (
         "[supervisord]\nnodaemon = true\nlogfile = /dev/null\nlogfile_maxbytes = 0\n"
@@ -154,9 +160,9 @@ def supervisor_configuration(found: list[Program], paths: DataPaths) -> str:
     )
     sections = [head]
     groups: dict[str, list[Program]] = {}
-    for program in found:
+    for program in processes:
         groups.setdefault(program.group, []).append(program)
-        command = tied(signal.SIGKILL, paths.pid(program.name), program.command)
+        command = die_with_parent(signal.SIGKILL, paths.pid(program.name), program.command)
         variables = ",".join(f"{k}={_quoted(v)}" for k, v in program.environment.items())
         sections.append(
             f"[program:{program.name}]\n"
@@ -183,5 +189,5 @@ def _quoted(word: str) -> str:
 
 
 def data_directory(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return where the store lies: DATA_DIR, or `.data` in the project."""
+    """Return the data folder: DATA_DIR, or `.data` in the project."""
     return Path(environment.get("DATA_DIR") or ROOT / ".data").absolute()

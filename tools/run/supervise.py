@@ -1,16 +1,16 @@
-"""supervisord that starts what it runs at once: `python -m tools.run.supervise -c FILE`.
+"""supervisord that starts its programs at once: `python -m tools.run.supervise -c FILE`.
 
-Its own loop sleeps for a second before it first looks at what there is to start.
+The original loop sleeps for a second before it starts the first program.
 """
 
 from __future__ import annotations
 
-# The package comes without types.
+# The package has no types.
 from supervisor import supervisord  # type: ignore[import-untyped]
 
 
 class Supervisor(supervisord.Supervisor):  # type: ignore[misc]
-    """The supervisor, with one round of starting ahead of its loop."""
+    """The supervisor, which starts all programs before it enters its loop."""
 
     def runforever(self) -> None:
         for group in sorted(self.process_groups.values()):

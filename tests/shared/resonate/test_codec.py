@@ -1,4 +1,4 @@
-"""What gateway and worker write for each other arrives as it was written, and nothing else does."""
+"""JSON between gateway and worker: it arrives as it was written, and nothing else is accepted."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_an_invocation_is_as_workers_read_it() -> None:
 
 @pytest.mark.parametrize("data", FOREIGN_CALLS, ids=ascii)
 def test_a_foreign_invocation_is_refused(data: str | None) -> None:
-    """An invocation that the gateway cannot have written raises an error that callers expect."""
+    """An invocation that the gateway cannot have written raises `ValueError`."""
     with pytest.raises(ValueError, match=r"."):
         decode_call(data)
 
@@ -97,14 +97,14 @@ def test_a_result_comes_back(text: str) -> None:
 
 @pytest.mark.parametrize("data", [None, "", "1", "null", "{}", '["1"]', '"{"', '""', "{", '"NaN"'])
 def test_a_foreign_result_is_refused(data: str | None) -> None:
-    """A result that is not one JSON text in a string raises an error that callers expect."""
+    """A result that is not one JSON text in a string raises `ValueError`."""
     with pytest.raises(ValueError, match=r"."):
         decode_result(data)
 
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_failure_comes_back(failure: Failure) -> None:
-    """A failure is the same after it was stored as text, as an object and as a rejection."""
+    """A failure is unchanged after it was stored as text, as an object and as a rejection."""
     assert Failure.decode(failure.encode()) == failure
     assert Failure.of(orjson.loads(failure.encode())) == failure
     assert decode_rejection(failure.rejection()) == failure
@@ -121,8 +121,8 @@ def test_a_failure_comes_back(failure: Failure) -> None:
     ],
     ids=["bare", "whole"],
 )
-def test_a_failure_stores_what_it_has(failure: Failure, stored: dict[str, object]) -> None:
-    """What a failure does not know is left out, and an empty message is kept."""
+def test_a_failure_stores_its_known_parts(failure: Failure, stored: dict[str, object]) -> None:
+    """A missing step or number of attempts is left out; an empty message is kept."""
     assert orjson.loads(failure.encode()) == stored
 
 
@@ -154,13 +154,13 @@ def test_a_foreign_failure_is_its_text(text: str) -> None:
     ids=ascii,
 )
 def test_a_foreign_rejection_is_read(data: str | None, message: str) -> None:
-    """Whoever rejected an execution, with whatever value, there is a failure to show."""
+    """A rejection by any program, with any value, becomes a failure."""
     assert decode_rejection(data) == Failure("Error", message)
 
 
 @pytest.mark.parametrize("data", ["x" * 5000, '"' + "x" * 5000 + '"', '{"__error__":"%s"}'])
 def test_a_foreign_rejection_is_cut(data: str) -> None:
-    """What somebody else stored is not shown beyond the limit either."""
+    """A rejection by another program is cut at the same limit."""
     stored = data % ("x" * 5000) if "%s" in data else data
 
     assert decode_rejection(stored) == Failure("Error", "x" * (MESSAGE_LIMIT - 3) + "…")
@@ -170,7 +170,7 @@ def test_a_foreign_rejection_is_cut(data: str) -> None:
     "message", ["", "short", "é" * 1024, "x" * 2048, "😀" * 512, "\0\n"], ids=len
 )
 def test_a_message_within_the_limit_is_kept(message: str) -> None:
-    """Up to 2048 bytes of UTF-8, a message is stored as it is."""
+    """A message of up to 2048 bytes of UTF-8 is stored unchanged."""
     assert clip(message) == message
 
 
@@ -186,17 +186,17 @@ def test_a_message_within_the_limit_is_kept(message: str) -> None:
     ids=["one over", "between", "inside", "wide", "long"],
 )
 def test_a_longer_message_is_cut_between_characters(message: str, kept: str) -> None:
-    """A longer message ends in an ellipsis, within the limit, and no character is torn."""
+    """A longer message ends in an ellipsis, within the limit, and no character is split."""
     assert clip(message) == kept
     assert len(kept.encode()) <= MESSAGE_LIMIT
 
 
-def test_what_is_no_text_is_made_text() -> None:
-    """Halves of characters, which no store takes, become question marks."""
+def test_broken_text_is_repaired() -> None:
+    """Single surrogates, which UTF-8 cannot encode, become question marks."""
     assert clip("a\ud800b\udfff") == "a?b?"
 
 
 @pytest.mark.parametrize("stored", ['{"type": 1, "message": [2]}', '{"type": "E"}', "[]", "1"])
 def test_a_failure_of_another_shape_is_an_error(stored: str) -> None:
-    """What is no failure of ours is shown as it is, under the type `Error`."""
+    """A stored value that is not a failure of ours becomes the message of an `Error`."""
     assert Failure.decode(stored) == Failure("Error", stored)

@@ -1,0 +1,186 @@
+"""The gateway's settings: defaults, variables and faults."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import FrozenInstanceError, astuple, replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gateway.settings import Deadlines, GatewaySettings, gateway_settings
+from shared.destinations import Destinations
+from shared.settings import LogSettings, ServerSettings
+from tests.support.settings import GROUP_FAULTS, SHARED_FAULTS, assert_range, faults
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+EVERY_FAULT = {
+    "RESONATE_USERNAME": "somebody",
+    "RESONATE_HOST": "ftp://server",
+    "RESONATE_PORT_STORE": "0",
+    "RESONATE_PORT_MESSAGE_SOURCE": "65536",
+    "LOG_LEVEL": "loud",
+    "LOG_FORMAT": "xml",
+    "GATEWAY_PORT": "-1",
+    "GATEWAY_MAX_BODY": "many",
+    "WORKER_GROUP": "a/b",
+}
+
+
+def gateway(environment: Mapping[str, str]) -> GatewaySettings:
+    """Read a gateway's settings, as if standard output were a file."""
+    return gateway_settings(environment, terminal=False)
+
+
+def test_an_empty_environment_is_enough() -> None:
+    """Without any variable a gateway has its defaults, which suit one machine."""
+    assert gateway({}) == GatewaySettings(
+        server=ServerSettings("http://localhost", 8001, 8002, "", ""),
+        log=LogSettings("info", "json"),
+        host="127.0.0.1",
+        port=5001,
+        max_body=1048576,
+        worker_group="worker",
+        threads=32,
+        queue=4096,
+        deadlines=Deadlines(2.0, 3.0, 4.0, 10.0),
+    )
+    assert gateway({}) == GatewaySettings()
+
+
+def test_every_variable_is_read() -> None:
+    """Each variable of a gateway ends up in its setting, with its type."""
+    environment = {
+        "RESONATE_HOST": "https://server.example/",
+        "RESONATE_PORT_STORE": "1",
+        "RESONATE_PORT_MESSAGE_SOURCE": "65535",
+        "RESONATE_USERNAME": "somebody",
+        "RESONATE_PASSWORD": "s3cret",
+        "LOG_LEVEL": "DEBUG",
+        "LOG_FORMAT": "Console",
+        "GATEWAY_HOST": "0.0.0.0",
+        "GATEWAY_PORT": "0",
+        "GATEWAY_MAX_BODY": "1",
+        "WORKER_GROUP": "blue.1",
+    }
+
+    assert gateway(environment) == GatewaySettings(
+        server=ServerSettings("https://server.example", 1, 65535, "somebody", "s3cret"),
+        log=LogSettings("debug", "console"),
+        host="0.0.0.0",
+        port=0,
+        max_body=1,
+        worker_group="blue.1",
+    )
+
+
+@pytest.mark.parametrize("value", ["", " ", "\t\n"])
+def test_a_blank_variable_is_not_set(value: str) -> None:
+    """An empty variable, which container files often have, means the default."""
+    assert gateway(dict.fromkeys({*EVERY_FAULT, "GATEWAY_HOST"}, value)) == gateway({})
+
+
+def test_space_around_a_value_is_removed() -> None:
+    """A line end after a value, as from a file, does no harm."""
+    settings = gateway({"GATEWAY_PORT": " 80\n", "WORKER_GROUP": "blue\n"})
+
+    assert (settings.port, settings.worker_group) == (80, "blue")
+
+
+@pytest.mark.parametrize(
+    ("terminal", "chosen", "format"),
+    [(True, "", "console"), (False, "", "json"), (True, "json", "json")],
+)
+def test_a_terminal_gets_columns(terminal: bool, chosen: str, format: str) -> None:  # noqa: FBT001
+    """Unless LOG_FORMAT is set, logs are columns on a terminal and JSON elsewhere."""
+    settings = gateway_settings({"LOG_FORMAT": chosen}, terminal=terminal)
+
+    assert settings.log.format == format
+
+
+def test_all_faults_are_reported_at_once() -> None:
+    """One start shows every variable at fault, each in a line of its own."""
+    found = faults(gateway, EVERY_FAULT)
+
+    assert sorted(fault.split()[0] for fault in found) == sorted(EVERY_FAULT)
+
+
+@pytest.mark.parametrize("name", EVERY_FAULT)
+def test_a_fault_is_named_after_its_variable(name: str) -> None:
+    """A variable that is at fault alone is the only one that is reported."""
+    (fault,) = faults(gateway, {name: EVERY_FAULT[name]})
+
+    assert name in fault
+
+
+@pytest.mark.parametrize(("name", "value", "fault"), [*SHARED_FAULTS, *GROUP_FAULTS])
+def test_a_fault_shows_what_is_allowed(name: str, value: str, fault: str) -> None:
+    """A fault has the variable, the allowed values and the value it got."""
+    assert faults(gateway, {name: value}) == [f"{name} {fault}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "refused"),
+    [
+        ("GATEWAY_PORT", "0..65535", "-1..65536"),
+        ("GATEWAY_MAX_BODY", "1..67108864", "0..67108865"),
+    ],
+)
+def test_limits_are_inclusive(name: str, allowed: str, refused: str) -> None:
+    """The smallest and the greatest value are allowed, and nothing beyond them."""
+    assert_range(gateway, name, allowed, refused)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"store_attempt": 5.0}, {"store_budget": 4.0}, {"offload": 10.0}]
+)
+def test_deadlines_are_in_order(changed: dict[str, float]) -> None:
+    """A deadline that is not shorter than the next one is refused."""
+    with pytest.raises(ValueError, match="shorter than the next"):
+        Deadlines(**changed)
+
+
+def test_each_deadline_is_shorter_than_the_next() -> None:
+    """An inner deadline ends before the one around it, so that its error is reported."""
+    deadlines = astuple(gateway({}).deadlines)
+
+    assert list(deadlines) == sorted(set(deadlines))
+
+
+def test_the_password_is_never_shown() -> None:
+    """Settings can be logged as they are: their text has no password."""
+    settings = gateway({"RESONATE_USERNAME": "somebody", "RESONATE_PASSWORD": "s3cret"})
+
+    assert settings.server.password == "s3cret"
+    assert "s3cret" not in f"{settings!r} {settings}"
+    assert "somebody" in repr(settings)
+
+
+def test_a_fault_does_not_show_the_password() -> None:
+    """The fault for a password without its user does not repeat the password."""
+    assert faults(gateway, {"RESONATE_PASSWORD": "s3cret"}) == [
+        "RESONATE_USERNAME and RESONATE_PASSWORD go together: set both or none"
+    ]
+
+
+def test_settings_cannot_be_changed() -> None:
+    """Settings are immutable, and a changed copy can be made."""
+    with pytest.raises(FrozenInstanceError):
+        gateway({}).server.host = "http://elsewhere"  # type: ignore[misc]
+
+    assert replace(gateway({}), port=1).port == 1
+
+
+def test_webhooks_have_a_secret_and_destinations() -> None:
+    """The gateway reads the secret and the allowed destinations, and the secret is not shown."""
+    secret = "whsec_" + base64.b64encode(bytes(32)).decode()
+    allowed = "127.0.0.1, 10.0.0.0/8,hooks.internal"
+    settings = gateway({"WEBHOOK_SECRET": secret, "GATEWAY_CALLBACK_ALLOW": allowed})
+
+    assert settings.webhooks.secret == secret
+    assert settings.webhooks.to == Destinations.allowing(
+        ["127.0.0.1", "10.0.0.0/8", "hooks.internal"]
+    )
+    assert secret not in repr(settings)

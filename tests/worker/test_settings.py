@@ -1,0 +1,157 @@
+"""The worker's settings: defaults, variables and faults."""
+
+from __future__ import annotations
+
+import base64
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shared.destinations import Destinations
+from shared.settings import LogSettings, ServerSettings
+from tests.support.settings import GROUP_FAULTS, SHARED_FAULTS, assert_range, faults
+from worker.settings import WorkerSettings, worker_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+EVERY_FAULT = {
+    "RESONATE_PASSWORD": "s3cret",
+    "RESONATE_HOST": "http://server:8001",
+    "RESONATE_PORT_STORE": "x",
+    "RESONATE_PORT_MESSAGE_SOURCE": "1.5",
+    "LOG_LEVEL": "critical",
+    "LOG_FORMAT": "text",
+    "WORKER_NAME": "my worker",
+    "WORKER_GROUP": "é",
+    "WORKER_CONCURRENCY": "0",
+    "WORKER_LEASE_SECONDS": "0.1",
+    "WORKER_DRAIN_SECONDS": "nan",
+}
+
+
+def worker(environment: Mapping[str, str]) -> WorkerSettings:
+    """Read a worker's settings, as if standard output were a file."""
+    return worker_settings(environment, terminal=False)
+
+
+def test_an_empty_environment_is_enough() -> None:
+    """Without any variable a worker has its defaults, and the machine's name."""
+    assert worker({}) == WorkerSettings(
+        server=ServerSettings("http://localhost", 8001, 8002, "", ""),
+        log=LogSettings("info", "json"),
+        name=socket.gethostname(),
+        group="worker",
+        concurrency=16,
+        lease_seconds=2.0,
+        drain_seconds=20.0,
+        alive_file="",
+    )
+    assert worker({"WORKER_NAME": "worker"}) == WorkerSettings()
+
+
+def test_every_variable_is_read() -> None:
+    """Each variable of a worker ends up in its setting, with its type."""
+    environment = {
+        "RESONATE_HOST": "http://[::1]",
+        "WORKER_NAME": "worker-1",
+        "WORKER_GROUP": "blue",
+        "WORKER_CONCURRENCY": "256",
+        "WORKER_LEASE_SECONDS": "0.5",
+        "WORKER_DRAIN_SECONDS": "0",
+        "WORKER_ALIVE_FILE": "/run/alive",
+    }
+
+    assert worker(environment) == WorkerSettings(
+        server=ServerSettings("http://[::1]"),
+        name="worker-1",
+        group="blue",
+        concurrency=256,
+        lease_seconds=0.5,
+        drain_seconds=0.0,
+        alive_file="/run/alive",
+    )
+
+
+@pytest.mark.parametrize("value", ["", " ", "\t\n"])
+def test_a_blank_variable_is_not_set(value: str) -> None:
+    """An empty variable, which container files often have, means the default."""
+    assert worker(dict.fromkeys({*EVERY_FAULT, "WORKER_ALIVE_FILE"}, value)) == worker({})
+
+
+@pytest.mark.parametrize(
+    ("terminal", "chosen", "format"),
+    [(True, "", "console"), (False, "", "json"), (True, "json", "json")],
+)
+def test_a_terminal_gets_columns(terminal: bool, chosen: str, format: str) -> None:  # noqa: FBT001
+    """Unless LOG_FORMAT is set, logs are columns on a terminal and JSON elsewhere."""
+    settings = worker_settings({"LOG_FORMAT": chosen}, terminal=terminal)
+
+    assert settings.log.format == format
+
+
+def test_all_faults_are_reported_at_once() -> None:
+    """One start shows every variable at fault, each in a line of its own."""
+    found = faults(worker, EVERY_FAULT)
+
+    assert sorted(fault.split()[0] for fault in found) == sorted(
+        "RESONATE_USERNAME" if name == "RESONATE_PASSWORD" else name for name in EVERY_FAULT
+    )
+
+
+@pytest.mark.parametrize("name", EVERY_FAULT)
+def test_a_fault_is_named_after_its_variable(name: str) -> None:
+    """A variable that is at fault alone is the only one that is reported."""
+    (fault,) = faults(worker, {name: EVERY_FAULT[name]})
+
+    assert name in fault
+
+
+@pytest.mark.parametrize(("name", "value", "fault"), [*SHARED_FAULTS, *GROUP_FAULTS])
+def test_a_fault_shows_what_is_allowed(name: str, value: str, fault: str) -> None:
+    """A fault has the variable, the allowed values and the value it got."""
+    assert faults(worker, {name: value}) == [f"{name} {fault}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "refused"),
+    [
+        ("RESONATE_PORT_STORE", "1..65535", "0..65536"),
+        ("WORKER_CONCURRENCY", "1..256", "0..257"),
+        ("WORKER_LEASE_SECONDS", "0.5..300", "0.49..300.1"),
+        ("WORKER_DRAIN_SECONDS", "0..3600", "-0.1..3600.1"),
+    ],
+)
+def test_limits_are_inclusive(name: str, allowed: str, refused: str) -> None:
+    """The smallest and the greatest value are allowed, and nothing beyond them."""
+    assert_range(worker, name, allowed, refused)
+
+
+def test_the_password_is_never_shown() -> None:
+    """Settings can be logged as they are: their text has no password."""
+    settings = worker({"RESONATE_USERNAME": "somebody", "RESONATE_PASSWORD": "s3cret"})
+
+    assert settings.server.password == "s3cret"
+    assert "s3cret" not in f"{settings!r} {settings}"
+    assert "somebody" in repr(settings)
+
+
+def test_a_fault_does_not_show_the_password() -> None:
+    """The fault for a password without its user does not repeat the password."""
+    assert faults(worker, {"RESONATE_PASSWORD": "s3cret"}) == [
+        "RESONATE_USERNAME and RESONATE_PASSWORD go together: set both or none"
+    ]
+
+
+def test_webhooks_have_a_secret_and_destinations() -> None:
+    """The worker reads the secret and the allowed destinations, and the secret is not shown."""
+    secret = "whsec_" + base64.b64encode(bytes(32)).decode()
+    allowed = "127.0.0.1, 10.0.0.0/8,hooks.internal"
+    settings = worker({"WEBHOOK_SECRET": secret, "GATEWAY_CALLBACK_ALLOW": allowed})
+
+    assert settings.webhooks.secret == secret
+    assert settings.webhooks.to == Destinations.allowing(
+        ["127.0.0.1", "10.0.0.0/8", "hooks.internal"]
+    )
+    assert secret not in repr(settings)
