@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from resonate.registry import Registry
 
 from shared.catalog import CATALOG
-from worker.durable.context import durable
+from worker.durable.driver import durable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

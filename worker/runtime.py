@@ -14,7 +14,7 @@ from shared.resonate.store import Store
 from shared.resonate.tasks import Locks, Tasks
 from shared.resonate.transport import Refused, Transport, Unanswered
 from shared.webhooks import FUNCTION, VERSION
-from worker.durable.context import durable
+from worker.durable.driver import durable
 from worker.durable.timeouts import overdue_threads
 from worker.slots.sdk_patches import replace_growing_parts
 from worker.slots.slot import SharedParts, Slot

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from worker.__main__ import main
-from worker.durable.context import Context, DurableFunction, Workflow, durable
+from worker.durable.driver import durable
 from worker.durable.retry import RetryPolicy
 from worker.errors import NonRetryableError, StepFailed
 from worker.registry import build_registry
@@ -16,6 +16,7 @@ from worker.registry import build_registry
 if TYPE_CHECKING:
     from resonate.registry import Registry
 
+    from worker.durable.context import Context, DurableFunction, Workflow
     from worker.durable.steps import Step
 
 QUICK = RetryPolicy(max_attempts=2, initial_interval=0.01, max_interval=0.01)

@@ -14,7 +14,8 @@ from shared.resonate.codec import Failure
 from shared.resonate.tasks import Tasks
 from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
-from worker.durable.context import Context, durable
+from worker.durable.context import Context
+from worker.durable.driver import durable
 from worker.durable.steps import Step
 from worker.errors import NonRetryableError, StepFailed, describe
 from worker.functions.checkout import DEFAULT_PACE, STEPS, Declined, checkout, notify, reserve

@@ -22,7 +22,7 @@ from shared.resonate.codec import Failure, decode_call
 from shared.resonate.tasks import Tasks
 from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
-from worker.durable.context import Context, durable
+from worker.durable.driver import durable
 from worker.durable.retry import RetryPolicy
 from worker.durable.steps import Encoded, Step, StepEncoder
 from worker.errors import Fenced, NonRetryableError, Rejection, StepFailed, StepTimeout, describe
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from resonate.models.context import Info
 
-    from worker.durable.context import DurableFunction, Workflow
+    from worker.durable.context import Context, DurableFunction, Workflow
 
 AT_ONCE = RetryPolicy(max_attempts=3, initial_interval=0, max_interval=0)
 
