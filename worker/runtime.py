@@ -19,8 +19,9 @@ from worker.durable.timeouts import overdue_threads
 from worker.slots.sdk_patches import replace_growing_parts
 from worker.slots.slot import SharedParts, Slot
 from worker.tasks.leases import RENEWALS_PER_LEASE, Leases
+from worker.tasks.offers import Inbox
 from worker.tasks.rebalancing import Rebalancer
-from worker.tasks.stream import Inbox, Stream
+from worker.tasks.stream import Stream
 from worker.webhooks.function import Webhooks
 from worker.webhooks.limits import ReceiverLimits
 

@@ -14,7 +14,8 @@ import pytest
 
 from shared.settings import ServerSettings
 from tests.support.processes import wait_until
-from worker.tasks.stream import Inbox, Message, Stream, parse
+from worker.tasks.offers import Inbox, Offer, parse
+from worker.tasks.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,11 +142,11 @@ def test_an_offer_is_read(kind: str, end: bytes, space: bytes) -> None:
     """A data line with an offer is that offer, however it is spaced and ended."""
     line = b"data:" + space + event("__invoke:a", 3, kind)[6:].rstrip() + end
 
-    message = parse(line)
+    offer = parse(line)
 
-    assert message is not None
-    assert (message.kind, message.task, message.counter) == (kind, "__invoke:a", 3)
-    assert 0 <= time.monotonic() - message.arrived_at < 1
+    assert offer is not None
+    assert (offer.kind, offer.task, offer.counter) == (kind, "__invoke:a", 3)
+    assert 0 <= time.monotonic() - offer.arrived_at < 1
 
 
 @pytest.mark.parametrize(
@@ -205,13 +206,13 @@ def test_an_unreadable_offer_is_an_error(line: bytes) -> None:
 )
 def test_a_task_tells_its_execution(task: str, execution: str) -> None:
     """The execution's id is the second part of the task's."""
-    assert Message("invoke", task, 1).execution == execution
+    assert Offer("invoke", task, 1).execution == execution
 
 
 def test_offers_are_taken_in_order() -> None:
     """The oldest offer is taken first, and each only once."""
     inbox = Inbox()
-    offers = [Message("invoke", f"__invoke:{number}", 1) for number in range(3)]
+    offers = [Offer("invoke", f"__invoke:{number}", 1) for number in range(3)]
     for offer in offers:
         inbox.put(offer)
 
@@ -224,9 +225,9 @@ def test_a_newer_offer_replaces_the_older() -> None:
     """Of two offers of one task only the newer is worth a claim, and it waits for its turn."""
     inbox = Inbox()
     first, second, again = (
-        Message("invoke", "__invoke:a", 1),
-        Message("invoke", "__invoke:b", 1),
-        Message("invoke", "__invoke:a", 2),
+        Offer("invoke", "__invoke:a", 1),
+        Offer("invoke", "__invoke:b", 1),
+        Offer("invoke", "__invoke:a", 2),
     )
     for offer in (first, second, again):
         inbox.put(offer)
@@ -239,8 +240,8 @@ def test_a_stale_offer_is_passed_over() -> None:
     """What has waited too long has been offered to others by now."""
     inbox = Inbox(stale_after=5.0)
     now = time.monotonic()
-    stale = Message("invoke", "__invoke:a", 1, now - 5.1)
-    fresh = Message("invoke", "__invoke:b", 1, now - 0.1)
+    stale = Offer("invoke", "__invoke:a", 1, now - 5.1)
+    fresh = Offer("invoke", "__invoke:b", 1, now - 0.1)
     inbox.put(stale)
     inbox.put(fresh)
 
@@ -250,11 +251,11 @@ def test_a_stale_offer_is_passed_over() -> None:
 def test_whoever_waits_is_woken() -> None:
     """An offer goes to one of those who wait, and the end of the inbox to all the others."""
     inbox = Inbox()
-    got: list[Message | None] = []
+    got: list[Offer | None] = []
     threads = [threading.Thread(target=lambda: got.append(inbox.take())) for _ in range(3)]
     for thread in threads:
         thread.start()
-    offer = Message("invoke", "__invoke:a", 1)
+    offer = Offer("invoke", "__invoke:a", 1)
 
     inbox.put(offer)
     wait_until(lambda: got, what="the offer")
@@ -269,9 +270,9 @@ def test_whoever_waits_is_woken() -> None:
 def test_a_closed_inbox_gives_nothing() -> None:
     """After the end nothing is taken any more, neither what was there nor what comes."""
     inbox = Inbox()
-    inbox.put(Message("invoke", "__invoke:a", 1))
+    inbox.put(Offer("invoke", "__invoke:a", 1))
     inbox.close()
-    inbox.put(Message("invoke", "__invoke:b", 1))
+    inbox.put(Offer("invoke", "__invoke:b", 1))
 
     assert inbox.take() is None
 

@@ -33,11 +33,11 @@ class SlotMessageSource:
         """Nothing to stop: the client ends `next`."""
 
     def next(self) -> Mesg | None:
-        message = self._client.next_task()
-        if message is None:
+        offer = self._client.next_task()
+        if offer is None:
             return None
-        task = {"id": message.task, "counter": message.counter}
-        return {"type": message.kind, "task": task}  # type: ignore[return-value]
+        task = {"id": offer.task, "counter": offer.counter}
+        return {"type": offer.kind, "task": task}  # type: ignore[return-value]
 
     def enqueue(self, mesg: Mesg) -> None:
         raise RuntimeError(f"not part of this service: sending {mesg}")

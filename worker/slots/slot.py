@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from shared.resonate.tasks import Tasks
     from shared.resonate.transport import Transport
     from worker.tasks.leases import Leases
-    from worker.tasks.stream import Inbox, Message
+    from worker.tasks.offers import Inbox, Offer
 
 RUNS_PER_CLIENT: Final = 200
 STEP_THREADS: Final = 2
@@ -111,23 +111,23 @@ class SlotClient:
         self._free.release()
         self._client.stop()
 
-    def next_task(self) -> Message | None:
+    def next_task(self) -> Offer | None:
         """Wait until the client is free and a task is claimed for it; None when it is over."""
         self._free.acquire()
         while not self._stopped.is_set():
-            message = self._parts.inbox.take()
-            if message is None:
+            offer = self._parts.inbox.take()
+            if offer is None:
                 return None
             try:
-                if self._claim(message):
-                    return message
+                if self._claim(offer):
+                    return offer
             except Exception:  # noqa: BLE001 - it would end the process, on this thread of the SDK
-                self._log.exception("task not taken", task=message.task)
+                self._log.exception("task not taken", task=offer.task)
         return None
 
-    def _claim(self, message: Message) -> bool:
+    def _claim(self, offer: Offer) -> bool:
         """Claim the task and make it ready for the SDK; False if it is not for us after all."""
-        claim = Claim(message.task, message.counter, message.execution)
+        claim = Claim(offer.task, offer.counter, offer.execution)
         leases = self._parts.leases
         leases.hold(claim)
         try:
@@ -141,7 +141,7 @@ class SlotClient:
             leases.give_back(claim)
             return False
         try:
-            return self._admit(claim, message, root, leaf)
+            return self._admit(claim, offer, root, leaf)
         except BaseException:
             leases.give_back(claim)
             raise
@@ -149,7 +149,7 @@ class SlotClient:
     def _admit(
         self,
         claim: Claim,
-        message: Message,
+        offer: Offer,
         root_data: dict[str, Any],
         leaf_data: dict[str, Any] | None,
     ) -> bool:
@@ -160,7 +160,7 @@ class SlotClient:
         self._store.claim = claim
         try:
             call = decode_call(root.param.data)
-            if message.kind == "resume" and leaf is None:
+            if offer.kind == "resume" and leaf is None:
                 raise ValueError("nothing to resume with")  # noqa: TRY301 - unfit either way
         except ValueError as error:
             # The SDK would end the process over it, and so every worker in turn.

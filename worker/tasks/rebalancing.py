@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from shared.resonate.tasks import Locks, Tasks
-    from worker.tasks.stream import Inbox, Message
+    from worker.tasks.offers import Inbox, Offer
 
 PERIOD_SECONDS: Final = 0.1
 ROOM_MILLISECONDS: Final = 250
@@ -57,18 +57,18 @@ class Rebalancer:
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
-    def pass_on(self, messages: Iterable[Message], seconds: float) -> int:
+    def pass_on(self, offers: Iterable[Offer], seconds: float) -> int:
         """Have the server offer tasks again, to any worker, until the time is over.
 
         Returns for how many it was done; the others are offered again after `timeToClaim`.
         """
         end = time.monotonic() + seconds
         passed = 0
-        for message in messages:
+        for offer in offers:
             if time.monotonic() > end:
                 break
             try:
-                self._tasks.claim_raw(message.task, message.counter, f"{self._pid}-surplus", 1)
+                self._tasks.claim_raw(offer.task, offer.counter, f"{self._pid}-surplus", 1)
             except Refused:
                 continue
             except Unanswered as error:
@@ -96,8 +96,8 @@ class Rebalancer:
         """Pass the surplus on, if a worker has room; a part of it will come back here."""
         if self._acquire(f"{self._pid}-looking", 1):
             return
-        messages = self._inbox.surplus(self._slots, min(surplus, MOST_AT_ONCE))
-        passed = self.pass_on(messages, PERIOD_SECONDS)
+        offers = self._inbox.surplus(self._slots, min(surplus, MOST_AT_ONCE))
+        passed = self.pass_on(offers, PERIOD_SECONDS)
         self._log.debug("offers passed on", count=passed)
 
     def _acquire(self, by: str, milliseconds: int) -> bool:
