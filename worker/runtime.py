@@ -16,8 +16,9 @@ from shared.resonate.transport import Refused, Transport, Unanswered
 from shared.webhooks import FUNCTION, VERSION
 from worker.durable.driver import durable
 from worker.durable.timeouts import overdue_threads
+from worker.slots.parts import SharedParts
 from worker.slots.sdk_patches import replace_growing_parts
-from worker.slots.slot import SharedParts, Slot
+from worker.slots.slot import Slot
 from worker.tasks.leases import RENEWALS_PER_LEASE, Leases
 from worker.tasks.offers import Inbox
 from worker.tasks.rebalancing import Rebalancer

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from resonate.models.message import Mesg
 
     from shared.resonate.transport import Transport
-    from worker.slots.slot import SlotClient
+    from worker.slots.client import SlotClient
 
 
 class SlotMessageSource:
