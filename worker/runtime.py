@@ -119,7 +119,7 @@ class Worker:
         if not self._leases.is_alive():
             return "the leases' thread is gone"
         if not self._rebalancer.is_alive():
-            return "the surplus' thread is gone"
+            return "the rebalancer's thread is gone"
         if self._leases.overdue() > max(BLIND_SECONDS, self._settings.lease_seconds):
             return f"no lease could be renewed for {BLIND_SECONDS:g} s"
         return None

@@ -35,7 +35,7 @@ class Direct(Context):
 
     def __init__(self) -> None:
         tasks = Tasks(Transport(ServerSettings(), attempt=1, budget=1))
-        self._hold = ClaimHandle(
+        self._handle = ClaimHandle(
             Claim("__invoke:o-1", 1, "o-1"), Leases(tasks, "pid", 60), "worker-1", "worker"
         )
 

@@ -27,7 +27,7 @@ from worker.durable.retry import RetryPolicy
 from worker.durable.steps import Encoded, Step, StepEncoder
 from worker.errors import Fenced, NonRetryableError, Rejection, StepFailed, StepTimeout, describe
 from worker.tasks.claims import Claim
-from worker.tasks.leases import ClaimHandle, Leases
+from worker.tasks.leases import CLAIM_DEPENDENCY, ClaimHandle, Leases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,14 +75,14 @@ class Engine:
     def __post_init__(self) -> None:
         tasks = Tasks(Transport(ServerSettings(), attempt=1, budget=1))
         self.claim = Claim("__invoke:job", 1, "job")
-        self.hold = ClaimHandle(
+        self.handle = ClaimHandle(
             self.claim, Leases(tasks, "pid", self.lease_seconds), "worker-1", "workers"
         )
 
     def run(self, function: DurableFunction, value: object = None, *, id: str = "job") -> Any:
         """Return the result of an execution, decoded; raises what its wrapper raises."""
         dependencies = Dependencies()
-        dependencies.add("hold", self.hold)
+        dependencies.add(CLAIM_DEPENDENCY, self.handle)
         info: Info = RunInfo()
         logger = logging.getLogger("test")
         sdk = resonate.Context(id, id, info, Registry(), dependencies, logger)

@@ -39,11 +39,11 @@ def invocation(function: str, input_json: str) -> str:
     return encode_call(function, CATALOG[function].version, input_json)
 
 
-def tags_of(function: str, hold: ClaimHandle) -> dict[str, str]:
+def tags_of(function: str, handle: ClaimHandle) -> dict[str, str]:
     """Return the tags with which the server offers the child to the workers."""
-    parent = hold.claim.execution
-    remote = Remote(parent, parent, parent, function).options(target=hold.group)
-    trace = {} if hold.claim.trace_id is None else {tag.TRACE: hold.claim.trace_id}
+    parent = handle.claim.execution
+    remote = Remote(parent, parent, parent, function).options(target=handle.group)
+    trace = {} if handle.claim.trace_id is None else {tag.TRACE: handle.claim.trace_id}
     own = {tag.KIND: tag.CHILD, tag.FUNCTION: function, tag.ROOT: ancestors(f"{parent}.")[0]}
     return {**remote.tags, **own, **trace}
 

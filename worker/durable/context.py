@@ -55,14 +55,14 @@ CHILD_ENCODER = ChildEncoder()
 class Context:
     """Makes the commands that a durable function yields."""
 
-    def __init__(self, sdk: resonate.Context, hold: ClaimHandle) -> None:
+    def __init__(self, sdk: resonate.Context, handle: ClaimHandle) -> None:
         self._sdk = sdk
-        self._hold = hold
+        self._handle = handle
 
     @property
     def id(self) -> str:
         """The execution's id, as the client knows it."""
-        return self._hold.claim.execution
+        return self._handle.claim.execution
 
     def step(
         self,
@@ -99,7 +99,7 @@ class Context:
         self, function: StepFunction, name: str | None, retry: RetryPolicy, timeout: float | None
     ) -> StepRun:
         label = str(name or getattr(function, "__name__", "step"))
-        return StepRun(function, label, self._hold, retry, timeout)
+        return StepRun(function, label, self._handle, retry, timeout)
 
     def sleep(self, seconds: float) -> Command:
         """Go on after so many seconds; no worker holds the execution meanwhile."""
@@ -124,7 +124,7 @@ class Context:
         of a child that failed raises `StepFailed` with its failure, `TimedOut` if it took too long.
         """
         child = self._sdk.promise(
-            data=invocation(function, json_of(value)), tags=tags_of(function, self._hold)
+            data=invocation(function, json_of(value)), tags=tags_of(function, self._handle)
         ).options(encoder=CHILD_ENCODER, timeout=None if timeout is None else _seconds(timeout))
         return Command(child, lambda promise: Command(promise, result_of))
 

@@ -13,6 +13,7 @@ from shared.resonate.codec import Failure, decode_rejection
 from worker.durable.children import Stored
 from worker.durable.context import Command, Context
 from worker.errors import Fenced, Rejection, StepFailed, TimedOut, describe, json_of, shown
+from worker.tasks.leases import CLAIM_DEPENDENCY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -36,10 +37,10 @@ def durable(function: DurableFunction) -> Callable[..., Generator[Any, Any, str]
             return (yield context.step(function, value))
 
     def execution(sdk: resonate.Context, input_json: str) -> Generator[Any, Any, str]:
-        hold: ClaimHandle = sdk.get_dependency("hold")
-        log = get_logger(**hold.claim.named)
+        handle: ClaimHandle = sdk.get_dependency(CLAIM_DEPENDENCY)
+        log = get_logger(**handle.claim.named)
         try:
-            value = yield from _drive(workflow(Context(sdk, hold), orjson.loads(input_json)))
+            value = yield from _drive(workflow(Context(sdk, handle), orjson.loads(input_json)))
             return json_of(value)
         except Fenced:
             raise

@@ -84,18 +84,18 @@ class StepRun:
         self,
         function: StepFunction,
         name: str,
-        hold: ClaimHandle,
+        handle: ClaimHandle,
         retry: RetryPolicy,
         timeout: float | None,
     ) -> None:
         self._function = function
         self.name = name
-        self._hold = hold
+        self._handle = handle
         self._retry = retry
         self._timeout = timeout
         self._tries = 0
         self._over = False
-        self._log = get_logger(**hold.claim.named, step=name)
+        self._log = get_logger(**handle.claim.named, step=name)
 
     def next(self, attempt: int) -> float | None:
         """Return the pause before the next try (the SDK's retry policy protocol)."""
@@ -105,11 +105,11 @@ class StepRun:
         """Try the step once. Raises `Rejection` with the failure, or `Fenced`."""
         self._tries += 1
         self._over = True  # for whatever escapes below: a fence, most of all
-        self._hold.check()
+        self._handle.check()
         self._log.info("step started", attempt=self._tries)
         began = time.monotonic()
-        hold = self._hold
-        step = Step(hold.claim.execution, self.name, id, self._tries, hold.worker, self._log)
+        handle = self._handle
+        step = Step(handle.claim.execution, self.name, id, self._tries, handle.worker, self._log)
         try:
             value = call_within(self._timeout, self._function, step, *arguments)
             result = Encoded(json_of(value))

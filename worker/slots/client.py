@@ -18,7 +18,7 @@ from worker.slots.admission import Admission
 from worker.slots.fenced_store import FencedStore
 from worker.slots.sdk_adapters import SlotMessageSource, SlotTaskStore
 from worker.tasks.claims import Claim
-from worker.tasks.leases import ClaimHandle
+from worker.tasks.leases import CLAIM_DEPENDENCY, ClaimHandle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,8 +105,8 @@ class SlotClient:
 
     def _prepare(self, claim: Claim, promises: ClaimedPromises) -> None:
         self._promises = promises
-        hold = ClaimHandle(claim, self._parts.leases, self._parts.name, self._parts.group)
-        self._client.set_dependency("hold", hold)
+        handle = ClaimHandle(claim, self._parts.leases, self._parts.name, self._parts.group)
+        self._client.set_dependency(CLAIM_DEPENDENCY, handle)
         self._runs += 1
 
     def wait_stopped(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from shared.log import get_logger
 from shared.resonate.transport import Refused, Unanswered
@@ -24,6 +24,9 @@ RENEWALS_PER_LEASE = 3
 
 PROOF_SHARE = 0.5
 """For such a part of a lease a write shows that a claim stands: until it is renewed again."""
+
+CLAIM_DEPENDENCY: Final = "claim"
+"""Name of the SDK's dependency by which an execution gets its `ClaimHandle`."""
 
 
 class Leases:

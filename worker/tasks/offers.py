@@ -76,10 +76,10 @@ class Inbox:
                     return offer
             return None
 
-    def surplus(self, keep: int, most: int) -> list[Offer]:
+    def take_newest(self, *, keep: int, limit: int) -> list[Offer]:
         """Remove and return the latest offers beyond the first `keep`, at most so many."""
         with self._changed:
-            count = min(len(self._offers) - keep, most)
+            count = min(len(self._offers) - keep, limit)
             found = [self._offers.popitem()[1] for _ in range(count)]
         return [offer for offer in found if self._is_fresh(offer)]
 

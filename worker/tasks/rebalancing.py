@@ -45,7 +45,7 @@ class Rebalancer:
         self._pid = pid
         self._slots = slots
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="surplus", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="rebalancer", daemon=True)
         self._log = get_logger()
 
     def start(self) -> None:
@@ -68,7 +68,7 @@ class Rebalancer:
             if time.monotonic() > end:
                 break
             try:
-                self._tasks.claim_raw(offer.task, offer.counter, f"{self._pid}-surplus", 1)
+                self._tasks.claim_raw(offer.task, offer.counter, f"{self._pid}-rebalancer", 1)
             except Refused:
                 continue
             except Unanswered as error:
@@ -96,7 +96,7 @@ class Rebalancer:
         """Pass the surplus on, if a worker has room; a part of it will come back here."""
         if self._acquire(f"{self._pid}-looking", 1):
             return
-        offers = self._inbox.surplus(self._slots, min(surplus, MOST_AT_ONCE))
+        offers = self._inbox.take_newest(keep=self._slots, limit=min(surplus, MOST_AT_ONCE))
         passed = self.pass_on(offers, PERIOD_SECONDS)
         self._log.debug("offers passed on", count=passed)
 
