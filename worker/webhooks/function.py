@@ -36,7 +36,8 @@ FIRST_BUSY_SECONDS: Final = 1.0
 LONGEST_BUSY_SECONDS: Final = 60.0
 """A delivery that found no place comes back after so long at most, twice as long each time."""
 
-GONE: Final = 410
+RECEIVER_GONE: Final = 410
+"""HTTP status with which a receiver says that it wants no further try."""
 
 
 class Ignoring:
@@ -59,12 +60,12 @@ class Webhooks:
         self,
         settings: WebhookSettings,
         store: Store,
-        receivers: ReceiverLimits,
+        limits: ReceiverLimits,
         pauses: Sequence[float] = PAUSES,
     ) -> None:
         self._settings = settings
         self._store = store
-        self._receivers = receivers
+        self._limits = limits
         self._pauses = pauses
 
     def webhook(self, context: Context, given: dict[str, str]) -> Workflow[dict[str, Any]]:
@@ -106,17 +107,17 @@ class Webhooks:
         promise = self._store.promises.get(id)
         url = promise.tags[tag.CALLBACK]
         target = Target.of(url)
-        with self._receivers.turn(f"{target.host}:{target.port}") as mine:
+        with self._limits.turn(f"{target.host}:{target.port}") as mine:
             return self._deliver(step, id, url, STATUS[promise.state]) if mine else None
 
     def _deliver(self, step: Step, id: str, url: str, status: str) -> int:
         body = orjson.dumps({"id": id, "status": status, "link": f"/wait?id={id}"})
         answer = post(self._settings.to, url, self._headers(id, body), body)
         log = step.log.bind(host=Target.of(url).host, answer=answer)
-        if not (200 <= answer < 300 or answer == GONE):
+        if not (200 <= answer < 300 or answer == RECEIVER_GONE):
             log.warning("webhook not taken")
             raise NotDelivered(f"the receiver answered {answer}")
-        log.info("webhook ended" if answer == GONE else "webhook delivered", status=status)
+        log.info("webhook ended" if answer == RECEIVER_GONE else "webhook delivered", status=status)
         return answer
 
     def _headers(self, id: str, body: bytes) -> dict[str, str]:
