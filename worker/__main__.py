@@ -7,6 +7,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from shared.catalog import SHIPPED
 from shared.environment import SettingsError
 from shared.log import configure_logging, get_logger
 from shared.stop_signals import StopSignals
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 
     from resonate.registry import Registry
 
+    from shared.catalog import Catalog
 
-def main(build: Callable[[], Registry] = build_registry) -> int:
+
+def main(catalog: Catalog = SHIPPED, build: Callable[[Catalog], Registry] = build_registry) -> int:
     """Return the exit code: 0 after a signal, 1 when the worker found itself broken, 2 if unfit."""
     try:
         settings = worker_settings()
@@ -30,7 +33,7 @@ def main(build: Callable[[], Registry] = build_registry) -> int:
         return 2
     configure_logging(settings.log, settings.name)
     signals = StopSignals(signal.SIGTERM, signal.SIGINT)
-    worker = Worker(settings, build())
+    worker = Worker(settings, build(catalog), catalog)
     worker.start()
     broken = worker.watch(signals.stop)
     if broken is not None:

@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING
 
 from resonate.registry import Registry
 
-from shared.catalog import CATALOG
+from shared.catalog import SHIPPED
 from worker.durable.driver import durable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from shared.catalog import Function
+    from shared.catalog import Catalog
 
 
-def build_registry(catalog: Iterable[Function] = CATALOG.values()) -> Registry:
+def build_registry(catalog: Catalog = SHIPPED) -> Registry:
     """Register every function of the catalog. Raises if one has no file or no function."""
     registry = Registry()
-    for entry in catalog:
+    for entry in catalog.functions.values():
         module = import_module(f"worker.functions.{entry.name}")
         registry.add(durable(getattr(module, entry.name)), entry.name, entry.version)
     return registry

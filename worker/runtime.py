@@ -29,6 +29,7 @@ from worker.webhooks.limits import ReceiverLimits
 if TYPE_CHECKING:
     from resonate.registry import Registry
 
+    from shared.catalog import Catalog
     from worker.settings import WorkerSettings
 
 WRITE_ATTEMPT: Final = 5.0
@@ -52,7 +53,7 @@ PASS_ON_SECONDS: Final = 1.0
 class Worker:
     """Runs executions from `start()` until `stop()`."""
 
-    def __init__(self, settings: WorkerSettings, registry: Registry) -> None:
+    def __init__(self, settings: WorkerSettings, registry: Registry, catalog: Catalog) -> None:
         replace_growing_parts()
         self._settings = settings
         self._stopping = threading.Event()
@@ -87,6 +88,7 @@ class Worker:
             group=settings.group,
             pid=pid,
             registry=registry,
+            catalog=catalog,
             transport=transport,
             tasks=self._tasks,
             inbox=self._inbox,

@@ -16,6 +16,7 @@ from worker.registry import build_registry
 if TYPE_CHECKING:
     from resonate.registry import Registry
 
+    from shared.catalog import Catalog
     from worker.durable.context import Context, DurableFunction, Workflow
     from worker.durable.steps import Step
 
@@ -218,9 +219,9 @@ def stubborn(context: Context, pause: float) -> Workflow[Any]:
     )
 
 
-def registry() -> Registry:
+def registry(catalog: Catalog) -> Registry:
     """Return the catalog's functions and the odd ones."""
-    made = build_registry()
+    made = build_registry(catalog)
     odd: dict[str, DurableFunction] = {
         **{f"returns_{name}": returning(value) for name, value in RESULTS.items()},
         **{f"body_returns_{name}": body_returning(value) for name, value in RESULTS.items()},
@@ -242,6 +243,6 @@ def registry() -> Registry:
 
 
 if __name__ == "__main__":
-    code = main(registry)
+    code = main(build=registry)
     sys.stdout.flush()
     os._exit(code)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from shared.catalog import SHIPPED
 from shared.log import get_logger
 from shared.resonate.codec import Failure
 from shared.resonate.tasks import Tasks
@@ -36,7 +37,7 @@ class Direct(Context):
     def __init__(self) -> None:
         tasks = Tasks(Transport(ServerSettings(), attempt=1, budget=1))
         self._handle = ClaimHandle(
-            Claim("__invoke:o-1", 1, "o-1"), Leases(tasks, "pid", 60), "worker-1", "worker"
+            Claim("__invoke:o-1", 1, "o-1"), Leases(tasks, "pid", 60), "worker-1", "worker", SHIPPED
         )
 
     def step(self, function: Callable[..., Any], *arguments: Any, **_: Any) -> Any:

@@ -17,6 +17,7 @@ from resonate.dependencies import Dependencies
 from resonate.errors import ResonateCanceledError, ResonateTimedoutError
 from resonate.registry import Registry
 
+from shared.catalog import SHIPPED
 from shared.resonate import tags as tag
 from shared.resonate.codec import Failure, decode_call
 from shared.resonate.tasks import Tasks
@@ -76,7 +77,7 @@ class Engine:
         tasks = Tasks(Transport(ServerSettings(), attempt=1, budget=1))
         self.claim = Claim("__invoke:job", 1, "job")
         self.handle = ClaimHandle(
-            self.claim, Leases(tasks, "pid", self.lease_seconds), "worker-1", "workers"
+            self.claim, Leases(tasks, "pid", self.lease_seconds), "worker-1", "workers", SHIPPED
         )
 
     def run(self, function: DurableFunction, value: object = None, *, id: str = "job") -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.catalog import SHIPPED
 from shared.resonate.tasks import Tasks
 from shared.resonate.transport import Refused, Transport, Unanswered
 from shared.settings import ServerSettings
@@ -254,7 +255,7 @@ def test_a_hold_that_stands_lets_pass() -> None:
     """Before anything is started, a claim that stands raises nothing and stays as it is."""
     made = claim()
 
-    ClaimHandle(made, Leases(ScriptedTasks(), "pid-1", 60.0), "a", "workers").check()
+    ClaimHandle(made, Leases(ScriptedTasks(), "pid-1", 60.0), "a", "workers", SHIPPED).check()
 
     assert made.lost is None
 
@@ -268,6 +269,6 @@ def test_a_hold_that_fell_stops_everything(lost: str | None, reason: str) -> Non
     made.lost = lost
 
     with pytest.raises(Fenced, match=r"^job-1$"):
-        ClaimHandle(made, Leases(ScriptedTasks(), "pid-1", 0.0), "a", "workers").check()
+        ClaimHandle(made, Leases(ScriptedTasks(), "pid-1", 0.0), "a", "workers", SHIPPED).check()
 
     assert made.lost == reason

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from shared.catalog import CATALOG, Function
+from shared.catalog import SHIPPED, Catalog, Function
 from worker import functions
+from worker.durable.driver import durable
+from worker.functions.foo import foo
 from worker.registry import build_registry
 
-ENTRIES = list(CATALOG.values())
+ENTRIES = list(SHIPPED.functions.values())
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
@@ -28,7 +30,7 @@ def test_every_file_is_in_the_catalog() -> None:
     """A function that no client could start is not there."""
     files = {path.stem for path in Path(functions.__path__[0]).glob("[!_]*.py")}
 
-    assert files == set(CATALOG)
+    assert files == set(SHIPPED.names)
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
@@ -48,8 +50,9 @@ def test_nothing_else_can_be_run(name: str, version: int) -> None:
 
 
 def test_versions_stand_side_by_side() -> None:
-    """A catalog may have one function in two versions, and each is found."""
-    registry = build_registry([Function("foo", 1, "Old."), Function("foo", 2, "New.")])
+    """A worker may know one function in two versions, and each is found."""
+    registry = build_registry(Catalog.of(Function("foo", 2, "New."), default="foo"))
+    registry.add(durable(foo), "foo", 1)
 
     assert [registry.get("foo", version)[2] for version in (1, 2)] == [1, 2]
 
@@ -57,4 +60,8 @@ def test_versions_stand_side_by_side() -> None:
 def test_an_entry_without_code_stops_the_start() -> None:
     """A worker that could not run what the catalog promises does not start."""
     with pytest.raises(ModuleNotFoundError, match="nothing"):
-        build_registry([Function("foo", 1, "Something."), Function("nothing", 1, "Nothing.")])
+        build_registry(
+            Catalog.of(
+                Function("foo", 1, "Something."), Function("nothing", 1, "Nothing."), default="foo"
+            )
+        )

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from resonate.conventions import Remote
 
-from shared.catalog import CATALOG
 from shared.ids import ancestors
 from shared.resonate import tags as tag
 from shared.resonate.codec import decode_result, encode_call
 
 if TYPE_CHECKING:
+    from shared.catalog import Catalog
     from worker.tasks.leases import ClaimHandle
 
 
@@ -32,11 +32,12 @@ class ChildEncoder:
         return None if obj is None else Stored(obj)
 
 
-def invocation(function: str, input_json: str) -> str:
+def invocation(catalog: Catalog, function: str, input_json: str) -> str:
     """Return what is stored of the call, as the gateway does. Raises `ValueError`."""
-    if function not in CATALOG:
-        raise ValueError(f"there is no function {function}; known are {', '.join(CATALOG)}")
-    return encode_call(function, CATALOG[function].version, input_json)
+    entry = catalog.functions.get(function)
+    if entry is None:
+        raise ValueError(f"there is no function {function}; known are {', '.join(catalog.names)}")
+    return encode_call(function, entry.version, input_json)
 
 
 def tags_of(function: str, handle: ClaimHandle) -> dict[str, str]:

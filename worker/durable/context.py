@@ -124,7 +124,8 @@ class Context:
         of a child that failed raises `StepFailed` with its failure, `TimedOut` if it took too long.
         """
         child = self._sdk.promise(
-            data=invocation(function, json_of(value)), tags=tags_of(function, self._handle)
+            data=invocation(self._handle.catalog, function, json_of(value)),
+            tags=tags_of(function, self._handle),
         ).options(encoder=CHILD_ENCODER, timeout=None if timeout is None else _seconds(timeout))
         return Command(child, lambda promise: Command(promise, result_of))
 

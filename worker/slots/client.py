@@ -105,7 +105,8 @@ class SlotClient:
 
     def _prepare(self, claim: Claim, promises: ClaimedPromises) -> None:
         self._promises = promises
-        handle = ClaimHandle(claim, self._parts.leases, self._parts.name, self._parts.group)
+        parts = self._parts
+        handle = ClaimHandle(claim, parts.leases, parts.name, parts.group, parts.catalog)
         self._client.set_dependency(CLAIM_DEPENDENCY, handle)
         self._runs += 1
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from resonate.registry import Registry
 
+    from shared.catalog import Catalog
     from shared.resonate.tasks import Tasks
     from shared.resonate.transport import Transport
     from worker.tasks.leases import Leases
@@ -22,6 +23,7 @@ class SharedParts:
     group: str
     pid: str
     registry: Registry
+    catalog: Catalog
     transport: Transport
     tasks: Tasks
     inbox: Inbox

@@ -16,6 +16,7 @@ from shared.resonate.transport import Refused, Unanswered
 from worker.errors import Fenced
 
 if TYPE_CHECKING:
+    from shared.catalog import Catalog
     from shared.resonate.tasks import Tasks
     from worker.tasks.claims import Claim
 
@@ -147,6 +148,7 @@ class ClaimHandle:
     leases: Leases
     worker: str
     group: str
+    catalog: Catalog
 
     def check(self) -> None:
         """Raise `Fenced` unless the claim still stands; call it before anything is started."""
