@@ -11,8 +11,7 @@ import pytest
 
 from shared.destinations import Destinations
 from tests.support.receiver import receiving
-from worker.webhooks import post as delivery
-from worker.webhooks.post import NotDelivered, post
+from worker.webhooks.post import NotDelivered, Poster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +42,7 @@ def _trickling() -> Iterator[int]:
 def test_the_status_is_returned() -> None:
     """Headers and body arrive as they are, path and query too."""
     with receiving(202) as receiver:
-        assert post(LOOPBACK, receiver.url, {"X-Mine": "1"}, b"body") == 202
+        assert Poster(LOOPBACK).post(receiver.url, {"X-Mine": "1"}, b"body") == 202
 
     (call,) = receiver.calls
     assert (call.path, call.body) == ("/hook?token=secret", b"body")
@@ -53,7 +52,7 @@ def test_the_status_is_returned() -> None:
 def test_a_redirect_is_an_answer_like_others() -> None:
     """Nobody goes where a receiver points to."""
     with receiving() as other, receiving(307, location=other.url) as receiver:
-        assert post(LOOPBACK, receiver.url, {}, b"") == 307
+        assert Poster(LOOPBACK).post(receiver.url, {}, b"") == 307
 
     assert (len(receiver.calls), len(other.calls)) == (1, 0)
 
@@ -73,11 +72,11 @@ def test_the_address_that_was_checked_is_called(monkeypatch: pytest.MonkeyPatch)
         url = f"http://rebinding.example:{receiver.port}/"
         # The receiver listens on the second address only.
         with pytest.raises(NotDelivered, match="connection failed"):
-            post(Destinations.allowing(["127.0.0.2"]), url, {}, b"")
+            Poster(Destinations.allowing(["127.0.0.2"])).post(url, {}, b"")
 
         assert asked.count("rebinding.example") == 1
         with pytest.raises(NotDelivered, match=r"rebinding\.example is not a public address"):
-            post(Destinations(), url, {}, b"")
+            Poster(Destinations()).post(url, {}, b"")
     assert receiver.calls == []
 
 
@@ -86,33 +85,32 @@ def test_an_environments_proxy_is_not_used(monkeypatch: pytest.MonkeyPatch) -> N
     with receiving() as proxy, receiving() as receiver:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
-        assert post(LOOPBACK, receiver.url, {}, b"") == 204
+        assert Poster(LOOPBACK).post(receiver.url, {}, b"") == 204
 
     assert (len(proxy.calls), len(receiver.calls)) == (0, 1)
 
 
-def test_a_receiver_that_trickles_is_left(trickling: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_receiver_that_trickles_is_left(trickling: int) -> None:
     """The time is for the whole of it, so that a byte now and then holds nobody."""
-    monkeypatch.setattr(delivery, "TRY_SECONDS", 0.3)
     began = time.monotonic()
 
     with pytest.raises(NotDelivered, match="no answer within"):
-        post(LOOPBACK, f"http://127.0.0.1:{trickling}/", {}, b"")
+        Poster(LOOPBACK, 0.3).post(f"http://127.0.0.1:{trickling}/", {}, b"")
 
     assert 0.25 < time.monotonic() - began < 5
 
 
-def test_nobody_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_there_is_told() -> None:
     """A refused connection, and an answer that is no HTTP, are failures with a reason."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         with pytest.raises(NotDelivered, match="the connection failed: ConnectError"):
-            post(LOOPBACK, f"http://127.0.0.1:{bound.getsockname()[1]}/", {}, b"")
+            Poster(LOOPBACK).post(f"http://127.0.0.1:{bound.getsockname()[1]}/", {}, b"")
 
 
 def test_a_certificate_counts() -> None:
     """Over https, what does not prove that it is the host gets nothing."""
     with receiving() as receiver, pytest.raises(NotDelivered, match="the connection failed"):
-        post(LOOPBACK, f"https://127.0.0.1:{receiver.port}/", {}, b"")
+        Poster(LOOPBACK).post(f"https://127.0.0.1:{receiver.port}/", {}, b"")
 
     assert receiver.calls == []

@@ -20,7 +20,7 @@ from shared.webhooks import PAUSES, WINDOW_SECONDS
 from worker.durable.context import Command
 from worker.durable.retry import RetryPolicy
 from worker.errors import StepFailed
-from worker.webhooks.post import NotDelivered, post
+from worker.webhooks.post import NotDelivered, Poster
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +67,7 @@ class Webhooks:
         self._store = store
         self._limits = limits
         self._pauses = pauses
+        self._poster = Poster(settings.to)
 
     def webhook(self, context: Context, given: dict[str, str]) -> Workflow[dict[str, Any]]:
         """Wait for the end of the execution `id`, then try until its callback has taken it.
@@ -112,7 +113,7 @@ class Webhooks:
 
     def _deliver(self, step: Step, id: str, url: str, status: str) -> int:
         body = orjson.dumps({"id": id, "status": status, "link": f"/wait?id={id}"})
-        answer = post(self._settings.to, url, self._headers(id, body), body)
+        answer = self._poster.post(url, self._headers(id, body), body)
         log = step.log.bind(host=Target.of(url).host, answer=answer)
         if not (200 <= answer < 300 or answer == RECEIVER_GONE):
             log.warning("webhook not taken")
