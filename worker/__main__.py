@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def main(catalog: Catalog = SHIPPED, build: Callable[[Catalog], Registry] = build_registry) -> int:
-    """Return the exit code: 0 after a signal, 1 when the worker found itself broken, 2 if unfit."""
+    """Return the exit code: 0 after a signal, 1 if the worker broke, 2 for invalid settings."""
     try:
         settings = worker_settings()
     except SettingsError as error:
@@ -46,5 +46,5 @@ def main(catalog: Catalog = SHIPPED, build: Callable[[Catalog], Registry] = buil
 if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
-    # Steps that are still running were handed back; waiting for their threads would help nobody.
+    # Executions that still run were handed back, so their threads are not waited for.
     os._exit(code)

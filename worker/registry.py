@@ -1,4 +1,4 @@
-"""The functions this worker can run: those of the catalog, each in its file of the same name."""
+"""The functions that this worker can run: each of the catalog is in the file of its name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def build_registry(catalog: Catalog = SHIPPED) -> Registry:
-    """Register every function of the catalog. Raises if one has no file or no function."""
+    """Register every function of the catalog. Raises if its file or the function is missing."""
     registry = Registry()
     for entry in catalog.functions.values():
         module = import_module(f"worker.functions.{entry.name}")

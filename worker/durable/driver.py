@@ -1,4 +1,4 @@
-"""Makes a function durable: runs its body for the SDK, with every failure as data."""
+"""Makes a function durable: runs its body for the SDK and turns every failure into data."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def durable(function: DurableFunction) -> Callable[..., Generator[Any, Any, str]
 
     def execution(sdk: resonate.Context, input_json: str) -> Generator[Any, Any, str]:
         handle: ClaimHandle = sdk.get_dependency(CLAIM_DEPENDENCY)
-        log = get_logger(**handle.claim.named)
+        log = get_logger(**handle.claim.log_fields)
         try:
             value = yield from _drive(workflow(Context(sdk, handle), orjson.loads(input_json)))
             return json_of(value)
@@ -55,9 +55,9 @@ def durable(function: DurableFunction) -> Callable[..., Generator[Any, Any, str]
 
 
 def _drive(body: Workflow[Any]) -> Generator[Any, Any, Any]:
-    """Run the user's generator, and translate what the SDK raises at its yields.
+    """Run the function's body, and translate the SDK's exceptions at its yields.
 
-    A fence closes it: its `finally` blocks run, no `except` of its own does.
+    When the claim is lost the body is closed: its `finally` blocks run, its `except` blocks do not.
     """
     send, value = body.send, None
     while True:
@@ -70,18 +70,19 @@ def _drive(body: Workflow[Any]) -> Generator[Any, Any, Any]:
             send, value = body.throw, TypeError(f"yield what the context makes, not {what}")
             continue
         try:
-            outcome = command.read((yield command.of_sdk))
+            outcome = command.read((yield command.for_sdk))
             if command.waits:
-                outcome = outcome.read((yield outcome.of_sdk))
+                outcome = outcome.read((yield outcome.for_sdk))
             send, value = body.send, outcome
         except Fenced:
             body.close()
             raise
         except Exception as error:  # noqa: BLE001 - all that the SDK can raise here is an outcome
-            send, value = body.throw, _outcome(error)
+            send, value = body.throw, _failure_of(error)
 
 
-def _outcome(error: Exception) -> StepFailed:
+def _failure_of(error: Exception) -> StepFailed:
+    """Return what the function's body sees of an exception of the SDK."""
     if isinstance(error, ResonateTimedoutError):
         return TimedOut(Failure("TimedOut", "what was waited for did not come in time"))
     if isinstance(error, ResonateCanceledError):

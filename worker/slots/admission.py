@@ -1,4 +1,4 @@
-"""Which claims are run, and which are rejected, handed back or found to be over."""
+"""Decides which claims are run, and which are rejected, handed back or ended."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from worker.tasks.offers import Offer
 
 UNKNOWN_SECONDS: Final = 60.0
-"""How long an execution of a function that no worker knows is offered around."""
+"""Seconds for which an execution of a function that no worker knows is offered to all of them."""
 
 UNKNOWN_PAUSE: Final = 1.0
-"""Seconds before it is handed back each time, so that it does not spin."""
+"""Seconds before such an execution is handed back each time, so that it does not spin."""
 
 type ClaimedPromises = tuple[DurablePromise, DurablePromise | None]
-"""The promise of a claimed execution, and the one that it waited for if it is resumed."""
+"""The promise of the claimed execution and, for a resumption, the promise that it waited for."""
 
 
 class Admission:
-    """Looks at the claims of one client before the SDK does; ends those that are not to run."""
+    """Checks the claims of one client before the SDK gets them; settles those that are not run."""
 
     def __init__(self, parts: SharedParts, store: FencedStore) -> None:
         self._parts = parts
@@ -45,6 +45,10 @@ class Admission:
         root_data: dict[str, Any],
         leaf_data: dict[str, Any] | None,
     ) -> ClaimedPromises | None:
+        """Return the claim's promises if its execution is to be run, None if it was settled here.
+
+        `root_data` and `leaf_data` are the server's answer to the claim.
+        """
         root = self._store.promise(root_data)
         leaf = self._store.promise(leaf_data) if leaf_data else None
         claim.execution, claim.deadline = root.id, root.timeout
@@ -55,13 +59,13 @@ class Admission:
             if offer.kind == "resume" and leaf is None:
                 raise ValueError("nothing to resume with")  # noqa: TRY301 - unfit either way
         except ValueError as error:
-            # The SDK would end the process over it, and so every worker in turn.
+            # The SDK would end this process, and then every other worker that is offered the task.
             self._reject(claim, Failure("InvalidCall", str(error)))
             return None
         if not self._knows(call):
-            self._pass_on(claim, call, root)
+            self._hand_back(claim, call, root)
             return None
-        if root.tags.get(tag.KIND) == tag.CHILD and self._is_over(claim):
+        if root.tags.get(tag.KIND) == tag.CHILD and self._cancel_orphan(claim):
             return None
         return root, leaf
 
@@ -72,24 +76,26 @@ class Admission:
             return False
         return True
 
-    def _pass_on(self, claim: Claim, call: Call, root: DurablePromise) -> None:
-        """Leave the execution to a newer worker, as there is in the middle of an update."""
-        ready_at = max(root.created_on, int(root.tags.get("resonate:delay", "0"))) / 1000
+    def _hand_back(self, claim: Claim, call: Call, root: DurablePromise) -> None:
+        """Hand the execution back for a worker that knows its function; reject it after a while."""
+        # In the middle of an update newer workers know functions that this one does not.
+        ready_at = max(root.created_on, int(root.tags.get(tag.DELAY, "0"))) / 1000
         wanted = f"{call.function} version {call.version}"
         if time.time() - ready_at > UNKNOWN_SECONDS:
             self._reject(claim, Failure("UnknownFunction", f"no worker knows {wanted}"))
             return
-        self._log.warning("unknown function handed back", **claim.named, function=wanted)
+        self._log.warning("unknown function handed back", **claim.log_fields, function=wanted)
         self._parts.leases.give_back(claim, UNKNOWN_PAUSE)
 
-    def _is_over(self, claim: Claim) -> bool:
-        """End a child that nobody waits for any more: whoever canceled may not have come so far."""
+    def _cancel_orphan(self, claim: Claim) -> bool:
+        """Cancel a child if an execution above it has ended; return whether one has."""
         ended = next(filter(self._has_ended, ancestors(claim.execution)), None)
         if ended is None:
             return False
-        self._log.info("child canceled", **claim.named, ended=ended)
+        # The gateway cancels children one by one, and may have died before this one.
+        self._log.info("child canceled", **claim.log_fields, ended=ended)
         self._store.promises.cancel(claim.execution, ikey=cancel_key(claim.execution))
-        self._let_go(claim)
+        self._end(claim)
         return True
 
     def _has_ended(self, id: str) -> bool:
@@ -101,11 +107,11 @@ class Admission:
             return True
 
     def _reject(self, claim: Claim, failure: Failure) -> None:
-        self._log.error("execution rejected", **claim.named, reason=failure.message)
+        self._log.error("execution rejected", **claim.log_fields, reason=failure.message)
         self._store.promises.reject(claim.execution, ikey=claim.execution, data=failure.rejection())
-        self._let_go(claim)
+        self._end(claim)
 
-    def _let_go(self, claim: Claim) -> None:
+    def _end(self, claim: Claim) -> None:
         if claim.finished:
             self._parts.leases.release(claim)
         else:

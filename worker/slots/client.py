@@ -1,9 +1,11 @@
-"""A slot: one client of the SDK that holds at most one claim.
+"""A client of the SDK that holds at most one claim.
 
-The SDK claims whatever it is sent, remembers every execution for ever and cannot take a refusal.
-With a client for each execution that runs, none of that matters: the slot asks for work only when
-it is free, claims it itself, and replaces its client, with all that it remembers, after a
-suspension, a lost claim or `RUNS_PER_CLIENT` executions.
+The SDK claims every task it is sent, remembers every execution for ever and cannot take a refusal.
+With one client for each running execution none of this does harm:
+1. The client takes an offer only when it is free.
+2. It makes the claim itself, before the SDK asks for it.
+3. After a suspension, a lost claim or `RUNS_PER_CLIENT` executions the slot replaces the client,
+   and with it all that it remembers.
 """
 
 from __future__ import annotations
@@ -28,12 +30,14 @@ if TYPE_CHECKING:
     from worker.tasks.offers import Offer
 
 RUNS_PER_CLIENT: Final = 200
+"""Executions after which a client is replaced."""
+
 STEP_THREADS: Final = 2
-"""Steps of one execution that can run at the same time."""
+"""Steps of one execution that run at the same time."""
 
 
 class SlotClient:
-    """One client of a slot, and the SDK's message source and task store for it."""
+    """One client of the SDK, and what its message source and its task store forward to."""
 
     def __init__(self, parts: SharedParts, replace: Callable[[SlotClient], None]) -> None:
         self._parts = parts
@@ -59,13 +63,13 @@ class SlotClient:
         self._client.start()
 
     def stop(self) -> None:
-        """End the client's threads; waits for a step that is still running."""
+        """End the client's threads; wait for a step that is still running."""
         self._stopped.set()
         self._free.release()
         self._client.stop()
 
     def next_task(self) -> Offer | None:
-        """Wait until the client is free and a task is claimed for it; None when it is over."""
+        """Wait until the client is free, and claim a task; None when the client is to end."""
         self._free.acquire()
         while not self._stopped.is_set():
             offer = self._parts.inbox.take()
@@ -79,7 +83,7 @@ class SlotClient:
         return None
 
     def _claim(self, offer: Offer) -> bool:
-        """Claim the task and make it ready for the SDK; False if it is not for us after all."""
+        """Claim the task and prepare the SDK for it; return whether it is to be run."""
         claim = Claim(offer.task, offer.counter, offer.execution)
         leases = self._parts.leases
         leases.hold(claim)
@@ -111,17 +115,17 @@ class SlotClient:
         self._runs += 1
 
     def wait_stopped(self) -> None:
-        """Return when the client is over."""
+        """Wait until the client is stopped."""
         self._stopped.wait()
 
     def claimed(self) -> ClaimedPromises:
-        """Return what the claim that `next_task` made was answered with."""
+        """Return the server's answer to the claim that `next_task` has made."""
         if self._promises is None:
             raise RuntimeError("the SDK asked for a claim that was not made")
         return self._promises
 
     def ended(self) -> None:
-        """The SDK has nothing more to do for the claim: finished, suspended or fenced off."""
+        """End the claim: its execution is finished, suspended or fenced off for the SDK."""
         claim = self._store.claim
         if claim is None:
             return

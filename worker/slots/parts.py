@@ -1,4 +1,4 @@
-"""What all slots of a worker share."""
+"""The parts that all slots of a worker share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SharedParts:
-    """What all slots of a worker share."""
+    """The worker's identity, and what its slots use together."""
 
     name: str
     group: str

@@ -1,4 +1,4 @@
-"""A slot runs one execution after the other, each with a client of the SDK that holds its claim."""
+"""A slot: room for one running execution."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Slot:
-    """Runs one execution after the other until the inbox is closed."""
+    """Runs one execution after the other, until the inbox is closed, with one client at a time."""
 
     def __init__(self, parts: SharedParts) -> None:
         self._parts = parts
@@ -22,9 +22,10 @@ class Slot:
         self._client.start()
 
     def _replace(self, client: SlotClient) -> None:
-        """Go on with a new client. Called on a thread of the old one, which is stopped apart."""
+        """Go on with a new client."""
         if client is not self._client:
             return
         self._client = SlotClient(self._parts, self._replace)
         self._client.start()
+        # This is a thread of the old client, and stopping it waits for its threads.
         threading.Thread(target=client.stop, name="closing", daemon=True).start()

@@ -1,4 +1,4 @@
-"""Offers: the server offers tasks to this worker, and they wait in its inbox to be claimed."""
+"""Offers: tasks that the server offers to this worker, and the inbox where they wait."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Final
 import orjson
 
 STALE_SECONDS: Final = 4.0
-"""A message older than this is not worth a claim: unless it was claimed, the server sends the task
-again, with a higher counter, after the 5 s of `timeToClaim` in its configuration."""
+"""Seconds after which an offer is not worth a claim: 5 s after an offer that was not claimed
+(`timeToClaim` in its configuration), the server offers the task again with a higher counter."""
 
 
 @dataclass(frozen=True)
 class Offer:
-    """The server offers a task: run the execution from its start, or resume it."""
+    """A task that the server offers: to run an execution from its start, or to resume it."""
 
     kind: str
     task: str
@@ -31,9 +31,9 @@ class Offer:
 
 
 def parse(line: bytes) -> Offer | None:
-    """Return the offer in a line of the event stream, or None: blank lines, comments, other events.
+    """Return the offer in a line of the event stream; None for blank lines and other events.
 
-    Raises `ValueError` for a data line that is not as the server writes it.
+    Raises `ValueError` for a data line that the server would not write.
     """
     if not line.startswith(b"data:"):
         return None
@@ -46,11 +46,11 @@ def parse(line: bytes) -> Offer | None:
         case {"type": "notify"}:
             return None
         case _:
-            raise ValueError("not a message of the server")
+            raise ValueError("not an event of the server")
 
 
 class Inbox:
-    """Offers not taken yet, oldest first; a newer offer of a task replaces the older one."""
+    """Offers that wait, oldest first; a newer offer of a task replaces the older one."""
 
     def __init__(self, stale_after: float = STALE_SECONDS) -> None:
         self._stale_after = stale_after
@@ -65,7 +65,7 @@ class Inbox:
             self._changed.notify()
 
     def take(self) -> Offer | None:
-        """Wait for an offer that is not stale; None once the inbox is closed."""
+        """Wait for an offer that is not stale, and remove it; None once the inbox is closed."""
         with self._changed:
             while not self._closed:
                 if not self._offers:
@@ -77,14 +77,14 @@ class Inbox:
             return None
 
     def take_newest(self, *, keep: int, limit: int) -> list[Offer]:
-        """Remove and return the latest offers beyond the first `keep`, at most so many."""
+        """Remove and return the newest offers beyond the oldest `keep`, at most `limit` of them."""
         with self._changed:
             count = min(len(self._offers) - keep, limit)
             found = [self._offers.popitem()[1] for _ in range(count)]
         return [offer for offer in found if self._is_fresh(offer)]
 
     def close(self) -> list[Offer]:
-        """Let nobody wait or take any more; return the offers that nobody took."""
+        """End every `take`, now and later; return the offers that were not taken."""
         with self._changed:
             self._closed = True
             left = [offer for offer in self._offers.values() if self._is_fresh(offer)]

@@ -29,10 +29,12 @@ if TYPE_CHECKING:
 class Stream:
     """Keeps an event stream of the server open and reads it into `inbox`.
 
-    The stream is opened anew every `renew_seconds`: the server moves over to the new connection
-    without a gap, sends what it had for the old one there, and ends it. It ends by itself any
-    connection that is older than its `disconnectAfter`. So a process that is frozen, or cut off
-    without a word, is soon offered no more work that nobody would do.
+    The stream is opened anew every `renew_seconds`:
+    1. This process opens a new connection.
+    2. The server sends all later events there, without a gap, and ends the old connection.
+
+    The server also ends any connection that is older than its `disconnectAfter`. So a process that
+    is frozen or cut off opens no new one and is soon offered nothing more.
     """
 
     def __init__(
@@ -61,11 +63,11 @@ class Stream:
         return self._thread.is_alive()
 
     def is_open(self) -> bool:
-        """Tell whether the server can offer work to this process, as far as it knows."""
+        """Return whether the server can offer tasks to this process, as far as is known here."""
         return self._open
 
     def close(self) -> None:
-        """Leave the group: the server offers nothing more to this process."""
+        """Leave the group, so that the server offers nothing more to this process."""
         self._closed.set()
         self._open = False
         connection = self._connection
@@ -137,7 +139,7 @@ class _Connection:
         try:
             offer = parse(line)
         except ValueError:
-            get_logger().warning("unreadable message skipped", line=repr(line[:200]))
+            get_logger().warning("unreadable event skipped", line=repr(line[:200]))
             return
         if offer is not None:
             self._inbox.put(offer)

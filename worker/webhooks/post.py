@@ -1,4 +1,4 @@
-"""One POST to an address that a client named: where it may go, and for how long."""
+"""POST requests to URLs that clients name: where they may go, and for how long."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from shared.destinations import Destinations
 
 TRY_SECONDS: Final = 15.0
-"""For looking up, connecting, sending and the head of the answer together."""
+"""Seconds for the lookup, the connection, the request and the head of the answer together."""
 
 
 class NotDelivered(Exception):
-    """The receiver did not take it; the text says why, and of the URL no more than its host."""
+    """The receiver did not accept a webhook; the text says why, and names only the host."""
 
 
 class Poster:
@@ -63,10 +63,10 @@ class Poster:
 
 
 class GuardedBackend(httpcore.NetworkBackend):
-    """Connects only to allowed addresses, and lets nothing go on past its deadline."""
+    """Connects only to allowed addresses, and ends every wait at its deadline."""
 
-    def __init__(self, to: Destinations, seconds: float) -> None:
-        self._to = to
+    def __init__(self, allowed: Destinations, seconds: float) -> None:
+        self._allowed = allowed
         self._deadline = time.monotonic() + seconds
         self._backend = httpcore.SyncBackend()
 
@@ -74,12 +74,12 @@ class GuardedBackend(httpcore.NetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ARG002 - the deadline is for all of it
+        timeout: float | None = None,  # noqa: ARG002 - the deadline is for all waits
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> NetworkStream:
         failed: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in self._to.resolve(host, port):
+        for address in self._allowed.resolve(host, port):
             try:
                 stream = self._backend.connect_tcp(
                     str(address), port, _left(self._deadline), local_address, socket_options
@@ -92,7 +92,7 @@ class GuardedBackend(httpcore.NetworkBackend):
 
 
 class _Stream(httpcore.NetworkStream):
-    """A connection whose every wait ends at the deadline, however a receiver trickles."""
+    """A connection whose every wait ends at the deadline, even if a receiver sends byte by byte."""
 
     def __init__(self, stream: NetworkStream, deadline: float) -> None:
         self._stream = stream

@@ -14,19 +14,19 @@ def test_one_receiver_has_a_quarter_and_all_have_half() -> None:
     receivers = ReceiverLimits(8)
     with ExitStack() as held:
         for host in ("a", "a", "b", "c"):
-            assert held.enter_context(receivers.turn(host))
+            assert held.enter_context(receivers.place(host))
         began = time.monotonic()
 
-        with receivers.turn("a") as same, receivers.turn("d") as other:
+        with receivers.place("a") as same, receivers.place("d") as other:
             assert (same, other) == (False, False)
         assert time.monotonic() - began >= PATIENCE_SECONDS
-    with receivers.turn("d") as free:
+    with receivers.place("d") as free:
         assert free
 
 
 def test_there_is_always_one_place() -> None:
     """A worker with one slot calls receivers too."""
-    with ReceiverLimits(1).turn("a") as mine:
+    with ReceiverLimits(1).place("a") as mine:
         assert mine
 
 
@@ -35,11 +35,11 @@ def test_who_waits_has_the_next_place() -> None:
     receivers, had = ReceiverLimits(1), []
 
     def wait() -> None:
-        with receivers.turn("a") as mine:
+        with receivers.place("a") as mine:
             had.append(mine)
 
     waiting = threading.Thread(target=wait)
-    with receivers.turn("a"):
+    with receivers.place("a"):
         waiting.start()
         waiting.join(0.1)
         assert had == []
@@ -51,9 +51,9 @@ def test_who_waits_has_the_next_place() -> None:
 def test_nobody_waits_for_the_slow() -> None:
     """Once a call lasts for long, the next one is told at once to come back."""
     receivers = ReceiverLimits(1)
-    with receivers.turn("a"), receivers.turn("a") as late:
+    with receivers.place("a"), receivers.place("a") as late:
         assert not late
         began = time.monotonic()
-        with receivers.turn("a") as later:
+        with receivers.place("a") as later:
             assert not later
         assert time.monotonic() - began < PATIENCE_SECONDS / 2
