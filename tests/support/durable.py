@@ -13,7 +13,7 @@ from resonate.coroutine import LFI, RFI, Promise
 from resonate.dependencies import Dependencies
 from resonate.registry import Registry
 
-from shared.catalog import SHIPPED
+from shared.catalog import Catalog, Function
 from shared.resonate.codec import Failure
 from shared.resonate.tasks import Tasks
 from shared.resonate.transport import Transport
@@ -33,12 +33,15 @@ if TYPE_CHECKING:
     from worker.durable.steps import Step
 
 
+CATALOG = Catalog.of(Function("alpha", 1, "One."), Function("beta", 2, "Two."), default="alpha")
+"""The functions that children may have; they have no code."""
+
 AT_ONCE = RetryPolicy(max_attempts=3, initial_interval=0, max_interval=0)
 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What the SDK tells of a run; nothing here asks for it."""
+    """The SDK's data of a run, which nothing here reads."""
 
     attempt: int = 1
     idempotency_key: str | None = None
@@ -49,17 +52,18 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class StepContext:
-    """What a step is told by the SDK: the id under which its outcome is stored."""
+    """The SDK's context of a step: only the id under which its outcome is stored."""
 
     id: str
 
 
 @dataclass
-class Engine:
+class FakeSdk:
     """Runs one execution as the SDK does, and stores its steps as the server does.
 
-    `stored` are steps and children that have ended, by id: whether it went well, and the JSON.
-    What was begun and is not waited for yet is in `begun`, and runs when it is waited for.
+    `stored` has the steps and children that have ended, by id: whether they succeeded, and the JSON
+    of their outcomes. `begun` has the commands of those that were begun; a step runs when it is
+    waited for. `interrupt` returns the error to raise at the command with an id, if any.
     """
 
     stored: dict[str, tuple[bool, str]] = field(default_factory=dict)
@@ -73,17 +77,17 @@ class Engine:
         tasks = Tasks(Transport(ServerSettings(), attempt=1, budget=1))
         self.claim = Claim("__invoke:job", 1, "job")
         self.handle = ClaimHandle(
-            self.claim, Leases(tasks, "pid", self.lease_seconds), "worker-1", "workers", SHIPPED
+            self.claim, Leases(tasks, "pid", self.lease_seconds), "worker-1", "workers", CATALOG
         )
 
     def run(self, function: DurableFunction, value: object = None, *, id: str = "job") -> Any:
-        """Return the result of an execution, decoded; raises what its wrapper raises."""
+        """Return the decoded result of an execution, or raise what its wrapper raises."""
         dependencies = Dependencies()
         dependencies.add(CLAIM_DEPENDENCY, self.handle)
         info: Info = RunInfo()
         logger = logging.getLogger("test")
-        sdk = resonate.Context(id, id, info, Registry(), dependencies, logger)
-        body = durable(function)(sdk, orjson.dumps(value).decode())
+        context = resonate.Context(id, id, info, Registry(), dependencies, logger)
+        body = durable(function)(context, orjson.dumps(value).decode())
         outcome: Any = None
         send: Callable[[Any], Any] = body.send
         while True:
@@ -108,20 +112,20 @@ class Engine:
             send, outcome = (body.send, decoded) if good else (body.throw, Exception(decoded))
 
     def failure(self, function: DurableFunction, value: object = None) -> Failure:
-        """Return how an execution failed, as it is stored."""
+        """Return the stored failure of an execution."""
         with pytest.raises(Rejection) as caught:
             self.run(function, value)
         return Failure.decode(str(caught.value))
 
     def _settle(self, command: Any) -> None:
         self.tags.append(command.conv.tags)
-        tries = 0
+        attempt = 0
         while True:
-            tries += 1
+            attempt += 1
             try:
                 result, good = command.func(StepContext(command.id)), True
             except Exception as error:
-                pause = command.opts.retry_policy.next(tries)
+                pause = command.opts.retry_policy.next(attempt)
                 if pause is not None:
                     self.pauses.append(pause)
                     continue
@@ -134,7 +138,7 @@ class Engine:
 
 @dataclass
 class Work:
-    """A step that raises its errors in turn and then returns; `seen` are the tries."""
+    """A step that raises its errors in turn and then returns; `seen` are the attempts."""
 
     errors: list[BaseException] = field(default_factory=list)
     result: Any = "done"
@@ -148,7 +152,7 @@ class Work:
 
 
 def one_step(work: Work, **options: Any) -> Callable[[Context, Any], Workflow[Any]]:
-    """Return a function with this step and no other."""
+    """Return a durable function whose only step is this one."""
 
     def function(context: Context, value: Any) -> Workflow[Any]:
         return (yield context.step(work, value, name="work", **options))

@@ -1,4 +1,4 @@
-"""Failures made of exceptions."""
+"""The failures that are stored for exceptions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from worker.errors import StepFailed, describe
 
 
 class Mute(Exception):
-    """An error whose text cannot be had."""
+    """An error whose `__str__` raises."""
 
     def __str__(self) -> str:
         raise RuntimeError("not today")
@@ -26,5 +26,5 @@ class Mute(Exception):
     ],
 )
 def test_any_error_can_be_described(error: Exception, failure: Failure) -> None:
-    """Whatever an exception does, there is a failure to store; a failed step keeps its own."""
+    """Every exception gives a failure to store; a failed step keeps its own."""
     assert describe(error, step="s", attempts=1) == failure

@@ -1,4 +1,4 @@
-"""Child executions: how they are begun, and how their ends are read."""
+"""Child executions: how they are begun, and how their outcomes are read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from resonate.errors import ResonateCanceledError, ResonateTimedoutError
 
 from shared.resonate import tags as tag
 from shared.resonate.codec import Failure, decode_call
-from tests.support.durable import Engine
+from tests.support.durable import FakeSdk
 
 if TYPE_CHECKING:
     from worker.durable.context import Context, Workflow
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     "value", [None, False, {"__error__": "x"}, {"py/object": "os.system"}, [2**64 - 1, -0.5], "é"]
 )
-def test_a_child_is_asked_and_answers_in_json(value: object) -> None:
-    """A child is stored as the gateway stores an execution; its result arrives as it is."""
+def test_a_child_is_called_and_returns_in_json(value: object) -> None:
+    """A child is stored like an execution of a client, and its result arrives unchanged."""
 
-    def function(context: Context, given: Any) -> Workflow[Any]:
-        child = yield context.begin("foo", given)
-        return [(yield child), (yield context.call("checkout", given))]
+    def function(context: Context, value: Any) -> Workflow[Any]:
+        child = yield context.begin("alpha", value)
+        return [(yield child), (yield context.call("beta", value))]
 
     result = orjson.dumps(orjson.dumps(value).decode()).decode()
-    engine = Engine({f"job.{n}": (True, result) for n in (1, 2)})
+    sdk = FakeSdk({f"job.{n}": (True, result) for n in (1, 2)})
 
-    assert engine.run(function, value) == [value, value]
-    calls = [decode_call(child.opts.encoder.encode(child.conv.data)) for child in begun(engine)]
-    assert [(call.function, orjson.loads(call.input_json)) for call in calls] == [
-        ("foo", value),
-        ("checkout", value),
+    assert sdk.run(function, value) == [value, value]
+    calls = [decode_call(child.opts.encoder.encode(child.conv.data)) for child in begun(sdk)]
+    assert [(call.function, call.version, orjson.loads(call.input_json)) for call in calls] == [
+        ("alpha", 1, value),
+        ("beta", 2, value),
     ]
 
 
-def begun(engine: Engine) -> list[Any]:
-    """Return what was begun, in order."""
-    return list(engine.begun.values())
+def begun(sdk: FakeSdk) -> list[Any]:
+    """Return the commands that were begun, in order."""
+    return list(sdk.begun.values())
 
 
 @pytest.mark.parametrize(
@@ -50,12 +50,12 @@ def begun(engine: Engine) -> list[Any]:
     ],
 )
 def test_a_child_that_failed_is_a_failed_step(stored: str, failure: Failure) -> None:
-    """The parent can catch it, and if it does not, has failed with the child's failure."""
+    """A parent that does not catch a child's failure fails with the same failure."""
 
     def function(context: Context, _: Any) -> Workflow[Any]:
-        return (yield context.call("foo"))
+        return (yield context.call("alpha"))
 
-    assert Engine({"job.1": (False, stored)}).failure(function) == failure
+    assert FakeSdk({"job.1": (False, stored)}).failure(function) == failure
 
 
 @pytest.mark.parametrize(
@@ -72,45 +72,45 @@ def test_a_child_that_failed_is_a_failed_step(stored: str, failure: Failure) -> 
     ],
 )
 def test_a_child_that_did_not_end_is_a_failed_step(error: Exception, failure: Failure) -> None:
-    """A child that took too long, or was canceled, is told apart by the type of the failure."""
+    """The type of the failure shows whether a child took too long or was canceled."""
 
     def function(context: Context, _: Any) -> Workflow[Any]:
-        return (yield context.call("foo"))
+        return (yield context.call("alpha"))
 
-    assert Engine(interrupt=lambda _: error).failure(function) == failure
+    assert FakeSdk(interrupt=lambda _: error).failure(function) == failure
 
 
-def test_a_child_is_marked() -> None:
-    """A child carries its kind, its function, the root of the tree, the trace and who runs it."""
-    engine = Engine({"job.1.2.1": (True, '"1"')})
-    engine.claim.execution, engine.claim.trace_id = "job.1.2", "0af7"
+def test_a_child_has_tags() -> None:
+    """A child's tags are its kind, function, root, trace and the group that runs it."""
+    sdk = FakeSdk({"job.1.2.1": (True, '"1"')})
+    sdk.claim.execution, sdk.claim.trace_id = "job.1.2", "0af7"
 
     def function(context: Context, _: Any) -> Workflow[Any]:
-        return (yield context.call("foo", timeout=0))
+        return (yield context.call("alpha", timeout=0))
 
-    assert engine.run(function, id="job.1.2") == 1
-    (child,) = begun(engine)
+    assert sdk.run(function, id="job.1.2") == 1
+    (child,) = begun(sdk)
     assert child.conv.tags == {
         "resonate:root": "job.1.2",
         "resonate:parent": "job.1.2",
         "resonate:scope": "global",
         "resonate:invoke": "poll://any@workers",
         tag.KIND: tag.CHILD,
-        tag.FUNCTION: "foo",
+        tag.FUNCTION: "alpha",
         tag.ROOT: "job",
         tag.TRACE: "0af7",
     }
     assert 0 < child.conv.timeout < 1
 
 
-def test_a_child_of_no_function_is_a_mistake() -> None:
-    """A name that the catalog does not have fails the parent, before anything is begun."""
+def test_a_child_of_an_unknown_function_fails() -> None:
+    """A function that the catalog does not have fails the parent, and nothing is begun."""
 
     def function(context: Context, _: Any) -> Workflow[Any]:
         return (yield context.call("nothing"))
 
-    engine = Engine()
-    failure = engine.failure(function)
+    sdk = FakeSdk()
+    failure = sdk.failure(function)
     assert failure.type == "ValueError"
-    assert failure.message.startswith("there is no function nothing; known are foo, ")
-    assert engine.begun == {}
+    assert failure.message == "there is no function nothing; known are alpha, beta"
+    assert sdk.begun == {}

@@ -1,4 +1,4 @@
-"""What a durable function yields, and what it is sent."""
+"""The commands of a durable function, and the outcomes that it is sent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.resonate.codec import Failure
-from tests.support.durable import AT_ONCE, Engine, Work
+from tests.support.durable import AT_ONCE, FakeSdk, Work
 from worker.errors import NonRetryableError, StepFailed
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def test_steps_run_in_order() -> None:
-    """Each yield runs its step and is sent its result before the function goes on."""
+    """Each step runs, and its `yield` returns its result, before the function goes on."""
     order: list[object] = []
 
     def note(_: Step, *what: object) -> list[object]:
@@ -31,33 +31,33 @@ def test_steps_run_in_order() -> None:
         second = yield context.step(note, "second", first)
         return {"id": context.id, "results": [first, second]}
 
-    assert Engine().run(function, 7) == {
+    assert FakeSdk().run(function, 7) == {
         "id": "job",
         "results": [["first", 7], ["second", ["first", 7]]],
     }
     assert order == [("first", 7), "between", ("second", ["first", 7])]
 
 
-@pytest.mark.parametrize(("given", "name"), [(None, "named"), ("other", "other")])
-def test_a_step_is_named(given: str | None, name: str) -> None:
-    """A step has the name of its function unless it is given one, and the store shows it."""
+@pytest.mark.parametrize(("label", "name"), [(None, "named"), ("other", "other")])
+def test_a_step_is_named(label: str | None, name: str) -> None:
+    """A step is stored under the given name, or else under its function's name."""
     names: list[str] = []
 
     def named(step: Step) -> None:
         names.append(step.name)
 
     def function(context: Context, _: Any) -> Workflow[None]:
-        yield context.step(named, name=given)
+        yield context.step(named, name=label)
 
-    engine = Engine()
-    engine.run(function)
+    sdk = FakeSdk()
+    sdk.run(function)
 
     assert names == [name]
-    assert [tags["step"] for tags in engine.tags] == [name]
+    assert [tags["step"] for tags in sdk.tags] == [name]
 
 
 def test_every_step_has_its_own_key() -> None:
-    """Two calls of one function in one execution have two keys, the same in every run of it."""
+    """Two steps with the same function have two keys, which are the same in every run."""
     works = Work(), Work()
 
     def function_with(work: Work) -> Callable[[Context, Any], Workflow[None]]:
@@ -68,7 +68,7 @@ def test_every_step_has_its_own_key() -> None:
         return function
 
     for work in works:
-        Engine().run(function_with(work))
+        FakeSdk().run(function_with(work))
 
     keys, again = ([step.idempotency_key for step in work.seen] for work in works)
     assert keys == again
@@ -76,7 +76,7 @@ def test_every_step_has_its_own_key() -> None:
 
 
 def test_steps_may_run_beside_each_other() -> None:
-    """A step that was begun is waited for later, and its failure is met where it is waited for."""
+    """A step that was begun is waited for later, and only then raises its failure."""
     works = Work(result=1), Work([NonRetryableError("no")]), Work(result=3)
 
     def function(context: Context, _: Any) -> Workflow[list[object]]:
@@ -92,9 +92,9 @@ def test_steps_may_run_beside_each_other() -> None:
                 got.append(error.failure)
         return got[:1] + got[2:] + [str(got[1])]
 
-    engine = Engine()
+    sdk = FakeSdk()
     failure = Failure("NonRetryableError", "no", "step 1", 1)
 
-    assert engine.run(function) == [3, 1, str(failure)]
-    assert [tags["step"] for tags in engine.tags] == ["step 2", "step 1", "step 0"]
+    assert sdk.run(function) == [3, 1, str(failure)]
+    assert [tags["step"] for tags in sdk.tags] == ["step 2", "step 1", "step 0"]
     assert len({step.idempotency_key for work in works for step in work.seen}) == 3

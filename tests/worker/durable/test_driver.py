@@ -1,4 +1,4 @@
-"""The body of a durable function: run again, failed, fenced off."""
+"""Bodies of durable functions: how they are run again, fail and are fenced off."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.resonate.codec import Failure
-from tests.support.durable import Engine, Work
+from tests.support.durable import FakeSdk, Work
 from worker.durable.driver import durable
 from worker.errors import Fenced, NonRetryableError, StepFailed
 
@@ -22,33 +22,33 @@ class Declined(NonRetryableError):
 
 
 def test_an_execution_is_a_generator() -> None:
-    """The SDK takes what `durable` makes for a function with steps, whatever was wrapped."""
+    """The SDK takes a wrapped function, even a plain one, for a function with steps."""
     assert inspect.isgeneratorfunction(durable(Work()))
 
 
 def test_a_plain_function_is_one_step() -> None:
-    """A function that is no generator runs as the only step, under its own name."""
-    engine = Engine()
+    """A plain function runs as the only step, under its own name."""
+    sdk = FakeSdk()
 
     def plain(step: Step, value: Any) -> list[Any]:
         return [step.name, step.attempt, value]
 
-    assert engine.run(plain, {"a": 1}) == ["plain", 1, {"a": 1}]
-    assert [tags["step"] for tags in engine.tags] == ["plain"]
+    assert sdk.run(plain, {"a": 1}) == ["plain", 1, {"a": 1}]
+    assert [tags["step"] for tags in sdk.tags] == ["plain"]
 
 
 @pytest.mark.parametrize("value", [None, 0, "", [], {"py/object": "x"}, "é", 2**64 - 1, -0.5])
 def test_the_input_arrives(value: object) -> None:
-    """The function is called with the input as the client sent it."""
+    """The function is called with the client's input."""
 
-    def function(context: Context, given: Any) -> Workflow[Any]:
-        return [given, (yield context.step(Work(result=given)))]
+    def function(context: Context, data: Any) -> Workflow[Any]:
+        return [data, (yield context.step(Work(result=data)))]
 
-    assert Engine().run(function, value) == [value, value]
+    assert FakeSdk().run(function, value) == [value, value]
 
 
-def test_what_is_stored_is_not_done_again() -> None:
-    """A function that is run again is sent what its steps returned or failed with before."""
+def test_finished_steps_are_not_repeated() -> None:
+    """A function that is run again is sent the stored outcomes of its steps."""
     first, second, third = Work(result=1), Work([NonRetryableError("no")]), Work(result=3)
 
     def function(context: Context, _: Any) -> Workflow[list[object]]:
@@ -59,17 +59,17 @@ def test_what_is_stored_is_not_done_again() -> None:
             got.append(error.failure.type)
         return [*got, (yield context.step(third))]
 
-    engine = Engine()
-    result = engine.run(function)
+    sdk = FakeSdk()
+    result = sdk.run(function)
 
-    again = Engine(engine.stored)
+    again = FakeSdk(sdk.stored)
     assert again.run(function) == result == [1, "NonRetryableError", 3]
     assert [len(work.seen) for work in (first, second, third)] == [1, 1, 1]
 
 
 def test_a_failed_step_can_be_caught() -> None:
-    """The function sees a failed step as an error at its yield, and may go on."""
-    engine = Engine()
+    """A failed step raises at its `yield`, and the function may catch that and go on."""
+    sdk = FakeSdk()
 
     def function(context: Context, _: Any) -> Workflow[Any]:
         try:
@@ -78,8 +78,8 @@ def test_a_failed_step_can_be_caught() -> None:
             undone = yield context.step(Work(result="undone"))
             return [str(error), error.failure.type, error.failure.step, undone]
 
-    assert engine.run(function) == ["no", "Declined", "work", "undone"]
-    assert [good for good, _ in engine.stored.values()] == [False, True]
+    assert sdk.run(function) == ["no", "Declined", "work", "undone"]
+    assert [good for good, _ in sdk.stored.values()] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -94,29 +94,29 @@ def test_a_failed_step_can_be_caught() -> None:
 def test_an_error_of_the_function_fails_the_execution(
     error: BaseException, failure: Failure
 ) -> None:
-    """What a function raises itself is stored as the failure of its execution."""
+    """An error that a function raises is stored as the failure of its execution."""
 
     def function(context: Context, _: Any) -> Workflow[None]:
         yield context.step(Work())
         raise error
 
-    assert Engine().failure(function) == failure
+    assert FakeSdk().failure(function) == failure
 
 
 def test_a_result_that_is_no_json_fails_the_execution() -> None:
-    """A function that returns what cannot be stored has failed, with a reason."""
+    """A function whose result cannot be stored has failed, with a reason."""
 
     def function(context: Context, _: Any) -> Workflow[object]:
         yield context.step(Work())
         return object()
 
-    failure = Engine().failure(function)
+    failure = FakeSdk().failure(function)
     assert failure.type == "NotJson"
     assert failure.message == "the result cannot be stored: Type is not JSON serializable: object"
 
 
-def test_a_fence_ends_a_function_behind_its_back() -> None:
-    """When the claim is lost `finally` runs, `except` does not, and nothing more is stored."""
+def test_a_fence_closes_the_body() -> None:
+    """When the claim is lost, `finally` runs, `except` does not, and nothing more is stored."""
     seen: list[str] = []
 
     def function(context: Context, _: Any) -> Workflow[None]:
@@ -130,13 +130,13 @@ def test_a_fence_ends_a_function_behind_its_back() -> None:
         seen.append("after")
 
     fenced = Fenced("job")
-    engine = Engine(interrupt=lambda id: fenced if id.endswith("2") else None)
+    sdk = FakeSdk(interrupt=lambda id: fenced if id.endswith("2") else None)
     with pytest.raises(Fenced) as caught:
-        engine.run(function)
+        sdk.run(function)
 
     assert caught.value is fenced
     assert seen == ["finally"]
-    assert len(engine.stored) == 1
+    assert len(sdk.stored) == 1
 
 
 @pytest.mark.parametrize(
@@ -149,8 +149,8 @@ def test_a_fence_ends_a_function_behind_its_back() -> None:
         (Exception(), Failure("Exception", "")),
     ],
 )
-def test_whatever_comes_at_a_yield_is_a_failed_step(error: Exception, failure: Failure) -> None:
-    """A timeout or a cancellation in the SDK's own words can be caught like any failed step."""
+def test_an_error_of_the_sdk_is_a_failed_step(error: Exception, failure: Failure) -> None:
+    """Every error that the SDK raises at a `yield` can be caught as `StepFailed`."""
     seen: list[Failure] = []
 
     def function(context: Context, _: Any) -> Workflow[None]:
@@ -159,6 +159,6 @@ def test_whatever_comes_at_a_yield_is_a_failed_step(error: Exception, failure: F
         except StepFailed as failed:
             seen.append(failed.failure)
 
-    Engine(interrupt=lambda _: error).run(function)
+    FakeSdk(interrupt=lambda _: error).run(function)
 
     assert seen == [failure]

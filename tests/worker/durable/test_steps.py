@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from shared.resonate.codec import Failure
-from tests.support.durable import AT_ONCE, Engine, Work, one_step
+from tests.support.durable import AT_ONCE, FakeSdk, Work, one_step
 from worker.durable.retry import RetryPolicy
 from worker.durable.steps import Encoded, Step, StepEncoder
 from worker.errors import Fenced, NonRetryableError, Rejection, StepTimeout
@@ -20,58 +20,58 @@ if TYPE_CHECKING:
     from worker.durable.steps import Step
 
 
-def test_a_step_is_told_about_itself() -> None:
-    """A step knows its execution, its name, its try and a key that is the same for every try."""
+def test_a_step_gets_its_own_data() -> None:
+    """A step gets its execution, its name, its attempt and a key that all attempts share."""
     work = Work([ValueError("1"), ValueError("2")])
-    engine = Engine()
+    sdk = FakeSdk()
 
-    engine.run(one_step(work, retry=AT_ONCE))
+    sdk.run(one_step(work, retry=AT_ONCE))
 
     (key,) = {step.idempotency_key for step in work.seen}
     assert [(step.execution, step.name, step.attempt) for step in work.seen] == [
         ("job", "work", attempt) for attempt in (1, 2, 3)
     ]
-    assert list(engine.stored) == [key]
+    assert list(sdk.stored) == [key]
 
 
-def test_a_step_that_recovers_is_not_a_failure() -> None:
-    """Tries that fail cost their pauses and no more."""
+def test_a_step_may_succeed_at_a_later_attempt() -> None:
+    """Failed attempts before a successful one cost only their pauses."""
     work = Work([ValueError("1"), OSError("2")], result={"a": 1})
-    engine = Engine()
+    sdk = FakeSdk()
 
-    result = engine.run(
+    result = sdk.run(
         one_step(work, retry=RetryPolicy(max_attempts=3, initial_interval=0.1, max_interval=0.1))
     )
 
     assert result == {"a": 1}
-    assert len(engine.pauses) == 2
-    assert all(0.05 <= pause <= 0.1 for pause in engine.pauses)
+    assert len(sdk.pauses) == 2
+    assert all(0.05 <= pause <= 0.1 for pause in sdk.pauses)
 
 
 def test_a_step_is_given_up() -> None:
-    """After its last try a step has failed: the failure names it, the last error and the tries."""
+    """The failure of a step names the step, its last error and the number of attempts."""
     work = Work([ValueError("1"), OSError("2"), KeyError("3"), ValueError("never raised")])
 
-    failure = Engine().failure(one_step(work, retry=AT_ONCE))
+    failure = FakeSdk().failure(one_step(work, retry=AT_ONCE))
 
     assert failure == Failure("KeyError", "'3'", "work", 3)
     assert len(work.seen) == 3
 
 
-def test_a_step_has_five_tries_by_default() -> None:
-    """Unless it says otherwise, a step is tried five times, with growing pauses."""
+def test_a_step_has_five_attempts_by_default() -> None:
+    """By default a step has five attempts, with growing pauses."""
     work = Work([ValueError(str(number)) for number in range(9)])
-    engine = Engine()
+    sdk = FakeSdk()
 
-    failure = engine.failure(one_step(work))
+    failure = sdk.failure(one_step(work))
 
     assert failure == Failure("ValueError", "4", "work", 5)
-    for pause, longest in zip(engine.pauses, (0.2, 0.4, 0.8, 1.6), strict=True):
+    for pause, longest in zip(sdk.pauses, (0.2, 0.4, 0.8, 1.6), strict=True):
         assert longest / 2 <= pause <= longest
 
 
 class Rude(Exception):
-    """An error that cannot be shown."""
+    """An error whose `__repr__` raises."""
 
     def __repr__(self) -> str:
         raise RuntimeError("not today")
@@ -94,14 +94,14 @@ class Missing(LookupError):
         (SystemExit("no"), "SystemExit"),
     ],
 )
-def test_some_errors_are_never_tried_again(error: BaseException, type: str) -> None:
-    """An error that is permanent, named by the policy or the end of the process is the last."""
+def test_some_errors_are_never_retried(error: BaseException, type: str) -> None:
+    """A non-retryable error, or `SystemExit`, ends a step at its first attempt."""
     work = Work([error])
     retry = RetryPolicy(
         max_attempts=3, initial_interval=0, max_interval=0, non_retryable=(LookupError,)
     )
 
-    failure = Engine().failure(one_step(work, retry=retry))
+    failure = FakeSdk().failure(one_step(work, retry=retry))
 
     assert failure == Failure(type, "no", "work", 1)
     assert len(work.seen) == 1
@@ -110,19 +110,19 @@ def test_some_errors_are_never_tried_again(error: BaseException, type: str) -> N
 @pytest.mark.parametrize(
     "error", [TypeError("of a library"), ValueError("bad \udce9 name"), Rude()]
 )
-def test_any_other_error_is_tried_again(error: Exception) -> None:
-    """An ordinary error may pass, whatever its class, its text and its `__repr__` are like."""
+def test_any_other_error_is_retried(error: Exception) -> None:
+    """An ordinary error is retried, whatever its class, its text and its `__repr__`."""
     work = Work([error], result="done")
 
-    assert Engine().run(one_step(work, retry=AT_ONCE)) == "done"
+    assert FakeSdk().run(one_step(work, retry=AT_ONCE)) == "done"
 
 
 @pytest.mark.parametrize("result", [object(), {1, 2}, {1: 2}, 2**64, b"x", "\ud800"])
 def test_a_result_that_is_no_json_fails_the_step(result: object) -> None:
-    """What cannot be stored is a failure at once: the step would return the same again."""
+    """A result that cannot be stored fails the step at once, without a retry."""
     work = Work(result=result)
 
-    failure = Engine().failure(one_step(work, retry=AT_ONCE))
+    failure = FakeSdk().failure(one_step(work, retry=AT_ONCE))
 
     assert (failure.step, failure.attempts, len(work.seen)) == ("work", 1, 1)
 
@@ -142,17 +142,17 @@ def test_a_result_that_is_no_json_fails_the_step(result: object) -> None:
     ],
 )
 def test_a_result_is_json_and_nothing_else(result: object, sent: object) -> None:
-    """A result arrives as JSON has it, and no value is taken for a failure or for an object."""
-    assert Engine().run(one_step(Work(result=result))) == sent
+    """A result arrives as JSON, and no value is mistaken for a failure or an object."""
+    assert FakeSdk().run(one_step(Work(result=result))) == sent
 
 
-def test_a_timeout_is_a_failed_try() -> None:
-    """A try that takes longer than it may has failed, and the next one may be in time."""
-    tries: list[int] = []
+def test_a_timeout_is_a_failed_attempt() -> None:
+    """An attempt that exceeds its timeout has failed, and the next one may succeed."""
+    attempts: list[int] = []
     second = threading.Event()
 
     def slow_once(step: Step) -> int:
-        tries.append(step.attempt)
+        attempts.append(step.attempt)
         if step.attempt == 1:
             assert second.wait(10)
         second.set()
@@ -162,48 +162,48 @@ def test_a_timeout_is_a_failed_try() -> None:
         result: int = yield context.step(slow_once, timeout=0.1, retry=AT_ONCE)
         return result
 
-    assert Engine().run(function) == 2
-    assert tries == [1, 2]
+    assert FakeSdk().run(function) == 2
+    assert attempts == [1, 2]
 
 
 def test_a_step_that_is_always_late_fails() -> None:
-    """When every try takes too long, the failure says so."""
+    """When every attempt takes too long, the failure says so."""
     work = Work([StepTimeout("not done within 1 s")] * 3)
 
-    assert Engine().failure(one_step(work, retry=AT_ONCE)) == Failure(
+    assert FakeSdk().failure(one_step(work, retry=AT_ONCE)) == Failure(
         "StepTimeout", "not done within 1 s", "work", 3
     )
 
 
 def test_a_step_of_a_lost_claim_is_not_started() -> None:
-    """Without its lease a step does not run, is not tried again and stores nothing."""
+    """Without a valid lease a step does not run, is not retried and stores nothing."""
     work = Work()
-    engine = Engine(lease_seconds=0)
+    sdk = FakeSdk(lease_seconds=0)
 
     with pytest.raises(Fenced):
-        engine.run(one_step(work, retry=AT_ONCE))
+        sdk.run(one_step(work, retry=AT_ONCE))
 
-    assert (work.seen, engine.stored, engine.pauses) == ([], {}, [])
-    assert engine.claim.lost == "the lease ran out"
+    assert (work.seen, sdk.stored, sdk.pauses) == ([], {}, [])
+    assert sdk.claim.lost == "the lease ran out"
 
 
-def test_a_claim_lost_between_two_tries_ends_the_step() -> None:
-    """A step that failed is not tried again for an execution that somebody else has by now."""
-    engine = Engine()
-    tries: list[int] = []
+def test_a_claim_lost_between_two_attempts_ends_the_step() -> None:
+    """A failed step is not retried once the claim is lost."""
+    sdk = FakeSdk()
+    attempts: list[int] = []
 
     def losing(step: Step) -> None:
-        tries.append(step.attempt)
-        engine.claim.lost = "fenced off"
+        attempts.append(step.attempt)
+        sdk.claim.lost = "fenced off"
         raise ValueError("try again")
 
     def function(context: Context, _: Any) -> Workflow[None]:
         yield context.step(losing, retry=AT_ONCE)
 
     with pytest.raises(Fenced):
-        engine.run(function)
+        sdk.run(function)
 
-    assert (tries, engine.stored) == ([1], {})
+    assert (attempts, sdk.stored) == ([1], {})
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_claim_lost_between_two_tries_ends_the_step() -> None:
     ],
 )
 def test_a_step_is_stored_as_json(value: object, stored: str) -> None:
-    """Results and failures are stored as plain JSON that any reader understands."""
+    """Results and failures are stored as plain JSON."""
     encoder = StepEncoder()
 
     assert encoder.encode(value) == stored

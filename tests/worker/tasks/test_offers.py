@@ -16,7 +16,7 @@ from worker.tasks.offers import Inbox, Offer, parse
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b""])
 @pytest.mark.parametrize("space", [b"", b" ", b"  "])
 def test_an_offer_is_read(kind: str, end: bytes, space: bytes) -> None:
-    """A data line with an offer is that offer, however it is spaced and ended."""
+    """A data line with an offer is read, with any spacing and any line end."""
     sent = {"type": kind, "task": {"id": "__invoke:a", "counter": 3}, "head": {}}
     line = b"data:" + space + orjson.dumps(sent) + end
 
@@ -42,8 +42,8 @@ def test_an_offer_is_read(kind: str, end: bytes, space: bytes) -> None:
         b'data: {"type":"notify","promise":{}}\n',
     ],
 )
-def test_what_is_no_offer_is_nothing(line: bytes) -> None:
-    """Blank lines, comments, other fields and notifications are passed over without complaint."""
+def test_other_lines_are_skipped(line: bytes) -> None:
+    """Blank lines, comments, other fields and notifications are skipped without an error."""
     assert parse(line) is None
 
 
@@ -68,7 +68,7 @@ def test_what_is_no_offer_is_nothing(line: bytes) -> None:
     ],
 )
 def test_an_unreadable_offer_is_an_error(line: bytes) -> None:
-    """A data line that the server does not write raises an error that the reader expects."""
+    """A data line that the server would not write raises `ValueError`."""
     with pytest.raises(ValueError, match=r"."):
         parse(line)
 
@@ -82,8 +82,8 @@ def test_an_unreadable_offer_is_an_error(line: bytes) -> None:
         ("__invoke:é-😀", "é-😀"),
     ],
 )
-def test_a_task_tells_its_execution(task: str, execution: str) -> None:
-    """The execution's id is the second part of the task's."""
+def test_a_task_names_its_execution(task: str, execution: str) -> None:
+    """The execution's id is the second part of the task's id."""
     assert Offer("invoke", task, 1).execution == execution
 
 
@@ -100,7 +100,7 @@ def test_offers_are_taken_in_order() -> None:
 
 
 def test_a_newer_offer_replaces_the_older() -> None:
-    """Of two offers of one task only the newer is worth a claim, and it waits for its turn."""
+    """Of two offers of one task only the newer is kept, in its own place in the order."""
     inbox = Inbox()
     first, second, again = (
         Offer("invoke", "__invoke:a", 1),
@@ -114,8 +114,8 @@ def test_a_newer_offer_replaces_the_older() -> None:
     assert len(inbox) == 0
 
 
-def test_a_stale_offer_is_passed_over() -> None:
-    """What has waited too long has been offered to others by now."""
+def test_a_stale_offer_is_skipped() -> None:
+    """An offer that has waited too long is skipped: the server has offered its task again."""
     inbox = Inbox(stale_after=5.0)
     now = time.monotonic()
     stale = Offer("invoke", "__invoke:a", 1, now - 5.1)
@@ -126,8 +126,8 @@ def test_a_stale_offer_is_passed_over() -> None:
     assert inbox.take() == fresh
 
 
-def test_whoever_waits_is_woken() -> None:
-    """An offer goes to one of those who wait, and the end of the inbox to all the others."""
+def test_waiting_threads_are_woken() -> None:
+    """An offer wakes one waiting thread, and closing the inbox wakes all others."""
     inbox = Inbox()
     got: list[Offer | None] = []
     threads = [threading.Thread(target=lambda: got.append(inbox.take())) for _ in range(3)]
@@ -146,7 +146,7 @@ def test_whoever_waits_is_woken() -> None:
 
 
 def test_a_closed_inbox_gives_nothing() -> None:
-    """After the end nothing is taken any more, neither what was there nor what comes."""
+    """A closed inbox returns no offers, neither earlier ones nor later ones."""
     inbox = Inbox()
     inbox.put(Offer("invoke", "__invoke:a", 1))
     inbox.close()

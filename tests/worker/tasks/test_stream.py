@@ -1,4 +1,4 @@
-"""Offers of work, read from a real event stream that a test writes byte by byte."""
+"""Offers are read from a real event stream, which a test writes byte by byte."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Peer:
         self.socket.sendall(b"%x\r\n%s\r\n" % (len(data), data) if self.chunked else data)
 
     def gone(self) -> bool:
-        """Tell whether the other end has closed the connection; wait for it a while."""
+        """Return whether the other end has closed the connection; wait for up to 5 s."""
         try:
             return self.socket.recv(1) == b""
         except ConnectionError:
@@ -128,14 +128,14 @@ def readers() -> list[threading.Thread]:
 
 
 def take(inbox: Inbox, number: int) -> list[tuple[str, str, int]]:
-    """Wait for so many offers and return them."""
+    """Wait for this many offers and return them."""
     wait_until(lambda: len(inbox) >= number, what=f"{number} offers")
     found = [inbox.take() for _ in range(number)]
     return [(each.kind, each.task, each.counter) for each in found if each is not None]
 
 
-def test_a_stream_says_who_it_is(server: Server) -> None:
-    """The stream is asked for by group and process, escaped, and with the user's name."""
+def test_a_stream_names_its_process(server: Server) -> None:
+    """The request names the group and the process, escaped, and carries the user's credentials."""
     with streaming(server, Inbox()) as stream:
         head = server.peer().begin().head.split(b"\r\n")
         wait_until(stream.is_open, what="the stream")
@@ -145,8 +145,8 @@ def test_a_stream_says_who_it_is(server: Server) -> None:
 
 
 @pytest.mark.parametrize("answer", [PLAIN, CHUNKED], ids=["plain", "chunked"])
-def test_many_events_in_one_read_are_many(server: Server, answer: bytes) -> None:
-    """Events that arrive together are told apart, in their order, with garbage between them."""
+def test_many_events_may_come_in_one_read(server: Server, answer: bytes) -> None:
+    """Events that arrive together are read one by one, in order, with garbage between them."""
     inbox = Inbox()
     with streaming(server, inbox):
         server.peer().begin(answer).write(
@@ -170,7 +170,7 @@ def test_many_events_in_one_read_are_many(server: Server, answer: bytes) -> None
 
 @pytest.mark.parametrize("answer", [PLAIN, CHUNKED], ids=["plain", "chunked"])
 def test_an_event_may_come_in_pieces(server: Server, answer: bytes) -> None:
-    """Wherever the stream is cut, inside a character too, nothing is lost or read twice."""
+    """Nothing is lost or read twice wherever the stream is cut, even inside a character."""
     inbox = Inbox()
     events = event("__invoke:é-😀") + event("__invoke:last")
     with streaming(server, inbox):
@@ -184,7 +184,7 @@ def test_an_event_may_come_in_pieces(server: Server, answer: bytes) -> None:
 
 @pytest.mark.parametrize("answer", [PLAIN, CHUNKED], ids=["plain", "chunked"])
 def test_a_long_line_is_read(server: Server, answer: bytes) -> None:
-    """An event of a megabyte is an event like any other."""
+    """An event of a megabyte is read like any other event."""
     inbox = Inbox()
     with streaming(server, inbox):
         long = event("__invoke:long", 1, more="x" * 2**20)
@@ -194,7 +194,7 @@ def test_a_long_line_is_read(server: Server, answer: bytes) -> None:
 
 
 def test_a_stream_that_ends_is_opened_again(server: Server) -> None:
-    """What the server says before and after it ends a connection is read; half a line is not."""
+    """Events before and after the end of a connection are read; half a line is not."""
     inbox = Inbox()
     with streaming(server, inbox) as stream:
         first = server.peer().begin()
@@ -209,23 +209,23 @@ def test_a_stream_that_ends_is_opened_again(server: Server) -> None:
 @pytest.mark.parametrize(
     "answer", [b"", b"HTTP/1.1 503 Busy\r\n\r\n", b"what?\r\n"], ids=["none", "no", "garbage"]
 )
-def test_a_stream_that_is_not_given_is_asked_for_again(server: Server, answer: bytes) -> None:
-    """A refusal or no answer at all leaves the stream closed, until it is given."""
+def test_a_refused_stream_is_requested_again(server: Server, answer: bytes) -> None:
+    """After a refusal or no answer the stream stays closed until a later request succeeds."""
     inbox = Inbox()
     with streaming(server, inbox) as stream:
         refused = server.peer()
         refused.socket.sendall(answer)
         refused.socket.shutdown(socket.SHUT_RDWR)
-        given = server.peer(1)
+        accepted = server.peer(1)
         assert not stream.is_open()
-        given.begin().write(event("__invoke:a"))
+        accepted.begin().write(event("__invoke:a"))
 
         assert take(inbox, 1) == [("invoke", "__invoke:a", 1)]
         assert stream.is_open()
 
 
 def test_a_stream_is_renewed_without_a_gap(server: Server) -> None:
-    """A new connection is made in time while the old one is read until the server ends it."""
+    """A new connection is opened in time, and the old one is read until the server ends it."""
     inbox = Inbox()
     server.greeting = PLAIN
     with streaming(server, inbox, renew_seconds=0.03) as stream:
@@ -240,7 +240,7 @@ def test_a_stream_is_renewed_without_a_gap(server: Server) -> None:
 
 
 def test_a_closed_stream_leaves_the_group(server: Server) -> None:
-    """Closing ends the connection, so that the server offers nothing more, and the thread."""
+    """Closing ends the connection, so that the server offers nothing more, and ends the thread."""
     inbox = Inbox()
     with streaming(server, inbox) as stream:
         peer = server.peer().begin()
@@ -254,7 +254,7 @@ def test_a_closed_stream_leaves_the_group(server: Server) -> None:
 
 
 def test_a_stream_waits_for_its_server() -> None:
-    """With nothing there the stream is not open, tries on, and can be closed at any time."""
+    """Without a server the stream is not open, keeps trying, and can be closed at any time."""
     gone = Server()
     gone.end()
     with streaming(gone, Inbox()) as stream:

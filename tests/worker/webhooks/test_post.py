@@ -1,4 +1,4 @@
-"""One POST to an address that a client named."""
+"""POST requests to URLs that clients name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOOPBACK = Destinations.allowing(["127.0.0.1"])
 
 @pytest.fixture(name="trickling")
 def _trickling() -> Iterator[int]:
-    """A port whose answer comes one byte at a time and never ends."""
+    """The port of a receiver whose answer comes byte by byte and never ends."""
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -40,7 +40,7 @@ def _trickling() -> Iterator[int]:
 
 
 def test_the_status_is_returned() -> None:
-    """Headers and body arrive as they are, path and query too."""
+    """The receiver gets path, query, headers and body unchanged, and its status is returned."""
     with receiving(202) as receiver:
         assert Poster(LOOPBACK).post(receiver.url, {"X-Mine": "1"}, b"body") == 202
 
@@ -49,16 +49,16 @@ def test_the_status_is_returned() -> None:
     assert (call.headers["x-mine"], call.headers["host"]) == ("1", f"127.0.0.1:{receiver.port}")
 
 
-def test_a_redirect_is_an_answer_like_others() -> None:
-    """Nobody goes where a receiver points to."""
+def test_a_redirect_is_not_followed() -> None:
+    """A redirect is not followed."""
     with receiving() as other, receiving(307, location=other.url) as receiver:
         assert Poster(LOOPBACK).post(receiver.url, {}, b"") == 307
 
     assert (len(receiver.calls), len(other.calls)) == (1, 0)
 
 
-def test_the_address_that_was_checked_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that stands for another address a moment later gains nothing by it."""
+def test_the_checked_address_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection goes to the checked address, even if the name gets another one later."""
     answers = [["127.0.0.2"], ["127.0.0.1"]]
     asked: list[str] = []
 
@@ -80,8 +80,8 @@ def test_the_address_that_was_checked_is_called(monkeypatch: pytest.MonkeyPatch)
     assert receiver.calls == []
 
 
-def test_an_environments_proxy_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy would reach what the guard refuses, so none is asked."""
+def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy of the environment is used: it would reach addresses that the guard refuses."""
     with receiving() as proxy, receiving() as receiver:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
@@ -90,8 +90,8 @@ def test_an_environments_proxy_is_not_used(monkeypatch: pytest.MonkeyPatch) -> N
     assert (len(proxy.calls), len(receiver.calls)) == (0, 1)
 
 
-def test_a_receiver_that_trickles_is_left(trickling: int) -> None:
-    """The time is for the whole of it, so that a byte now and then holds nobody."""
+def test_a_slow_answer_ends_at_the_limit(trickling: int) -> None:
+    """The time limit is for the whole answer, however slowly its bytes come."""
     began = time.monotonic()
 
     with pytest.raises(NotDelivered, match="no answer within"):
@@ -100,16 +100,16 @@ def test_a_receiver_that_trickles_is_left(trickling: int) -> None:
     assert 0.25 < time.monotonic() - began < 5
 
 
-def test_nobody_there_is_told() -> None:
-    """A refused connection, and an answer that is no HTTP, are failures with a reason."""
+def test_a_refused_connection_is_a_failure() -> None:
+    """A refused connection is a failure with a reason."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         with pytest.raises(NotDelivered, match="the connection failed: ConnectError"):
             Poster(LOOPBACK).post(f"http://127.0.0.1:{bound.getsockname()[1]}/", {}, b"")
 
 
-def test_a_certificate_counts() -> None:
-    """Over https, what does not prove that it is the host gets nothing."""
+def test_a_certificate_is_required() -> None:
+    """Over https a host without a valid certificate gets nothing."""
     with receiving() as receiver, pytest.raises(NotDelivered, match="the connection failed"):
         Poster(LOOPBACK).post(f"https://127.0.0.1:{receiver.port}/", {}, b"")
 
