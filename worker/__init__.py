@@ -1,1 +1,1 @@
-"""The running side: takes executions from the server and runs their functions step by step."""
+"""The worker: claims executions at the server and runs their functions step by step."""

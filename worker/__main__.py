@@ -7,6 +7,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from shared.catalog import SHIPPED
 from shared.environment import SettingsError
 from shared.log import configure_logging, get_logger
 from shared.stop_signals import StopSignals
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
 
     from resonate.registry import Registry
 
+    from shared.catalog import Catalog
 
-def main(build: Callable[[], Registry] = build_registry) -> int:
-    """Return the exit code: 0 after a signal, 1 when the worker found itself broken, 2 if unfit."""
+
+def main(catalog: Catalog = SHIPPED, build: Callable[[Catalog], Registry] = build_registry) -> int:
+    """Return the exit code: 0 after a signal, 1 if the worker broke, 2 for invalid settings."""
     try:
         settings = worker_settings()
     except SettingsError as error:
@@ -30,7 +33,7 @@ def main(build: Callable[[], Registry] = build_registry) -> int:
         return 2
     configure_logging(settings.log, settings.name)
     signals = StopSignals(signal.SIGTERM, signal.SIGINT)
-    worker = Worker(settings, build())
+    worker = Worker(settings, build(catalog), catalog)
     worker.start()
     broken = worker.watch(signals.stop)
     if broken is not None:
@@ -43,5 +46,5 @@ def main(build: Callable[[], Registry] = build_registry) -> int:
 if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
-    # Steps that are still running were handed back; waiting for their threads would help nobody.
+    # Executions that still run were handed back, so their threads are not waited for.
     os._exit(code)

@@ -1,10 +1,12 @@
-"""What a durable function can raise and meet.
+"""Exceptions that a durable function can raise or see.
 
-NonRetryableError       raise it in a step: trying again would not help
-└── NotJson     what a step or a function returned cannot be stored
-TimedOut        what the function sees when a signal did not come in time; a StepFailed
-StepFailed      what the function sees when a step failed for good; catch it to compensate
-Fenced          the execution is no longer this worker's; functions never see it
+NonRetryableError   raise it in a step: another attempt would not help
+└── NotJson         the result of a step or of a function cannot be stored
+StepFailed          a step or a child has failed for good; catch it to compensate
+└── TimedOut        a signal or a child did not come in time
+StepTimeout         an attempt of a step took longer than its timeout
+Fenced              the execution belongs to this worker no longer; functions never see it
+Rejection           takes a failure through the SDK to the store; functions never see it
 """
 
 from __future__ import annotations
@@ -17,11 +19,11 @@ from shared.resonate.codec import Failure, clip
 
 
 class NonRetryableError(Exception):
-    """Raise this, or a class derived from it, in a step that must not be tried again."""
+    """Raise this, or a class derived from it, in a step that must not be retried."""
 
 
 class NotJson(NonRetryableError):
-    """A result that cannot be JSON: trying again would not help."""
+    """A result that is not JSON; another attempt would return the same."""
 
 
 class StepFailed(Exception):
@@ -33,15 +35,15 @@ class StepFailed(Exception):
 
 
 class StepTimeout(Exception):
-    """A step did not end within its timeout."""
+    """An attempt of a step took longer than its timeout."""
 
 
 class TimedOut(StepFailed):
-    """What was waited for did not come in time."""
+    """A signal or a child did not come in time."""
 
 
 class Fenced(Exception):
-    """The claim is lost: nothing may be written and nothing more may be started for it."""
+    """The claim is lost: nothing more may be written or started for its execution."""
 
 
 class Rejection(Exception):
@@ -51,18 +53,18 @@ class Rejection(Exception):
 def describe(
     error: BaseException, *, step: str | None = None, attempts: int | None = None
 ) -> Failure:
-    """Return what to store about an exception; whatever its `__str__` does, this does not raise."""
+    """Return the failure to store for an exception. Never raises, even if `__str__` does."""
     if isinstance(error, StepFailed):
         return error.failure
     try:
         message = str(error)
-    except Exception:  # noqa: BLE001 - any exception class may be broken in any way
+    except Exception:  # noqa: BLE001 - a user's class may raise anything
         message = "its message cannot be shown"
     return Failure(type(error).__name__, clip(message), step, attempts)
 
 
 def shown(error: BaseException) -> str:
-    """Return an exception for the log; whatever its `__repr__` does, this does not raise."""
+    """Return the text of an exception for the log. Never raises, even if `__repr__` does."""
     try:
         return clip(repr(error))
     except Exception:  # noqa: BLE001 - as above

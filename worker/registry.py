@@ -1,4 +1,4 @@
-"""The functions this worker can run: those of the catalog, each in its file of the same name."""
+"""The functions that this worker can run: each of the catalog is in the file of its name."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING
 
 from resonate.registry import Registry
 
-from shared.catalog import CATALOG
-from worker.durable.context import durable
+from shared.catalog import SHIPPED
+from worker.durable.driver import durable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from shared.catalog import Function
+    from shared.catalog import Catalog
 
 
-def build_registry(catalog: Iterable[Function] = CATALOG.values()) -> Registry:
-    """Register every function of the catalog. Raises if one has no file or no function."""
+def build_registry(catalog: Catalog = SHIPPED) -> Registry:
+    """Register every function of the catalog. Raises if its file or the function is missing."""
     registry = Registry()
-    for entry in catalog:
+    for entry in catalog.functions.values():
         module = import_module(f"worker.functions.{entry.name}")
         registry.add(durable(getattr(module, entry.name)), entry.name, entry.version)
     return registry

@@ -1,4 +1,4 @@
-"""One worker process: its parts, its start, its watch over itself and its orderly end."""
+"""One worker process: its parts, its start, its self-checks and its orderly end."""
 
 from __future__ import annotations
 
@@ -14,53 +14,56 @@ from shared.resonate.store import Store
 from shared.resonate.tasks import Locks, Tasks
 from shared.resonate.transport import Refused, Transport, Unanswered
 from shared.webhooks import FUNCTION, VERSION
-from worker.durable.context import durable
+from worker.durable.driver import durable
 from worker.durable.timeouts import overdue_threads
+from worker.slots.parts import SharedParts
 from worker.slots.sdk_patches import replace_growing_parts
-from worker.slots.slot import SharedParts, Slot
+from worker.slots.slot import Slot
 from worker.tasks.leases import RENEWALS_PER_LEASE, Leases
+from worker.tasks.offers import Inbox
 from worker.tasks.rebalancing import Rebalancer
-from worker.tasks.stream import Inbox, Stream
+from worker.tasks.stream import Stream
 from worker.webhooks.function import Webhooks
 from worker.webhooks.limits import ReceiverLimits
 
 if TYPE_CHECKING:
     from resonate.registry import Registry
 
+    from shared.catalog import Catalog
     from worker.settings import WorkerSettings
 
 WRITE_ATTEMPT: Final = 5.0
+"""Seconds that one attempt of a write may take."""
+
 WRITE_BUDGET: Final = 600.0
-"""Seconds that a write is tried for: longer than any restart of the server should take."""
+"""Seconds for which a write is repeated: longer than any restart of the server should take."""
 
 WATCH_SECONDS: Final = 0.25
-BLIND_SECONDS: Final = 120.0
-"""A worker that could not renew for so long starts afresh, in case the fault is its own.
+"""Seconds between two self-checks."""
 
-It is to live through an absence of the server, which should not last that long.
-"""
+BLIND_SECONDS: Final = 120.0
+"""Seconds without an acknowledged renewal after which a worker ends to be started again, in case
+the fault is its own. The server should never be away for that long."""
 
 MOST_OVERDUE: Final = 100
-"""A worker with so many threads that no timeout could end is replaced as a whole."""
+"""Threads past their timeouts, which nothing can end: a worker with more of them is replaced."""
 
 DROP_BUDGET: Final = 1.0
+"""Seconds for which a worker that stops tries to hand one claim back."""
+
 PASS_ON_SECONDS: Final = 1.0
+"""Seconds that a worker that stops takes at most to pass its offers on."""
 
 
 class Worker:
     """Runs executions from `start()` until `stop()`."""
 
-    def __init__(self, settings: WorkerSettings, registry: Registry) -> None:
+    def __init__(self, settings: WorkerSettings, registry: Registry, catalog: Catalog) -> None:
         replace_growing_parts()
         self._settings = settings
         self._stopping = threading.Event()
         pid = uuid.uuid4().hex
-        transport = Transport(
-            settings.server,
-            attempt=WRITE_ATTEMPT,
-            budget=WRITE_BUDGET,
-            stopped=self._stopping.is_set,
-        )
+        transport = self._transport_for_writes()
         renewals = Transport(
             settings.server, attempt=settings.lease_seconds / RENEWALS_PER_LEASE, budget=0
         )
@@ -85,6 +88,7 @@ class Worker:
             group=settings.group,
             pid=pid,
             registry=registry,
+            catalog=catalog,
             transport=transport,
             tasks=self._tasks,
             inbox=self._inbox,
@@ -92,6 +96,14 @@ class Worker:
         )
         self._slots = [Slot(self._parts) for _ in range(settings.concurrency)]
         self._log = get_logger()
+
+    def _transport_for_writes(self) -> Transport:
+        return Transport(
+            self._settings.server,
+            attempt=WRITE_ATTEMPT,
+            budget=WRITE_BUDGET,
+            stopped=self._stopping.is_set,
+        )
 
     def start(self) -> None:
         self._leases.start()
@@ -107,7 +119,7 @@ class Worker:
         )
 
     def fault(self) -> str | None:
-        """Say what is broken beyond what this process can mend, if anything is."""
+        """Return what is broken and cannot be mended in this process, or None."""
         running = [thread.name for thread in threading.enumerate()]
         for name in ("bridge", "message-source"):
             if running.count(name) < len(self._slots):
@@ -117,13 +129,13 @@ class Worker:
         if not self._leases.is_alive():
             return "the leases' thread is gone"
         if not self._rebalancer.is_alive():
-            return "the surplus' thread is gone"
+            return "the rebalancer's thread is gone"
         if self._leases.overdue() > max(BLIND_SECONDS, self._settings.lease_seconds):
             return f"no lease could be renewed for {BLIND_SECONDS:g} s"
         return None
 
     def outgrown(self) -> str | None:
-        """Say what this process holds too much of to go on in it, if there is such a thing."""
+        """Return what this process has too much of to go on, or None."""
         limit = self._settings.memory_mib
         if limit > 0 and resident_mib() > limit:
             return f"memory: {resident_mib():.0f} MiB"
@@ -131,9 +143,9 @@ class Worker:
         return f"threads that do not end: {overdue}" if overdue > MOST_OVERDUE else None
 
     def watch(self, stop: threading.Event) -> str | None:
-        """Return None once it should stop in order, or at once what is broken.
+        """Return None when the worker should stop in order, or at once what is broken.
 
-        Touches the alive file for as long as this worker is sound and can be offered work.
+        Touches the alive file while the worker is sound and can be offered tasks.
         """
         while True:
             fault = self.fault()
@@ -149,7 +161,7 @@ class Worker:
                 return None
 
     def stop(self, hurry: threading.Event) -> None:
-        """Take nothing more, let what runs end within the drain time, hand back the rest."""
+        """Claim nothing more, give running executions the drain time, hand the rest back."""
         began = time.monotonic()
         self._stream.close()
         self._rebalancer.close()
@@ -174,9 +186,9 @@ class Worker:
             try:
                 self._tasks.drop(claim.task, claim.counter, budget=DROP_BUDGET)
             except Refused as refusal:
-                self._log.warning("not handed back", **claim.named, reason=str(refusal))
+                self._log.warning("claim not handed back", **claim.log_fields, reason=str(refusal))
             except Unanswered as error:
-                self._log.warning("not handed back", **claim.named, reason=str(error))
+                self._log.warning("claim not handed back", **claim.log_fields, reason=str(error))
                 break
         return len(held)
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """One worker process. `lease_seconds` is how long a dead worker's job stays with it.
+    """One worker process. An execution stays with a worker that died for `lease_seconds`.
 
-    A worker whose resident memory is over `memory_mib` drains and ends, to be started afresh; 0 is
+    A worker whose resident memory exceeds `memory_mib` drains and ends, to be started again; 0 is
     no limit.
     """
 
@@ -46,7 +46,7 @@ class WorkerSettings:
 def worker_settings(
     environment: Mapping[str, str] = os.environ, *, terminal: bool | None = None
 ) -> WorkerSettings:
-    """Return the worker's settings, or raise `SettingsError` with every fault there is."""
+    """Return the worker's settings, or raise `SettingsError` with all faults."""
     read = Reader(environment)
     settings = WorkerSettings(
         server=read_server(read),

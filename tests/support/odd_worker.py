@@ -1,4 +1,4 @@
-"""A worker with functions that do what no function should: `python -m tests.support.odd_worker`."""
+"""A worker with misbehaving and unusual functions: `python -m tests.support.odd_worker`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from worker.__main__ import main
-from worker.durable.context import Context, DurableFunction, Workflow, durable
+from worker.durable.driver import durable
 from worker.durable.retry import RetryPolicy
 from worker.errors import NonRetryableError, StepFailed
 from worker.registry import build_registry
@@ -16,13 +16,15 @@ from worker.registry import build_registry
 if TYPE_CHECKING:
     from resonate.registry import Registry
 
+    from shared.catalog import Catalog
+    from worker.durable.context import Context, DurableFunction, Workflow
     from worker.durable.steps import Step
 
 QUICK = RetryPolicy(max_attempts=2, initial_interval=0.01, max_interval=0.01)
 
 
 class Awkward(Exception):
-    """It cannot be built from its arguments, nor shown."""
+    """An error that can neither be copied from its arguments nor shown as text."""
 
     def __init__(self, one: object, *, two: object) -> None:
         super().__init__()
@@ -42,7 +44,7 @@ def circle() -> list[Any]:
 
 
 def nested(levels: int) -> list[Any]:
-    """Return a list in a list and so on."""
+    """Return lists that are nested this many levels deep."""
     made: list[Any] = []
     for _ in range(levels):
         made = [made]
@@ -71,7 +73,7 @@ ERRORS: dict[str, BaseException] = {
 
 
 def returning(result: Any) -> DurableFunction:
-    """Make a plain function that returns what cannot be stored."""
+    """Make a plain function with this result, which cannot be stored."""
 
     def function(_: Step, __: Any) -> Any:
         return result
@@ -80,7 +82,7 @@ def returning(result: Any) -> DurableFunction:
 
 
 def raising(error: BaseException) -> DurableFunction:
-    """Make a plain function that raises."""
+    """Make a plain function that raises this error."""
 
     def function(_: Step, __: Any) -> Any:
         raise error
@@ -89,7 +91,7 @@ def raising(error: BaseException) -> DurableFunction:
 
 
 def body_returning(result: Any) -> DurableFunction:
-    """Make a generator that returns what cannot be stored."""
+    """Make a generator with this result, which cannot be stored."""
 
     def function(context: Context, _: Any) -> Workflow[Any]:
         yield context.step(nothing, retry=QUICK)
@@ -99,7 +101,7 @@ def body_returning(result: Any) -> DurableFunction:
 
 
 def body_raising(error: BaseException) -> DurableFunction:
-    """Make a generator that raises between two steps."""
+    """Make a generator that raises this error after a step."""
 
     def function(context: Context, _: Any) -> Workflow[Any]:
         yield context.step(nothing, retry=QUICK)
@@ -117,12 +119,12 @@ def no_arguments() -> None:
 
 
 def yields_garbage(_: Context, __: Any) -> Workflow[Any]:
-    """Yield what no context has made."""
-    return (yield 5)  # type: ignore[misc]  # the point
+    """Yield a value that is no command of the context."""
+    return (yield 5)  # type: ignore[misc]  # on purpose
 
 
 def hangs(context: Context, seconds: float | None) -> Workflow[Any]:
-    """Have a step that takes longer than it may."""
+    """Run a step that exceeds its timeout."""
 
     def hang(_: Step) -> None:
         time.sleep(seconds or 3.0)
@@ -131,7 +133,7 @@ def hangs(context: Context, seconds: float | None) -> Workflow[Any]:
 
 
 def sleeps(context: Context, seconds: float) -> Workflow[str]:
-    """Have two steps of so many seconds, and say which process did the last."""
+    """Run two steps of this many seconds each; return which process ran the second."""
 
     def pause(_: Step) -> int:
         time.sleep(seconds)
@@ -143,7 +145,7 @@ def sleeps(context: Context, seconds: float) -> Workflow[str]:
 
 
 def parent(context: Context, children: list[list[Any]]) -> Workflow[list[Any]]:
-    """Call each function with its input, one after the other; tell what came of each."""
+    """Call each function with its input, one after the other; return each result or failure."""
     outcomes: list[Any] = []
     for function, value, *timeout in children:
         try:
@@ -155,11 +157,11 @@ def parent(context: Context, children: list[list[Any]]) -> Workflow[list[Any]]:
     return outcomes
 
 
-def forest(context: Context, given: dict[str, Any]) -> Workflow[int]:
-    """Begin so many fanouts at once, each with so many parts; return how many parts were done."""
+def forest(context: Context, wanted: dict[str, Any]) -> Workflow[int]:
+    """Begin several fanouts at once; return the number of parts that were done in all."""
     done, fanouts = 0, []
-    for _ in range(given["fanouts"]):
-        fanout = yield context.begin("fanout", given["each"])
+    for _ in range(wanted["fanouts"]):
+        fanout = yield context.begin("fanout", wanted["each"])
         fanouts.append(fanout)
     for fanout in fanouts:
         done += len((yield fanout)["parts"])
@@ -167,7 +169,7 @@ def forest(context: Context, given: dict[str, Any]) -> Workflow[int]:
 
 
 def beside(context: Context, pace: float) -> Workflow[list[Any]]:
-    """Run two steps and a child at the same time, then one more step; tell what came of each."""
+    """Run two steps and a child at the same time, then one more step; return their outcomes."""
 
     def work(step: Step, fail: bool) -> list[Any]:  # noqa: FBT001 - what a step is called with
         began = time.monotonic()
@@ -191,7 +193,7 @@ def beside(context: Context, pace: float) -> Workflow[list[Any]]:
 
 
 def careless(context: Context, well: bool) -> Workflow[str]:  # noqa: FBT001 - its input
-    """Begin children and a step, one of which fails, and wait for none."""
+    """Begin two children and a step, and wait for none; one child fails."""
 
     def work(_: Step) -> None:
         time.sleep(0.5)
@@ -205,7 +207,7 @@ def careless(context: Context, well: bool) -> Workflow[str]:  # noqa: FBT001 - i
 
 
 def stubborn(context: Context, pause: float) -> Workflow[Any]:
-    """Have a step that fails and is tried again after so many seconds."""
+    """Run a step that fails, with this many seconds between its attempts."""
 
     def fail(_: Step) -> None:
         raise OSError("not yet")
@@ -217,9 +219,9 @@ def stubborn(context: Context, pause: float) -> Workflow[Any]:
     )
 
 
-def registry() -> Registry:
+def registry(catalog: Catalog) -> Registry:
     """Return the catalog's functions and the odd ones."""
-    made = build_registry()
+    made = build_registry(catalog)
     odd: dict[str, DurableFunction] = {
         **{f"returns_{name}": returning(value) for name, value in RESULTS.items()},
         **{f"body_returns_{name}": body_returning(value) for name, value in RESULTS.items()},
@@ -241,6 +243,6 @@ def registry() -> Registry:
 
 
 if __name__ == "__main__":
-    code = main(registry)
+    code = main(build=registry)
     sys.stdout.flush()
     os._exit(code)

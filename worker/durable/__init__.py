@@ -1,1 +1,1 @@
-"""What a durable function is given, and how its body and its steps run."""
+"""Durable functions: what their authors use, and how their bodies and steps run."""

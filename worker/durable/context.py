@@ -1,29 +1,25 @@
-"""What a durable function sees, and the wrapper that makes a function durable.
+"""What a durable function uses: its `Context`, and the commands that it yields.
 
-A durable function is a generator: it yields what its `Context` makes and is sent the outcome. It
-may be run again from its start at any time, on any worker; what was stored is not done again, its
-outcome is sent at once. So the function itself only orders and branches, and everything that
-touches the world, the clock or chance is in a step.
+A durable function is a generator: it yields commands of its `Context` and is sent their outcomes.
+It may run again from its first line at any time, on any worker. A step that has finished is then
+not repeated: its stored outcome is sent at once. So the function itself only orders and branches,
+and everything that uses the outside world, the clock or chance belongs in a step.
 """
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from resonate.coroutine import RFC
-from resonate.errors import ResonateCanceledError, ResonateTimedoutError
 
 from shared.ids import is_signal_name, signal_id
-from shared.log import get_logger
 from shared.resonate import tags as tag
-from shared.resonate.codec import Failure, decode_rejection
-from worker.durable.children import ChildEncoder, Stored, invocation, result_of, tags_of
+from worker.durable.children import ChildEncoder, child_result, child_tags, encoded_call
 from worker.durable.retry import RetryPolicy
 from worker.durable.steps import Encoded, StepEncoder, StepRun
-from worker.errors import Fenced, Rejection, StepFailed, TimedOut, describe, json_of, shown
+from worker.errors import json_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -36,12 +32,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Command:
-    """What a `Context` returns, to be yielded; what is in it is the SDK's affair.
+    """What a `Context` returns, to be yielded.
 
-    `read` makes the outcome of what the SDK sends. If `waits`, that is a command to be yielded too.
+    `for_sdk` is the SDK's own command, and `read` makes the outcome of the SDK's answer. If `waits`
+    is set, the outcome is another command, which is yielded to the SDK as well.
     """
 
-    of_sdk: Any
+    for_sdk: Any
     read: Callable[[Any], Any] = lambda value: value
     waits: bool = False
 
@@ -51,22 +48,22 @@ type Workflow[T] = Generator[Command, Any, T]
 
 type DurableFunction = Callable[[Context, Any], Workflow[Any]] | StepFunction
 
-DEFAULT_RETRY = RetryPolicy()
-ENCODER = StepEncoder()
-CHILD_ENCODER = ChildEncoder()
+DEFAULT_RETRY: Final = RetryPolicy()
+ENCODER: Final = StepEncoder()
+CHILD_ENCODER: Final = ChildEncoder()
 
 
 class Context:
     """Makes the commands that a durable function yields."""
 
-    def __init__(self, sdk: resonate.Context, hold: ClaimHandle) -> None:
+    def __init__(self, sdk: resonate.Context, handle: ClaimHandle) -> None:
         self._sdk = sdk
-        self._hold = hold
+        self._handle = handle
 
     @property
     def id(self) -> str:
         """The execution's id, as the client knows it."""
-        return self._hold.claim.execution
+        return self._handle.claim.execution
 
     def step(
         self,
@@ -76,13 +73,13 @@ class Context:
         retry: RetryPolicy = DEFAULT_RETRY,
         timeout: float | None = None,
     ) -> Command:
-        """Run `function(step, *arguments)` once and for all; yields its result, which is JSON.
+        """Run `function(step, *arguments)`; the `yield` returns its result, which must be JSON.
 
-        It is tried again as `retry` says. When it has failed for good, the `yield` raises
-        `StepFailed`. With a `timeout` in seconds, a try that takes longer counts as failed.
+        A failed attempt is repeated as `retry` says. After the last one the `yield` raises
+        `StepFailed`. With a `timeout` in seconds, an attempt that takes longer counts as failed.
         """
-        run = self._run_of(function, name, retry, timeout)
-        return Command(_stored(self._sdk.run(_body(run, arguments)), run))
+        run = self._step_run(function, name, retry, timeout)
+        return Command(_with_options(self._sdk.run(_attempt(run, arguments)), run))
 
     def begin_step(
         self,
@@ -92,52 +89,57 @@ class Context:
         retry: RetryPolicy = DEFAULT_RETRY,
         timeout: float | None = None,
     ) -> Command:
-        """Start a step, as `step` has it, that runs beside what comes next; two run at a time.
+        """Start a step, as `step` does, and go on beside it; two steps run at the same time.
 
-        Yields the step; yield that to wait for its result.
+        The `yield` returns the step; yield the step to wait for its result.
         """
-        run = self._run_of(function, name, retry, timeout)
-        return Command(_stored(self._sdk.begin_run(_body(run, arguments)), run), Command)
+        run = self._step_run(function, name, retry, timeout)
+        return Command(_with_options(self._sdk.begin_run(_attempt(run, arguments)), run), Command)
 
-    def _run_of(
+    def _step_run(
         self, function: StepFunction, name: str | None, retry: RetryPolicy, timeout: float | None
     ) -> StepRun:
         label = str(name or getattr(function, "__name__", "step"))
-        return StepRun(function, label, self._hold, retry, timeout)
+        return StepRun(function, label, self._handle, retry, timeout)
 
     def sleep(self, seconds: float) -> Command:
-        """Go on after so many seconds; no worker holds the execution meanwhile."""
+        """Go on after this many seconds; meanwhile no worker holds the execution."""
         return Command(self._sdk.sleep(float(seconds)))
 
     def signal(self, name: str, *, timeout: float) -> Command:
-        """Wait for a client's signal, which may be there already; yields its value.
+        """Wait for a client's signal; the `yield` returns its value.
 
-        No worker holds the execution meanwhile. The `yield` raises `TimedOut` after so many
-        seconds.
+        A signal that came before is returned at once. No worker holds the execution while it
+        waits. After `timeout` seconds the `yield` raises `TimedOut`.
         """
         if not is_signal_name(name):
             raise ValueError(f"{name!r} cannot name a signal")
         promise = self._sdk.promise(id=signal_id(self.id, name), tags={tag.SIGNAL: name})
-        return Command(RFC(promise.options(timeout=_seconds(timeout)).conv), orjson.loads)
+        return Command(RFC(promise.options(timeout=_sdk_timeout(timeout)).conv), orjson.loads)
 
     def begin(self, function: str, value: Any = None, *, timeout: float | None = None) -> Command:
         """Start a child execution of a function of the catalog, on any worker.
 
-        Yields the child; yield that to wait for its result. Its deadline is `timeout` seconds away,
-        and never after this execution's. No worker holds this execution while it waits. The `yield`
-        of a child that failed raises `StepFailed` with its failure, `TimedOut` if it took too long.
+        The `yield` returns the child; yield the child to wait for its result. The child's deadline
+        is `timeout` seconds away, and never after the deadline of this execution. No worker holds
+        this execution while it waits. Waiting raises `StepFailed` if the child failed, with the
+        child's failure, and `TimedOut` if the child took too long.
         """
-        child = self._sdk.promise(
-            data=invocation(function, json_of(value)), tags=tags_of(function, self._hold)
-        ).options(encoder=CHILD_ENCODER, timeout=None if timeout is None else _seconds(timeout))
-        return Command(child, lambda promise: Command(promise, result_of))
+        promise = self._sdk.promise(
+            data=encoded_call(self._handle.catalog, function, json_of(value)),
+            tags=child_tags(function, self._handle),
+        )
+        child = promise.options(
+            encoder=CHILD_ENCODER, timeout=None if timeout is None else _sdk_timeout(timeout)
+        )
+        return Command(child, lambda begun: Command(begun, child_result))
 
     def call(self, function: str, value: Any = None, *, timeout: float | None = None) -> Command:
-        """Start a child execution and wait for it, as `begin` has it; yields its result."""
+        """Start a child execution, as `begin` does, and wait; the `yield` returns its result."""
         return replace(self.begin(function, value, timeout=timeout), waits=True)
 
     def progress(self, done: int, total: int) -> Command:
-        """Report how much is done, for clients to see."""
+        """Report to clients how much is done."""
 
         def report(_: resonate.Context) -> Encoded:
             return Encoded("null")
@@ -148,88 +150,17 @@ class Context:
         )
 
 
-def _body(run: StepRun, arguments: tuple[Any, ...]) -> Callable[[resonate.Context], Any]:
+def _attempt(run: StepRun, arguments: tuple[Any, ...]) -> Callable[[resonate.Context], Any]:
     def step(sdk: resonate.Context) -> Any:
         return run.run(sdk.id, arguments)
 
     return step
 
 
-def _stored(command: Any, run: StepRun) -> Any:
+def _with_options(command: Any, run: StepRun) -> Any:
     return command.options(encoder=ENCODER, retry_policy=run, tags={tag.STEP: run.name})
 
 
-def _seconds(given: float) -> float:
-    """Return a time that the SDK does not take for none at all."""
-    return max(float(given), 0.001)
-
-
-def durable(function: DurableFunction) -> Callable[..., Generator[Any, Any, str]]:
-    """Wrap a function for the SDK: one JSON text in, one JSON text out, every failure as data.
-
-    A plain function becomes the only step of its execution.
-    """
-    if inspect.isgeneratorfunction(function):
-        workflow = function
-    else:
-
-        def workflow(context: Context, value: Any) -> Workflow[Any]:
-            return (yield context.step(function, value))
-
-    def execution(sdk: resonate.Context, input_json: str) -> Generator[Any, Any, str]:
-        hold: ClaimHandle = sdk.get_dependency("hold")
-        log = get_logger(**hold.claim.named)
-        try:
-            value = yield from _drive(workflow(Context(sdk, hold), orjson.loads(input_json)))
-            return json_of(value)
-        except Fenced:
-            raise
-        except (Exception, SystemExit) as error:
-            expected = isinstance(error, StepFailed)
-            log.warning(
-                "execution failed", error=shown(error), exc_info=None if expected else error
-            )
-            raise Rejection(describe(error).encode()) from None
-
-    return execution
-
-
-def _drive(body: Workflow[Any]) -> Generator[Any, Any, Any]:
-    """Run the user's generator, and translate what the SDK raises at its yields.
-
-    A fence closes it: its `finally` blocks run, no `except` of its own does.
-    """
-    send, value = body.send, None
-    while True:
-        try:
-            command = send(value)
-        except StopIteration as end:
-            return end.value
-        if not isinstance(command, Command):
-            what = type(command).__name__
-            send, value = body.throw, TypeError(f"yield what the context makes, not {what}")
-            continue
-        try:
-            outcome = command.read((yield command.of_sdk))
-            if command.waits:
-                outcome = outcome.read((yield outcome.of_sdk))
-            send, value = body.send, outcome
-        except Fenced:
-            body.close()
-            raise
-        except Exception as error:  # noqa: BLE001 - all that the SDK can raise here is an outcome
-            send, value = body.throw, _outcome(error)
-
-
-def _outcome(error: Exception) -> StepFailed:
-    if isinstance(error, ResonateTimedoutError):
-        return TimedOut(Failure("TimedOut", "what was waited for did not come in time"))
-    if isinstance(error, ResonateCanceledError):
-        return StepFailed(Failure("Canceled", "what was waited for was canceled"))
-    match error.args:
-        case (Stored() as stored,):
-            return StepFailed(decode_rejection(str(stored)))
-        case ({"type": str(), "message": str()} as stored,):
-            return StepFailed(Failure.of(stored))
-        case _:
-            return StepFailed(describe(error))
+def _sdk_timeout(seconds: float) -> float:
+    """Return a timeout for the SDK, for which 0 means none at all."""
+    return max(float(seconds), 0.001)

@@ -1,4 +1,4 @@
-"""When a failed step is tried again."""
+"""When a failed step is retried."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from dataclasses import dataclass
 from typing import Final
 
 DOUBLINGS: Final = 60
-"""More of them make no pause longer, and at last overflow a float."""
+"""Doublings of a pause at most: many more would overflow a float."""
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
     """At most `max_attempts` attempts, with growing pauses between them.
 
-    A pause is `initial_interval` seconds, then twice as long each time up to `max_interval`, of
-    which a random part between a half and all is waited.
+    The first pause is `initial_interval` seconds, and each further one twice as long, up to
+    `max_interval`; of each a random part between half and all is waited. With the defaults the
+    pauses are at most 0.2, 0.4, 0.8 and 1.6 s.
 
-    A step that raises `NonRetryableError`, or a class in `non_retryable`, is not tried again. The
-    SDK's own default would try a failing step for ever.
+    A step that raises `NonRetryableError`, or a class in `non_retryable`, is not retried.
     """
+
+    # The SDK's own default would retry a failing step for ever.
 
     max_attempts: int = 5
     initial_interval: float = 0.2
@@ -36,7 +38,7 @@ class RetryPolicy:
         """Return the seconds to wait after this many failed attempts, None to give up."""
         if failed_attempts >= self.max_attempts:
             return None
-        longest: float = min(
+        pause: float = min(
             self.initial_interval * 2.0 ** min(failed_attempts - 1, DOUBLINGS), self.max_interval
         )
-        return longest * (0.5 + random.random() / 2)  # noqa: S311 - jitter
+        return pause * (0.5 + random.random() / 2)  # noqa: S311 - jitter

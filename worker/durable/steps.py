@@ -1,4 +1,4 @@
-"""Runs one step: its tries, its result as JSON, its failure as data."""
+"""Runs one step: its attempts, its result as JSON, its failure as data."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ if TYPE_CHECKING:
 NEVER_RETRIED: Final = (NonRetryableError, SystemExit)
 
 type StepFunction = Callable[..., Any]
-"""A plain function whose first argument is a `Step`; what it does may happen more than once."""
+"""A plain function whose first argument is a `Step`; it may run more than once."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a step is told about itself.
+    """What a step's function gets as its first argument.
 
     `idempotency_key` is the same whenever this step of this execution runs, and different for every
-    other: hand it to the service that is called, so that a repeated step has no second effect.
+    other step. Pass it to the service that the step calls: then a repeated step has no second
+    effect there.
     """
 
     execution: str
@@ -50,7 +51,7 @@ class Step:
 
 
 class Encoded(str):
-    """A step's result, already JSON."""
+    """A step's result that is JSON text already."""
 
     __slots__ = ()
 
@@ -58,8 +59,8 @@ class Encoded(str):
 class StepEncoder:
     """The SDK's encoder for steps: results and failures as plain JSON.
 
-    Decoding gives a failure back as the dictionary it was stored as; only the store's state tells
-    it from a result, so no value of a user can be taken for a failure.
+    A failure is decoded to a dictionary, like a result that is one. Only the state of the promise
+    says which of the two it is, so no user's value can be mistaken for a failure.
     """
 
     def encode(self, obj: object) -> str | None:
@@ -78,62 +79,62 @@ class StepEncoder:
 
 
 class StepRun:
-    """One step of one execution in this process; the SDK asks it when to try again."""
+    """One step of one execution in this process, and the SDK's retry policy for it."""
 
     def __init__(
         self,
         function: StepFunction,
         name: str,
-        hold: ClaimHandle,
+        handle: ClaimHandle,
         retry: RetryPolicy,
         timeout: float | None,
     ) -> None:
         self._function = function
         self.name = name
-        self._hold = hold
+        self._handle = handle
         self._retry = retry
         self._timeout = timeout
-        self._tries = 0
-        self._over = False
-        self._log = get_logger(**hold.claim.named, step=name)
+        self._attempts = 0
+        self._final = False
+        self._log = get_logger(**handle.claim.log_fields, step=name)
 
     def next(self, attempt: int) -> float | None:
-        """Return the pause before the next try (the SDK's retry policy protocol)."""
-        return None if self._over else self._retry.pause(attempt)
+        """Return the pause before the next attempt (the SDK's protocol of retry policies)."""
+        return None if self._final else self._retry.pause(attempt)
 
     def run(self, id: str, arguments: tuple[Any, ...]) -> Encoded:
-        """Try the step once. Raises `Rejection` with the failure, or `Fenced`."""
-        self._tries += 1
-        self._over = True  # for whatever escapes below: a fence, most of all
-        self._hold.check()
-        self._log.info("step started", attempt=self._tries)
+        """Make one attempt. Raises `Rejection` with the failure, or `Fenced`."""
+        self._attempts += 1
+        self._final = True  # no retry for what escapes below, `Fenced` above all
+        self._handle.check()
+        self._log.info("step started", attempt=self._attempts)
         began = time.monotonic()
-        hold = self._hold
-        step = Step(hold.claim.execution, self.name, id, self._tries, hold.worker, self._log)
+        handle = self._handle
+        step = Step(handle.claim.execution, self.name, id, self._attempts, handle.worker, self._log)
         try:
             value = call_within(self._timeout, self._function, step, *arguments)
             result = Encoded(json_of(value))
         except Fenced:
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a step may raise anything
-            self._over = self._is_final(error)
+            self._final = self._is_final(error)
             raise Rejection(self._failure(error).encode()) from None
         self._log.debug("step finished", seconds=round(time.monotonic() - began, 3))
         return result
 
     def _is_final(self, error: BaseException) -> bool:
         never: tuple[type[BaseException], ...] = (*NEVER_RETRIED, *self._retry.non_retryable)
-        return isinstance(error, never) or self._retry.pause(self._tries) is None
+        return isinstance(error, never) or self._retry.pause(self._attempts) is None
 
     def _failure(self, error: BaseException) -> Failure:
         expected = isinstance(error, (NonRetryableError, StepTimeout))
         overdue = {"overdue_threads": overdue_threads()} if isinstance(error, StepTimeout) else {}
         self._log.warning(
             "step failed",
-            attempt=self._tries,
-            again=not self._over,
+            attempt=self._attempts,
+            again=not self._final,
             error=shown(error),
             exc_info=None if expected else error,
             **overdue,
         )
-        return describe(error, step=self.name, attempts=self._tries)
+        return describe(error, step=self.name, attempts=self._attempts)

@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 OVERDUE: Final = "overdue"
-"""The name of a thread whose call has run out of time."""
+"""Name of a thread whose call has exceeded its time limit."""
 
 
 def overdue_threads() -> int:
-    """Return how many calls go on in this process though their time is over."""
+    """Return the number of calls in this process that still run after their time limit."""
     return sum(thread.name == OVERDUE for thread in threading.enumerate())
 
 
 def call_within[T](seconds: float | None, function: Callable[..., T], *arguments: Any) -> T:
-    """Call the function and return what it returns, or raise `StepTimeout` after so many seconds.
+    """Call the function and return its result, or raise `StepTimeout` after this many seconds.
 
-    Python cannot end a thread: a call that ran out of time goes on in its own daemon thread, named
-    `overdue`, and what it returns is thrown away.
+    Python cannot end a thread: a call that exceeds its limit goes on in its own daemon thread,
+    which is renamed to `overdue`, and its result is thrown away.
     """
     if seconds is None:
         return function(*arguments)
@@ -43,7 +43,7 @@ def call_within[T](seconds: float | None, function: Callable[..., T], *arguments
     try:
         return outcome.result(seconds)
     except TimeoutError:
-        if outcome.done():  # in the last moment, or by a TimeoutError of its own
+        if outcome.done():  # in the last moment, or with its own TimeoutError
             return outcome.result()
         thread.name = OVERDUE
         raise StepTimeout(f"not done within {seconds:g} s") from None

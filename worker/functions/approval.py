@@ -1,4 +1,4 @@
-"""Waits for a person: a signal, a deadline, and no worker held meanwhile."""
+"""Waits for a person's answer: a signal with a timeout; no worker is held meanwhile."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def approval(context: Context, request: dict[str, Any] | None) -> Workflow[dict[str, Any]]:
-    """Ask, and wait for the signal `approval`; its value is the answer, whatever it is."""
+    """Ask, and wait for the signal `approval`; its value, any JSON, is the answer."""
     request = request or {}
     within = parse(str(request.get("within", "60s")))
     yield context.step(ask, str(request.get("question", "May we?")))
@@ -25,6 +25,6 @@ def approval(context: Context, request: dict[str, Any] | None) -> Workflow[dict[
 
 
 def ask(step: Step, question: str) -> str:
-    """Stand in for a message to whoever can answer."""
+    """Stand in for a message to a person who can answer."""
     step.log.info("asked", question=question)
     return question

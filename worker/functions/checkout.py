@@ -1,4 +1,4 @@
-"""An order: five steps, each with an idempotency key, taken back in reverse when a later one fails.
+"""An order: five steps with idempotency keys, undone in reverse when a later one fails.
 
 Input: `{"pace": seconds that each step takes, "fail": name of the step that fails for good}`.
 """
@@ -20,11 +20,11 @@ DEFAULT_PACE: Final = 1.0
 
 
 class Declined(NonRetryableError):
-    """The service behind a step said no; asking again would get the same answer."""
+    """The service behind a step has declined; another attempt would get the same answer."""
 
 
 def checkout(context: Context, order: dict[str, Any] | None) -> Workflow[dict[str, Any]]:
-    """Return the order's id and each step's receipt; fail with the failed step's error."""
+    """Return the order's id and each step's receipt, or fail with the failed step's error."""
     order = order or {}
     pace, fail = float(order.get("pace", DEFAULT_PACE)), order.get("fail")
     receipts: dict[str, str] = {}
@@ -40,7 +40,7 @@ def checkout(context: Context, order: dict[str, Any] | None) -> Workflow[dict[st
 
 
 def reserve(step: Step, pace: float, fail: str | None) -> str:
-    """ClaimHandle the goods."""
+    """Set the goods aside."""
     return _call_service(step, pace, fail)
 
 
@@ -60,27 +60,27 @@ def ship(step: Step, pace: float, fail: str | None) -> str:
 
 
 def notify(step: Step, pace: float, fail: str | None) -> str:
-    """Tell the customer."""
+    """Notify the customer."""
     return _call_service(step, pace, fail)
 
 
 def release(step: Step, receipt: str) -> str:
-    """Take back `reserve`."""
+    """Undo `reserve`."""
     return f"{step.name} {receipt}"
 
 
 def refund(step: Step, receipt: str) -> str:
-    """Take back `charge`."""
+    """Undo `charge`."""
     return f"{step.name} {receipt}"
 
 
 def unpack(step: Step, receipt: str) -> str:
-    """Take back `pack`."""
+    """Undo `pack`."""
     return f"{step.name} {receipt}"
 
 
 def recall(step: Step, receipt: str) -> str:
-    """Take back `ship`."""
+    """Undo `ship`."""
     return f"{step.name} {receipt}"
 
 
@@ -91,11 +91,11 @@ STEPS: Final[tuple[tuple[Callable[..., str], Callable[..., str] | None], ...]] =
     (ship, recall),
     (notify, None),
 )
-"""Each step and what takes it back; nothing takes back a notification."""
+"""Each step with the function that undoes it; a notification cannot be undone."""
 
 
 def _call_service(step: Step, pace: float, fail: str | None) -> str:
-    """Stand in for the call of another service, which is given the idempotency key."""
+    """Stand in for a call of another service, with the step's idempotency key."""
     time.sleep(pace)
     if step.name == fail:
         raise Declined(f"{step.name} was declined")

@@ -1,4 +1,4 @@
-"""Sleeps between steps for as long as it likes, and reports how far it is."""
+"""Sleeps between steps, and reports its progress."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 DEFAULT_FROM, DEFAULT_EVERY = 3, 1.0
 
 
-def countdown(context: Context, given: dict[str, Any] | None) -> Workflow[str]:
-    """Count down from `from`, a number every `every` seconds."""
-    given = given or {}
-    start, every = int(given.get("from", DEFAULT_FROM)), float(given.get("every", DEFAULT_EVERY))
+def countdown(context: Context, options: dict[str, Any] | None) -> Workflow[str]:
+    """Count down from `from`, with a number every `every` seconds."""
+    options = options or {}
+    start = int(options.get("from", DEFAULT_FROM))
+    every = float(options.get("every", DEFAULT_EVERY))
     for number in range(start, 0, -1):
         yield context.step(say, number)
         yield context.progress(start - number + 1, start)
@@ -23,6 +24,6 @@ def countdown(context: Context, given: dict[str, Any] | None) -> Workflow[str]:
 
 
 def say(step: Step, number: int) -> int:
-    """Tell the log."""
+    """Log the number."""
     step.log.info("counting", number=number)
     return number

@@ -1,4 +1,4 @@
-"""Many parts at the same time: a child execution for each, on whatever workers there are."""
+"""Many parts at the same time: a child execution for each, spread over the workers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 DEFAULT_PARTS, DEFAULT_PACE = 10, 0.5
 
 
-def fanout(context: Context, given: dict[str, Any] | None) -> Workflow[dict[str, Any]]:
-    """Begin all parts, wait for each, and return which worker did which."""
-    given = given or {}
-    parts, pace = int(given.get("parts", DEFAULT_PARTS)), given.get("pace", DEFAULT_PACE)
+def fanout(context: Context, options: dict[str, Any] | None) -> Workflow[dict[str, Any]]:
+    """Begin all parts, wait for each, and return which worker did which part."""
+    options = options or {}
+    parts, pace = int(options.get("parts", DEFAULT_PARTS)), options.get("pace", DEFAULT_PACE)
     children = []
     for number in range(1, parts + 1):
         child = yield context.begin("part", {"number": number, "pace": pace})

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from worker.durable.steps import Step
 
 
-def part(step: Step, given: dict[str, Any] | None) -> dict[str, Any]:
+def part(step: Step, options: dict[str, Any] | None) -> dict[str, Any]:
     """Take `pace` seconds; return the part's number and the worker that did it."""
-    given = given or {}
-    time.sleep(float(given.get("pace", 0)))
-    return {"number": given.get("number"), "worker": step.worker}
+    options = options or {}
+    time.sleep(float(options.get("pace", 0)))
+    return {"number": options.get("number"), "worker": step.worker}

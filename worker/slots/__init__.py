@@ -1,1 +1,1 @@
-"""A slot runs one execution at a time, with a client of the SDK of its own."""
+"""Slots: each runs one execution at a time, with its own client of the SDK."""

@@ -1,9 +1,10 @@
 """The store of one slot: every write carries the claim, and no failure reaches the SDK's threads.
 
-The SDK's bridge cannot take an error: one would end the process, or leave it alive and deaf. So a
-write that was refused, or not answered in all the time there is, is answered with a promise of our
-own making whose result is `Fenced`. That ends the function's body at its `yield`, and every later
-write for the claim is answered here, without the server.
+The SDK's bridge cannot take an error: one would end the process, or leave it alive and deaf. So
+when a write is refused, or not answered in all the time it has:
+1. The SDK gets a promise of our own making, whose result is `Fenced`.
+2. This result ends the function's body at its `yield`.
+3. Every later write for the claim is answered in the same way, without asking the server.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class FencedPromise(DurablePromise):
-    """Says that the execution is no longer ours; it exists in no store."""
+    """A promise that exists in no store; its result says that the execution is no longer ours."""
 
     def __init__(self, id: str, store: Store) -> None:
         nothing = DurablePromiseValue(None, None)
@@ -46,7 +47,7 @@ class FencedPromise(DurablePromise):
 
 
 class FencedStore(Store):
-    """Writes for one claim at a time, set by the slot before the SDK hears of the task."""
+    """Writes for one claim at a time, which the slot sets before the SDK gets the task."""
 
     def __init__(self, transport: Transport, worker: str) -> None:
         super().__init__(transport)
@@ -80,18 +81,19 @@ class FencedPromises(Promises):
     ) -> DurablePromise:
         def write(claim: Claim) -> DurablePromise:
             claim.progress = (tags or {}).get(tag.PROGRESS, claim.progress)
-            marked = {**(tags or {}), **self._marks(claim)}
+            marked = {**(tags or {}), **self._claim_tags(claim)}
             promise = super(FencedPromises, self).create(
                 id, timeout, ikey=ikey, strict=strict, data=data, tags=marked
             )
             if promise.tags.get(tag.CLAIM, claim.key) != claim.key and not claim.history_read:
                 self._read_history(claim)
-            return self._deliver(promise) if _broke_off(promise) else promise
+            return self._resolve_signal(promise) if _is_unresolved_signal(promise) else promise
 
         return self._write(id, write)
 
-    def _deliver(self, signal: DurablePromise) -> DurablePromise:
-        """Deliver a signal whose sender has stored it and not come so far as to deliver it."""
+    def _resolve_signal(self, signal: DurablePromise) -> DurablePromise:
+        """Resolve the promise of a signal with the value that its sender stored."""
+        # A signal that comes early is stored first and resolved then; its gateway died in between.
         self._log.info("signal delivered for its sender", id=signal.id)
         return super()._settle(signal.id, "RESOLVED", signal.id, signal.param.data, strict=False)
 
@@ -140,11 +142,11 @@ class FencedPromises(Promises):
         else:
             claim.written_at = asked_at
             return promise
-        self._log.warning("execution given up", **claim.named, reason=claim.lost)
+        self._log.warning("execution given up", **claim.log_fields, reason=claim.lost)
         return FencedPromise(id, self._fenced)
 
     def _reject_execution(self, claim: Claim, refusal: Refused) -> None:
-        """End an execution whose write the server will never take, from any worker."""
+        """Reject an execution whose write the server would refuse from every worker."""
         failure = Failure(
             "StoreRefused", f"the server refused a write of this execution: {refusal}"
         )
@@ -153,9 +155,9 @@ class FencedPromises(Promises):
                 claim.execution, "REJECTED", claim.execution, failure.rejection(), strict=False
             )
         except (Refused, Unanswered) as error:
-            self._log.error("execution not rejected", **claim.named, reason=str(error))
+            self._log.error("execution not rejected", **claim.log_fields, reason=str(error))
 
-    def _marks(self, claim: Claim) -> dict[str, str]:
+    def _claim_tags(self, claim: Claim) -> dict[str, str]:
         marks = {
             tag.EXECUTION: claim.execution,
             tag.WORKER: self._worker,
@@ -169,11 +171,13 @@ class FencedPromises(Promises):
         return marks
 
     def _read_history(self, claim: Claim) -> None:
-        """Learn what earlier claims left, and record a recovery if this claim is one.
+        """Read what earlier claims have left, and record a recovery if this claim is one.
 
-        The newest thing that the execution created tells. If an earlier claim of this same task
-        made it, that claim ended without completing the task: this one recovers it. If it belongs
-        to another task, the execution was suspended in order, which counts as no attempt.
+        Say that this claim is `__invoke:a/3`. The newest promise of the execution was created by
+        1. `__invoke:a/2`: that claim ended without completing the same task, so this one recovers
+           it, as a new attempt;
+        2. `__resume:a:a.1/1`: another task, so the execution was suspended in order, which is no
+           new attempt.
         """
         claim.history_read = True
         found, _ = self.search(
@@ -190,15 +194,15 @@ class FencedPromises(Promises):
         claim.attempt += 1
         claim.recovered_from = newest.get(tag.WORKER)
         marker = attempt_id(claim.execution, claim.attempt)
-        super().create(marker, claim.deadline, ikey=claim.key, tags=self._marks(claim))
+        super().create(marker, claim.deadline, ikey=claim.key, tags=self._claim_tags(claim))
         self._log.info(
             "execution recovered",
-            **claim.named,
+            **claim.log_fields,
             attempt=claim.attempt,
             recovered_from=claim.recovered_from,
         )
 
 
-def _broke_off(promise: DurablePromise) -> bool:
-    """Tell whether it is a signal that was sent before anybody waited, and is not delivered yet."""
+def _is_unresolved_signal(promise: DurablePromise) -> bool:
+    """Return whether this is a signal that came before its execution waited, not resolved yet."""
     return promise.pending and tag.SIGNAL in promise.tags and tag.REQUEST in promise.tags

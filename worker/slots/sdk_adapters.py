@@ -1,6 +1,6 @@
-"""What the SDK's client of a slot is given in place of a poller and a task store.
+"""The message source and the task store that the SDK gets in a slot.
 
-Both only forward to the client, which claims before the SDK asks and knows when it is done.
+Both forward to the slot's client, which makes claims before the SDK asks for them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from resonate.models.message import Mesg
 
     from shared.resonate.transport import Transport
-    from worker.slots.slot import SlotClient
+    from worker.slots.client import SlotClient
 
 
 class SlotMessageSource:
@@ -27,24 +27,24 @@ class SlotMessageSource:
         self.anycast = anycast(group)
 
     def start(self) -> None:
-        """Nothing to start: the worker's one stream serves all slots."""
+        """Do nothing: the worker's one stream serves all slots."""
 
     def stop(self) -> None:
-        """Nothing to stop: the client ends `next`."""
+        """Do nothing: the client ends `next`."""
 
     def next(self) -> Mesg | None:
-        message = self._client.next_task()
-        if message is None:
+        offer = self._client.next_task()
+        if offer is None:
             return None
-        task = {"id": message.task, "counter": message.counter}
-        return {"type": message.kind, "task": task}  # type: ignore[return-value]
+        task = {"id": offer.task, "counter": offer.counter}
+        return {"type": offer.kind, "task": task}  # type: ignore[return-value]
 
     def enqueue(self, mesg: Mesg) -> None:
         raise RuntimeError(f"not part of this service: sending {mesg}")
 
 
 class SlotTaskStore(Tasks):
-    """The SDK's task store of one client: claims and leases are the worker's own."""
+    """The SDK's task store of one client, without effect on claims and leases, which are ours."""
 
     def __init__(self, transport: Transport, client: SlotClient) -> None:
         super().__init__(transport)

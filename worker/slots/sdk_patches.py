@@ -1,6 +1,6 @@
-"""Two causes of growth in the SDK 0.6.7, removed by replacing public names of its modules.
+"""Removes two causes of growth in the SDK 0.6.7 by replacing public names of its modules.
 
-To be looked at again with each new version of the SDK.
+Check with each new version of the SDK whether they are still needed.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from resonate.delay_q import DelayQ
 
 
 class SilentLogger:
-    """Stands in for `ContextLogger`, which makes a named logger for every step, for ever.
+    """Stands in for `ContextLogger`, which creates a named logger for every step and keeps it.
 
-    Each new one clears the caches of all loggers, so a worker slows down with every step it runs.
-    What there is to say of a step is logged by our own wrapper.
+    Each new logger clears the caches of all loggers, so a worker slows down with every step.
+    Our own wrapper logs the steps.
     """
 
     def __init__(self, cid: str, id: str, _level: int | str = 0) -> None:
@@ -24,16 +24,17 @@ class SilentLogger:
         self.id = id
 
     def log(self, *_: Any, **__: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     debug = info = warning = error = critical = log
 
 
 class WakingDelayQ[T](DelayQ[T]):
-    """Lets the thread that waits for delayed retries see that its client was stopped.
+    """Wakes the thread that waits for delayed retries, so that it sees that its client was stopped.
 
-    That thread waits without a limit while nothing is delayed; so it outlives `stop()` and keeps
-    the client, with all that it remembers, in memory. (In 0.6.7 `empty` means "has items".)
+    The SDK's own queue lets that thread wait without a limit while nothing is delayed. So the
+    thread outlives `stop()` and keeps the client, with all that it remembers, in memory.
+    (In 0.6.7 `empty` means "has items".)
     """
 
     def empty(self) -> bool:
@@ -45,6 +46,6 @@ class WakingDelayQ[T](DelayQ[T]):
 
 
 def replace_growing_parts() -> None:
-    """Install the replacements; call it before the first client is built."""
+    """Install the replacements; call this before the first client is built."""
     vars(resonate.resonate)["ContextLogger"] = SilentLogger
     vars(resonate.bridge)["DelayQ"] = WakingDelayQ

@@ -1,1 +1,1 @@
-"""Offers of the server, and what this worker has claimed of them."""
+"""Tasks: the server's offers, and this worker's claims and their leases."""

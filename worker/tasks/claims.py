@@ -1,4 +1,4 @@
-"""A claim: this worker's hold on one execution, from the moment it asks for it."""
+"""A claim: this worker's right to run one execution, from the moment it asks the server for it."""
 
 from __future__ import annotations
 
@@ -8,30 +8,39 @@ from dataclasses import dataclass, field
 
 @dataclass(eq=False)
 class Claim:
-    """`task` and `counter` name the claim to the server; no two claims share both.
-
-    `deadline` is the execution's, in milliseconds since the epoch; it is known once the claim is
-    granted. `renewed_at` is when it was taken, or since then renewed without a gap; `written_at` is
-    when the last write began that the server took for it. `lost` says why nothing may be written
-    for it any more. `finished` means that the execution has its result. `attempt` and
-    `recovered_from` are what the store shows of earlier claims, `progress` is what the function
-    reported last. `trace_id` is the trace that the execution was begun in.
-    """
+    """One claim of a task, and what is known about its execution. Times are monotonic seconds."""
 
     task: str
     counter: int
+    """With `task` the claim's name at the server; no two claims share both."""
+
     execution: str
     deadline: int = 0
+    """The execution's, in milliseconds since the epoch; known once the claim is granted."""
+
     taken_at: float = field(default_factory=time.monotonic)
     renewed_at: float = field(init=False)
+    """When the claim was taken, or when it was last renewed without a gap since then."""
+
     written_at: float = float("-inf")
+    """When the latest write began that the server accepted for the claim."""
+
     lost: str | None = None
+    """The reason why nothing more may be written for the claim."""
+
     finished: bool = False
+    """Whether the execution has its result."""
+
     attempt: int = 1
     recovered_from: str | None = None
+    """With `attempt` what the store shows of earlier claims; read when `history_read` is set."""
+
     history_read: bool = False
     progress: str | None = None
+    """The function's latest report."""
+
     trace_id: str | None = None
+    """The trace in which the execution was begun."""
 
     def __post_init__(self) -> None:
         self.renewed_at = self.taken_at
@@ -41,8 +50,8 @@ class Claim:
         return f"{self.task}/{self.counter}"
 
     @property
-    def named(self) -> dict[str, str]:
-        """What every line of the log about the execution carries."""
+    def log_fields(self) -> dict[str, str]:
+        """Fields of every log line about the execution."""
         trace = {} if self.trace_id is None else {"trace_id": self.trace_id}
         return {"id": self.execution, **trace}
 

@@ -1,7 +1,7 @@
-"""Keeps what this worker holds, and gives back what it holds no longer.
+"""Renews the claims that this worker holds, and drops those that it gives up.
 
-The server renews every claim of a process with one call, so a claim that was given up here must be
-dropped there as well: otherwise the renewals for the others would keep it for ever.
+The server renews all claims of a process with one call. So a claim that this worker gives up must
+be dropped at the server as well, or the renewals for its other claims would keep it for ever.
 """
 
 from __future__ import annotations
@@ -9,25 +9,32 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from shared.log import get_logger
 from shared.resonate.transport import Refused, Unanswered
 from worker.errors import Fenced
 
 if TYPE_CHECKING:
+    from shared.catalog import Catalog
     from shared.resonate.tasks import Tasks
     from worker.tasks.claims import Claim
 
-RENEWALS_PER_LEASE = 3
-"""So that one lost renewal, and half of another, do not lose the lease."""
+RENEWALS_PER_LEASE: Final = 3
+"""Renewals in the time of one lease: enough for one to be lost and the next to be late."""
 
-PROOF_SHARE = 0.5
-"""For such a part of a lease a write shows that a claim stands: until it is renewed again."""
+PROOF_SHARE: Final = 0.5
+"""Share of a lease for which an accepted write proves that the claim is still ours."""
+
+CLAIM_DEPENDENCY: Final = "claim"
+"""Name of the SDK dependency under which an execution finds its `ClaimHandle`."""
 
 
 class Leases:
-    """Safe to use from any thread. `tasks` should answer or fail well within `seconds`."""
+    """Holds and renews this worker's claims, each with a lease of `seconds`.
+
+    Safe to use from any thread. `tasks` should answer or fail well within a lease.
+    """
 
     def __init__(self, tasks: Tasks, pid: str, seconds: float) -> None:
         self._tasks = tasks
@@ -50,7 +57,7 @@ class Leases:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop renewing. What is still held is lost when its lease ends."""
+        """Stop renewing. Claims that are still held are lost when their leases end."""
         self._closed.set()
         self._wake.set()
 
@@ -62,27 +69,31 @@ class Leases:
             return list(self._held.values())
 
     def hold(self, claim: Claim) -> None:
-        """Call before the claim is asked for, so that one whose answer was lost is known."""
+        """Note a claim before the server is asked for it, in case the answer is lost."""
         with self._lock:
             self._held[claim.key] = claim
 
     def release(self, claim: Claim) -> None:
-        """The server knows that the claim is over, or never granted it."""
+        """Forget a claim that the server knows to be over, or never granted."""
         with self._lock:
             self._held.pop(claim.key, None)
 
     def give_back(self, claim: Claim, pause: float = 0.0) -> None:
-        """Drop the claim at the server, after `pause` seconds, until the server has said so."""
+        """Drop the claim at the server after `pause` seconds; retry until the server answers."""
         with self._lock:
             self._held.pop(claim.key, None)
             self._dropping[claim.key] = (time.monotonic() + pause, claim)
         self._wake.set()
 
     def valid(self, claim: Claim) -> bool:
-        """Tell whether the server still keeps the claim for us, as far as can be known here.
+        """Return whether the server still keeps the claim for us, as far as can be known here.
 
-        Renewals are for whatever claims a process has left, so after a gap, as when it was frozen,
-        they say nothing of this one. A write that began since, and was taken, does.
+        A renewal is for all claims that a process still has, so after a gap it does not prove that
+        this claim is among them; an accepted write does. With a lease of 2 s:
+        1. Renewed at 10.0 s: the claim is valid until 12.0 s.
+        2. The process is frozen until 15.0 s, then renews: the claim stays invalid.
+        3. A write that began at 15.1 s is accepted: the claim is valid until 16.1 s, and renewals
+           count for it again.
         """
         return claim.lost is None and time.monotonic() < self._good_until(claim)
 
@@ -91,7 +102,7 @@ class Leases:
         return max(claim.renewed_at + self._seconds, written)
 
     def overdue(self) -> float:
-        """Return for how many seconds claims have been held without an acknowledged renewal."""
+        """Return the seconds for which claims are held without an acknowledged renewal."""
         with self._lock:
             if not self._held:
                 return 0.0
@@ -138,15 +149,16 @@ class Leases:
 
 @dataclass(frozen=True)
 class ClaimHandle:
-    """One execution's claim, as its wrapper sees it, and the worker and group that it runs in."""
+    """One execution's claim, and what its function needs to know of the worker that runs it."""
 
     claim: Claim
     leases: Leases
     worker: str
     group: str
+    catalog: Catalog
 
     def check(self) -> None:
-        """Raise `Fenced` unless the claim still stands; call it before anything is started."""
+        """Raise `Fenced` unless the claim is valid; call it before anything is started."""
         if not self.leases.valid(self.claim):
             self.claim.lost = self.claim.lost or "the lease ran out"
             raise Fenced(self.claim.execution)

@@ -1,10 +1,15 @@
 """Passes offers on that another worker could start at once.
 
-The server offers a task to one worker and waits 5 s (`timeToClaim`) before it offers it to another,
-so a worker that was handed a burst would sit on it while one that joins has nothing to do. A worker
-that has room says so with a lock of the server's that runs out by itself; one with a backlog
-looks for that, and if it is there, claims its surplus of offers under another process id for a
-moment. When that ends, the server offers them to any worker of the group.
+The server offers a task to one worker, and to another one only 5 s later (`timeToClaim`). Without
+help a worker that was offered a burst would keep it while a worker that joins has nothing to do.
+
+1. A worker that has room acquires the server's lock `idle.<group>` again and again. The lock lapses
+   by itself.
+2. A worker with more offers than slots tries to acquire the same lock. If it is refused, another
+   worker has room.
+3. The worker claims the offers that it passes on, with a lease of 1 ms and under another process
+   id, so that no renewal keeps them. When the lease ends, the server offers these tasks to any
+   worker of the group.
 """
 
 from __future__ import annotations
@@ -20,22 +25,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from shared.resonate.tasks import Locks, Tasks
-    from worker.tasks.stream import Inbox, Message
+    from worker.tasks.offers import Inbox, Offer
 
 PERIOD_SECONDS: Final = 0.1
-ROOM_MILLISECONDS: Final = 250
-"""A little longer than two periods, so that the word stands while it is true."""
+"""Seconds between two looks at the inbox."""
 
-SAID_SECONDS: Final = 10.0
-"""For so long a worker says that it has room: offers made later are spread over all there are."""
+IDLE_LOCK_MILLISECONDS: Final = 250
+"""Milliseconds that the "I have room" lock lasts: a little more than two periods, so that it does
+not lapse in between."""
 
-MOST_AT_ONCE: Final = 200
+SHOW_ROOM_SECONDS: Final = 10.0
+"""Seconds for which a worker that gets room shows it: the server spreads later offers over all
+workers by itself."""
+
+MAX_PASSED_ON: Final = 200
+"""Offers that are passed on in one period, at most."""
 
 
 class Rebalancer:
-    """Looks after the inbox of a worker with `slots` slots. `tasks` should answer or fail fast."""
+    """Watches the inbox of a worker with `slots` slots. `tasks` should answer or fail fast."""
 
-    def __init__(  # noqa: PLR0913 - what it stands between
+    def __init__(  # noqa: PLR0913 - what it works with
         self, tasks: Tasks, locks: Locks, inbox: Inbox, *, group: str, pid: str, slots: int
     ) -> None:
         self._tasks = tasks
@@ -45,7 +55,7 @@ class Rebalancer:
         self._pid = pid
         self._slots = slots
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="surplus", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="rebalancer", daemon=True)
         self._log = get_logger()
 
     def start(self) -> None:
@@ -57,18 +67,18 @@ class Rebalancer:
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
-    def pass_on(self, messages: Iterable[Message], seconds: float) -> int:
-        """Have the server offer tasks again, to any worker, until the time is over.
+    def pass_on(self, offers: Iterable[Offer], seconds: float) -> int:
+        """Make the server offer tasks again, to any worker; stop after this many seconds.
 
-        Returns for how many it was done; the others are offered again after `timeToClaim`.
+        Returns how many were passed on; the server offers the others again after `timeToClaim`.
         """
         end = time.monotonic() + seconds
         passed = 0
-        for message in messages:
+        for offer in offers:
             if time.monotonic() > end:
                 break
             try:
-                self._tasks.claim_raw(message.task, message.counter, f"{self._pid}-surplus", 1)
+                self._tasks.claim_raw(offer.task, offer.counter, f"{self._pid}-rebalancer", 1)
             except Refused:
                 continue
             except Unanswered as error:
@@ -87,23 +97,23 @@ class Rebalancer:
                 room_since = None
             else:
                 room_since = room_since or time.monotonic()
-                if time.monotonic() - room_since < SAID_SECONDS:
-                    self._acquire(self._pid, ROOM_MILLISECONDS)
+                if time.monotonic() - room_since < SHOW_ROOM_SECONDS:
+                    self._acquire(self._pid, IDLE_LOCK_MILLISECONDS)
             if self._closed.wait(PERIOD_SECONDS):
                 return
 
     def _share(self, surplus: int) -> None:
-        """Pass the surplus on, if a worker has room; a part of it will come back here."""
-        if self._acquire(f"{self._pid}-looking", 1):
+        """Pass surplus offers on if another worker has room; some of them will come back here."""
+        if self._acquire(f"{self._pid}-looking", 1):  # nobody else has the lock, so nobody has room
             return
-        messages = self._inbox.surplus(self._slots, min(surplus, MOST_AT_ONCE))
-        passed = self.pass_on(messages, PERIOD_SECONDS)
+        offers = self._inbox.take_newest(keep=self._slots, limit=min(surplus, MAX_PASSED_ON))
+        passed = self.pass_on(offers, PERIOD_SECONDS)
         self._log.debug("offers passed on", count=passed)
 
-    def _acquire(self, by: str, milliseconds: int) -> bool:
-        """Take the lock; False if somebody else has it. Counts trouble as nobody."""
+    def _acquire(self, holder: str, milliseconds: int) -> bool:
+        """Acquire the lock; False if another holder has it, True if the server cannot say."""
         try:
-            self._locks.acquire(self._lock, by, self._pid, milliseconds)
+            self._locks.acquire(self._lock, holder, self._pid, milliseconds)
         except Refused:
             return False
         except Unanswered:

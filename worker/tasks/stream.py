@@ -1,4 +1,4 @@
-"""The one connection on which the server tells this worker of work, and the inbox behind it."""
+"""The one connection on which the server offers tasks to this worker."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ import http.client
 import random
 import socket
 import threading
-import time
-from collections import OrderedDict
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import orjson
 
 from shared.log import get_logger
 from shared.resonate.streams import (
@@ -24,106 +19,22 @@ from shared.resonate.streams import (
     stream_path,
 )
 from shared.resonate.transport import authorization
+from worker.tasks.offers import parse
 
 if TYPE_CHECKING:
     from shared.settings import ServerSettings
-
-STALE_SECONDS: Final = 4.0
-"""A message older than this is not worth a claim: unless it was claimed, the server sends the task
-again, with a higher counter, after the 5 s of `timeToClaim` in its configuration."""
-
-
-@dataclass(frozen=True)
-class Message:
-    """The server offers a task: run the execution from its start, or resume it."""
-
-    kind: str
-    task: str
-    counter: int
-    arrived_at: float = field(default_factory=time.monotonic)
-
-    @property
-    def execution(self) -> str:
-        """The execution's id, from the task's: `__invoke:<id>` or `__resume:<id>:<awaited>`."""
-        return self.task.split(":", 2)[1]
-
-
-def parse(line: bytes) -> Message | None:
-    """Return the offer in a line of the event stream, or None: blank lines, comments, other events.
-
-    Raises `ValueError` for a data line that is not as the server writes it.
-    """
-    if not line.startswith(b"data:"):
-        return None
-    match orjson.loads(line[5:]):
-        case {
-            "type": "invoke" | "resume" as kind,
-            "task": {"id": str(task), "counter": int(n)},
-        } if ":" in task:
-            return Message(kind, task, n)
-        case {"type": "notify"}:
-            return None
-        case _:
-            raise ValueError("not a message of the server")
-
-
-class Inbox:
-    """Offers not taken yet, oldest first; a newer offer of a task replaces the older one."""
-
-    def __init__(self, stale_after: float = STALE_SECONDS) -> None:
-        self._stale_after = stale_after
-        self._changed = threading.Condition()
-        self._messages: OrderedDict[str, Message] = OrderedDict()
-        self._closed = False
-
-    def put(self, message: Message) -> None:
-        with self._changed:
-            self._messages.pop(message.task, None)
-            self._messages[message.task] = message
-            self._changed.notify()
-
-    def take(self) -> Message | None:
-        """Wait for an offer that is not stale; None once the inbox is closed."""
-        with self._changed:
-            while not self._closed:
-                if not self._messages:
-                    self._changed.wait()
-                    continue
-                _, message = self._messages.popitem(last=False)
-                if self._is_fresh(message):
-                    return message
-            return None
-
-    def surplus(self, keep: int, most: int) -> list[Message]:
-        """Remove and return the latest offers beyond the first `keep`, at most so many."""
-        with self._changed:
-            count = min(len(self._messages) - keep, most)
-            found = [self._messages.popitem()[1] for _ in range(count)]
-        return [message for message in found if self._is_fresh(message)]
-
-    def close(self) -> list[Message]:
-        """Let nobody wait or take any more; return the offers that nobody took."""
-        with self._changed:
-            self._closed = True
-            left = [message for message in self._messages.values() if self._is_fresh(message)]
-            self._messages.clear()
-            self._changed.notify_all()
-        return left
-
-    def _is_fresh(self, message: Message) -> bool:
-        return time.monotonic() - message.arrived_at < self._stale_after
-
-    def __len__(self) -> int:
-        return len(self._messages)
+    from worker.tasks.offers import Inbox
 
 
 class Stream:
     """Keeps an event stream of the server open and reads it into `inbox`.
 
-    The stream is opened anew every `renew_seconds`: the server moves over to the new connection
-    without a gap, sends what it had for the old one there, and ends it. It ends by itself any
-    connection that is older than its `disconnectAfter`. So a process that is frozen, or cut off
-    without a word, is soon offered no more work that nobody would do.
+    The stream is opened anew every `renew_seconds`:
+    1. This process opens a new connection.
+    2. The server sends all later events there, without a gap, and ends the old connection.
+
+    The server also ends any connection that is older than its `disconnectAfter`. So a process that
+    is frozen or cut off opens no new one and is soon offered nothing more.
     """
 
     def __init__(
@@ -152,11 +63,11 @@ class Stream:
         return self._thread.is_alive()
 
     def is_open(self) -> bool:
-        """Tell whether the server can offer work to this process, as far as it knows."""
+        """Return whether the server can offer tasks to this process, as far as is known here."""
         return self._open
 
     def close(self) -> None:
-        """Leave the group: the server offers nothing more to this process."""
+        """Leave the group, so that the server offers nothing more to this process."""
         self._closed.set()
         self._open = False
         connection = self._connection
@@ -226,9 +137,9 @@ class _Connection:
 
     def _take(self, line: bytes) -> None:
         try:
-            message = parse(line)
+            offer = parse(line)
         except ValueError:
-            get_logger().warning("unreadable message skipped", line=repr(line[:200]))
+            get_logger().warning("unreadable event skipped", line=repr(line[:200]))
             return
-        if message is not None:
-            self._inbox.put(message)
+        if offer is not None:
+            self._inbox.put(offer)

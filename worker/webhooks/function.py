@@ -1,4 +1,7 @@
-"""Tells of an execution's end: an execution of its own, so it survives whatever dies."""
+"""The function `webhook`, which reports the end of an execution to a client's URL.
+
+Each webhook is an execution of its own, so it survives the death of any process.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from shared.webhooks import PAUSES, WINDOW_SECONDS
 from worker.durable.context import Command
 from worker.durable.retry import RetryPolicy
 from worker.errors import StepFailed
-from worker.webhooks.post import NotDelivered, post
+from worker.webhooks.post import NotDelivered, Poster
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,13 +37,15 @@ if TYPE_CHECKING:
 ONCE: Final = RetryPolicy(max_attempts=1)
 FIRST_BUSY_SECONDS: Final = 1.0
 LONGEST_BUSY_SECONDS: Final = 60.0
-"""A delivery that found no place comes back after so long at most, twice as long each time."""
+"""Seconds after which a webhook without a place asks for one again: the first pause, doubled up to
+the longest."""
 
-GONE: Final = 410
+RECEIVER_GONE: Final = 410
+"""HTTP status with which a receiver ends a webhook: no attempt follows."""
 
 
-class Ignoring:
-    """An encoder for a promise whose value is not looked at."""
+class IgnoringEncoder:
+    """An encoder for a promise whose value is not needed."""
 
     def encode(self, obj: object) -> str | None:  # noqa: ARG002 - the SDK's protocol
         return None
@@ -50,73 +55,75 @@ class Ignoring:
 
 
 class Webhooks:
-    """The function `webhook`, with what it needs: its settings, the store to read from, and turns.
+    """The function `webhook` with its settings, the store it reads and the limits of its calls.
 
-    `pauses` are the seconds before each try.
+    `pauses` are the seconds before each attempt.
     """
 
     def __init__(
         self,
         settings: WebhookSettings,
         store: Store,
-        receivers: ReceiverLimits,
+        limits: ReceiverLimits,
         pauses: Sequence[float] = PAUSES,
     ) -> None:
         self._settings = settings
         self._store = store
-        self._receivers = receivers
+        self._limits = limits
         self._pauses = pauses
+        self._poster = Poster(settings.to)
 
-    def webhook(self, context: Context, given: dict[str, str]) -> Workflow[dict[str, Any]]:
-        """Wait for the end of the execution `id`, then try until its callback has taken it.
+    def webhook(self, context: Context, ended: dict[str, str]) -> Workflow[dict[str, Any]]:
+        """Wait for the end of the execution `ended["id"]`, then report it to its callback URL.
 
-        `key` is that execution's idempotency key: with it the wait finds the promise there is.
+        `ended["key"]` is the idempotency key of that execution: with this key the wait finds the
+        existing promise.
         """
-        ended = Base(given["id"], WINDOW_SECONDS, given["key"])
-        pending = yield Command(RFI(ended, Options(encoder=Ignoring())))
-        with contextlib.suppress(StepFailed):  # which is an end to be told like any other
+        promise = Base(ended["id"], WINDOW_SECONDS, ended["key"])
+        pending = yield Command(RFI(promise, Options(encoder=IgnoringEncoder())))
+        with contextlib.suppress(StepFailed):  # a failed execution is reported like any other
             yield Command(pending)
         for number, pause in enumerate(self._pauses, 1):
             if pause:
                 yield context.sleep(pause)
             try:
-                status = yield from self._try(context, given["id"])
+                status = yield from self._attempt(context, ended["id"])
             except StepFailed:
                 continue
             return {"status": status, "tries": number}
-        raise NotDelivered(f"given up after {len(self._pauses)} tries")
+        raise NotDelivered(f"given up after {len(self._pauses)} attempts")
 
-    def _try(self, context: Context, id: str) -> Workflow[int]:
-        """Try once, on a worker that has a place for it; no slot is held until then."""
-        longest = FIRST_BUSY_SECONDS
+    def _attempt(self, context: Context, id: str) -> Workflow[int]:
+        """Make one attempt, on a worker that has a place for it; the wait for one holds no slot."""
+        pause = FIRST_BUSY_SECONDS
         while True:
             status: int | None = yield context.step(self.deliver, id, retry=ONCE)
             if status is not None:
                 return status
-            yield context.sleep(longest * (0.5 + random.random() / 2))  # noqa: S311 - jitter
-            longest = min(longest * 2, LONGEST_BUSY_SECONDS)
+            yield context.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311 - jitter
+            pause = min(pause * 2, LONGEST_BUSY_SECONDS)
 
     def deliver(self, step: Step, id: str) -> int | None:
-        """Try once; return the status if that is the end of it, None if it was not tried.
+        """Make one attempt; return the final status, or None if no place was free.
 
-        Raises `NotDelivered`.
+        Raises `NotDelivered` if the attempt failed.
         """
         if not self._settings.secret:
             raise NotDelivered("WEBHOOK_SECRET is not set for this worker")
         promise = self._store.promises.get(id)
         url = promise.tags[tag.CALLBACK]
         target = Target.of(url)
-        with self._receivers.turn(f"{target.host}:{target.port}") as mine:
-            return self._deliver(step, id, url, STATUS[promise.state]) if mine else None
+        with self._limits.place(f"{target.host}:{target.port}") as free:
+            return self._deliver(step, id, url, STATUS[promise.state]) if free else None
 
     def _deliver(self, step: Step, id: str, url: str, status: str) -> int:
         body = orjson.dumps({"id": id, "status": status, "link": f"/wait?id={id}"})
-        answer = post(self._settings.to, url, self._headers(id, body), body)
+        answer = self._poster.post(url, self._headers(id, body), body)
         log = step.log.bind(host=Target.of(url).host, answer=answer)
-        if not (200 <= answer < 300 or answer == GONE):
+        if not (200 <= answer < 300 or answer == RECEIVER_GONE):
             log.warning("webhook not taken")
             raise NotDelivered(f"the receiver answered {answer}")
-        log.info("webhook ended" if answer == GONE else "webhook delivered", status=status)
+        log.info("webhook ended" if answer == RECEIVER_GONE else "webhook delivered", status=status)
         return answer
 
     def _headers(self, id: str, body: bytes) -> dict[str, str]:

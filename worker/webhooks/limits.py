@@ -1,4 +1,4 @@
-"""Which receivers of webhooks this worker calls right now, so that none of them takes all slots."""
+"""Limits how many calls a worker makes to receivers of webhooks, so that some slots stay free."""
 
 from __future__ import annotations
 
@@ -10,28 +10,30 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SHARE_OF_ONE: Final = 4
-SHARE_OF_ALL: Final = 2
-"""One slot in so many may wait for the same receiver, and for any receiver; one may in any case."""
+SLOTS_PER_CALL_TO_ONE: Final = 4
+SLOTS_PER_CALL: Final = 2
+"""Slots for each call to the same receiver, and for each call to any: with 16 slots a worker makes
+up to 4 calls to one receiver and up to 8 in all. One call is always allowed."""
 
 PATIENCE_SECONDS: Final = 1.0
-"""A receiver that has not answered for so long is slow, and nobody waits longer for his turn."""
+"""Seconds after which a receiver that has not answered counts as slow, and longest wait for a place
+to call one."""
 
 
 class ReceiverLimits:
-    """Turns to call receivers, for a worker with so many slots. Safe to use from any thread."""
+    """Places for calls to receivers, for a worker with `slots` slots. Thread-safe."""
 
     def __init__(self, slots: int) -> None:
-        self._most_of_one = max(1, slots // SHARE_OF_ONE)
-        self._most_of_all = max(1, slots // SHARE_OF_ALL)
+        self._calls_to_one = max(1, slots // SLOTS_PER_CALL_TO_ONE)
+        self._calls_in_all = max(1, slots // SLOTS_PER_CALL)
         self._calls: list[tuple[str, float]] = []
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
-    def turn(self, receiver: str) -> Iterator[bool]:
-        """ClaimHandle a place for a call to the receiver; False if there is none.
+    def place(self, receiver: str) -> Iterator[bool]:
+        """Take a place for a call to the receiver until the block ends; False if none is free.
 
-        Waits a moment for a place that may soon be free: not if whoever has one is slow.
+        Waits up to a second for a place, but not while all calls in the way are slow.
         """
         call = self._take(receiver)
         try:
@@ -57,10 +59,10 @@ class ReceiverLimits:
                 self._changed.wait(end - now)
 
     def _in_the_way(self, receiver: str) -> list[float]:
-        """Return since when those calls have lasted that leave no place for another."""
-        same = [since for called, since in self._calls if called == receiver]
-        if len(same) >= self._most_of_one:
+        """Return the start times of the calls that leave no place for another."""
+        same = [began for called, began in self._calls if called == receiver]
+        if len(same) >= self._calls_to_one:
             return same
-        if len(self._calls) >= self._most_of_all:
-            return [since for _, since in self._calls]
+        if len(self._calls) >= self._calls_in_all:
+            return [began for _, began in self._calls]
         return []

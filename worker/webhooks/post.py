@@ -1,10 +1,9 @@
-"""One POST to an address that a client named: where it may go, and for how long."""
+"""POST requests to URLs that clients name: where they may go, and for how long."""
 
 from __future__ import annotations
 
 import ssl
 import time
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import httpcore
@@ -19,47 +18,55 @@ if TYPE_CHECKING:
     from shared.destinations import Destinations
 
 TRY_SECONDS: Final = 15.0
-"""For looking up, connecting, sending and the head of the answer together."""
+"""Seconds for the lookup, the connection, the request and the head of the answer together."""
 
 
 class NotDelivered(Exception):
-    """The receiver did not take it; the text says why, and of the URL no more than its host."""
+    """The receiver did not accept a webhook; the text says why, and names only the host."""
 
 
-def post(to: Destinations, url: str, headers: Mapping[str, str], body: bytes) -> int:
-    """Return the status that the receiver answered; redirects are not followed.
+class Poster:
+    """Makes POST requests to the allowed destinations. Safe to use from any thread."""
 
-    Raises `NotDelivered`. The connection goes to an address that was checked, whatever the name
-    may stand for a moment later; no proxy is used.
-    """
-    try:
-        target = Target.of(url)
-        with httpcore.ConnectionPool(
-            ssl_context=_tls(), network_backend=GuardedBackend(to, TRY_SECONDS)
-        ) as pool:
-            origin = httpcore.URL(
-                scheme=target.scheme, host=target.host, port=target.port, target=target.path
-            )
-            with pool.stream("POST", origin, headers=list(headers.items()), content=body) as answer:
-                return answer.status
-    except (Forbidden, Unresolved) as error:
-        raise NotDelivered(str(error)) from error
-    except (httpcore.TimeoutException, TimeoutError) as error:
-        raise NotDelivered(f"no answer within {TRY_SECONDS:g} s") from error
-    except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
-        raise NotDelivered(f"the connection failed: {type(error).__name__}") from error
+    def __init__(self, allowed: Destinations, seconds: float = TRY_SECONDS) -> None:
+        self._allowed = allowed
+        self._seconds = seconds
+        self._tls = ssl.create_default_context()
 
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        """Return the HTTP status of the receiver's answer, or raise `NotDelivered`.
 
-@cache
-def _tls() -> ssl.SSLContext:
-    return ssl.create_default_context()
+        The connection goes to the address that was checked, even if the name resolves to another
+        one a moment later. Redirects are not followed and no proxy is used.
+        """
+        try:
+            return self._post(Target.of(url), headers, body)
+        except (Forbidden, Unresolved) as error:
+            raise NotDelivered(str(error)) from error
+        except (httpcore.TimeoutException, TimeoutError) as error:
+            raise NotDelivered(f"no answer within {self._seconds:g} s") from error
+        except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
+            raise NotDelivered(f"the connection failed: {type(error).__name__}") from error
+
+    def _post(self, target: Target, headers: Mapping[str, str], body: bytes) -> int:
+        url = httpcore.URL(
+            scheme=target.scheme, host=target.host, port=target.port, target=target.path
+        )
+        with (
+            httpcore.ConnectionPool(
+                ssl_context=self._tls,
+                network_backend=GuardedBackend(self._allowed, self._seconds),
+            ) as pool,
+            pool.stream("POST", url, headers=list(headers.items()), content=body) as answer,
+        ):
+            return answer.status
 
 
 class GuardedBackend(httpcore.NetworkBackend):
-    """Connects only to allowed addresses, and lets nothing go on past its deadline."""
+    """Connects only to allowed addresses, and ends every wait at its deadline."""
 
-    def __init__(self, to: Destinations, seconds: float) -> None:
-        self._to = to
+    def __init__(self, allowed: Destinations, seconds: float) -> None:
+        self._allowed = allowed
         self._deadline = time.monotonic() + seconds
         self._backend = httpcore.SyncBackend()
 
@@ -67,12 +74,12 @@ class GuardedBackend(httpcore.NetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ARG002 - the deadline is for all of it
+        timeout: float | None = None,  # noqa: ARG002 - the deadline is for all waits
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> NetworkStream:
         failed: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in self._to.resolve(host, port):
+        for address in self._allowed.resolve(host, port):
             try:
                 stream = self._backend.connect_tcp(
                     str(address), port, _left(self._deadline), local_address, socket_options
@@ -85,7 +92,7 @@ class GuardedBackend(httpcore.NetworkBackend):
 
 
 class _Stream(httpcore.NetworkStream):
-    """A connection whose every wait ends at the deadline, however a receiver trickles."""
+    """A connection whose every wait ends at the deadline, even if a receiver sends byte by byte."""
 
     def __init__(self, stream: NetworkStream, deadline: float) -> None:
         self._stream = stream

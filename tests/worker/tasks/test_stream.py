@@ -1,11 +1,10 @@
-"""Offers of work, read from a real event stream that a test writes byte by byte."""
+"""Offers are read from a real event stream, which a test writes byte by byte."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,8 @@ import pytest
 
 from shared.settings import ServerSettings
 from tests.support.processes import wait_until
-from worker.tasks.stream import Inbox, Message, Stream, parse
+from worker.tasks.offers import Inbox
+from worker.tasks.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ class Peer:
         self.socket.sendall(b"%x\r\n%s\r\n" % (len(data), data) if self.chunked else data)
 
     def gone(self) -> bool:
-        """Tell whether the other end has closed the connection; wait for it a while."""
+        """Return whether the other end has closed the connection; wait for up to 5 s."""
         try:
             return self.socket.recv(1) == b""
         except ConnectionError:
@@ -128,156 +128,14 @@ def readers() -> list[threading.Thread]:
 
 
 def take(inbox: Inbox, number: int) -> list[tuple[str, str, int]]:
-    """Wait for so many offers and return them."""
+    """Wait for this many offers and return them."""
     wait_until(lambda: len(inbox) >= number, what=f"{number} offers")
     found = [inbox.take() for _ in range(number)]
     return [(each.kind, each.task, each.counter) for each in found if each is not None]
 
 
-@pytest.mark.parametrize("kind", ["invoke", "resume"])
-@pytest.mark.parametrize("end", [b"\n", b"\r\n", b""])
-@pytest.mark.parametrize("space", [b"", b" ", b"  "])
-def test_an_offer_is_read(kind: str, end: bytes, space: bytes) -> None:
-    """A data line with an offer is that offer, however it is spaced and ended."""
-    line = b"data:" + space + event("__invoke:a", 3, kind)[6:].rstrip() + end
-
-    message = parse(line)
-
-    assert message is not None
-    assert (message.kind, message.task, message.counter) == (kind, "__invoke:a", 3)
-    assert 0 <= time.monotonic() - message.arrived_at < 1
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"",
-        b"\n",
-        b"\r\n",
-        b": keep alive\n",
-        b"event: x\n",
-        b"id: 1\n",
-        b"retry: 10\n",
-        b" data: {}\n",
-        b"\xff\xfe\n",
-        b'data: {"type":"notify","promise":{}}\n',
-    ],
-)
-def test_what_is_no_offer_is_nothing(line: bytes) -> None:
-    """Blank lines, comments, other fields and notifications are passed over without complaint."""
-    assert parse(line) is None
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"data:",
-        b"data: \n",
-        b"data: x\n",
-        b"data: null\n",
-        b"data: []\n",
-        b"data: {}\n",
-        b'data: {"type":"invoke"}\n',
-        b'data: {"type":"other","task":{"id":"a:b","counter":1}}\n',
-        b'data: {"type":"invoke","task":{"id":"ab","counter":1}}\n',
-        b'data: {"type":"invoke","task":{"id":1,"counter":1}}\n',
-        b'data: {"type":"invoke","task":{"id":"a:b","counter":"1"}}\n',
-        b'data: {"type":"invoke","task":{"id":"a:b","counter":1.5}}\n',
-        b'data: {"type":"invoke","task":null}\n',
-        b'data: {"type":"invoke","task":{"id":"a:\xff","counter":1}}\n',
-        b'data: {"type":"invoke","task":{"id":"a:b","coun',
-    ],
-)
-def test_an_unreadable_offer_is_an_error(line: bytes) -> None:
-    """A data line that the server does not write raises an error that the reader expects."""
-    with pytest.raises(ValueError, match=r"."):
-        parse(line)
-
-
-@pytest.mark.parametrize(
-    ("task", "execution"),
-    [
-        ("__invoke:a", "a"),
-        ("__resume:a:a.1", "a"),
-        ("__resume:a:b:c", "a"),
-        ("__invoke:é-😀", "é-😀"),
-    ],
-)
-def test_a_task_tells_its_execution(task: str, execution: str) -> None:
-    """The execution's id is the second part of the task's."""
-    assert Message("invoke", task, 1).execution == execution
-
-
-def test_offers_are_taken_in_order() -> None:
-    """The oldest offer is taken first, and each only once."""
-    inbox = Inbox()
-    offers = [Message("invoke", f"__invoke:{number}", 1) for number in range(3)]
-    for offer in offers:
-        inbox.put(offer)
-
-    assert len(inbox) == 3
-    assert [inbox.take() for _ in range(3)] == offers
-    assert len(inbox) == 0
-
-
-def test_a_newer_offer_replaces_the_older() -> None:
-    """Of two offers of one task only the newer is worth a claim, and it waits for its turn."""
-    inbox = Inbox()
-    first, second, again = (
-        Message("invoke", "__invoke:a", 1),
-        Message("invoke", "__invoke:b", 1),
-        Message("invoke", "__invoke:a", 2),
-    )
-    for offer in (first, second, again):
-        inbox.put(offer)
-
-    assert [inbox.take(), inbox.take()] == [second, again]
-    assert len(inbox) == 0
-
-
-def test_a_stale_offer_is_passed_over() -> None:
-    """What has waited too long has been offered to others by now."""
-    inbox = Inbox(stale_after=5.0)
-    now = time.monotonic()
-    stale = Message("invoke", "__invoke:a", 1, now - 5.1)
-    fresh = Message("invoke", "__invoke:b", 1, now - 0.1)
-    inbox.put(stale)
-    inbox.put(fresh)
-
-    assert inbox.take() == fresh
-
-
-def test_whoever_waits_is_woken() -> None:
-    """An offer goes to one of those who wait, and the end of the inbox to all the others."""
-    inbox = Inbox()
-    got: list[Message | None] = []
-    threads = [threading.Thread(target=lambda: got.append(inbox.take())) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    offer = Message("invoke", "__invoke:a", 1)
-
-    inbox.put(offer)
-    wait_until(lambda: got, what="the offer")
-    assert got == [offer]
-    inbox.close()
-    for thread in threads:
-        thread.join(5)
-
-    assert got == [offer, None, None]
-
-
-def test_a_closed_inbox_gives_nothing() -> None:
-    """After the end nothing is taken any more, neither what was there nor what comes."""
-    inbox = Inbox()
-    inbox.put(Message("invoke", "__invoke:a", 1))
-    inbox.close()
-    inbox.put(Message("invoke", "__invoke:b", 1))
-
-    assert inbox.take() is None
-
-
-def test_a_stream_says_who_it_is(server: Server) -> None:
-    """The stream is asked for by group and process, escaped, and with the user's name."""
+def test_a_stream_names_its_process(server: Server) -> None:
+    """The request names the group and the process, escaped, and carries the user's credentials."""
     with streaming(server, Inbox()) as stream:
         head = server.peer().begin().head.split(b"\r\n")
         wait_until(stream.is_open, what="the stream")
@@ -287,8 +145,8 @@ def test_a_stream_says_who_it_is(server: Server) -> None:
 
 
 @pytest.mark.parametrize("answer", [PLAIN, CHUNKED], ids=["plain", "chunked"])
-def test_many_events_in_one_read_are_many(server: Server, answer: bytes) -> None:
-    """Events that arrive together are told apart, in their order, with garbage between them."""
+def test_many_events_may_come_in_one_read(server: Server, answer: bytes) -> None:
+    """Events that arrive together are read one by one, in order, with garbage between them."""
     inbox = Inbox()
     with streaming(server, inbox):
         server.peer().begin(answer).write(
@@ -312,7 +170,7 @@ def test_many_events_in_one_read_are_many(server: Server, answer: bytes) -> None
 
 @pytest.mark.parametrize("answer", [PLAIN, CHUNKED], ids=["plain", "chunked"])
 def test_an_event_may_come_in_pieces(server: Server, answer: bytes) -> None:
-    """Wherever the stream is cut, inside a character too, nothing is lost or read twice."""
+    """Nothing is lost or read twice wherever the stream is cut, even inside a character."""
     inbox = Inbox()
     events = event("__invoke:é-😀") + event("__invoke:last")
     with streaming(server, inbox):
@@ -326,7 +184,7 @@ def test_an_event_may_come_in_pieces(server: Server, answer: bytes) -> None:
 
 @pytest.mark.parametrize("answer", [PLAIN, CHUNKED], ids=["plain", "chunked"])
 def test_a_long_line_is_read(server: Server, answer: bytes) -> None:
-    """An event of a megabyte is an event like any other."""
+    """An event of a megabyte is read like any other event."""
     inbox = Inbox()
     with streaming(server, inbox):
         long = event("__invoke:long", 1, more="x" * 2**20)
@@ -336,7 +194,7 @@ def test_a_long_line_is_read(server: Server, answer: bytes) -> None:
 
 
 def test_a_stream_that_ends_is_opened_again(server: Server) -> None:
-    """What the server says before and after it ends a connection is read; half a line is not."""
+    """Events before and after the end of a connection are read; half a line is not."""
     inbox = Inbox()
     with streaming(server, inbox) as stream:
         first = server.peer().begin()
@@ -351,23 +209,23 @@ def test_a_stream_that_ends_is_opened_again(server: Server) -> None:
 @pytest.mark.parametrize(
     "answer", [b"", b"HTTP/1.1 503 Busy\r\n\r\n", b"what?\r\n"], ids=["none", "no", "garbage"]
 )
-def test_a_stream_that_is_not_given_is_asked_for_again(server: Server, answer: bytes) -> None:
-    """A refusal or no answer at all leaves the stream closed, until it is given."""
+def test_a_refused_stream_is_requested_again(server: Server, answer: bytes) -> None:
+    """After a refusal or no answer the stream stays closed until a later request succeeds."""
     inbox = Inbox()
     with streaming(server, inbox) as stream:
         refused = server.peer()
         refused.socket.sendall(answer)
         refused.socket.shutdown(socket.SHUT_RDWR)
-        given = server.peer(1)
+        accepted = server.peer(1)
         assert not stream.is_open()
-        given.begin().write(event("__invoke:a"))
+        accepted.begin().write(event("__invoke:a"))
 
         assert take(inbox, 1) == [("invoke", "__invoke:a", 1)]
         assert stream.is_open()
 
 
 def test_a_stream_is_renewed_without_a_gap(server: Server) -> None:
-    """A new connection is made in time while the old one is read until the server ends it."""
+    """A new connection is opened in time, and the old one is read until the server ends it."""
     inbox = Inbox()
     server.greeting = PLAIN
     with streaming(server, inbox, renew_seconds=0.03) as stream:
@@ -382,7 +240,7 @@ def test_a_stream_is_renewed_without_a_gap(server: Server) -> None:
 
 
 def test_a_closed_stream_leaves_the_group(server: Server) -> None:
-    """Closing ends the connection, so that the server offers nothing more, and the thread."""
+    """Closing ends the connection, so that the server offers nothing more, and ends the thread."""
     inbox = Inbox()
     with streaming(server, inbox) as stream:
         peer = server.peer().begin()
@@ -396,7 +254,7 @@ def test_a_closed_stream_leaves_the_group(server: Server) -> None:
 
 
 def test_a_stream_waits_for_its_server() -> None:
-    """With nothing there the stream is not open, tries on, and can be closed at any time."""
+    """Without a server the stream is not open, keeps trying, and can be closed at any time."""
     gone = Server()
     gone.end()
     with streaming(gone, Inbox()) as stream:

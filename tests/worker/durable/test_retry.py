@@ -1,4 +1,4 @@
-"""How long a failed step rests, and when it is given up."""
+"""The pauses of a retry policy, and its end."""
 
 from __future__ import annotations
 
@@ -23,30 +23,31 @@ from worker.durable.retry import RetryPolicy
     ],
 )
 def test_pauses_grow_to_a_limit(retry: RetryPolicy, failed: int, longest: float) -> None:
-    """A pause is twice the one before, up to the longest, and up to a half of it is chance."""
+    """Each pause is twice the one before, up to the longest; up to half of it is chance."""
     pauses = [retry.pause(failed) or math.nan for _ in range(500)]
 
     assert longest / 2 <= min(pauses) < longest * 0.55
     assert longest * 0.95 < max(pauses) <= longest
 
 
-@pytest.mark.parametrize("tries", [1, 2, 5, 100])
-def test_tries_are_counted(tries: int) -> None:
-    """A step has exactly so many tries: after the last one there is no pause."""
+@pytest.mark.parametrize("attempts", [1, 2, 5, 100])
+def test_attempts_are_counted(attempts: int) -> None:
+    """After the last of `max_attempts` attempts there is no pause."""
     pauses = [
-        RetryPolicy(max_attempts=tries).pause(failed) is None for failed in range(1, tries + 2)
+        RetryPolicy(max_attempts=attempts).pause(failed) is None
+        for failed in range(1, attempts + 2)
     ]
 
-    assert pauses == [False] * (tries - 1) + [True, True]
+    assert pauses == [False] * (attempts - 1) + [True, True]
 
 
 def test_pauses_may_be_none_at_all() -> None:
-    """A policy without pauses tries again at once."""
+    """A policy without pauses retries at once."""
     assert RetryPolicy(max_attempts=3, initial_interval=0, max_interval=0).pause(1) == 0.0
 
 
 @pytest.mark.parametrize(
-    ("tries", "first", "longest"),
+    ("attempts", "first", "longest"),
     [
         (0, 0.1, 1.0),
         (-1, 0.1, 1.0),
@@ -56,14 +57,14 @@ def test_pauses_may_be_none_at_all() -> None:
         (1, 0.1, math.nan),
     ],
 )
-def test_a_policy_makes_sense(tries: int, first: float, longest: float) -> None:
-    """A policy without a try, or with pauses that cannot be, is refused where it is written."""
+def test_a_policy_makes_sense(attempts: int, first: float, longest: float) -> None:
+    """A policy without attempts, or with impossible pauses, cannot be made."""
     with pytest.raises(ValueError, match="max_attempts >= 1 and 0 <= initial_interval"):
-        RetryPolicy(tries, first, longest)
+        RetryPolicy(attempts, first, longest)
 
 
 def test_pauses_never_overflow() -> None:
-    """A policy of very many tries goes on at its longest pause."""
+    """After very many attempts the pause is still the longest one."""
     pause = RetryPolicy(max_attempts=5000, max_interval=3.0).pause(4000)
 
     assert pause is not None

@@ -1,4 +1,4 @@
-"""Who may call a receiver, and who has to come back."""
+"""Places for calls to receivers of webhooks."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from worker.webhooks.limits import PATIENCE_SECONDS, ReceiverLimits
 
 
 def test_one_receiver_has_a_quarter_and_all_have_half() -> None:
-    """Of eight slots two wait for the same receiver, four for any, and the others for none."""
+    """Of eight slots two may call the same receiver, and four may call any receiver."""
     receivers = ReceiverLimits(8)
     with ExitStack() as held:
         for host in ("a", "a", "b", "c"):
-            assert held.enter_context(receivers.turn(host))
+            assert held.enter_context(receivers.place(host))
         began = time.monotonic()
 
-        with receivers.turn("a") as same, receivers.turn("d") as other:
+        with receivers.place("a") as same, receivers.place("d") as other:
             assert (same, other) == (False, False)
         assert time.monotonic() - began >= PATIENCE_SECONDS
-    with receivers.turn("d") as free:
+    with receivers.place("d") as free:
         assert free
 
 
 def test_there_is_always_one_place() -> None:
-    """A worker with one slot calls receivers too."""
-    with ReceiverLimits(1).turn("a") as mine:
-        assert mine
+    """A worker with one slot may call a receiver too."""
+    with ReceiverLimits(1).place("a") as free:
+        assert free
 
 
-def test_who_waits_has_the_next_place() -> None:
-    """A place that becomes free soon is waited for."""
+def test_a_free_place_goes_to_a_waiting_call() -> None:
+    """A call waits for a place that is soon free."""
     receivers, had = ReceiverLimits(1), []
 
     def wait() -> None:
-        with receivers.turn("a") as mine:
-            had.append(mine)
+        with receivers.place("a") as free:
+            had.append(free)
 
     waiting = threading.Thread(target=wait)
-    with receivers.turn("a"):
+    with receivers.place("a"):
         waiting.start()
         waiting.join(0.1)
         assert had == []
@@ -48,12 +48,12 @@ def test_who_waits_has_the_next_place() -> None:
     assert had == [True]
 
 
-def test_nobody_waits_for_the_slow() -> None:
-    """Once a call lasts for long, the next one is told at once to come back."""
+def test_no_call_waits_for_slow_ones() -> None:
+    """When the calls in the way are slow, a place is refused without waiting."""
     receivers = ReceiverLimits(1)
-    with receivers.turn("a"), receivers.turn("a") as late:
+    with receivers.place("a"), receivers.place("a") as late:
         assert not late
         began = time.monotonic()
-        with receivers.turn("a") as later:
+        with receivers.place("a") as later:
             assert not later
         assert time.monotonic() - began < PATIENCE_SECONDS / 2

@@ -1,4 +1,4 @@
-"""What a worker holds, keeps and gives back, with a server that says what a test wants."""
+"""Claims are held, renewed and given back, with a server whose answers a test scripts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.catalog import SHIPPED
 from shared.resonate.tasks import Tasks
 from shared.resonate.transport import Refused, Transport, Unanswered
 from shared.settings import ServerSettings
@@ -24,7 +25,7 @@ UNANSWERED = Unanswered("nobody there")
 
 
 class ScriptedTasks(Tasks):
-    """Remembers what it was asked and answers with its errors first, then with a yes."""
+    """Records its calls; raises its errors first and then succeeds."""
 
     def __init__(self, *errors: Exception) -> None:
         super().__init__(Transport(ServerSettings(), attempt=1, budget=1))
@@ -53,7 +54,7 @@ class ScriptedTasks(Tasks):
 
 @contextmanager
 def running(tasks: Tasks, seconds: float = 0.06) -> Iterator[Leases]:
-    """Run leases that are renewed every third of so many seconds."""
+    """Run leases of this many seconds, which are renewed three times in that time."""
     leases = Leases(tasks, "pid-1", seconds)
     leases.start()
     try:
@@ -65,20 +66,20 @@ def running(tasks: Tasks, seconds: float = 0.06) -> Iterator[Leases]:
 
 
 def claim(number: int = 1, *, age: float = 0.0) -> Claim:
-    """Return a claim that was taken so many seconds ago."""
+    """Return a claim that was taken `age` seconds ago."""
     return Claim(f"__invoke:job-{number}", number, f"job-{number}", taken_at=time.monotonic() - age)
 
 
 def test_a_claim_is_named_by_task_and_counter() -> None:
-    """A claim says which it is in one word, and to the server in two headers."""
+    """A claim's key is one word; the server gets it as two headers."""
     made = Claim("__invoke:a", 7, "a")
 
     assert made.key == "__invoke:a/7"
     assert made.fence == {"task-id": "__invoke:a", "task-counter": "7"}
 
 
-def test_what_is_held_is_known() -> None:
-    """Claims are held from when they are asked for until they are released or given back."""
+def test_claims_are_held() -> None:
+    """Claims are held until they are released or given back."""
     leases = Leases(ScriptedTasks(), "pid-1", 2.0)
     one, two, three = claim(1), claim(2), claim(3)
     for each in (one, two, three):
@@ -116,13 +117,13 @@ def test_two_claims_of_a_task_are_two() -> None:
     ],
     ids=["fresh", "old", "run out", "lost", "written for", "written for long ago"],
 )
-def test_a_claim_is_good_for_its_lease(
+def test_a_claim_is_valid_for_its_lease(
     age: float,
     written: float | None,
     lost: str | None,
     valid: bool,  # noqa: FBT001
 ) -> None:
-    """A claim stands for one lease, or half of one after a write, unless it was lost."""
+    """A claim is valid for one lease, or for half of one after a write, unless it was lost."""
     leases = Leases(ScriptedTasks(), "pid-1", 60.0)
     made = claim(age=age)
     made.lost = lost
@@ -133,7 +134,7 @@ def test_a_claim_is_good_for_its_lease(
 
 
 def test_a_claim_that_ran_out_is_not_renewed() -> None:
-    """After a gap renewals may be for other claims; a write shows that this one stands."""
+    """After a gap a renewal proves nothing for a claim, but an accepted write does."""
     tasks = ScriptedTasks()
     with running(tasks, 0.3) as leases:
         frozen, other = claim(1, age=10), claim(2)
@@ -163,7 +164,7 @@ def test_renewals_keep_a_claim() -> None:
 
 @pytest.mark.parametrize("error", [REFUSED, UNANSWERED])
 def test_renewals_that_fail_lose_a_claim(error: Exception) -> None:
-    """Without an acknowledged renewal a claim ends with its lease, and it shows for how long."""
+    """Without an acknowledged renewal a claim ends with its lease, and the delay is reported."""
     tasks = ScriptedTasks()
     tasks.lasting = error
     with running(tasks) as leases:
@@ -177,7 +178,7 @@ def test_renewals_that_fail_lose_a_claim(error: Exception) -> None:
 
 
 def test_renewals_go_on_after_a_failure() -> None:
-    """One renewal that failed is made up for by the next."""
+    """After a renewal that failed, the next one succeeds."""
     tasks = ScriptedTasks(UNANSWERED)
     with running(tasks, 0.3) as leases:
         leases.hold(claim())
@@ -188,8 +189,8 @@ def test_renewals_go_on_after_a_failure() -> None:
     assert tasks.errors == []
 
 
-def test_nothing_held_is_nothing_to_renew() -> None:
-    """A worker without work does not trouble the server, and nothing of it is overdue."""
+def test_nothing_is_renewed_without_claims() -> None:
+    """A worker without claims sends no renewals, and none are overdue."""
     tasks = ScriptedTasks()
     with running(tasks, 0.03) as leases:
         before = leases._renewed_at
@@ -200,8 +201,8 @@ def test_nothing_held_is_nothing_to_renew() -> None:
     assert tasks.renewals == []
 
 
-def test_a_claim_that_is_asked_for_is_not_overdue_at_once() -> None:
-    """Time without claims does not count: a new claim is overdue from its own taking only."""
+def test_a_new_claim_is_not_overdue_at_once() -> None:
+    """The delay of renewals counts from the time when the oldest claim was taken."""
     leases = Leases(ScriptedTasks(), "pid-1", 2.0)
     leases._renewed_at -= 1000
     leases.hold(claim(age=5))
@@ -211,8 +212,8 @@ def test_a_claim_that_is_asked_for_is_not_overdue_at_once() -> None:
 
 
 @pytest.mark.parametrize("errors", [[], [REFUSED]], ids=["dropped", "over already"])
-def test_what_is_given_back_is_dropped_once(errors: list[Exception]) -> None:
-    """A claim that was given up is dropped at the server without delay, and only once."""
+def test_a_claim_that_is_given_back_is_dropped_once(errors: list[Exception]) -> None:
+    """A claim that is given back is dropped at the server at once, and only once."""
     tasks = ScriptedTasks(*errors)
     with running(tasks, 30) as leases:
         leases.give_back(claim(7))
@@ -224,7 +225,7 @@ def test_what_is_given_back_is_dropped_once(errors: list[Exception]) -> None:
 
 
 def test_a_drop_is_repeated_until_it_is_answered() -> None:
-    """A server that cannot be reached is told later, or renewals would keep the claim for ever."""
+    """A drop is repeated while the server is unreachable, or renewals would keep the claim."""
     tasks = ScriptedTasks(UNANSWERED, UNANSWERED)
     with running(tasks) as leases:
         leases.give_back(claim())
@@ -236,7 +237,7 @@ def test_a_drop_is_repeated_until_it_is_answered() -> None:
 
 
 def test_a_claim_can_be_given_back_later() -> None:
-    """With a pause a claim is dropped after it, and it is not held meanwhile."""
+    """A claim that is given back with a pause is dropped after it, and not held meanwhile."""
     tasks = ScriptedTasks()
     with running(tasks, 0.03) as leases:
         made = claim()
@@ -250,11 +251,11 @@ def test_a_claim_can_be_given_back_later() -> None:
     assert tasks.dropped_at[0] - begun >= 0.15
 
 
-def test_a_hold_that_stands_lets_pass() -> None:
-    """Before anything is started, a claim that stands raises nothing and stays as it is."""
+def test_a_valid_claim_passes_the_check() -> None:
+    """The check of a valid claim raises nothing and changes nothing."""
     made = claim()
 
-    ClaimHandle(made, Leases(ScriptedTasks(), "pid-1", 60.0), "a", "workers").check()
+    ClaimHandle(made, Leases(ScriptedTasks(), "pid-1", 60.0), "a", "workers", SHIPPED).check()
 
     assert made.lost is None
 
@@ -262,12 +263,12 @@ def test_a_hold_that_stands_lets_pass() -> None:
 @pytest.mark.parametrize(
     ("lost", "reason"), [(None, "the lease ran out"), ("fenced off", "fenced off")]
 )
-def test_a_hold_that_fell_stops_everything(lost: str | None, reason: str) -> None:
-    """Without its lease nothing is started for an execution, and the first reason is kept."""
+def test_a_lost_claim_fails_the_check(lost: str | None, reason: str) -> None:
+    """The check of a lost claim raises `Fenced`, and the first reason of the loss is kept."""
     made = claim()
     made.lost = lost
 
     with pytest.raises(Fenced, match=r"^job-1$"):
-        ClaimHandle(made, Leases(ScriptedTasks(), "pid-1", 0.0), "a", "workers").check()
+        ClaimHandle(made, Leases(ScriptedTasks(), "pid-1", 0.0), "a", "workers", SHIPPED).check()
 
     assert made.lost == reason

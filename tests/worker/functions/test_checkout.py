@@ -1,4 +1,4 @@
-"""The order of an order: what is done, and what is taken back when a step fails."""
+"""The example `checkout`: its steps, and how they are undone when one fails."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from shared.catalog import SHIPPED
 from shared.log import get_logger
 from shared.resonate.codec import Failure
 from shared.resonate.tasks import Tasks
 from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
-from worker.durable.context import Context, durable
+from worker.durable.context import Context
+from worker.durable.driver import durable
 from worker.durable.steps import Step
 from worker.errors import NonRetryableError, StepFailed, describe
 from worker.functions.checkout import DEFAULT_PACE, STEPS, Declined, checkout, notify, reserve
@@ -30,12 +32,12 @@ UNDONE = {"reserve": "release", "charge": "refund", "pack": "unpack", "ship": "r
 
 
 class Direct(Context):
-    """Makes commands that are calls; what a call means is left to the test."""
+    """A context whose commands are the calls themselves, for the test to make."""
 
     def __init__(self) -> None:
         tasks = Tasks(Transport(ServerSettings(), attempt=1, budget=1))
-        self._hold = ClaimHandle(
-            Claim("__invoke:o-1", 1, "o-1"), Leases(tasks, "pid", 60), "worker-1", "worker"
+        self._handle = ClaimHandle(
+            Claim("__invoke:o-1", 1, "o-1"), Leases(tasks, "pid", 60), "worker-1", "worker", SHIPPED
         )
 
     def step(self, function: Callable[..., Any], *arguments: Any, **_: Any) -> Any:
@@ -43,19 +45,19 @@ class Direct(Context):
 
 
 def step(name: str) -> Step:
-    """Return what a step is told about itself."""
+    """Return the first argument of a step's function."""
     return Step("o-1", name, f"key-{name}", 1, "worker-1", get_logger())
 
 
 @dataclass
 class Shop:
-    """Runs the steps of an order, each at once, and fails those that a test wants to fail."""
+    """Runs the steps of an order at once, and fails those in `failing`."""
 
     failing: dict[str, Exception] = field(default_factory=dict)
     done: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
 
     def take(self, order: dict[str, Any] | None) -> Any:
-        """Return what an order returns, or raise what it raises."""
+        """Run an order; return its result or raise its error."""
         body: Any = checkout(Direct(), order)
         send, outcome = body.send, None
         while True:
@@ -81,7 +83,7 @@ class Shop:
 
 
 def test_an_order_is_five_steps() -> None:
-    """Goods are held, paid for, packed, shipped and announced, each with a receipt."""
+    """An order runs five steps, each with a receipt."""
     shop = Shop()
 
     result = shop.take({"pace": 0.25})
@@ -94,7 +96,7 @@ def test_an_order_is_five_steps() -> None:
     ("order", "pace"), [(None, DEFAULT_PACE), ({}, DEFAULT_PACE), ({"pace": 0}, 0.0)]
 )
 def test_an_order_has_a_pace(order: dict[str, Any] | None, pace: float) -> None:
-    """Without a pace of its own an order takes a second for each step."""
+    """By default each step of an order takes a second."""
     shop = Shop()
     shop.take(order)
 
@@ -103,8 +105,8 @@ def test_an_order_has_a_pace(order: dict[str, Any] | None, pace: float) -> None:
 
 
 @pytest.mark.parametrize("failing", NAMES)
-def test_what_was_done_is_taken_back_in_reverse(failing: str) -> None:
-    """When a step fails for good, those before it are taken back, last first, each by receipt."""
+def test_steps_are_undone_in_reverse(failing: str) -> None:
+    """When a step fails for good, those before it are undone by receipt, the last one first."""
     shop = Shop()
     before = NAMES[: NAMES.index(failing)]
 
@@ -118,16 +120,16 @@ def test_what_was_done_is_taken_back_in_reverse(failing: str) -> None:
     ]
 
 
-def test_a_step_of_another_name_fails_nothing() -> None:
-    """An order to fail at a step that there is not goes through."""
+def test_an_unknown_step_fails_nothing() -> None:
+    """An order that is to fail at an unknown step succeeds."""
     shop = Shop()
     shop.take({"fail": "dance"})
 
     assert shop.names == NAMES
 
 
-def test_a_failure_to_take_back_is_the_failure() -> None:
-    """If taking back fails for good as well, the order ends there and says so."""
+def test_a_failure_to_undo_is_the_failure() -> None:
+    """If undoing a step fails for good, the order ends with that failure."""
     shop = Shop({"unpack": Declined("the box is gone")})
 
     with pytest.raises(StepFailed) as caught:
@@ -137,15 +139,15 @@ def test_a_failure_to_take_back_is_the_failure() -> None:
     assert shop.names == ["reserve", "charge", "pack", "ship", "unpack"]
 
 
-def test_every_step_but_the_last_can_be_taken_back() -> None:
-    """The table of steps has each with what takes it back, and nothing for a notification."""
+def test_every_step_but_the_last_can_be_undone() -> None:
+    """Every step but the notification has a function that undoes it."""
     assert [(do.__name__, undo and undo.__name__) for do, undo in STEPS] == [
         (name, UNDONE.get(name)) for name in NAMES
     ]
 
 
-def test_no_is_permanent() -> None:
-    """A service that declines is not asked again."""
+def test_a_declined_step_is_not_retried() -> None:
+    """A service that declines is not called again."""
     with pytest.raises(NonRetryableError, match=r"^reserve was declined$"):
         reserve(step("reserve"), 0.0, "reserve")
 
@@ -153,12 +155,12 @@ def test_no_is_permanent() -> None:
 
 
 def test_a_receipt_carries_the_key() -> None:
-    """Services are called with the step's key, so that a call made twice is one call."""
+    """A receipt carries the idempotency key with which the service was called."""
     assert notify(step("notify"), 0.0, None) == "notify-key-notify"
 
 
 def test_an_order_is_a_durable_function() -> None:
-    """An order yields its steps, so that each is stored before the next begins."""
+    """An order is a generator, so that each step is stored before the next begins."""
     assert inspect.isgeneratorfunction(checkout)
     assert inspect.isgeneratorfunction(durable(checkout))
 
@@ -173,7 +175,7 @@ def test_an_order_is_a_durable_function() -> None:
     ],
 )
 def test_foo_shows_its_input(data: object, text: str) -> None:
-    """The smallest function returns its input as text, and the time when it ran."""
+    """`foo` returns its input as text, and the time when it ran."""
     before = time.time()
     result = foo(step("foo"), data)
 

@@ -1,4 +1,4 @@
-"""One POST to an address that a client named."""
+"""POST requests to URLs that clients name."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import pytest
 
 from shared.destinations import Destinations
 from tests.support.receiver import receiving
-from worker.webhooks import post as delivery
-from worker.webhooks.post import NotDelivered, post
+from worker.webhooks.post import NotDelivered, Poster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +21,7 @@ LOOPBACK = Destinations.allowing(["127.0.0.1"])
 
 @pytest.fixture(name="trickling")
 def _trickling() -> Iterator[int]:
-    """A port whose answer comes one byte at a time and never ends."""
+    """The port of a receiver whose answer comes byte by byte and never ends."""
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -41,25 +40,25 @@ def _trickling() -> Iterator[int]:
 
 
 def test_the_status_is_returned() -> None:
-    """Headers and body arrive as they are, path and query too."""
+    """The receiver gets path, query, headers and body unchanged, and its status is returned."""
     with receiving(202) as receiver:
-        assert post(LOOPBACK, receiver.url, {"X-Mine": "1"}, b"body") == 202
+        assert Poster(LOOPBACK).post(receiver.url, {"X-Mine": "1"}, b"body") == 202
 
     (call,) = receiver.calls
     assert (call.path, call.body) == ("/hook?token=secret", b"body")
     assert (call.headers["x-mine"], call.headers["host"]) == ("1", f"127.0.0.1:{receiver.port}")
 
 
-def test_a_redirect_is_an_answer_like_others() -> None:
-    """Nobody goes where a receiver points to."""
+def test_a_redirect_is_not_followed() -> None:
+    """A redirect is not followed."""
     with receiving() as other, receiving(307, location=other.url) as receiver:
-        assert post(LOOPBACK, receiver.url, {}, b"") == 307
+        assert Poster(LOOPBACK).post(receiver.url, {}, b"") == 307
 
     assert (len(receiver.calls), len(other.calls)) == (1, 0)
 
 
-def test_the_address_that_was_checked_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that stands for another address a moment later gains nothing by it."""
+def test_the_checked_address_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection goes to the checked address, even if the name gets another one later."""
     answers = [["127.0.0.2"], ["127.0.0.1"]]
     asked: list[str] = []
 
@@ -73,46 +72,45 @@ def test_the_address_that_was_checked_is_called(monkeypatch: pytest.MonkeyPatch)
         url = f"http://rebinding.example:{receiver.port}/"
         # The receiver listens on the second address only.
         with pytest.raises(NotDelivered, match="connection failed"):
-            post(Destinations.allowing(["127.0.0.2"]), url, {}, b"")
+            Poster(Destinations.allowing(["127.0.0.2"])).post(url, {}, b"")
 
         assert asked.count("rebinding.example") == 1
         with pytest.raises(NotDelivered, match=r"rebinding\.example is not a public address"):
-            post(Destinations(), url, {}, b"")
+            Poster(Destinations()).post(url, {}, b"")
     assert receiver.calls == []
 
 
-def test_an_environments_proxy_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy would reach what the guard refuses, so none is asked."""
+def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy of the environment is used: it would reach addresses that the guard refuses."""
     with receiving() as proxy, receiving() as receiver:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
-        assert post(LOOPBACK, receiver.url, {}, b"") == 204
+        assert Poster(LOOPBACK).post(receiver.url, {}, b"") == 204
 
     assert (len(proxy.calls), len(receiver.calls)) == (0, 1)
 
 
-def test_a_receiver_that_trickles_is_left(trickling: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time is for the whole of it, so that a byte now and then holds nobody."""
-    monkeypatch.setattr(delivery, "TRY_SECONDS", 0.3)
+def test_a_slow_answer_ends_at_the_limit(trickling: int) -> None:
+    """The time limit is for the whole answer, however slowly its bytes come."""
     began = time.monotonic()
 
     with pytest.raises(NotDelivered, match="no answer within"):
-        post(LOOPBACK, f"http://127.0.0.1:{trickling}/", {}, b"")
+        Poster(LOOPBACK, 0.3).post(f"http://127.0.0.1:{trickling}/", {}, b"")
 
     assert 0.25 < time.monotonic() - began < 5
 
 
-def test_nobody_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A refused connection, and an answer that is no HTTP, are failures with a reason."""
+def test_a_refused_connection_is_a_failure() -> None:
+    """A refused connection is a failure with a reason."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         with pytest.raises(NotDelivered, match="the connection failed: ConnectError"):
-            post(LOOPBACK, f"http://127.0.0.1:{bound.getsockname()[1]}/", {}, b"")
+            Poster(LOOPBACK).post(f"http://127.0.0.1:{bound.getsockname()[1]}/", {}, b"")
 
 
-def test_a_certificate_counts() -> None:
-    """Over https, what does not prove that it is the host gets nothing."""
+def test_a_certificate_is_required() -> None:
+    """Over https a host without a valid certificate gets nothing."""
     with receiving() as receiver, pytest.raises(NotDelivered, match="the connection failed"):
-        post(LOOPBACK, f"https://127.0.0.1:{receiver.port}/", {}, b"")
+        Poster(LOOPBACK).post(f"https://127.0.0.1:{receiver.port}/", {}, b"")
 
     assert receiver.calls == []

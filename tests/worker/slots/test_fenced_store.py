@@ -1,4 +1,4 @@
-"""What a write says of the claim that it was made for, at the real server."""
+"""Writes at the real server, with the claim that they are made for."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def _transport(tmp_path: Path) -> Iterator[Transport]:
         transport.close()
 
 
-def test_a_write_that_was_taken_shows_that_the_claim_stands(transport: Transport) -> None:
-    """Its beginning is kept as long as the claim is held, and nothing of a write that was not."""
+def test_an_accepted_write_proves_the_claim(transport: Transport) -> None:
+    """`written_at` is the start of the latest accepted write; a refused write leaves it alone."""
     timeout, tags = int((time.time() + 60) * 1000), {"resonate:invoke": "poll://any@nobody"}
     Store(transport).promises.create(
         "job", timeout, ikey="job", data=encode_call("foo", 1, "1"), tags=tags

@@ -1,4 +1,4 @@
-"""Calls with a limit: they return, raise or are left alone."""
+"""Calls with a time limit: they return, raise or go on alone."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ CALLER: contextvars.ContextVar[str] = contextvars.ContextVar("CALLER", default="
 
 
 def fail(error: BaseException) -> None:
-    """Raise what is given."""
+    """Raise the error."""
     raise error
 
 
 @pytest.mark.parametrize("seconds", [None, 5.0])
 def test_a_call_in_time_is_a_call(seconds: float | None) -> None:
-    """With or without a limit, the arguments go in and the result comes out."""
+    """With or without a limit, the call gets its arguments and its result is returned."""
     assert call_within(seconds, divmod, 7, 2) == (3, 1)
 
 
@@ -33,8 +33,8 @@ def test_a_call_in_time_is_a_call(seconds: float | None) -> None:
 @pytest.mark.parametrize(
     "error", [ValueError("no"), TimeoutError("its own"), SystemExit(3), StepTimeout("inner")]
 )
-def test_an_error_is_the_callers(seconds: float | None, error: BaseException) -> None:
-    """What the function raises, a timeout of its own among it, arrives as it was raised."""
+def test_an_error_reaches_the_caller(seconds: float | None, error: BaseException) -> None:
+    """The function's error reaches the caller unchanged, even if it is a timeout."""
     with pytest.raises(type(error)) as caught:
         call_within(seconds, fail, error)
 
@@ -43,7 +43,7 @@ def test_an_error_is_the_callers(seconds: float | None, error: BaseException) ->
 
 @pytest.mark.parametrize("seconds", [None, 5.0])
 def test_a_call_sees_the_callers_context(seconds: float | None) -> None:
-    """What was bound to the caller's context, for its log above all, is bound in the call."""
+    """Context variables of the caller, which its log lines carry, are set in the call."""
     token = CALLER.set("somebody")
     try:
         assert call_within(seconds, CALLER.get) == "somebody"
@@ -55,7 +55,7 @@ def test_a_call_sees_the_callers_context(seconds: float | None) -> None:
     ("seconds", "message"), [(0.02, "not done within 0.02 s"), (0.0, "not done within 0 s")]
 )
 def test_a_call_out_of_time_goes_on_alone(seconds: float, message: str) -> None:
-    """The caller goes on after the limit, and what the call does later has no effect on it."""
+    """The caller goes on after the limit; the call's later outcome has no effect."""
     go, ended = threading.Event(), threading.Event()
     thread: list[threading.Thread] = []
 
@@ -79,7 +79,7 @@ def test_a_call_out_of_time_goes_on_alone(seconds: float, message: str) -> None:
 
 
 def test_only_a_limit_costs_a_thread() -> None:
-    """Without a limit the function runs where it is called, with one it does not."""
+    """Only with a limit does the function run in a thread of its own."""
     where: Callable[[], str] = lambda: threading.current_thread().name  # noqa: E731
 
     assert call_within(None, where) == threading.current_thread().name

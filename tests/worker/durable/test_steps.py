@@ -1,0 +1,229 @@
+"""Steps: attempts, results as JSON, failures as data."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from shared.resonate.codec import Failure
+from tests.support.durable import AT_ONCE, FakeSdk, Work, one_step
+from worker.durable.retry import RetryPolicy
+from worker.durable.steps import Encoded, Step, StepEncoder
+from worker.errors import Fenced, NonRetryableError, Rejection, StepTimeout
+
+if TYPE_CHECKING:
+    from worker.durable.context import Context, Workflow
+    from worker.durable.steps import Step
+
+
+def test_a_step_gets_its_own_data() -> None:
+    """A step gets its execution, its name, its attempt and a key that all attempts share."""
+    work = Work([ValueError("1"), ValueError("2")])
+    sdk = FakeSdk()
+
+    sdk.run(one_step(work, retry=AT_ONCE))
+
+    (key,) = {step.idempotency_key for step in work.seen}
+    assert [(step.execution, step.name, step.attempt) for step in work.seen] == [
+        ("job", "work", attempt) for attempt in (1, 2, 3)
+    ]
+    assert list(sdk.stored) == [key]
+
+
+def test_a_step_may_succeed_at_a_later_attempt() -> None:
+    """Failed attempts before a successful one cost only their pauses."""
+    work = Work([ValueError("1"), OSError("2")], result={"a": 1})
+    sdk = FakeSdk()
+
+    result = sdk.run(
+        one_step(work, retry=RetryPolicy(max_attempts=3, initial_interval=0.1, max_interval=0.1))
+    )
+
+    assert result == {"a": 1}
+    assert len(sdk.pauses) == 2
+    assert all(0.05 <= pause <= 0.1 for pause in sdk.pauses)
+
+
+def test_a_step_is_given_up() -> None:
+    """The failure of a step names the step, its last error and the number of attempts."""
+    work = Work([ValueError("1"), OSError("2"), KeyError("3"), ValueError("never raised")])
+
+    failure = FakeSdk().failure(one_step(work, retry=AT_ONCE))
+
+    assert failure == Failure("KeyError", "'3'", "work", 3)
+    assert len(work.seen) == 3
+
+
+def test_a_step_has_five_attempts_by_default() -> None:
+    """By default a step has five attempts, with growing pauses."""
+    work = Work([ValueError(str(number)) for number in range(9)])
+    sdk = FakeSdk()
+
+    failure = sdk.failure(one_step(work))
+
+    assert failure == Failure("ValueError", "4", "work", 5)
+    for pause, longest in zip(sdk.pauses, (0.2, 0.4, 0.8, 1.6), strict=True):
+        assert longest / 2 <= pause <= longest
+
+
+class Rude(Exception):
+    """An error whose `__repr__` raises."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("not today")
+
+
+class Declined(NonRetryableError):
+    """A permanent error of a user's own."""
+
+
+class Missing(LookupError):
+    """An error that a step's policy names."""
+
+
+@pytest.mark.parametrize(
+    ("error", "type"),
+    [
+        (NonRetryableError("no"), "NonRetryableError"),
+        (Declined("no"), "Declined"),
+        (Missing("no"), "Missing"),
+        (SystemExit("no"), "SystemExit"),
+    ],
+)
+def test_some_errors_are_never_retried(error: BaseException, type: str) -> None:
+    """A non-retryable error, or `SystemExit`, ends a step at its first attempt."""
+    work = Work([error])
+    retry = RetryPolicy(
+        max_attempts=3, initial_interval=0, max_interval=0, non_retryable=(LookupError,)
+    )
+
+    failure = FakeSdk().failure(one_step(work, retry=retry))
+
+    assert failure == Failure(type, "no", "work", 1)
+    assert len(work.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [TypeError("of a library"), ValueError("bad \udce9 name"), Rude()]
+)
+def test_any_other_error_is_retried(error: Exception) -> None:
+    """An ordinary error is retried, whatever its class, its text and its `__repr__`."""
+    work = Work([error], result="done")
+
+    assert FakeSdk().run(one_step(work, retry=AT_ONCE)) == "done"
+
+
+@pytest.mark.parametrize("result", [object(), {1, 2}, {1: 2}, 2**64, b"x", "\ud800"])
+def test_a_result_that_is_no_json_fails_the_step(result: object) -> None:
+    """A result that cannot be stored fails the step at once, without a retry."""
+    work = Work(result=result)
+
+    failure = FakeSdk().failure(one_step(work, retry=AT_ONCE))
+
+    assert (failure.step, failure.attempts, len(work.seen)) == ("work", 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("result", "sent"),
+    [
+        (None, None),
+        (False, False),
+        ((1, 2), [1, 2]),
+        (2**64 - 1, 2**64 - 1),
+        ({"type": "E", "message": "m"}, {"type": "E", "message": "m"}),
+        ({"__error__": "x"}, {"__error__": "x"}),
+        ({"py/object": "os.system"}, {"py/object": "os.system"}),
+        (math.nan, None),
+        ("é😀", "é😀"),
+    ],
+)
+def test_a_result_is_json_and_nothing_else(result: object, sent: object) -> None:
+    """A result arrives as JSON, and no value is mistaken for a failure or an object."""
+    assert FakeSdk().run(one_step(Work(result=result))) == sent
+
+
+def test_a_timeout_is_a_failed_attempt() -> None:
+    """An attempt that exceeds its timeout has failed, and the next one may succeed."""
+    attempts: list[int] = []
+    second = threading.Event()
+
+    def slow_once(step: Step) -> int:
+        attempts.append(step.attempt)
+        if step.attempt == 1:
+            assert second.wait(10)
+        second.set()
+        return step.attempt
+
+    def function(context: Context, _: Any) -> Workflow[int]:
+        result: int = yield context.step(slow_once, timeout=0.1, retry=AT_ONCE)
+        return result
+
+    assert FakeSdk().run(function) == 2
+    assert attempts == [1, 2]
+
+
+def test_a_step_that_is_always_late_fails() -> None:
+    """When every attempt takes too long, the failure says so."""
+    work = Work([StepTimeout("not done within 1 s")] * 3)
+
+    assert FakeSdk().failure(one_step(work, retry=AT_ONCE)) == Failure(
+        "StepTimeout", "not done within 1 s", "work", 3
+    )
+
+
+def test_a_step_of_a_lost_claim_is_not_started() -> None:
+    """Without a valid lease a step does not run, is not retried and stores nothing."""
+    work = Work()
+    sdk = FakeSdk(lease_seconds=0)
+
+    with pytest.raises(Fenced):
+        sdk.run(one_step(work, retry=AT_ONCE))
+
+    assert (work.seen, sdk.stored, sdk.pauses) == ([], {}, [])
+    assert sdk.claim.lost == "the lease ran out"
+
+
+def test_a_claim_lost_between_two_attempts_ends_the_step() -> None:
+    """A failed step is not retried once the claim is lost."""
+    sdk = FakeSdk()
+    attempts: list[int] = []
+
+    def losing(step: Step) -> None:
+        attempts.append(step.attempt)
+        sdk.claim.lost = "fenced off"
+        raise ValueError("try again")
+
+    def function(context: Context, _: Any) -> Workflow[None]:
+        yield context.step(losing, retry=AT_ONCE)
+
+    with pytest.raises(Fenced):
+        sdk.run(function)
+
+    assert (attempts, sdk.stored) == ([1], {})
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        (Encoded('{"a":1}'), '{"a":1}'),
+        (Rejection('{"type":"E"}'), '{"type":"E"}'),
+        (ValueError("no"), '{"type":"ValueError","message":"no"}'),
+        ("text", '"text"'),
+        (None, "null"),
+    ],
+)
+def test_a_step_is_stored_as_json(value: object, stored: str) -> None:
+    """Results and failures are stored as plain JSON."""
+    encoder = StepEncoder()
+
+    assert encoder.encode(value) == stored
+    assert encoder.decode(stored) == orjson.loads(stored)
+
+
+def test_nothing_stored_is_nothing() -> None:
+    """A promise without a value decodes to nothing."""
+    assert StepEncoder().decode(None) is None

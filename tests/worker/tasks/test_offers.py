@@ -1,0 +1,155 @@
+"""Offers of the server: how they are read, and how they wait in the inbox."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import orjson
+import pytest
+
+from tests.support.processes import wait_until
+from worker.tasks.offers import Inbox, Offer, parse
+
+
+@pytest.mark.parametrize("kind", ["invoke", "resume"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b""])
+@pytest.mark.parametrize("space", [b"", b" ", b"  "])
+def test_an_offer_is_read(kind: str, end: bytes, space: bytes) -> None:
+    """A data line with an offer is read, with any spacing and any line end."""
+    sent = {"type": kind, "task": {"id": "__invoke:a", "counter": 3}, "head": {}}
+    line = b"data:" + space + orjson.dumps(sent) + end
+
+    offer = parse(line)
+
+    assert offer is not None
+    assert (offer.kind, offer.task, offer.counter) == (kind, "__invoke:a", 3)
+    assert 0 <= time.monotonic() - offer.arrived_at < 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"\n",
+        b"\r\n",
+        b": keep alive\n",
+        b"event: x\n",
+        b"id: 1\n",
+        b"retry: 10\n",
+        b" data: {}\n",
+        b"\xff\xfe\n",
+        b'data: {"type":"notify","promise":{}}\n',
+    ],
+)
+def test_other_lines_are_skipped(line: bytes) -> None:
+    """Blank lines, comments, other fields and notifications are skipped without an error."""
+    assert parse(line) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"data:",
+        b"data: \n",
+        b"data: x\n",
+        b"data: null\n",
+        b"data: []\n",
+        b"data: {}\n",
+        b'data: {"type":"invoke"}\n',
+        b'data: {"type":"other","task":{"id":"a:b","counter":1}}\n',
+        b'data: {"type":"invoke","task":{"id":"ab","counter":1}}\n',
+        b'data: {"type":"invoke","task":{"id":1,"counter":1}}\n',
+        b'data: {"type":"invoke","task":{"id":"a:b","counter":"1"}}\n',
+        b'data: {"type":"invoke","task":{"id":"a:b","counter":1.5}}\n',
+        b'data: {"type":"invoke","task":null}\n',
+        b'data: {"type":"invoke","task":{"id":"a:\xff","counter":1}}\n',
+        b'data: {"type":"invoke","task":{"id":"a:b","coun',
+    ],
+)
+def test_an_unreadable_offer_is_an_error(line: bytes) -> None:
+    """A data line that the server would not write raises `ValueError`."""
+    with pytest.raises(ValueError, match=r"."):
+        parse(line)
+
+
+@pytest.mark.parametrize(
+    ("task", "execution"),
+    [
+        ("__invoke:a", "a"),
+        ("__resume:a:a.1", "a"),
+        ("__resume:a:b:c", "a"),
+        ("__invoke:é-😀", "é-😀"),
+    ],
+)
+def test_a_task_names_its_execution(task: str, execution: str) -> None:
+    """The execution's id is the second part of the task's id."""
+    assert Offer("invoke", task, 1).execution == execution
+
+
+def test_offers_are_taken_in_order() -> None:
+    """The oldest offer is taken first, and each only once."""
+    inbox = Inbox()
+    offers = [Offer("invoke", f"__invoke:{number}", 1) for number in range(3)]
+    for offer in offers:
+        inbox.put(offer)
+
+    assert len(inbox) == 3
+    assert [inbox.take() for _ in range(3)] == offers
+    assert len(inbox) == 0
+
+
+def test_a_newer_offer_replaces_the_older() -> None:
+    """Of two offers of one task only the newer is kept, in its own place in the order."""
+    inbox = Inbox()
+    first, second, again = (
+        Offer("invoke", "__invoke:a", 1),
+        Offer("invoke", "__invoke:b", 1),
+        Offer("invoke", "__invoke:a", 2),
+    )
+    for offer in (first, second, again):
+        inbox.put(offer)
+
+    assert [inbox.take(), inbox.take()] == [second, again]
+    assert len(inbox) == 0
+
+
+def test_a_stale_offer_is_skipped() -> None:
+    """An offer that has waited too long is skipped: the server has offered its task again."""
+    inbox = Inbox(stale_after=5.0)
+    now = time.monotonic()
+    stale = Offer("invoke", "__invoke:a", 1, now - 5.1)
+    fresh = Offer("invoke", "__invoke:b", 1, now - 0.1)
+    inbox.put(stale)
+    inbox.put(fresh)
+
+    assert inbox.take() == fresh
+
+
+def test_waiting_threads_are_woken() -> None:
+    """An offer wakes one waiting thread, and closing the inbox wakes all others."""
+    inbox = Inbox()
+    got: list[Offer | None] = []
+    threads = [threading.Thread(target=lambda: got.append(inbox.take())) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    offer = Offer("invoke", "__invoke:a", 1)
+
+    inbox.put(offer)
+    wait_until(lambda: got, what="the offer")
+    assert got == [offer]
+    inbox.close()
+    for thread in threads:
+        thread.join(5)
+
+    assert got == [offer, None, None]
+
+
+def test_a_closed_inbox_gives_nothing() -> None:
+    """A closed inbox returns no offers, neither earlier ones nor later ones."""
+    inbox = Inbox()
+    inbox.put(Offer("invoke", "__invoke:a", 1))
+    inbox.close()
+    inbox.put(Offer("invoke", "__invoke:b", 1))
+
+    assert inbox.take() is None

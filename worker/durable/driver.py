@@ -1,0 +1,96 @@
+"""Makes a function durable: runs its body for the SDK and turns every failure into data."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from resonate.errors import ResonateCanceledError, ResonateTimedoutError
+
+from shared.log import get_logger
+from shared.resonate.codec import Failure, decode_rejection
+from worker.durable.children import Stored
+from worker.durable.context import Command, Context
+from worker.errors import Fenced, Rejection, StepFailed, TimedOut, describe, json_of, shown
+from worker.tasks.leases import CLAIM_DEPENDENCY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    import resonate
+
+    from worker.durable.context import DurableFunction, Workflow
+    from worker.tasks.leases import ClaimHandle
+
+
+def durable(function: DurableFunction) -> Callable[..., Generator[Any, Any, str]]:
+    """Wrap a function for the SDK: one JSON text in, one JSON text out, every failure as data.
+
+    A plain function becomes the only step of its execution.
+    """
+    if inspect.isgeneratorfunction(function):
+        workflow = function
+    else:
+
+        def workflow(context: Context, value: Any) -> Workflow[Any]:
+            return (yield context.step(function, value))
+
+    def execution(sdk: resonate.Context, input_json: str) -> Generator[Any, Any, str]:
+        handle: ClaimHandle = sdk.get_dependency(CLAIM_DEPENDENCY)
+        log = get_logger(**handle.claim.log_fields)
+        try:
+            value = yield from _drive(workflow(Context(sdk, handle), orjson.loads(input_json)))
+            return json_of(value)
+        except Fenced:
+            raise
+        except (Exception, SystemExit) as error:
+            expected = isinstance(error, StepFailed)
+            log.warning(
+                "execution failed", error=shown(error), exc_info=None if expected else error
+            )
+            raise Rejection(describe(error).encode()) from None
+
+    return execution
+
+
+def _drive(body: Workflow[Any]) -> Generator[Any, Any, Any]:
+    """Run the function's body, and translate the SDK's exceptions at its yields.
+
+    When the claim is lost the body is closed: its `finally` blocks run, its `except` blocks do not.
+    """
+    send, value = body.send, None
+    while True:
+        try:
+            command = send(value)
+        except StopIteration as end:
+            return end.value
+        if not isinstance(command, Command):
+            what = type(command).__name__
+            send, value = body.throw, TypeError(f"yield what the context makes, not {what}")
+            continue
+        try:
+            outcome = command.read((yield command.for_sdk))
+            if command.waits:
+                outcome = outcome.read((yield outcome.for_sdk))
+            send, value = body.send, outcome
+        except Fenced:
+            body.close()
+            raise
+        except Exception as error:  # noqa: BLE001 - all that the SDK can raise here is an outcome
+            send, value = body.throw, _failure_of(error)
+
+
+def _failure_of(error: Exception) -> StepFailed:
+    """Return what the function's body sees of an exception of the SDK."""
+    if isinstance(error, ResonateTimedoutError):
+        return TimedOut(Failure("TimedOut", "what was waited for did not come in time"))
+    if isinstance(error, ResonateCanceledError):
+        return StepFailed(Failure("Canceled", "what was waited for was canceled"))
+    match error.args:
+        case (Stored() as stored,):
+            return StepFailed(decode_rejection(str(stored)))
+        case ({"type": str(), "message": str()} as stored,):
+            return StepFailed(Failure.of(stored))
+        case _:
+            return StepFailed(describe(error))

@@ -1,0 +1,118 @@
+"""Decides which claims are run, and which are rejected, handed back or ended."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from shared.ids import ancestors, cancel_key
+from shared.log import get_logger
+from shared.resonate import tags as tag
+from shared.resonate.codec import Failure, decode_call
+from shared.resonate.transport import PROMISE_NOT_FOUND, Refused
+
+if TYPE_CHECKING:
+    from resonate.models.durable_promise import DurablePromise
+
+    from shared.resonate.codec import Call
+    from worker.slots.fenced_store import FencedStore
+    from worker.slots.parts import SharedParts
+    from worker.tasks.claims import Claim
+    from worker.tasks.offers import Offer
+
+UNKNOWN_SECONDS: Final = 60.0
+"""Seconds for which an execution of a function that no worker knows is offered to all of them."""
+
+UNKNOWN_PAUSE: Final = 1.0
+"""Seconds before such an execution is handed back each time, so that it does not spin."""
+
+type ClaimedPromises = tuple[DurablePromise, DurablePromise | None]
+"""The promise of the claimed execution and, for a resumption, the promise that it waited for."""
+
+
+class Admission:
+    """Checks the claims of one client before the SDK gets them; settles those that are not run."""
+
+    def __init__(self, parts: SharedParts, store: FencedStore) -> None:
+        self._parts = parts
+        self._store = store
+        self._log = get_logger()
+
+    def admit(
+        self,
+        claim: Claim,
+        offer: Offer,
+        root_data: dict[str, Any],
+        leaf_data: dict[str, Any] | None,
+    ) -> ClaimedPromises | None:
+        """Return the claim's promises if its execution is to be run, None if it was settled here.
+
+        `root_data` and `leaf_data` are the server's answer to the claim.
+        """
+        root = self._store.promise(root_data)
+        leaf = self._store.promise(leaf_data) if leaf_data else None
+        claim.execution, claim.deadline = root.id, root.timeout
+        claim.trace_id = root.tags.get(tag.TRACE)
+        self._store.claim = claim
+        try:
+            call = decode_call(root.param.data)
+            if offer.kind == "resume" and leaf is None:
+                raise ValueError("nothing to resume with")  # noqa: TRY301 - unfit either way
+        except ValueError as error:
+            # The SDK would end this process, and then every other worker that is offered the task.
+            self._reject(claim, Failure("InvalidCall", str(error)))
+            return None
+        if not self._knows(call):
+            self._hand_back(claim, call, root)
+            return None
+        if root.tags.get(tag.KIND) == tag.CHILD and self._cancel_orphan(claim):
+            return None
+        return root, leaf
+
+    def _knows(self, call: Call) -> bool:
+        try:
+            self._parts.registry.get(call.function, call.version)
+        except ValueError:
+            return False
+        return True
+
+    def _hand_back(self, claim: Claim, call: Call, root: DurablePromise) -> None:
+        """Hand the execution back for a worker that knows its function; reject it after a while."""
+        # In the middle of an update newer workers know functions that this one does not.
+        ready_at = max(root.created_on, int(root.tags.get(tag.DELAY, "0"))) / 1000
+        wanted = f"{call.function} version {call.version}"
+        if time.time() - ready_at > UNKNOWN_SECONDS:
+            self._reject(claim, Failure("UnknownFunction", f"no worker knows {wanted}"))
+            return
+        self._log.warning("unknown function handed back", **claim.log_fields, function=wanted)
+        self._parts.leases.give_back(claim, UNKNOWN_PAUSE)
+
+    def _cancel_orphan(self, claim: Claim) -> bool:
+        """Cancel a child if an execution above it has ended; return whether one has."""
+        ended = next(filter(self._has_ended, ancestors(claim.execution)), None)
+        if ended is None:
+            return False
+        # The gateway cancels children one by one, and may have died before this one.
+        self._log.info("child canceled", **claim.log_fields, ended=ended)
+        self._store.promises.cancel(claim.execution, ikey=cancel_key(claim.execution))
+        self._end(claim)
+        return True
+
+    def _has_ended(self, id: str) -> bool:
+        try:
+            return not self._store.promises.get(id).pending
+        except Refused as refusal:
+            if refusal.code != PROMISE_NOT_FOUND:
+                raise
+            return True
+
+    def _reject(self, claim: Claim, failure: Failure) -> None:
+        self._log.error("execution rejected", **claim.log_fields, reason=failure.message)
+        self._store.promises.reject(claim.execution, ikey=claim.execution, data=failure.rejection())
+        self._end(claim)
+
+    def _end(self, claim: Claim) -> None:
+        if claim.finished:
+            self._parts.leases.release(claim)
+        else:
+            self._parts.leases.give_back(claim)

@@ -1,0 +1,150 @@
+"""A client of the SDK that holds at most one claim.
+
+The SDK claims every task it is sent, remembers every execution for ever and cannot take a refusal.
+With one client for each running execution none of this does harm:
+1. The client takes an offer only when it is free.
+2. It makes the claim itself, before the SDK asks for it.
+3. After a suspension, a lost claim or `RUNS_PER_CLIENT` executions the slot replaces the client,
+   and with it all that it remembers.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from shared.log import get_logger
+from shared.resonate.client import build_client
+from shared.resonate.transport import Refused, Unanswered
+from worker.slots.admission import Admission
+from worker.slots.fenced_store import FencedStore
+from worker.slots.sdk_adapters import SlotMessageSource, SlotTaskStore
+from worker.tasks.claims import Claim
+from worker.tasks.leases import CLAIM_DEPENDENCY, ClaimHandle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker.slots.admission import ClaimedPromises
+    from worker.slots.parts import SharedParts
+    from worker.tasks.offers import Offer
+
+RUNS_PER_CLIENT: Final = 200
+"""Executions after which a client is replaced."""
+
+STEP_THREADS: Final = 2
+"""Steps of one execution that run at the same time."""
+
+
+class SlotClient:
+    """One client of the SDK, and what its message source and its task store forward to."""
+
+    def __init__(self, parts: SharedParts, replace: Callable[[SlotClient], None]) -> None:
+        self._parts = parts
+        self._replace = replace
+        self._log = get_logger()
+        self._free = threading.Semaphore(1)
+        self._stopped = threading.Event()
+        self._runs = 0
+        self._promises: ClaimedPromises | None = None
+        self._store = FencedStore(parts.transport, parts.name)
+        self._store.tasks = SlotTaskStore(parts.transport, self)
+        self._admission = Admission(parts, self._store)
+        self._client = build_client(
+            self._store,
+            SlotMessageSource(self, parts.group, parts.pid),
+            group=parts.group,
+            pid=parts.pid,
+            registry=parts.registry,
+            threads=STEP_THREADS,
+        )
+
+    def start(self) -> None:
+        self._client.start()
+
+    def stop(self) -> None:
+        """End the client's threads; wait for a step that is still running."""
+        self._stopped.set()
+        self._free.release()
+        self._client.stop()
+
+    def next_task(self) -> Offer | None:
+        """Wait until the client is free, and claim a task; None when the client is to end."""
+        self._free.acquire()
+        while not self._stopped.is_set():
+            offer = self._parts.inbox.take()
+            if offer is None:
+                return None
+            try:
+                if self._claim(offer):
+                    return offer
+            except Exception:  # noqa: BLE001 - it would end the process, on this thread of the SDK
+                self._log.exception("task not taken", task=offer.task)
+        return None
+
+    def _claim(self, offer: Offer) -> bool:
+        """Claim the task and prepare the SDK for it; return whether it is to be run."""
+        claim = Claim(offer.task, offer.counter, offer.execution)
+        leases = self._parts.leases
+        leases.hold(claim)
+        try:
+            root, leaf = self._parts.tasks.claim_raw(
+                claim.task, claim.counter, self._parts.pid, leases.milliseconds
+            )
+        except Refused:
+            leases.release(claim)
+            return False
+        except Unanswered:
+            leases.give_back(claim)
+            return False
+        try:
+            promises = self._admission.admit(claim, offer, root, leaf)
+            if promises is None:
+                return False
+            self._prepare(claim, promises)
+        except BaseException:
+            leases.give_back(claim)
+            raise
+        return True
+
+    def _prepare(self, claim: Claim, promises: ClaimedPromises) -> None:
+        self._promises = promises
+        parts = self._parts
+        handle = ClaimHandle(claim, parts.leases, parts.name, parts.group, parts.catalog)
+        self._client.set_dependency(CLAIM_DEPENDENCY, handle)
+        self._runs += 1
+
+    def wait_stopped(self) -> None:
+        """Wait until the client is stopped."""
+        self._stopped.wait()
+
+    def claimed(self) -> ClaimedPromises:
+        """Return the server's answer to the claim that `next_task` has made."""
+        if self._promises is None:
+            raise RuntimeError("the SDK asked for a claim that was not made")
+        return self._promises
+
+    def ended(self) -> None:
+        """End the claim: its execution is finished, suspended or fenced off for the SDK."""
+        claim = self._store.claim
+        if claim is None:
+            return
+        suspended = claim.lost is None and not claim.finished
+        if suspended:
+            self._complete(claim)
+        if claim.lost is None:
+            self._parts.leases.release(claim)
+        else:
+            self._parts.leases.give_back(claim)
+        self._store.claim = None
+        if suspended or claim.lost is not None or self._runs >= RUNS_PER_CLIENT:
+            self._replace(self)
+        else:
+            self._free.release()
+
+    def _complete(self, claim: Claim) -> None:
+        try:
+            self._parts.tasks.complete(claim.task, claim.counter)
+        except (Refused, Unanswered) as error:
+            claim.lost = str(error)
+            self._log.warning("task not completed", task=claim.task, reason=claim.lost)
