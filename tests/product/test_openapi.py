@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from shared.catalog import CATALOG
+from tests.support.catalog import CATALOG
 from tests.support.processes import ROOT, call, wait_until
 from tests.support.stack import running_stack
 
@@ -49,7 +49,7 @@ def document_for(url: str, function: str) -> dict[str, Any]:
     begin = document["paths"]["/begin"]["post"]
     (parameter,) = (each for each in begin["parameters"] if each["name"] == "function")
     parameter.update(schema={"enum": [function]}, example=function)
-    parameter["required"] = function != "foo"
+    parameter["required"] = function != CATALOG.default
     body = begin["requestBody"]["content"]["application/json"]
     body["schema"] = {"$ref": f"#/components/schemas/input-{function}"}
     body["examples"] = {function: body["examples"][function]}
@@ -96,7 +96,7 @@ def test_every_route_keeps_its_word(service: Stack, tmp_path: Path) -> None:
     schemathesis(url, "foo", tmp_path, 1, "--max-examples=50")
 
 
-@pytest.mark.parametrize("function", [name for name in CATALOG if name != "foo"])
+@pytest.mark.parametrize("function", [name for name in CATALOG.names if name != CATALOG.default])
 def test_inputs_are_what_the_document_says(service: Stack, function: str, tmp_path: Path) -> None:
     """A function takes every input that its schema allows, and no other."""
     # Nobody works for this group, so nothing of what is begun is run.

@@ -7,11 +7,11 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from tests.support.product_worker import build_registry
 from worker.__main__ import main
 from worker.durable.context import Context, DurableFunction, Workflow, durable
 from worker.durable.retry import RetryPolicy
 from worker.errors import NonRetryableError, StepFailed
-from worker.registry import build_registry
 
 if TYPE_CHECKING:
     from resonate.registry import Registry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
@@ -22,13 +22,30 @@ if TYPE_CHECKING:
     from tests.support.server import Server
 
 
+class Modules(NamedTuple):
+    """What a stack's gateways and workers are: `python -m <module>`."""
+
+    gateway: str
+    worker: str
+
+
+OWN: Final = Modules("tests.support.product_gateway", "tests.support.product_worker")
+"""With the tests' own functions."""
+
+SHIPPED: Final = Modules("gateway", "worker")
+"""With the functions that ship."""
+
+
 class Stack:
     """The processes of one service, and the calls that its tests make."""
 
-    def __init__(self, server: Server, directory: Path, lease_seconds: float) -> None:
+    def __init__(
+        self, server: Server, directory: Path, lease_seconds: float, modules: Modules
+    ) -> None:
         self.server = server
         self._directory = directory
         self._lease_seconds = lease_seconds
+        self._modules = modules
         self.workers: dict[str, Process] = {}
         self.gateways: dict[str, Process] = {}
         self.url = ""
@@ -36,7 +53,7 @@ class Stack:
     def add_gateway(self, name: str = "gateway", *, ready: bool = True, **environment: str) -> str:
         """Start a gateway and return its URL once it is ready, or listens where it won't be."""
         own = {"GATEWAY_NAME": name, "GATEWAY_PORT": "0", **environment}
-        process = self._start("gateway", name, own)
+        process = self._start(self._modules.gateway, name, own)
         self.gateways[name] = process
         url = f"http://127.0.0.1:{process.started('gateway started')['port']}"
         if ready:
@@ -44,10 +61,10 @@ class Stack:
         self.url = self.url or url
         return url
 
-    def add_worker(self, name: str, module: str = "worker", **environment: str) -> Process:
+    def add_worker(self, name: str, module: str | None = None, **environment: str) -> Process:
         """Start a worker; returns once the server can offer it work."""
         process = self._start(
-            module,
+            module or self._modules.worker,
             name,
             {
                 "WORKER_NAME": name,
@@ -115,13 +132,14 @@ def running_stack(
     workers: int = 3,
     lease_seconds: float = 2.0,
     gateway: Mapping[str, str] | None = None,
+    modules: Modules = OWN,
 ) -> Iterator[Stack]:
     """Run a service until the block ends, then end every process of it.
 
-    `gateway` is what its gateway has in its environment besides.
+    `gateway` is what the environment of its gateway holds besides.
     """
     with resonate_server(directory) as server:
-        stack = Stack(server, directory, lease_seconds)
+        stack = Stack(server, directory, lease_seconds, modules)
         try:
             stack.add_gateway(ready=True, **(gateway or {}))
             for number in range(1, workers + 1):

@@ -13,6 +13,7 @@ import pytest
 
 from shared.ids import ID_GRAMMAR
 from shared.resonate.codec import encode_call
+from tests.support.catalog import CATALOG
 from tests.support.gateway.answers import JSON, assert_problem
 from tests.support.gateway.hostile import HOSTILE, short
 
@@ -153,7 +154,7 @@ async def test_an_unknown_function_stores_nothing(
         answer,
         "unknown-function",
         "/begin",
-        "known functions: foo, checkout, approval, countdown, fanout, part",
+        f"known functions: {', '.join(CATALOG.names)}",
     )
     assert (await gateway.wait(job)).body["type"] == "/problems/unknown-id"
 

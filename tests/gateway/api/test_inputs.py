@@ -16,7 +16,7 @@ from gateway.concurrency.threads import SerialExecutor
 from gateway.errors import InvalidRequest, ServiceError
 from gateway.keys import READING, SETTINGS
 from gateway.settings import GatewaySettings
-from shared.catalog import CATALOG
+from tests.support.catalog import CATALOG
 
 if TYPE_CHECKING:
     from pytest_aiohttp import AiohttpClient
@@ -28,7 +28,7 @@ async def _read(request: web.Request) -> web.Response:
     """Answer with what was read, or with the error that it was."""
     try:
         query = query_of(request, "function", "other")
-        given = await read_input(request, CATALOG[query.get("function", "foo")])
+        given = await read_input(request, CATALOG.functions[query.get("function", "foo")])
     except ServiceError as error:
         return web.json_response({"error": [type(error).__name__, error.detail]})
     return web.json_response({"json": given.json, "fingerprint": given.fingerprint})
@@ -129,10 +129,10 @@ async def test_the_input_itself_is_kept(client: Client, body: bytes, kept: str) 
     assert (await read(client, body)).json == kept
 
 
-@pytest.mark.parametrize("function", CATALOG)
+@pytest.mark.parametrize("function", CATALOG.names)
 async def test_no_body_is_the_default(client: Client, function: str) -> None:
     """Nothing sent is the same input as the default sent."""
-    default = CATALOG[function].default_input
+    default = CATALOG.functions[function].default_input
 
     nothing = await read(client, b"\n", function)
 

@@ -19,8 +19,8 @@ from gateway.openapi.document import VERSION
 from gateway.openapi.parts import DETAILS
 from gateway.openapi.schemas import PROBLEMS
 from shared import durations
-from shared.catalog import CATALOG
 from shared.settings import WebhookSettings
+from tests.support.catalog import CATALOG
 from tests.support.gateway.answers import JSON
 from tests.support.gateway.documents import examples, operations, published
 from tests.support.gateway.played_worker import resolve
@@ -117,7 +117,7 @@ def test_every_problem_is_described() -> None:
     assert set(DETAILS) <= set(PROBLEMS)
 
 
-@pytest.mark.parametrize("name", CATALOG)
+@pytest.mark.parametrize("name", CATALOG.names)
 def test_the_catalog_is_in_the_document(name: str) -> None:
     """A function is named with its summary, and its input has the schema it is held to."""
     found = published()
@@ -129,9 +129,9 @@ def test_the_catalog_is_in_the_document(name: str) -> None:
     )
 
     assert name in schemas["function"]["enum"]
-    assert CATALOG[name].summary in parameter["description"]
-    assert schemas[f"input-{name}"].items() >= dict(CATALOG[name].input_schema).items()
-    assert schemas[f"input-{name}"]["description"] == CATALOG[name].summary
+    assert CATALOG.functions[name].summary in parameter["description"]
+    assert schemas[f"input-{name}"].items() >= dict(CATALOG.functions[name].input_schema).items()
+    assert schemas[f"input-{name}"]["description"] == CATALOG.functions[name].summary
 
 
 def test_the_pattern_of_durations_is_their_grammar() -> None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import schemathesis
 
 from shared import durations
-from shared.catalog import DEFAULT_FUNCTION
 from shared.ids import is_execution_id
+from tests.support.catalog import CATALOG
 
 if TYPE_CHECKING:
     from schemathesis import Case, CheckContext, HookContext, Response
@@ -54,7 +54,7 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
     if exact != case.body:
         case.body = exact
     if case.operation.path == "/begin":
-        if FUNCTION != DEFAULT_FUNCTION:
+        if CATALOG.default != FUNCTION:
             # Asked for in the document of one function, where the service would take its default.
             query.setdefault("function", "none")
         _own_id(case)

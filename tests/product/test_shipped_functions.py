@@ -1,4 +1,7 @@
-"""The examples of the OpenAPI document are what a real service answers."""
+"""The examples of the OpenAPI document are what a service with the shipped functions answers.
+
+Other tests of the product run functions of the tests' own; these belong to the functions that ship.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from gateway.openapi.samples import INPUTS
 from gateway.openapi.schemas import TIME
 from tests.support.processes import wait_until
 from tests.support.server import free_port
-from tests.support.stack import running_stack
+from tests.support.stack import SHIPPED, running_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -137,7 +140,7 @@ def alike(value: Any, id: str) -> Any:
 
 @pytest.fixture(name="service", scope="module")
 def _service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, dict[str, str]]]:
-    with running_stack(tmp_path_factory.mktemp("examples"), workers=1) as stack:
+    with running_stack(tmp_path_factory.mktemp("examples"), workers=1, modules=SHIPPED) as stack:
         nobody = str(free_port())
         yield (
             stack,
