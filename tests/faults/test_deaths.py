@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.processes import wait_until
-from tests.support.stack import begin
 from worker.runtime import MOST_OVERDUE
 
 if TYPE_CHECKING:
@@ -206,7 +205,7 @@ def test_a_worker_with_too_many_stuck_threads_is_replaced(bare_stack: Stack, job
     """Each step that ran out of time fails and is counted; at last the worker ends in order."""
     worker = bare_stack.add_worker("a", "tests.support.odd_worker", WORKER_DRAIN_SECONDS="1")
     for n in range(MOST_OVERDUE + 20):
-        begin(bare_stack, f"{job}-{n}", "hangs", 60)
+        bare_stack.create(f"{job}-{n}", "hangs", 60)
 
     assert worker.child is not None
     assert worker.child.wait(30) == 0

@@ -10,7 +10,6 @@ import orjson
 import pytest
 
 from tests.support.processes import call, wait_until
-from tests.support.stack import store_of
 
 if TYPE_CHECKING:
     from tests.support.stack import Stack
@@ -146,7 +145,7 @@ def test_a_signal_in_the_very_moment(stack: Stack, job: str) -> None:
 
 def test_a_signal_that_broke_off_is_delivered(stack: Stack, job: str) -> None:
     """What a gateway that died in the middle of a signal has left is taken for the signal."""
-    with store_of(stack) as store:
+    with stack.store() as store:
         call(f"{stack.url}/begin?id={job}&function=approval&delay=1s", "POST", {"within": "2s"})
         value = orjson.dumps('"yes"').decode()
         far = int((time.time() + 3600) * 1000)

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from tests.support.server import Server
 
 
+INVOKE: Final = {"resonate:invoke": "poll://any@worker", "resonate:scope": "global"}
+"""Tags with which the server offers an execution to workers."""
+
+
 class Modules(NamedTuple):
     """What a stack's gateways and workers are: `python -m <module>`."""
 
@@ -124,6 +128,36 @@ class Stack:
         events.sort(key=lambda event: event["timestamp"])
         return [(event["process"], event["step"]) for event in events]
 
+    def parts_begun(self, id: str) -> list[tuple[str, str]]:
+        """Return (worker, child) for each start of the step of a child `part`, by the logs."""
+        return [
+            (event["process"], event["id"])
+            for worker in self.workers.values()
+            for event in worker.events("step started", step="part")
+            if event["id"].startswith(f"{id}.")
+        ]
+
+    @contextlib.contextmanager
+    def store(self) -> Iterator[Store]:
+        """Yield the server's store, to write what no gateway would."""
+        settings = ServerSettings("http://127.0.0.1", self.server.store_port)
+        transport = Transport(settings, attempt=5, budget=5)
+        try:
+            yield Store(transport)
+        finally:
+            transport.close()
+
+    def create(self, id: str, function: str, value: object = None, seconds: float = 60) -> None:
+        """Begin a function that is not in the catalog, so without a gateway."""
+        with self.store() as store:
+            store.promises.create(
+                id,
+                int((time.time() + seconds) * 1000),
+                ikey=id,
+                data=encode_call(function, 1, orjson.dumps(value).decode()),
+                tags={**INVOKE, "resonate:root": id, "resonate:parent": id},
+            )
+
 
 @contextlib.contextmanager
 def running_stack(
@@ -147,40 +181,3 @@ def running_stack(
             yield stack
         finally:
             stack.end()
-
-
-INVOKE = {"resonate:invoke": "poll://any@worker", "resonate:scope": "global"}
-"""Tags with which the server offers an execution to workers."""
-
-
-@contextlib.contextmanager
-def store_of(stack: Stack) -> Iterator[Store]:
-    """Give the server's store, to write what no gateway would."""
-    server = ServerSettings("http://127.0.0.1", stack.server.store_port)
-    transport = Transport(server, attempt=5, budget=5)
-    try:
-        yield Store(transport)
-    finally:
-        transport.close()
-
-
-def begin(stack: Stack, id: str, function: str, value: object = None, seconds: float = 60) -> None:
-    """Begin a function that is in no catalog."""
-    with store_of(stack) as store:
-        store.promises.create(
-            id,
-            int((time.time() + seconds) * 1000),
-            ikey=id,
-            data=encode_call(function, 1, orjson.dumps(value).decode()),
-            tags={**INVOKE, "resonate:root": id, "resonate:parent": id},
-        )
-
-
-def parts_begun(stack: Stack, id: str) -> list[tuple[str, str]]:
-    """Return (worker, child) for every start of a child's step that a log tells of."""
-    return [
-        (event["process"], event["id"])
-        for worker in stack.workers.values()
-        for event in worker.events("step started", step="part")
-        if event["id"].startswith(f"{id}.")
-    ]
