@@ -1,4 +1,4 @@
-"""Work that nobody can do: it ends with a clear error, and the worker does not."""
+"""Executions that no worker can run end with a clear error, and the worker lives on."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def rejection(stack: Stack, id: str) -> dict[str, Any]:
     ],
 )
 def test_an_unreadable_call_is_rejected(proxied: tuple[Stack, Proxy], job: str, raw: bytes) -> None:
-    """A call that is not as the gateway writes it is rejected, and says so."""
+    """A call that no gateway can have written is rejected as such."""
     stack, _ = proxied
     post(stack, job, {"data": encoded(raw)})
 
@@ -119,7 +119,7 @@ def test_pickled_values_run_no_code(proxied: tuple[Stack, Proxy], job: str, tmp_
 def test_a_result_that_cannot_be_stored(
     proxied: tuple[Stack, Proxy], job: str, kind: str, name: str
 ) -> None:
-    """A result that is no JSON rejects the execution."""
+    """A result that is not JSON rejects the execution."""
     stack, _ = proxied
     stack.create(job, f"{kind}_{name}")
 
@@ -129,7 +129,7 @@ def test_a_result_that_cannot_be_stored(
 @pytest.mark.parametrize("kind", ["raises", "body_raises"])
 @pytest.mark.parametrize("name", ERRORS)
 def test_an_error_of_any_kind(proxied: tuple[Stack, Proxy], job: str, kind: str, name: str) -> None:
-    """Whatever a function raises, what is stored tells its class and at most 2 KB of its text."""
+    """Of any error of a function its class and at most 2 KB of its text are stored."""
     stack, _ = proxied
     stack.create(job, f"{kind}_{name}")
 
@@ -156,7 +156,7 @@ def test_functions_that_are_no_functions(
 def test_an_unknown_function_waits_for_a_newer_worker(
     proxied: tuple[Stack, Proxy], job: str
 ) -> None:
-    """What this worker does not know is handed back, and one that knows it runs it."""
+    """A function that this worker does not know is handed back, for a newer worker."""
     stack, _ = proxied
     stack.create(job, "from_the_future")
     worker = stack.workers["odd"]

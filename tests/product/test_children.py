@@ -40,7 +40,7 @@ def parent(stack: Stack, id: str, *children: list[Any]) -> DurablePromise:
 
 
 def outcomes(stack: Stack, id: str, *children: list[Any]) -> Any:
-    """Return what the function `parent` tells of its children."""
+    """Return the result of the function `parent`: the outcome of each child."""
     return orjson.loads(decode_result(parent(stack, id, *children).value.data))
 
 
@@ -57,7 +57,7 @@ def test_parts_are_spread_over_the_workers(stack: Stack, job: str) -> None:
     assert (len(begun), len({child for _, child in begun})) == (30, 30)
 
 
-def test_what_it_waits_for_is_told(stack: Stack, job: str) -> None:
+def test_what_it_waits_for_is_shown(stack: Stack, job: str) -> None:
     """While children run the parent is waiting, for each that is pending; they are its steps."""
     stack.begin(job, "fanout", {"parts": 3, "pace": 1})
 
@@ -76,7 +76,7 @@ def test_what_it_waits_for_is_told(stack: Stack, job: str) -> None:
 
 
 def test_children_are_not_listed(stack: Stack, job: str) -> None:
-    """A child is none of a client's executions."""
+    """Children are not listed."""
     stack.begin(job, "fanout", {"parts": 2, "pace": 0})
     stack.outcome(job)
 
@@ -134,7 +134,7 @@ def test_canceling_the_parent_cancels_its_children(stack: Stack, job: str) -> No
 
 
 def test_a_child_may_fail(odd: Stack, job: str) -> None:
-    """The parent sees the child's own failure, and goes on if it likes."""
+    """The parent gets the child's own failure, and can go on."""
     failing = {"pace": 0, "fail": "ship"}
 
     assert outcomes(
@@ -153,7 +153,7 @@ def test_a_child_may_fail(odd: Stack, job: str) -> None:
 
 
 def test_a_function_that_is_none_cannot_be_begun(odd: Stack, job: str) -> None:
-    """A name that the catalog does not have is a mistake of the parent's, which is rejected."""
+    """A child of an unknown function rejects the parent."""
     failure = decode_rejection(parent(odd, job, ["nothing", 1]).value.data)
 
     assert failure.type == "ValueError"
@@ -162,7 +162,7 @@ def test_a_function_that_is_none_cannot_be_begun(odd: Stack, job: str) -> None:
 
 @pytest.mark.parametrize("well", [True, False])
 def test_an_execution_ends_after_what_it_began(odd: Stack, job: str, well: bool) -> None:  # noqa: FBT001 - a parameter
-    """Children and steps that it does not wait for end before it does, whatever becomes of it."""
+    """An execution ends after the children and steps that it does not wait for."""
     odd.create(job, "careless", well)
 
     with odd.store() as store:
@@ -177,7 +177,7 @@ def test_an_execution_ends_after_what_it_began(odd: Stack, job: str, well: bool)
 
 
 def test_a_canceled_child_is_a_failure(odd: Stack, job: str) -> None:
-    """When only the child is canceled, the parent goes on and is told."""
+    """When only the child is canceled, the parent gets a failure and goes on."""
     with ThreadPoolExecutor(1) as pool, odd.store() as store:
         result = pool.submit(outcomes, odd, job, ["approval", {"within": "60s"}])
         wait_until(
@@ -189,7 +189,7 @@ def test_a_canceled_child_is_a_failure(odd: Stack, job: str) -> None:
 
 
 def test_inputs_and_results_are_what_they_are(odd: Stack, job: str) -> None:
-    """No key means anything on the way down or up."""
+    """Inputs and results of children are passed unchanged, whatever keys they have."""
     values = [{"__error__": "x"}, {"py/reduce": [1]}, None, "text", [1.5, 2**53 + 1], {"a": []}]
 
     results = outcomes(odd, job, *[["foo", value] for value in values])

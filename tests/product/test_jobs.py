@@ -93,7 +93,7 @@ def test_a_function_that_raises_is_rejected(stack: Stack, job: str) -> None:
 
 
 def test_an_unknown_id_is_unknown(stack: Stack, job: str) -> None:
-    """Only the server's word that an id does not exist makes a 404."""
+    """An id that the server does not know is a 404."""
     answer = call(f"{stack.url}/wait?id={job}")
 
     assert (answer.status, answer.body["type"]) == (404, "/problems/unknown-id")

@@ -44,7 +44,7 @@ def _service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def document_for(url: str, function: str) -> dict[str, Any]:
-    """Return the document with /begin as it is for one function, which OpenAPI cannot say."""
+    """Return the document with /begin narrowed to one function."""
     document: dict[str, Any] = call(f"{url}/openapi.json").body
     begin = document["paths"]["/begin"]["post"]
     (parameter,) = (each for each in begin["parameters"] if each["name"] == "function")
@@ -90,7 +90,7 @@ def schemathesis(url: str, function: str, directory: Path, wait: int, *options: 
 
 
 def test_every_route_keeps_its_word(service: Stack, tmp_path: Path) -> None:
-    """Whatever is sent to any route, the answer is one that the document tells of."""
+    """Whatever is sent to any route, the answer is one that the document describes."""
     url = service.add_gateway("tokens", GATEWAY_TOKENS=TOKEN)
 
     schemathesis(url, "foo", tmp_path, 1, "--max-examples=50")

@@ -1,4 +1,4 @@
-"""What an execution is said to be doing, while workers come and go."""
+"""The phase of an execution while workers come and go."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ODD = "tests.support.odd_worker"
 
 
 def until(stack: Stack, id: str, phase: str, **also: object) -> dict[str, Any]:
-    """Wait until the execution is said to be at that, with everything else; return the state."""
+    """Wait until the execution has the phase and the other values; return its state."""
     seen: dict[str, Any] = {}
 
     def there() -> bool:
@@ -40,14 +40,14 @@ def kill_all(stack: Stack) -> None:
 
 
 def until_let_go(stack: Stack, id: str) -> None:
-    """Wait until its first worker has nothing more to do for the execution."""
+    """Wait until the first worker has completed the execution's task."""
     with stack.store() as store:
         task = f"__invoke:{id}"
         wait_until(lambda: store.tasks.state(task) is TaskState.OVER, what="the end of its task")
 
 
 def stays(stack: Stack, id: str) -> None:
-    """See that the state of an execution that nobody runs is always the same."""
+    """Check that the state of an execution that no worker runs does not change."""
     states = [stack.state(id) for _ in range(20)]
     assert all(state == states[0] for state in states), states
 
@@ -126,7 +126,7 @@ def test_children(bare_stack: Stack, job: str) -> None:
 
 
 def test_a_crash_while_children_are_begun(bare_stack: Stack, job: str) -> None:
-    """Recovering, though it has children to wait for; then each is there and is done once."""
+    """Recovering, though there are open children; then each child exists and runs once."""
     bare_stack.add_worker("first", WORKER_CONCURRENCY="1")
     bare_stack.begin(job, "fanout", {"parts": 80, "pace": 0})
     with bare_stack.store() as store:
@@ -148,7 +148,7 @@ def test_a_crash_while_children_are_begun(bare_stack: Stack, job: str) -> None:
 
 
 def test_what_runs_beside_each_other(bare_stack: Stack, job: str) -> None:
-    """Two steps and a child run at the same time: it is running, and a step is named."""
+    """Two steps and a child run at the same time, and the phase is running."""
     bare_stack.add_worker("odd", ODD)
     bare_stack.create(job, "beside", 1.0)
 

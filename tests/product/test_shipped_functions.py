@@ -130,7 +130,7 @@ def examples() -> dict[str, Any]:
 
 
 def alike(value: Any, id: str) -> Any:
-    """Return an answer without what is never the same twice."""
+    """Return an answer with its times and ids replaced."""
     text = json.dumps(value).replace(id, "job-1")
     text = re.sub(rf'"{TIME[1:-1]}"', '"time"', text)
     text = re.sub(r'"timestamp": [0-9.]+', '"timestamp": 0', text)
@@ -168,7 +168,7 @@ def send(
 
 
 def bring(stack: Stack, id: str, state: str) -> None:
-    """Begin an execution, and return once it is as it should be."""
+    """Begin an execution, and return once it has come to the state."""
     function, given = {"resolved": ("foo", None), "rejected": ("checkout", FAILING)}.get(
         state, ("approval", INPUTS["approval"])
     )
@@ -185,7 +185,7 @@ def bring(stack: Stack, id: str, state: str) -> None:
 
 
 def test_every_example_is_met() -> None:
-    """There is a scene for every answer that the document shows, but for faults of ours."""
+    """Every example of the document has a scene, except for internal errors."""
     internal = {name for name in examples() if name.endswith(" 500 internal")}
 
     assert set(SCENES) | FULL | internal == set(examples())

@@ -1,4 +1,4 @@
-"""Executions that begin others that begin others: how they end, and how they are ended."""
+"""Trees of executions: how they end, and how they are canceled."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ def _narrow(tmp_path: Path) -> Iterator[Stack]:
 
 
 def forest(stack: Stack, id: str, fanouts: int, parts: int, pace: float) -> None:
-    """Begin an execution with so many children, each with so many children."""
+    """Begin an execution with `fanouts` children, each with `parts` children."""
     given = {"fanouts": fanouts, "each": {"parts": parts, "pace": pace}}
     stack.create(id, "forest", given, 120)
 
 
 def below(store: Store, id: str, state: str | None = None) -> list[DurablePromise]:
-    """Return a page of what is below an execution, in a state of the server's or in any."""
+    """Return a page of the promises below an execution, in one of the server's states or in any."""
     return store.promises.search(f"{id}.*", {tag.ROOT: id}, state=state)[0]
 
 
 def open_below(store: Store, id: str) -> bool:
-    """Tell whether anything below an execution has not ended."""
+    """Return whether anything below an execution has not ended."""
     return bool(below(store, id, "pending"))
 
 
 def begun_once(stack: Stack, id: str) -> bool:
-    """Tell whether no child's step was started twice."""
+    """Return whether no child's step was started twice."""
     children = [child for _, child in stack.parts_begun(id)]
     return len(children) == len(set(children))
 
@@ -82,7 +82,7 @@ def test_canceling_ends_the_whole_tree(narrow: Stack, job: str) -> None:
     begun = len(narrow.parts_begun(job))
     assert begun < 100
     goes_on(narrow, job)
-    # A slot may have had a step in hand that its log did not tell of yet.
+    # A slot may have had a step in hand that its log did not have yet.
     assert len(narrow.parts_begun(job)) <= begun + LANES
 
 
@@ -101,7 +101,7 @@ def test_a_canceled_child_starts_no_further_step(narrow: Stack, job: str) -> Non
 
 
 def test_a_cancel_that_was_broken_off_is_finished_by_workers(narrow: Stack, job: str) -> None:
-    """Of children whose root was canceled and nothing else, none that a worker is offered runs."""
+    """If only the root is canceled, workers cancel its children instead of running them."""
     narrow.begin(job, "fanout", {"parts": 60, "pace": 0.3})
     with narrow.store() as store:
         wait_until(lambda: len(below(store, job)) == 60, what="all children")
@@ -119,7 +119,7 @@ def test_a_cancel_that_was_broken_off_is_finished_by_workers(narrow: Stack, job:
 
 
 def test_a_tree_ends_by_its_deadline(narrow: Stack, job: str) -> None:
-    """When the time of the first is over, so is that of all below it."""
+    """Everything below an execution times out with it."""
     target = f"{narrow.url}/begin?id={job}&function=fanout&timeout=3s"
     call(target, "POST", {"parts": 60, "pace": 0.4})
 
@@ -131,7 +131,7 @@ def test_a_tree_ends_by_its_deadline(narrow: Stack, job: str) -> None:
 
 
 def goes_on(stack: Stack, job: str) -> None:
-    """See that workers are there and do other work."""
+    """Check that the workers run other executions."""
     probe = f"{job}-probe"
     stack.begin(probe, "fanout", {"parts": 4, "pace": 0})
     assert len(stack.outcome(probe)["result"]["parts"]) == 4

@@ -28,7 +28,7 @@ SECONDS: Final = 40
 
 
 class Page:
-    """One page; `events` are what it told by itself, oldest first."""
+    """One page; `events` are the messages that the browser sent by itself, oldest first."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket

@@ -66,5 +66,5 @@ def sleep(n: int, at: int, until: int, *, over: bool = True) -> Part:
 
 
 def plain(events: list[Event]) -> bytes:
-    """Return events as what can be compared: a result in them is JSON that was made already."""
+    """Return events in a form that can be compared; results in them are encoded already."""
     return orjson.dumps([[event.key, event.name, event.data] for event in events])
