@@ -204,6 +204,6 @@ def test_a_long_run(bare_stack: Stack, tmp_path: Path) -> None:
             open_ids = [id for id in open_ids if not run.read(id)]
         note_steps(run)
     verdict = check(map(json.loads, history.read_text().splitlines()))
-    print(f"\nseed {SEED}, {SECONDS:g} s: {verdict}")  # noqa: T201 - the summary of the run, for whoever made it
+    print(f"\nseed {SEED}, {SECONDS:g} s: {verdict}")  # noqa: T201 - the summary of the run
     assert verdict.faults == []
     assert verdict.accepted > SECONDS

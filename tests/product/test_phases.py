@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from shared.resonate.codec import decode_result
-from shared.resonate.tasks import TaskState
 from tests.support.processes import call, wait_until
 
 if TYPE_CHECKING:
@@ -37,13 +36,6 @@ def kill_all(stack: Stack) -> None:
     for worker in stack.workers.values():
         if worker.running():
             worker.kill()
-
-
-def until_let_go(stack: Stack, id: str) -> None:
-    """Wait until the first worker has completed the execution's task."""
-    with stack.store() as store:
-        task = f"__invoke:{id}"
-        wait_until(lambda: store.tasks.state(task) is TaskState.OVER, what="the end of its task")
 
 
 def stays(stack: Stack, id: str) -> None:
@@ -76,7 +68,7 @@ def test_a_signal(bare_stack: Stack, job: str) -> None:
     bare_stack.add_worker("first")
     bare_stack.begin(job, "approval", {"within": "60s"})
     until(bare_stack, job, "waiting", attempt=1)
-    until_let_go(bare_stack, job)
+    bare_stack.suspended(job)
     kill_all(bare_stack)
     assert bare_stack.state(job)["phase"] == "waiting"
 
@@ -93,7 +85,7 @@ def test_a_sleep(bare_stack: Stack, job: str) -> None:
     bare_stack.add_worker("first")
     bare_stack.begin(job, "countdown", {"from": 2, "every": 2})
     until(bare_stack, job, "waiting", worker="first")
-    until_let_go(bare_stack, job)
+    bare_stack.suspended(job)
     kill_all(bare_stack)
 
     state = until(bare_stack, job, "queued")

@@ -87,6 +87,7 @@ def test_waiting_survives_every_worker(own_stack: Stack, job: str) -> None:
     """All workers die while it waits; the signal is answered by a new one, as the same attempt."""
     own_stack.begin(job, "approval", {"within": "60s"})
     until_waiting(own_stack, job)
+    own_stack.suspended(job)
     for worker in own_stack.workers.values():
         worker.kill()
     assert own_stack.signal(job, "yes").status == 202

@@ -10,6 +10,7 @@ import orjson
 
 from shared.resonate.codec import encode_call
 from shared.resonate.store import Store
+from shared.resonate.tasks import TaskState
 from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
 from tests.support.processes import Answer, Process, call, wait_until
@@ -122,6 +123,13 @@ class Stack:
         wait_until(done, seconds=seconds, what=f"end of {id}")
         return self.state(id, steps=True)
 
+    def suspended(self, id: str) -> None:
+        """Wait until a worker has completed the execution's task, so that none holds it."""
+        with self.store() as store:
+            task = f"__invoke:{id}"
+            over = TaskState.OVER
+            wait_until(lambda: store.tasks.state(task) is over, what=f"suspension of {id}")
+
     def starts(self, id: str) -> list[tuple[str, str]]:
         """Return (worker, step) for each step that any worker's log says was started, in order."""
         events = [e for w in self.workers.values() for e in w.events("step started", id=id)]
@@ -170,7 +178,7 @@ def running_stack(
 ) -> Iterator[Stack]:
     """Run a service until the block ends, then end every process of it.
 
-    `gateway` is what the environment of its gateway holds besides.
+    `gateway` is added to the environment of its gateway.
     """
     with resonate_server(directory) as server:
         stack = Stack(server, directory, lease_seconds, modules)

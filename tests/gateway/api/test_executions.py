@@ -103,7 +103,7 @@ async def test_a_result_is_shown_as_it_was_returned(
 async def test_an_error_is_shown_and_is_no_error_of_the_request(
     gateway: Gateway, store: Store, job: str, data: str | None, error: dict[str, Any]
 ) -> None:
-    """Reading a rejected execution is a 200 with the error, whoever rejected it."""
+    """Reading a rejected execution is a 200 with the error."""
     await gateway.begin(job, 1)
     promise = await asyncio.to_thread(store.promises.reject, job, data=data)
 

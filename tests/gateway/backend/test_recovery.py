@@ -73,7 +73,9 @@ async def test_what_follows_does_not_hide_what_is_open(
     assert state["progress"] == {"done": 1, "total": 2, "step": "long"}
 
 
-async def test_whether_anybody_runs_it_is_asked(gateway: Gateway, store: Store, job: str) -> None:
+async def test_a_step_runs_while_a_worker_holds_the_task(
+    gateway: Gateway, store: Store, job: str
+) -> None:
     """With an open step the phase is running while a worker holds the task, else recovering."""
     await gateway.begin(job, 1)
     task = f"__invoke:{job}"

@@ -100,7 +100,7 @@ def test_every_reference_leads_somewhere() -> None:
     text = orjson.dumps(found).decode()
     used = set(re.findall(r'"#/components/(\w+)/([^"]+)"', text))
     there = {(kind, name) for kind in ("schemas", "headers") for name in found["components"][kind]}
-    # These two answer what is no operation; the document's description names them.
+    # Problems of requests that are no operation; the document's description names these two.
     apart = {("schemas", f"problem-{slug}") for slug in ("not-found", "method-not-allowed")}
 
     assert used | apart | {("headers", "Allow")} == there

@@ -62,12 +62,12 @@ class Page:
         return value
 
     async def click(self, selector: str) -> None:
-        """Click on an element once it is there."""
+        """Click on an element once it exists."""
         await self.until(f"document.querySelector({json.dumps(selector)}) !== null")
         await self.run(f"document.querySelector({json.dumps(selector)}).click()")
 
     async def write(self, selector: str, text: str) -> None:
-        """Put a text into a field once it is there, and leave the field, as a person would."""
+        """Put a text into a field once it exists, and leave the field, as a person would."""
         await self.until(f"document.querySelector({json.dumps(selector)}) !== null")
         await self.run(f"document.querySelector({json.dumps(selector)}).select()")
         await self.command("Input.insertText", text=text)
