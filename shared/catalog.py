@@ -106,6 +106,3 @@ SHIPPED: Final = Catalog.of(
     default="foo",
 )
 """The functions that come with the service."""
-
-CATALOG: Final = SHIPPED.functions
-DEFAULT_FUNCTION: Final = SHIPPED.default

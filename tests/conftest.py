@@ -17,6 +17,7 @@ from gateway.settings import Deadlines, GatewaySettings
 from shared.resonate.store import Store
 from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
+from tests.support.catalog import CATALOG
 from tests.support.compose import Compose
 from tests.support.faults.proxy import Proxy, proxy_to
 from tests.support.gateway.client import Gateway, GatewayServer
@@ -130,7 +131,7 @@ def _start_gateway(
     async def start(
         settings: GatewaySettings, routes: Iterable[web.AbstractRouteDef] = ()
     ) -> Gateway:
-        app = create_app(settings)
+        app = create_app(settings, catalog=CATALOG)
         app.add_routes(routes)
         client: TestClient[web.Request, None] = await aiohttp_client(
             GatewayServer(app, settings),

@@ -36,7 +36,7 @@ def test_another_worker_goes_on(compose: Compose, job: str, step: str) -> None:
 
 
 def test_what_was_killed_stays_down_until_it_is_revived(compose: Compose) -> None:
-    """`docker kill` is an order; `docker compose up -d` brings the worker back."""
+    """A killed container stays down until `docker compose up -d` brings it back."""
     compose.kill("worker-2")
     assert compose.containers()["worker-2"] == "exited"
 
@@ -46,7 +46,7 @@ def test_what_was_killed_stays_down_until_it_is_revived(compose: Compose) -> Non
 
 
 def test_a_worker_that_crashes_by_itself_is_restarted(compose: Compose) -> None:
-    """A crash inside the container is no order: Docker starts it again."""
+    """After a crash inside the container Docker starts it again."""
     before = compose.inspect("worker-1")["State"]["StartedAt"]
     crash = (
         "import os, pathlib; [os.kill(int(p.name), 9) for p in pathlib.Path('/proc').iterdir()"

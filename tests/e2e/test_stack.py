@@ -41,7 +41,7 @@ def test_it_answers_as_the_readme_says(compose: Compose, job: str) -> None:
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"])
 def test_the_image_has_the_page_to_try_it(compose: Compose, path: str) -> None:
-    """What the page is made of was not lost when the image was made small."""
+    """The image has the page at /docs with its parts."""
     with urllib.request.urlopen(f"{compose.url}{path}", timeout=10) as answer:
         assert (answer.status, len(answer.read()) > 200) == (200, True)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.processes import ROOT
-from tests.support.stack import running_stack
+from tests.support.stack import SHIPPED_MODULES, running_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(name="stack", scope="module")
 def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("stack"), workers=2) as stack:
+    with running_stack(
+        tmp_path_factory.mktemp("stack"), workers=2, modules=SHIPPED_MODULES
+    ) as stack:
         yield stack
 
 

@@ -1,4 +1,4 @@
-"""The judge of long runs, on histories made by hand."""
+"""The checker of long runs, on histories made by hand."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ HEALED: Event = {"kind": "healed", "at": 10.0}
     ],
 )
 def test_a_history_that_keeps_every_promise(history: list[Event]) -> None:
-    """What may happen is no fault: refusals, repeated interrupted steps, late ends in time."""
+    """Refusals, repeated interrupted steps and late ends within the limit are no faults."""
     assert check(history).faults == []
 
 
@@ -72,7 +72,7 @@ def test_a_history_that_breaks_a_promise(history: list[Event], fault: str) -> No
 
 
 def test_what_happened_is_counted() -> None:
-    """The verdict tells how much there was of everything."""
+    """The verdict counts executions, repeated steps and faults."""
     fault: Event = {"kind": "fault", "at": 1.0, "what": "kill"}
     verdict = check([begin(), fault, fault, started(1.0), started(1.5), HEALED, read(12.0)])
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.processes import wait_until
-from tests.support.stack import begin
 from worker.runtime import MOST_OVERDUE
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ def test_all_workers_die_at_once(bare_stack: Stack, job: str) -> None:
 def test_the_server_is_away(
     bare_stack: Stack, job: str, number: signal.Signals, seconds: float
 ) -> None:
-    """However the server ends and however long it is away, workers live on and all jobs end."""
+    """The server is killed or stopped, and comes back: workers live on and all jobs end."""
     for name in ("a", "b"):
         bare_stack.add_worker(name)
     jobs = [f"{job}-{n}" for n in range(100)]
@@ -206,7 +205,7 @@ def test_a_worker_with_too_many_stuck_threads_is_replaced(bare_stack: Stack, job
     """Each step that ran out of time fails and is counted; at last the worker ends in order."""
     worker = bare_stack.add_worker("a", "tests.support.odd_worker", WORKER_DRAIN_SECONDS="1")
     for n in range(MOST_OVERDUE + 20):
-        begin(bare_stack, f"{job}-{n}", "hangs", 60)
+        bare_stack.create(f"{job}-{n}", "hangs", 60)
 
     assert worker.child is not None
     assert worker.child.wait(30) == 0
@@ -236,7 +235,7 @@ def test_giving_up_takes_no_time(bare_stack: Stack, job: str) -> None:
 
 @pytest.mark.long
 def test_a_backlog_and_one_worker(bare_stack: Stack, job: str) -> None:
-    """2,000 jobs that waited for a worker all end on the one that comes, and it lives on."""
+    """2,000 jobs that waited for a worker all end on the first worker that comes."""
     jobs = [f"{job}-{n}" for n in range(2000)]
     with ThreadPoolExecutor(32) as pool:
         assert {answer.status for answer in pool.map(bare_stack.begin, jobs)} == {202}

@@ -1,4 +1,4 @@
-"""Load, and faults of every kind at random, for as long as FAULTS_SECONDS says; then a verdict."""
+"""Load and random faults for FAULTS_SECONDS; then a verdict."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CALLS = (
 
 
 def seconds(text: str) -> float:
-    """Return a time of the service's in seconds."""
+    """Return a time of an answer in seconds."""
     return datetime.fromisoformat(text).timestamp()
 
 
@@ -87,7 +87,7 @@ class Run:
         self.note("begin", id=id, status=status)
 
     def read(self, id: str) -> bool:
-        """Read and note a state; tell whether the execution has ended or is unknown."""
+        """Read and note a state; return whether the execution has ended or is unknown."""
         try:
             answer = call(f"{self.stack.url}/wait?id={id}&include=steps")
         except OSError:
@@ -105,7 +105,7 @@ class Run:
         return bool(body["done"])
 
     def faults(self) -> None:
-        """Do one harm after the other until the time is over; all is whole again at the end."""
+        """Inject one fault after the other until the time is over; then repair everything."""
         kinds: list[Callable[[], None]] = [
             self.kill_a_worker,
             self.kill_a_worker,
@@ -204,6 +204,6 @@ def test_a_long_run(bare_stack: Stack, tmp_path: Path) -> None:
             open_ids = [id for id in open_ids if not run.read(id)]
         note_steps(run)
     verdict = check(map(json.loads, history.read_text().splitlines()))
-    print(f"\nseed {SEED}, {SECONDS:g} s: {verdict}")  # noqa: T201 - the summary of the run, for whoever made it
+    print(f"\nseed {SEED}, {SECONDS:g} s: {verdict}")  # noqa: T201 - the summary of the run
     assert verdict.faults == []
     assert verdict.accepted > SECONDS

@@ -1,4 +1,4 @@
-"""Work that nobody can do: it ends with a clear error, and the worker does not."""
+"""Executions that no worker can run end with a clear error, and the worker lives on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from shared.resonate.codec import encode_call
 from tests.support.odd_worker import ERRORS, RESULTS
 from tests.support.processes import call, wait_until
-from tests.support.stack import INVOKE, begin, store_of
+from tests.support.stack import INVOKE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def encoded(raw: bytes) -> str:
 
 def rejection(stack: Stack, id: str) -> dict[str, Any]:
     """Wait for the execution to be rejected and return the value stored with that."""
-    with store_of(stack) as store:
+    with stack.store() as store:
         wait_until(
             lambda: store.promises.get(id).state == "REJECTED",
             seconds=15,
@@ -82,7 +82,7 @@ def rejection(stack: Stack, id: str) -> dict[str, Any]:
     ],
 )
 def test_an_unreadable_call_is_rejected(proxied: tuple[Stack, Proxy], job: str, raw: bytes) -> None:
-    """A call that is not as the gateway writes it is rejected, and says so."""
+    """A call that no gateway can have written is rejected as such."""
     stack, _ = proxied
     post(stack, job, {"data": encoded(raw)})
 
@@ -107,7 +107,7 @@ def test_pickled_values_run_no_code(proxied: tuple[Stack, Proxy], job: str, tmp_
     value = {"headers": {"resonate:format-py": bomb}, "data": encoded(b'"1"')}
     post(stack, f"{job}.x", {"data": encoded(good)})
     pending = f"{job}-3"
-    begin(stack, pending, "sleeps", 0.5)
+    stack.create(pending, "sleeps", 0.5)
     url = f"http://127.0.0.1:{stack.server.store_port}/promises/{pending}"
     assert call(url, "PATCH", {"state": "RESOLVED", "value": value}).status == 201
     assert call(f"{stack.url}/wait?id={pending}&include=steps").status == 200
@@ -119,9 +119,9 @@ def test_pickled_values_run_no_code(proxied: tuple[Stack, Proxy], job: str, tmp_
 def test_a_result_that_cannot_be_stored(
     proxied: tuple[Stack, Proxy], job: str, kind: str, name: str
 ) -> None:
-    """A result that is no JSON rejects the execution."""
+    """A result that is not JSON rejects the execution."""
     stack, _ = proxied
-    begin(stack, job, f"{kind}_{name}")
+    stack.create(job, f"{kind}_{name}")
 
     assert rejection(stack, job)["type"] == "NotJson"
 
@@ -129,9 +129,9 @@ def test_a_result_that_cannot_be_stored(
 @pytest.mark.parametrize("kind", ["raises", "body_raises"])
 @pytest.mark.parametrize("name", ERRORS)
 def test_an_error_of_any_kind(proxied: tuple[Stack, Proxy], job: str, kind: str, name: str) -> None:
-    """Whatever a function raises, what is stored tells its class and at most 2 KB of its text."""
+    """Of any error of a function its class and at most 2 KB of its text are stored."""
     stack, _ = proxied
-    begin(stack, job, f"{kind}_{name}")
+    stack.create(job, f"{kind}_{name}")
 
     failure = rejection(stack, job)
     raised = type(ERRORS[name]).__name__
@@ -147,7 +147,7 @@ def test_functions_that_are_no_functions(
 ) -> None:
     """A wrong signature, a wrong yield and a step that hangs end as rejections."""
     stack, _ = proxied
-    begin(stack, job, function)
+    stack.create(job, function)
 
     types = {"no_arguments": "TypeError", "yields_garbage": "TypeError", "hangs": "StepTimeout"}
     assert rejection(stack, job)["type"] == types[function]
@@ -156,9 +156,9 @@ def test_functions_that_are_no_functions(
 def test_an_unknown_function_waits_for_a_newer_worker(
     proxied: tuple[Stack, Proxy], job: str
 ) -> None:
-    """What this worker does not know is handed back, and one that knows it runs it."""
+    """A function that this worker does not know is handed back, for a newer worker."""
     stack, _ = proxied
-    begin(stack, job, "from_the_future")
+    stack.create(job, "from_the_future")
     worker = stack.workers["odd"]
 
     wait_until(
@@ -166,7 +166,7 @@ def test_an_unknown_function_waits_for_a_newer_worker(
         seconds=10,
         what="two offers",
     )
-    with store_of(stack) as store:
+    with stack.store() as store:
         assert store.promises.get(job).state == "PENDING"
         store.promises.cancel(job)
 
@@ -174,10 +174,10 @@ def test_an_unknown_function_waits_for_a_newer_worker(
 def test_a_canceled_execution_stops(proxied: tuple[Stack, Proxy], job: str) -> None:
     """Canceled while a step runs, an execution starts no further step."""
     stack, _ = proxied
-    begin(stack, job, "sleeps", 0.6)
+    stack.create(job, "sleeps", 0.6)
     wait_until(lambda: stack.starts(job), what="its first step")
 
-    with store_of(stack) as store:
+    with stack.store() as store:
         store.promises.cancel(job)
 
     stack.begin(f"{job}-after", "checkout", {"pace": 0.3})
@@ -189,7 +189,7 @@ def test_a_canceled_execution_stops(proxied: tuple[Stack, Proxy], job: str) -> N
 def test_an_execution_that_times_out_stops(proxied: tuple[Stack, Proxy], job: str) -> None:
     """Past its deadline while a step runs, an execution starts no further step."""
     stack, _ = proxied
-    begin(stack, job, "sleeps", 0.8, seconds=0.5)
+    stack.create(job, "sleeps", 0.8, seconds=0.5)
 
     stack.begin(f"{job}-after", "checkout", {"pace": 0.4})
     stack.outcome(f"{job}-after")

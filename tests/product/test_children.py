@@ -12,7 +12,7 @@ import pytest
 
 from shared.resonate.codec import decode_rejection, decode_result, encode_call
 from tests.support.processes import call, wait_until
-from tests.support.stack import begin, parts_begun, running_stack, store_of
+from tests.support.stack import running_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,14 +33,14 @@ def parent(stack: Stack, id: str, *children: list[Any]) -> DurablePromise:
     """Run the function `parent` with these children to its end."""
     data = encode_call("parent", 1, orjson.dumps(children).decode())
     tags = {"resonate:invoke": "poll://any@worker", "resonate:scope": "global"}
-    with store_of(stack) as store:
+    with stack.store() as store:
         store.promises.create(id, int((time.time() + 60) * 1000), ikey=id, data=data, tags=tags)
         wait_until(lambda: not store.promises.get(id).pending, seconds=20, what="the parent's end")
         return store.promises.get(id)
 
 
 def outcomes(stack: Stack, id: str, *children: list[Any]) -> Any:
-    """Return what the function `parent` tells of its children."""
+    """Return the result of the function `parent`: the outcome of each child."""
     return orjson.loads(decode_result(parent(stack, id, *children).value.data))
 
 
@@ -53,11 +53,11 @@ def test_parts_are_spread_over_the_workers(stack: Stack, job: str) -> None:
     parts = ended["result"]["parts"]
     assert [part["number"] for part in parts] == list(range(1, 31))
     assert len({part["worker"] for part in parts}) == 3
-    begun = parts_begun(stack, job)
+    begun = stack.parts_begun(job)
     assert (len(begun), len({child for _, child in begun})) == (30, 30)
 
 
-def test_what_it_waits_for_is_told(stack: Stack, job: str) -> None:
+def test_what_it_waits_for_is_shown(stack: Stack, job: str) -> None:
     """While children run the parent is waiting, for each that is pending; they are its steps."""
     stack.begin(job, "fanout", {"parts": 3, "pace": 1})
 
@@ -76,7 +76,7 @@ def test_what_it_waits_for_is_told(stack: Stack, job: str) -> None:
 
 
 def test_children_are_not_listed(stack: Stack, job: str) -> None:
-    """A child is none of a client's executions."""
+    """Children are not listed."""
     stack.begin(job, "fanout", {"parts": 2, "pace": 0})
     stack.outcome(job)
 
@@ -98,16 +98,16 @@ def test_more_children_than_lanes(own_stack: Stack, job: str) -> None:
 def test_a_worker_dies(own_stack: Stack, job: str, whose: str) -> None:
     """Killed with the parent, or with children, on it: what had ended is not done again."""
     own_stack.begin(job, "fanout", {"parts": 60, "pace": 0.3})
-    begun = wait_until(lambda: parts_begun(own_stack, job), what="a part")
+    begun = wait_until(lambda: own_stack.parts_begun(job), what="a part")
     victim = own_stack.state(job)["worker"] if whose == "parent" else begun[0][0]
 
     own_stack.workers[victim].kill()
 
     parts = own_stack.outcome(job, 40)["result"]["parts"]
     assert [part["number"] for part in parts] == list(range(1, 61))
-    starts = Counter(child for _, child in parts_begun(own_stack, job))
+    starts = Counter(child for _, child in own_stack.parts_begun(job))
     repeated = {child for child, count in starts.items() if count > 1}
-    on_victim = {child for worker, child in parts_begun(own_stack, job) if worker == victim}
+    on_victim = {child for worker, child in own_stack.parts_begun(job) if worker == victim}
     assert len(starts) == 60
     assert repeated <= on_victim
     assert len(repeated) <= 16
@@ -116,25 +116,25 @@ def test_a_worker_dies(own_stack: Stack, job: str, whose: str) -> None:
 def test_canceling_the_parent_cancels_its_children(stack: Stack, job: str) -> None:
     """No child starts after the cancel, those that wait are canceled, and workers go on."""
     stack.begin(job, "fanout", {"parts": 100, "pace": 1})
-    wait_until(lambda: len(parts_begun(stack, job)) >= 10, what="ten parts")
+    wait_until(lambda: len(stack.parts_begun(job)) >= 10, what="ten parts")
 
     assert call(f"{stack.url}/cancel?id={job}", "POST").status == 200
 
-    with store_of(stack) as store:
+    with stack.store() as store:
         tags = {"kind": "child"}
         left = store.promises.search(f"{job}.*", tags, state="pending")[0]
         assert left == []
-    begun = len(parts_begun(stack, job))
+    begun = len(stack.parts_begun(job))
     stack.begin(f"{job}-probe")
     stack.outcome(f"{job}-probe", 5)
     stack.begin(f"{job}-slow", "checkout", {"pace": 0.3})
     stack.outcome(f"{job}-slow")
-    assert len(parts_begun(stack, job)) <= begun + 1
+    assert len(stack.parts_begun(job)) <= begun + 1
     assert all(worker.running() for worker in stack.workers.values())
 
 
 def test_a_child_may_fail(odd: Stack, job: str) -> None:
-    """The parent sees the child's own failure, and goes on if it likes."""
+    """The parent gets the child's own failure, and can go on."""
     failing = {"pace": 0, "fail": "ship"}
 
     assert outcomes(
@@ -153,7 +153,7 @@ def test_a_child_may_fail(odd: Stack, job: str) -> None:
 
 
 def test_a_function_that_is_none_cannot_be_begun(odd: Stack, job: str) -> None:
-    """A name that the catalog does not have is a mistake of the parent's, which is rejected."""
+    """A child of an unknown function rejects the parent."""
     failure = decode_rejection(parent(odd, job, ["nothing", 1]).value.data)
 
     assert failure.type == "ValueError"
@@ -162,10 +162,10 @@ def test_a_function_that_is_none_cannot_be_begun(odd: Stack, job: str) -> None:
 
 @pytest.mark.parametrize("well", [True, False])
 def test_an_execution_ends_after_what_it_began(odd: Stack, job: str, well: bool) -> None:  # noqa: FBT001 - a parameter
-    """Children and steps that it does not wait for end before it does, whatever becomes of it."""
-    begin(odd, job, "careless", well)
+    """An execution ends after the children and steps that it does not wait for."""
+    odd.create(job, "careless", well)
 
-    with store_of(odd) as store:
+    with odd.store() as store:
         wait_until(lambda: not store.promises.get(job).pending, what="the end")
         ended, below = store.promises.get(job), store.promises.search(f"{job}.*", {})[0]
 
@@ -177,8 +177,8 @@ def test_an_execution_ends_after_what_it_began(odd: Stack, job: str, well: bool)
 
 
 def test_a_canceled_child_is_a_failure(odd: Stack, job: str) -> None:
-    """When only the child is canceled, the parent goes on and is told."""
-    with ThreadPoolExecutor(1) as pool, store_of(odd) as store:
+    """When only the child is canceled, the parent gets a failure and goes on."""
+    with ThreadPoolExecutor(1) as pool, odd.store() as store:
         result = pool.submit(outcomes, odd, job, ["approval", {"within": "60s"}])
         wait_until(
             lambda: store.promises.search(f"{job}.*", {"kind": "child"})[0], what="the child"
@@ -189,7 +189,7 @@ def test_a_canceled_child_is_a_failure(odd: Stack, job: str) -> None:
 
 
 def test_inputs_and_results_are_what_they_are(odd: Stack, job: str) -> None:
-    """No key means anything on the way down or up."""
+    """Inputs and results of children are passed unchanged, whatever keys they have."""
     values = [{"__error__": "x"}, {"py/reduce": [1]}, None, "text", [1.5, 2**53 + 1], {"a": []}]
 
     results = outcomes(odd, job, *[["foo", value] for value in values])

@@ -1,4 +1,4 @@
-"""Streams of real executions: told alike live and later, through cuts, kills and recoveries."""
+"""Streams of real executions are equal live and later, through cuts, kills and recoveries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.support.stack import Stack
 
-type Told = list[tuple[str, str, Any]]
+type Events = list[tuple[str, str, Any]]
 
 
 @pytest.fixture(name="pool")
@@ -31,77 +31,77 @@ def follow(pool: ThreadPoolExecutor, url: str, job: str) -> Future[Parser]:
     return pool.submit(read_stream, f"{url}/events?id={job}")
 
 
-def steps(told: Told) -> list[tuple[str, str]]:
+def steps(events: Events) -> list[tuple[str, str]]:
     """Return name and status of each event of a step."""
-    return [(data["name"], data["status"]) for _, name, data in told if name == "step"]
+    return [(data["name"], data["status"]) for _, name, data in events if name == "step"]
 
 
-def in_pieces(urls: list[str], job: str, size: int) -> Told:
+def in_pieces(urls: list[str], job: str, size: int) -> Events:
     """Follow an execution by streams that are cut after `size` events, each from the next URL."""
-    told: Told = []
+    events: Events = []
     for url in itertools.cycle(urls):
-        last = told[-1][0] if told else None
-        told += read_stream(f"{url}/events?id={job}", last, cut_after=size).told
-        if told and told[-1][1] == "done":
-            return told
+        last = events[-1][0] if events else None
+        events += read_stream(f"{url}/events?id={job}", last, cut_after=size).content
+        if events and events[-1][1] == "done":
+            return events
     raise AssertionError("a cycle has no end")
 
 
 def test_live_and_afterwards_are_alike(stack: Stack, job: str, pool: ThreadPoolExecutor) -> None:
-    """A checkout that is followed live is told, id by id, as it is told after its end."""
+    """A live stream has the same events, id by id, as a stream after the end."""
     answer = stack.begin(job, "checkout", {"pace": 0.3})
     live = pool.submit(read_stream, stack.url + answer.body["links"]["events"]).result()
     again = read_stream(f"{stack.url}/events?id={job}")
 
     expected = [(name, status) for name in CHECKOUT for status in ("pending", "resolved")]
-    assert steps(live.told) == expected
-    assert live.told[-1][1] == "done"
-    assert live.told[-1][2]["result"] == stack.outcome(job)["result"]
-    assert again.told == live.told
+    assert steps(live.content) == expected
+    assert live.content[-1][1] == "done"
+    assert live.content[-1][2]["result"] == stack.outcome(job)["result"]
+    assert again.content == live.content
 
 
-def test_many_executions_are_told_alike_by_two_gateways(own_stack: Stack, job: str) -> None:
-    """Executions without a pause between their steps are told alike by both gateways, live."""
+def test_two_gateways_stream_many_executions_alike(own_stack: Stack, job: str) -> None:
+    """Live streams from two gateways are equal, even without a pause between steps."""
     urls = [own_stack.url, own_stack.add_gateway("second")]
     jobs = [f"{job}-{n}" for n in range(20)]
     with ThreadPoolExecutor(2 * len(jobs)) as pool:
         for id in jobs:
             own_stack.begin(id, "checkout", {"pace": 0.01, "fail": "notify"})
         live = {id: [follow(pool, url, id) for url in urls] for id in jobs}
-        told = {id: [each.result().told for each in both] for id, both in live.items()}
+        events = {id: [each.result().content for each in both] for id, both in live.items()}
 
     for id in jobs:
-        final = read_stream(f"{own_stack.url}/events?id={id}").told
-        assert told[id] == [final, final]
+        final = read_stream(f"{own_stack.url}/events?id={id}").content
+        assert events[id] == [final, final]
         assert final[-1][2]["error"]["step"] == "notify"
 
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_cuts_lose_and_repeat_nothing(own_stack: Stack, job: str, size: int) -> None:
-    """A stream that is cut again and again, and goes on at the other gateway, tells all once."""
+    """A stream that is cut and continued at the other gateway has every event once."""
     urls = [own_stack.url, own_stack.add_gateway("second")]
     own_stack.begin(job, "checkout", {"pace": 0.2})
 
-    told = in_pieces(urls, job, size)
+    events = in_pieces(urls, job, size)
 
-    assert told == read_stream(f"{urls[0]}/events?id={job}").told
-    assert len(steps(told)) == 2 * len(CHECKOUT)
+    assert events == read_stream(f"{urls[0]}/events?id={job}").content
+    assert len(steps(events)) == 2 * len(CHECKOUT)
 
 
 def test_a_gateway_dies_in_the_middle(own_stack: Stack, job: str, pool: ThreadPoolExecutor) -> None:
-    """A client of a gateway that is killed goes on at the one that is started instead."""
+    """A client of a gateway that is killed continues at a new gateway."""
     own_stack.begin(job, "checkout", {"pace": 0.5})
     first = follow(pool, own_stack.url, job)
     wait_until(lambda: len(own_stack.starts(job)) == 3, what="the third step")
     own_stack.gateways["gateway"].kill()
-    before = first.result().told
+    before = first.result().content
     url = own_stack.add_gateway("restarted")
 
-    after = read_stream(f"{url}/events?id={job}", before[-1][0]).told
+    after = read_stream(f"{url}/events?id={job}", before[-1][0]).content
 
     assert "done" not in [name for _, name, _ in before]
     assert after[-1][1] == "done"
-    assert before + after == read_stream(f"{url}/events?id={job}").told
+    assert before + after == read_stream(f"{url}/events?id={job}").content
 
 
 def test_a_gateway_stops_in_the_middle(
@@ -114,33 +114,35 @@ def test_a_gateway_stops_in_the_middle(
     wait_until(lambda: len(own_stack.starts(job)) == 2, what="the second step")
 
     assert own_stack.gateways["gateway"].stop(5) == 0
-    before = first.result().told
-    after = read_stream(f"{second}/events?id={job}", before[-1][0]).told
+    before = first.result().content
+    after = read_stream(f"{second}/events?id={job}", before[-1][0]).content
 
-    assert before + after == read_stream(f"{second}/events?id={job}").told
+    assert before + after == read_stream(f"{second}/events?id={job}").content
 
 
 def test_a_recovery_is_seen(own_stack: Stack, job: str, pool: ThreadPoolExecutor) -> None:
-    """When a worker is killed, its followers are told who took over, and from whom."""
+    """After a worker is killed, the stream names the worker that took over and the killed one."""
     own_stack.begin(job, "checkout", {"pace": 0.5})
     live = follow(pool, own_stack.url, job)
     wait_until(lambda: len(own_stack.starts(job)) == 2, what="the second step")
     holder = own_stack.starts(job)[-1][0]
     own_stack.workers[holder].kill()
 
-    told = live.result().told
+    events = live.result().content
 
-    recovered = [data for _, _, data in told if data.get("recovered_from") == holder]
+    recovered = [data for _, _, data in events if data.get("recovered_from") == holder]
     assert [data["attempt"] for data in recovered] == [2]
     assert recovered[0]["phase"] == "running"
-    workers = {data["name"]: data["worker"] for _, name, data in told if name == "step"}
+    workers = {data["name"]: data["worker"] for _, name, data in events if name == "step"}
     assert workers == {
         name: holder if name == "reserve" else recovered[0]["worker"] for name in CHECKOUT
     }
-    assert told == read_stream(f"{own_stack.url}/events?id={job}").told
+    assert events == read_stream(f"{own_stack.url}/events?id={job}").content
 
 
-def test_waiting_and_progress_are_told(stack: Stack, job: str, pool: ThreadPoolExecutor) -> None:
+def test_waiting_and_progress_are_streamed(
+    stack: Stack, job: str, pool: ThreadPoolExecutor
+) -> None:
     """What an execution waits for, that it goes on, and what it reports are events."""
     stack.begin(f"{job}-a", "approval", {"within": "30s"})
     asked = follow(pool, stack.url, f"{job}-a")
@@ -149,32 +151,32 @@ def test_waiting_and_progress_are_told(stack: Stack, job: str, pool: ThreadPoolE
     stack.begin(f"{job}-c", "countdown", {"from": 2, "every": 0.3})
     counted = follow(pool, stack.url, f"{job}-c")
 
-    states = [data for _, name, data in asked.result().told if name == "state"]
+    states = [data for _, name, data in asked.result().content if name == "state"]
     assert [state["phase"] for state in states[:4]] == ["queued", "running", "waiting", "running"]
     assert [each["name"] for each in states[2]["waiting_for"]] == ["approval"]
-    told = counted.result().told
-    reports = [(data["done"], data["total"]) for _, name, data in told if name == "progress"]
+    events = counted.result().content
+    reports = [(data["done"], data["total"]) for _, name, data in events if name == "progress"]
     assert reports == [(1, 2), (2, 2)]
-    assert told == read_stream(f"{stack.url}/events?id={job}-c").told
+    assert events == read_stream(f"{stack.url}/events?id={job}-c").content
 
 
-def test_children_are_told_live_as_afterwards(
+def test_children_are_streamed_live_as_afterwards(
     stack: Stack, job: str, pool: ThreadPoolExecutor
 ) -> None:
-    """Children that run beside each other end in any order, and all are told, by both gateways."""
+    """Children that run at the same time are all events, live and afterwards."""
     answer = stack.begin(job, "fanout", {"parts": 40, "pace": 0.2})
-    live = pool.submit(read_stream, stack.url + answer.body["links"]["events"]).result().told
+    live = pool.submit(read_stream, stack.url + answer.body["links"]["events"]).result().content
 
     begun = [data for _, name, data in live if name == "step" and data["status"] == "pending"]
     ended = [data for _, name, data in live if name == "step" and data["status"] == "resolved"]
     assert (len(begun), len(ended)) == (40, 40)
-    assert live == read_stream(f"{stack.url}/events?id={job}").told
+    assert live == read_stream(f"{stack.url}/events?id={job}").content
 
 
 def test_the_server_is_away_in_the_middle(
     own_stack: Stack, job: str, pool: ThreadPoolExecutor
 ) -> None:
-    """A stream outlives the server's absence, and tells what happened once it is back."""
+    """A stream outlives the server's absence, and has every event once the server is back."""
     own_stack.begin(job, "checkout", {"pace": 0.5})
     live = follow(pool, own_stack.url, job)
     wait_until(lambda: len(own_stack.starts(job)) == 2, what="the second step")
@@ -182,8 +184,8 @@ def test_the_server_is_away_in_the_middle(
     wait_until(lambda: call(f"{own_stack.url}/readyz").status == 503, what="the absence")
     own_stack.server.start()
 
-    told = live.result().told
+    events = live.result().content
 
-    assert told[-1][1] == "done"
-    assert len(steps(told)) == 2 * len(CHECKOUT)
-    assert told == read_stream(f"{own_stack.url}/events?id={job}").told
+    assert events[-1][1] == "done"
+    assert len(steps(events)) == 2 * len(CHECKOUT)
+    assert events == read_stream(f"{own_stack.url}/events?id={job}").content

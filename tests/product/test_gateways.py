@@ -1,4 +1,4 @@
-"""Two gateways are one service: whatever one has accepted or seen, the other knows as well."""
+"""Two gateways are one service: what one has accepted, the other knows as well."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from tests.support.catalog import CHECKOUT
 from tests.support.processes import call
-from tests.support.stack import begin
 
 if TYPE_CHECKING:
     from tests.support.stack import Stack
@@ -85,7 +84,7 @@ def test_checkout_takes_back_what_it_did(stack: Stack, job: str) -> None:
 def test_a_function_that_raises_is_rejected(stack: Stack, job: str) -> None:
     """A function that raises ends rejected with the error's type, and the worker goes on."""
     # The gateway would refuse this input, so it is stored without asking it.
-    begin(stack, job, "approval", {"within": "PTDM"})
+    stack.create(job, "approval", {"within": "PTDM"})
 
     ended = stack.outcome(job)
     assert (ended["status"], ended["error"]["type"]) == ("rejected", "ValueError")
@@ -94,7 +93,7 @@ def test_a_function_that_raises_is_rejected(stack: Stack, job: str) -> None:
 
 
 def test_an_unknown_id_is_unknown(stack: Stack, job: str) -> None:
-    """Only the server's word that an id does not exist makes a 404."""
+    """An id that the server does not know is a 404."""
     answer = call(f"{stack.url}/wait?id={job}")
 
     assert (answer.status, answer.body["type"]) == (404, "/problems/unknown-id")

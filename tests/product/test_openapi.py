@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from shared.catalog import CATALOG
+from tests.support.catalog import CATALOG
 from tests.support.processes import ROOT, call, wait_until
 from tests.support.stack import running_stack
 
@@ -44,12 +44,12 @@ def _service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def document_for(url: str, function: str) -> dict[str, Any]:
-    """Return the document with /begin as it is for one function, which OpenAPI cannot say."""
+    """Return the document with /begin narrowed to one function."""
     document: dict[str, Any] = call(f"{url}/openapi.json").body
     begin = document["paths"]["/begin"]["post"]
     (parameter,) = (each for each in begin["parameters"] if each["name"] == "function")
     parameter.update(schema={"enum": [function]}, example=function)
-    parameter["required"] = function != "foo"
+    parameter["required"] = function != CATALOG.default
     body = begin["requestBody"]["content"]["application/json"]
     body["schema"] = {"$ref": f"#/components/schemas/input-{function}"}
     body["examples"] = {function: body["examples"][function]}
@@ -90,13 +90,13 @@ def schemathesis(url: str, function: str, directory: Path, wait: int, *options: 
 
 
 def test_every_route_keeps_its_word(service: Stack, tmp_path: Path) -> None:
-    """Whatever is sent to any route, the answer is one that the document tells of."""
+    """Whatever is sent to any route, the answer is one that the document describes."""
     url = service.add_gateway("tokens", GATEWAY_TOKENS=TOKEN)
 
     schemathesis(url, "foo", tmp_path, 1, "--max-examples=50")
 
 
-@pytest.mark.parametrize("function", [name for name in CATALOG if name != "foo"])
+@pytest.mark.parametrize("function", [name for name in CATALOG.names if name != CATALOG.default])
 def test_inputs_are_what_the_document_says(service: Stack, function: str, tmp_path: Path) -> None:
     """A function takes every input that its schema allows, and no other."""
     # Nobody works for this group, so nothing of what is begun is run.

@@ -21,7 +21,7 @@ BEGIN: Final = "#operations-executions-begin"
 async def test_an_execution_can_be_begun_from_the_page(
     stack: Stack, job: str, tmp_path: Path
 ) -> None:
-    """With a token put in, the page begins an execution, and asks nobody else for anything."""
+    """With a token, the page begins an execution, and requests nothing from other origins."""
     url = stack.add_gateway("page", GATEWAY_TOKENS=TOKEN)
 
     async with opened(f"{url}/docs", tmp_path) as page:

@@ -1,4 +1,4 @@
-"""What an execution is said to be doing, while workers come and go."""
+"""The phase of an execution while workers come and go."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from shared.resonate.codec import decode_result
-from shared.resonate.tasks import TaskState
 from tests.support.processes import call, wait_until
-from tests.support.stack import begin, parts_begun, store_of
 
 if TYPE_CHECKING:
     from tests.support.stack import Stack
@@ -18,7 +16,7 @@ ODD = "tests.support.odd_worker"
 
 
 def until(stack: Stack, id: str, phase: str, **also: object) -> dict[str, Any]:
-    """Wait until the execution is said to be at that, with everything else; return the state."""
+    """Wait until the execution has the phase and the other values; return its state."""
     seen: dict[str, Any] = {}
 
     def there() -> bool:
@@ -40,15 +38,8 @@ def kill_all(stack: Stack) -> None:
             worker.kill()
 
 
-def until_let_go(stack: Stack, id: str) -> None:
-    """Wait until its first worker has nothing more to do for the execution."""
-    with store_of(stack) as store:
-        task = f"__invoke:{id}"
-        wait_until(lambda: store.tasks.state(task) is TaskState.OVER, what="the end of its task")
-
-
 def stays(stack: Stack, id: str) -> None:
-    """See that the state of an execution that nobody runs is always the same."""
+    """Check that the state of an execution that no worker runs does not change."""
     states = [stack.state(id) for _ in range(20)]
     assert all(state == states[0] for state in states), states
 
@@ -77,7 +68,7 @@ def test_a_signal(bare_stack: Stack, job: str) -> None:
     bare_stack.add_worker("first")
     bare_stack.begin(job, "approval", {"within": "60s"})
     until(bare_stack, job, "waiting", attempt=1)
-    until_let_go(bare_stack, job)
+    bare_stack.suspended(job)
     kill_all(bare_stack)
     assert bare_stack.state(job)["phase"] == "waiting"
 
@@ -94,7 +85,7 @@ def test_a_sleep(bare_stack: Stack, job: str) -> None:
     bare_stack.add_worker("first")
     bare_stack.begin(job, "countdown", {"from": 2, "every": 2})
     until(bare_stack, job, "waiting", worker="first")
-    until_let_go(bare_stack, job)
+    bare_stack.suspended(job)
     kill_all(bare_stack)
 
     state = until(bare_stack, job, "queued")
@@ -115,7 +106,7 @@ def test_children(bare_stack: Stack, job: str) -> None:
     parts = len(first.events("step started", step="part"))
     wait_until(lambda: len(first.events("step started", step="part")) > parts, what="a part")
     kill_all(bare_stack)
-    with store_of(bare_stack) as store:
+    with bare_stack.store() as store:
         pending = store.promises.search(f"{job}.*", {"kind": "child"}, state="pending")[0]
         assert len(bare_stack.state(job)["waiting_for"]) == len(pending) > 10
         for child in pending:
@@ -127,10 +118,10 @@ def test_children(bare_stack: Stack, job: str) -> None:
 
 
 def test_a_crash_while_children_are_begun(bare_stack: Stack, job: str) -> None:
-    """Recovering, though it has children to wait for; then each is there and is done once."""
+    """Recovering, though there are open children; then each child exists and runs once."""
     bare_stack.add_worker("first", WORKER_CONCURRENCY="1")
     bare_stack.begin(job, "fanout", {"parts": 80, "pace": 0})
-    with store_of(bare_stack) as store:
+    with bare_stack.store() as store:
         wait_until(lambda: store.promises.search(f"{job}.*", {"kind": "child"})[0], what="a child")
         kill_all(bare_stack)
         lost = until(bare_stack, job, "recovering", worker="first", attempt=1)
@@ -144,14 +135,14 @@ def test_a_crash_while_children_are_begun(bare_stack: Stack, job: str) -> None:
 
     assert ended["attempt"] == 2
     assert [part["number"] for part in ended["result"]["parts"]] == list(range(1, 81))
-    done = [child for _, child in parts_begun(bare_stack, job)]
+    done = [child for _, child in bare_stack.parts_begun(job)]
     assert (len(done), len(set(done))) == (80, 80)
 
 
 def test_what_runs_beside_each_other(bare_stack: Stack, job: str) -> None:
-    """Two steps and a child run at the same time: it is running, and a step is named."""
+    """Two steps and a child run at the same time, and the phase is running."""
     bare_stack.add_worker("odd", ODD)
-    begin(bare_stack, job, "beside", 1.0)
+    bare_stack.create(job, "beside", 1.0)
 
     state = until(bare_stack, job, "running", worker="odd")
     steps = bare_stack.state(job, steps=True)["steps"]
@@ -162,7 +153,7 @@ def test_what_runs_beside_each_other(bare_stack: Stack, job: str) -> None:
         ("right", "pending"),
         ("part", "pending"),
     ]
-    with store_of(bare_stack) as store:
+    with bare_stack.store() as store:
         wait_until(lambda: not store.promises.get(job).pending, what="the end")
         times, failed, part = orjson.loads(decode_result(store.promises.get(job).value.data))
     assert (failed, part) == ("right", 1)
@@ -178,7 +169,7 @@ def test_what_runs_beside_each_other(bare_stack: Stack, job: str) -> None:
 def test_steps_beside_each_other_survive_a_crash(bare_stack: Stack, job: str) -> None:
     """Steps that had not ended run again on another worker; a child is not begun again."""
     bare_stack.add_worker("first", ODD)
-    begin(bare_stack, job, "beside", 1.5)
+    bare_stack.create(job, "beside", 1.5)
     wait_until(lambda: len(bare_stack.starts(f"{job}.3")) == 1, what="the child")
     kill_all(bare_stack)
     until(bare_stack, job, "recovering")
@@ -192,14 +183,14 @@ def test_steps_beside_each_other_survive_a_crash(bare_stack: Stack, job: str) ->
         "right",
         "after",
     ]
-    with store_of(bare_stack) as store:
+    with bare_stack.store() as store:
         assert len(store.promises.search(f"{job}.*", {"kind": "child"})[0]) == 1
 
 
 def test_a_step_between_tries_runs(bare_stack: Stack, job: str) -> None:
     """The pause before the next try is a part of the step, in the same attempt."""
     bare_stack.add_worker("odd", ODD)
-    begin(bare_stack, job, "stubborn", 3.0)
+    bare_stack.create(job, "stubborn", 3.0)
     wait_until(lambda: bare_stack.workers["odd"].events("step failed", id=job), what="a failed try")
 
     until(bare_stack, job, "running", attempt=1)

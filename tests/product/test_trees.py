@@ -1,4 +1,4 @@
-"""Executions that begin others that begin others: how they end, and how they are ended."""
+"""Trees of executions: how they end, and how they are canceled."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from shared.resonate import tags as tag
 from shared.resonate.codec import decode_result
 from tests.support.processes import call, wait_until
-from tests.support.stack import begin, parts_begun, running_stack, store_of
+from tests.support.stack import running_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,24 +36,24 @@ def _narrow(tmp_path: Path) -> Iterator[Stack]:
 
 
 def forest(stack: Stack, id: str, fanouts: int, parts: int, pace: float) -> None:
-    """Begin an execution with so many children, each with so many children."""
+    """Begin an execution with `fanouts` children, each with `parts` children."""
     given = {"fanouts": fanouts, "each": {"parts": parts, "pace": pace}}
-    begin(stack, id, "forest", given, 120)
+    stack.create(id, "forest", given, 120)
 
 
 def below(store: Store, id: str, state: str | None = None) -> list[DurablePromise]:
-    """Return a page of what is below an execution, in a state of the server's or in any."""
+    """Return a page of the promises below an execution, in one of the server's states or in any."""
     return store.promises.search(f"{id}.*", {tag.ROOT: id}, state=state)[0]
 
 
 def open_below(store: Store, id: str) -> bool:
-    """Tell whether anything below an execution has not ended."""
+    """Return whether anything below an execution has not ended."""
     return bool(below(store, id, "pending"))
 
 
 def begun_once(stack: Stack, id: str) -> bool:
-    """Tell whether no child's step was started twice."""
-    children = [child for _, child in parts_begun(stack, id)]
+    """Return whether no child's step was started twice."""
+    children = [child for _, child in stack.parts_begun(id)]
     return len(children) == len(set(children))
 
 
@@ -61,34 +61,34 @@ def test_two_hundred_children_on_four_lanes(narrow: Stack, job: str) -> None:
     """Parents of parents hold no slot while they wait, so that all of them come to an end."""
     forest(narrow, job, fanouts=2, parts=100, pace=0)
 
-    with store_of(narrow) as store:
+    with narrow.store() as store:
         wait_until(lambda: not store.promises.get(job).pending, seconds=90, what="the end")
         value = store.promises.get(job).value.data
 
     assert orjson.loads(decode_result(value)) == 200
-    assert len(parts_begun(narrow, job)) == 200
+    assert len(narrow.parts_begun(job)) == 200
     assert begun_once(narrow, job)
 
 
 def test_canceling_ends_the_whole_tree(narrow: Stack, job: str) -> None:
     """Soon nothing is pending at any depth, nothing more is begun, and workers go on."""
     forest(narrow, job, fanouts=5, parts=40, pace=0.2)
-    wait_until(lambda: len(parts_begun(narrow, job)) >= 8, what="eight parts")
+    wait_until(lambda: len(narrow.parts_begun(job)) >= 8, what="eight parts")
 
     assert call(f"{narrow.url}/cancel?id={job}", "POST").status == 200
 
-    with store_of(narrow) as store:
+    with narrow.store() as store:
         wait_until(lambda: not open_below(store, job), seconds=5, what="the end of all")
-    begun = len(parts_begun(narrow, job))
+    begun = len(narrow.parts_begun(job))
     assert begun < 100
     goes_on(narrow, job)
-    # A slot may have had a step in hand that its log did not tell of yet.
-    assert len(parts_begun(narrow, job)) <= begun + LANES
+    # A slot may have had a step in hand that its log did not have yet.
+    assert len(narrow.parts_begun(job)) <= begun + LANES
 
 
 def test_a_canceled_child_starts_no_further_step(narrow: Stack, job: str) -> None:
     """The step of a child that runs when its parent is canceled is the last one of it."""
-    begin(narrow, job, "parent", [["checkout", {"pace": 0.4}]])
+    narrow.create(job, "parent", [["checkout", {"pace": 0.4}]])
     child = f"{job}.1"
     wait_until(lambda: len(narrow.starts(child)) == 2, what="the second step")
 
@@ -101,17 +101,17 @@ def test_a_canceled_child_starts_no_further_step(narrow: Stack, job: str) -> Non
 
 
 def test_a_cancel_that_was_broken_off_is_finished_by_workers(narrow: Stack, job: str) -> None:
-    """Of children whose root was canceled and nothing else, none that a worker is offered runs."""
+    """If only the root is canceled, workers cancel its children instead of running them."""
     narrow.begin(job, "fanout", {"parts": 60, "pace": 0.3})
-    with store_of(narrow) as store:
+    with narrow.store() as store:
         wait_until(lambda: len(below(store, job)) == 60, what="all children")
         store.promises.cancel(job, ikey=f"cancel-{job}")
-        begun = len(parts_begun(narrow, job))
+        begun = len(narrow.parts_begun(job))
         wait_until(lambda: not open_below(store, job), seconds=15, what="the end of all")
         canceled = [child for child in below(store, job) if child.state == CANCELED]
 
     # What each slot had taken before the cancel may still run.
-    assert len(parts_begun(narrow, job)) <= begun + LANES
+    assert len(narrow.parts_begun(job)) <= begun + LANES
     assert len(canceled) >= 60 - begun - LANES > 0
     ended = [e for w in narrow.workers.values() for e in w.events("child canceled", ended=job)]
     assert len(ended) == len(canceled)
@@ -119,19 +119,19 @@ def test_a_cancel_that_was_broken_off_is_finished_by_workers(narrow: Stack, job:
 
 
 def test_a_tree_ends_by_its_deadline(narrow: Stack, job: str) -> None:
-    """When the time of the first is over, so is that of all below it."""
+    """Everything below an execution times out with it."""
     target = f"{narrow.url}/begin?id={job}&function=fanout&timeout=3s"
     call(target, "POST", {"parts": 60, "pace": 0.4})
 
     assert narrow.outcome(job)["status"] == "timedout"
-    with store_of(narrow) as store:
+    with narrow.store() as store:
         wait_until(lambda: not open_below(store, job), seconds=5, what="the end of all")
     goes_on(narrow, job)
-    assert len(parts_begun(narrow, job)) < 60
+    assert len(narrow.parts_begun(job)) < 60
 
 
 def goes_on(stack: Stack, job: str) -> None:
-    """See that workers are there and do other work."""
+    """Check that the workers run other executions."""
     probe = f"{job}-probe"
     stack.begin(probe, "fanout", {"parts": 4, "pace": 0})
     assert len(stack.outcome(probe)["result"]["parts"]) == 4

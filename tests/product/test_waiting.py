@@ -10,7 +10,6 @@ import orjson
 import pytest
 
 from tests.support.processes import call, wait_until
-from tests.support.stack import store_of
 
 if TYPE_CHECKING:
     from tests.support.stack import Stack
@@ -30,7 +29,7 @@ def until_waiting(stack: Stack, id: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("value", [{"ok": True}, "no", False, None, 0, {"__error__": "x"}, [1.5]])
 def test_a_signal_is_the_answer(stack: Stack, job: str, value: object) -> None:
-    """A value of any kind arrives as what it is, and `no` is a value like any other."""
+    """A signal's value of any type arrives unchanged."""
     stack.begin(job, "approval", {"question": "Ship it?", "within": "30s"})
     waiting = until_waiting(stack, job)
 
@@ -78,7 +77,7 @@ def test_a_signal_is_delivered_once(stack: Stack, job: str) -> None:
 
 
 def test_a_signal_for_nobody(stack: Stack, job: str) -> None:
-    """An unknown id is a 404; a name that is none is a 400; GET never delivers."""
+    """An unknown id is a 404, an invalid name a 400, and GET a 405."""
     assert stack.signal(job, 1).status == 404
     assert stack.signal(job, 1, "a.b").status == 400
     assert call(f"{stack.url}/signal?id={job}&name=approval").status == 405
@@ -88,6 +87,7 @@ def test_waiting_survives_every_worker(own_stack: Stack, job: str) -> None:
     """All workers die while it waits; the signal is answered by a new one, as the same attempt."""
     own_stack.begin(job, "approval", {"within": "60s"})
     until_waiting(own_stack, job)
+    own_stack.suspended(job)
     for worker in own_stack.workers.values():
         worker.kill()
     assert own_stack.signal(job, "yes").status == 202
@@ -145,8 +145,8 @@ def test_a_signal_in_the_very_moment(stack: Stack, job: str) -> None:
 
 
 def test_a_signal_that_broke_off_is_delivered(stack: Stack, job: str) -> None:
-    """What a gateway that died in the middle of a signal has left is taken for the signal."""
-    with store_of(stack) as store:
+    """A signal that a gateway has stored but not finished counts as delivered."""
+    with stack.store() as store:
         call(f"{stack.url}/begin?id={job}&function=approval&delay=1s", "POST", {"within": "2s"})
         value = orjson.dumps('"yes"').decode()
         far = int((time.time() + 3600) * 1000)

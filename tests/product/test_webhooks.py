@@ -1,4 +1,4 @@
-"""Ends that are told to a receiver, whatever dies in between."""
+"""Webhooks: the end of an execution is posted to a URL, whatever dies in between."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WEBHOOKS = {"WEBHOOK_SECRET": SECRET, "GATEWAY_CALLBACK_ALLOW": "127.0.0.1"}
 
 @contextlib.contextmanager
 def calling_back(directory: Path, workers: int = 2) -> Iterator[Stack]:
-    """Run a service that may call this machine."""
+    """Run a service whose webhooks may reach this machine."""
     with running_stack(directory, workers=0, gateway=WEBHOOKS) as stack:
         for number in range(1, workers + 1):
             stack.add_worker(f"worker-{number}", **WEBHOOKS)
@@ -42,7 +42,7 @@ def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def begin(stack: Stack, id: str, url: str, function: str = "checkout", **more: object) -> None:
-    """Begin an execution whose end is told to the URL; `more` is its input, and its `delay` …."""
+    """Begin an execution with a callback; `more` is its `body`, and further parameters."""
     body = more.pop("body", None)
     query = {"id": id, "function": function, "callback": url, **more}
     answer = call(f"{stack.url}/begin?{urlencode(query)}", "POST", body)
@@ -50,14 +50,14 @@ def begin(stack: Stack, id: str, url: str, function: str = "checkout", **more: o
 
 
 def delivered(receiver: Receiver, count: int = 1, seconds: float = 20) -> list[dict[str, object]]:
-    """Wait for so many calls; return their bodies, each after its signature was verified."""
+    """Wait for `count` calls; verify their signatures and return their bodies."""
     wait_until(lambda: len(receiver.calls) >= count, seconds=seconds, what=f"{count} calls")
     webhook = Webhook(SECRET)
     return [webhook.verify(call.body, call.headers) for call in receiver.calls]
 
 
 def delivery_ended(stack: Stack, id: str) -> Process:
-    """Wait until a worker has delivered; return it."""
+    """Wait until a worker has delivered the webhook; return the worker."""
 
     def found() -> list[Process]:
         return [
@@ -67,7 +67,7 @@ def delivery_ended(stack: Stack, id: str) -> Process:
     return wait_until(found, seconds=20, what="the delivery")[0]
 
 
-def test_an_end_is_told_until_it_is_taken(stack: Stack, job: str) -> None:
+def test_an_end_is_posted_until_it_is_accepted(stack: Stack, job: str) -> None:
     """A receiver that fails twice gets the same message a third time, signed, and then no more."""
     with receiving(500, 500) as receiver:
         begin(stack, job, receiver.url, "foo")
@@ -79,7 +79,7 @@ def test_an_end_is_told_until_it_is_taken(stack: Stack, job: str) -> None:
     assert len(receiver.calls) == 3
 
 
-def test_every_end_is_told(stack: Stack, job: str) -> None:
+def test_every_end_is_posted(stack: Stack, job: str) -> None:
     """Rejected, canceled and timed out are ends like resolved."""
     with receiving() as receiver:
         begin(stack, f"{job}-canceled", receiver.url, "approval")
@@ -94,7 +94,7 @@ def test_every_end_is_told(stack: Stack, job: str) -> None:
 
 
 def test_a_receiver_may_stop_it(stack: Stack, job: str) -> None:
-    """410 means that nobody wants to know any more."""
+    """After a 410 the webhook is not tried again."""
     with receiving(410) as receiver:
         begin(stack, job, receiver.url, "foo")
         delivered(receiver)
@@ -107,7 +107,7 @@ def test_a_receiver_may_stop_it(stack: Stack, job: str) -> None:
 
 
 def test_redirects_are_not_followed(stack: Stack, job: str) -> None:
-    """Where a receiver points to is not called; the try counts as failed."""
+    """The target of a redirect is not called; the attempt counts as failed."""
     with receiving() as other, receiving(307, location=other.url) as receiver:
         begin(stack, job, receiver.url, "foo")
         delivered(receiver, 2)
@@ -116,14 +116,14 @@ def test_redirects_are_not_followed(stack: Stack, job: str) -> None:
 
 
 def test_the_guard_stands_at_the_worker(stack: Stack, job: str, tmp_path: Path) -> None:
-    """What a gateway let through, a worker that may not call it does not call."""
+    """A worker does not call an address that its own settings forbid."""
     with running_stack(tmp_path, workers=0, gateway=WEBHOOKS) as strict, receiving() as receiver:
         worker = strict.add_worker("strict", WEBHOOK_SECRET=SECRET)
         begin(strict, job, receiver.url, "foo")
         wait_until(lambda: worker.events("step failed", step="deliver"), what="a failed try")
-        told = worker.events("step failed", step="deliver")[0]["error"]
+        error = worker.events("step failed", step="deliver")[0]["error"]
 
-        assert "127.0.0.1 is not a public address" in told
+        assert "127.0.0.1 is not a public address" in error
         assert strict.outcome(job)["status"] == "resolved"
     assert receiver.calls == []
 
@@ -142,7 +142,7 @@ def test_nothing_secret_is_logged(stack: Stack, job: str) -> None:
 
 
 def test_a_receiver_that_hangs_holds_up_nobody(tmp_path: Path, job: str) -> None:
-    """However many calls a receiver does not answer, jobs find a slot, and all ends are told."""
+    """Unanswered webhooks take no slot from other executions, and all are delivered at last."""
     with calling_back(tmp_path, workers=0) as stack, receiving() as receiver:
         only = stack.add_worker("worker-1", WORKER_CONCURRENCY="4", **WEBHOOKS)
         receiver.answering.clear()
@@ -157,12 +157,12 @@ def test_a_receiver_that_hangs_holds_up_nobody(tmp_path: Path, job: str) -> None
         assert not only.events("webhook delivered")
         receiver.answering.set()
 
-        told = {body["id"] for body in delivered(receiver, 6, seconds=30)}
-    assert told == {f"{job}-{number}" for number in range(6)}
+        delivered_ids = {body["id"] for body in delivered(receiver, 6, seconds=30)}
+    assert delivered_ids == {f"{job}-{number}" for number in range(6)}
 
 
 def test_a_receiver_that_hangs_is_in_no_others_way(tmp_path: Path, job: str) -> None:
-    """A receiver that is well is told at once, whoever else does not answer however many calls."""
+    """Webhooks of one receiver are delivered at once while another does not answer."""
     with calling_back(tmp_path, workers=0) as stack, receiving() as hanging, receiving() as well:
         stack.add_worker("worker-1", **WEBHOOKS)
         hanging.answering.clear()
@@ -172,14 +172,14 @@ def test_a_receiver_that_hangs_is_in_no_others_way(tmp_path: Path, job: str) -> 
 
         for number in range(40):
             begin(stack, f"{job}-well-{number}", well.url, "foo")
-        told = {body["id"] for body in delivered(well, 40, seconds=10)}
+        delivered_ids = {body["id"] for body in delivered(well, 40, seconds=10)}
 
-        assert told == {f"{job}-well-{number}" for number in range(40)}
+        assert delivered_ids == {f"{job}-well-{number}" for number in range(40)}
         assert len(hanging.calls) <= 8
 
 
 def test_a_worker_dies_before_the_delivery(tmp_path: Path, job: str) -> None:
-    """Killed between the end and its delivery, the worker is not missed: another one tells."""
+    """A worker is killed before it delivers; another worker delivers the webhook."""
     with calling_back(tmp_path, workers=0) as stack, receiving() as receiver:
         only = stack.add_worker("worker-1", WORKER_CONCURRENCY="1", **WEBHOOKS)
         # Later, so that the delivery waits already; then the next one is first in line.
@@ -199,7 +199,7 @@ def test_a_worker_dies_before_the_delivery(tmp_path: Path, job: str) -> None:
 
 
 def test_everything_dies_before_the_end(tmp_path: Path, job: str) -> None:
-    """Server, gateway and worker are killed while it runs; its end is told all the same."""
+    """Server, gateway and worker are killed while it runs; its webhook is still delivered."""
     with calling_back(tmp_path, workers=1) as stack, receiving() as receiver:
         begin(stack, job, receiver.url)
         wait_until(lambda: stack.starts(job), what="a step")

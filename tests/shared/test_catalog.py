@@ -5,15 +5,15 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from shared.catalog import CATALOG, DEFAULT_FUNCTION, Function
+from shared.catalog import SHIPPED, Function
 from shared.resonate.codec import Call, decode_call, encode_call
 
-ENTRIES = list(CATALOG.values())
+ENTRIES = list(SHIPPED.functions.values())
 
 
 def test_the_catalog_is_complete() -> None:
     """The catalog has exactly these functions, in these versions."""
-    assert {name: entry.version for name, entry in CATALOG.items()} == {
+    assert {name: entry.version for name, entry in SHIPPED.functions.items()} == {
         "foo": 1,
         "checkout": 1,
         "approval": 1,
@@ -25,13 +25,13 @@ def test_the_catalog_is_complete() -> None:
 
 def test_the_default_is_a_function() -> None:
     """The function that is begun when a client names none exists."""
-    assert CATALOG[DEFAULT_FUNCTION].name == "foo"
+    assert SHIPPED.functions[SHIPPED.default].name == "foo"
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_an_entry_has_the_name_of_its_function(entry: Function) -> None:
     """The key of an entry is the name of its function, which is a Python identifier."""
-    assert CATALOG[entry.name] is entry
+    assert SHIPPED.functions[entry.name] is entry
     assert entry.name.isidentifier()
 
 

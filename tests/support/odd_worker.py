@@ -7,11 +7,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from tests.support.catalog import CATALOG
+from tests.support.product_worker import build_registry
 from worker.__main__ import main
 from worker.durable.driver import durable
 from worker.durable.retry import RetryPolicy
 from worker.errors import NonRetryableError, StepFailed
-from worker.registry import build_registry
 
 if TYPE_CHECKING:
     from resonate.registry import Registry
@@ -243,6 +244,6 @@ def registry(catalog: Catalog) -> Registry:
 
 
 if __name__ == "__main__":
-    code = main(build=registry)
+    code = main(CATALOG, registry)
     sys.stdout.flush()
     os._exit(code)

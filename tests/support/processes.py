@@ -75,7 +75,7 @@ class Process:
         return self.child.wait(seconds)
 
     def end(self) -> None:
-        """Whatever state it is in, end it."""
+        """End it, in whatever state it is."""
         if self.child is not None and self.child.poll() is None:
             self.child.send_signal(signal.SIGCONT)
             self.kill()

@@ -1,4 +1,4 @@
-"""Somebody who is called back, and answers as he is told."""
+"""A receiver of webhooks, which answers with chosen statuses."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ binary = functools.cache(server.locate)
 
 
 def free_port() -> int:
-    """Return a port that nothing listened on a moment ago."""
+    """Return a port on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
 from shared.resonate.codec import encode_call
 from shared.resonate.store import Store
+from shared.resonate.tasks import TaskState
 from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
 from tests.support.processes import Answer, Process, call, wait_until
@@ -22,13 +23,34 @@ if TYPE_CHECKING:
     from tests.support.server import Server
 
 
+INVOKE: Final = {"resonate:invoke": "poll://any@worker", "resonate:scope": "global"}
+"""Tags with which the server offers an execution to workers."""
+
+
+class Modules(NamedTuple):
+    """What a stack's gateways and workers are: `python -m <module>`."""
+
+    gateway: str
+    worker: str
+
+
+OWN_MODULES: Final = Modules("tests.support.product_gateway", "tests.support.product_worker")
+"""With the tests' own functions."""
+
+SHIPPED_MODULES: Final = Modules("gateway", "worker")
+"""With the functions that ship."""
+
+
 class Stack:
     """The processes of one service, and the calls that its tests make."""
 
-    def __init__(self, server: Server, directory: Path, lease_seconds: float) -> None:
+    def __init__(
+        self, server: Server, directory: Path, lease_seconds: float, modules: Modules
+    ) -> None:
         self.server = server
         self._directory = directory
         self._lease_seconds = lease_seconds
+        self._modules = modules
         self.workers: dict[str, Process] = {}
         self.gateways: dict[str, Process] = {}
         self.url = ""
@@ -36,7 +58,7 @@ class Stack:
     def add_gateway(self, name: str = "gateway", *, ready: bool = True, **environment: str) -> str:
         """Start a gateway and return its URL once it is ready, or listens where it won't be."""
         own = {"GATEWAY_NAME": name, "GATEWAY_PORT": "0", **environment}
-        process = self._start("gateway", name, own)
+        process = self._start(self._modules.gateway, name, own)
         self.gateways[name] = process
         url = f"http://127.0.0.1:{process.started('gateway started')['port']}"
         if ready:
@@ -44,10 +66,10 @@ class Stack:
         self.url = self.url or url
         return url
 
-    def add_worker(self, name: str, module: str = "worker", **environment: str) -> Process:
+    def add_worker(self, name: str, module: str | None = None, **environment: str) -> Process:
         """Start a worker; returns once the server can offer it work."""
         process = self._start(
-            module,
+            module or self._modules.worker,
             name,
             {
                 "WORKER_NAME": name,
@@ -101,11 +123,48 @@ class Stack:
         wait_until(done, seconds=seconds, what=f"end of {id}")
         return self.state(id, steps=True)
 
+    def suspended(self, id: str) -> None:
+        """Wait until a worker has completed the execution's task, so that none holds it."""
+        with self.store() as store:
+            task = f"__invoke:{id}"
+            over = TaskState.OVER
+            wait_until(lambda: store.tasks.state(task) is over, what=f"suspension of {id}")
+
     def starts(self, id: str) -> list[tuple[str, str]]:
         """Return (worker, step) for each step that any worker's log says was started, in order."""
         events = [e for w in self.workers.values() for e in w.events("step started", id=id)]
         events.sort(key=lambda event: event["timestamp"])
         return [(event["process"], event["step"]) for event in events]
+
+    def parts_begun(self, id: str) -> list[tuple[str, str]]:
+        """Return (worker, child) for each start of the step of a child `part`, by the logs."""
+        return [
+            (event["process"], event["id"])
+            for worker in self.workers.values()
+            for event in worker.events("step started", step="part")
+            if event["id"].startswith(f"{id}.")
+        ]
+
+    @contextlib.contextmanager
+    def store(self) -> Iterator[Store]:
+        """Yield the server's store, to write what no gateway would."""
+        settings = ServerSettings("http://127.0.0.1", self.server.store_port)
+        transport = Transport(settings, attempt=5, budget=5)
+        try:
+            yield Store(transport)
+        finally:
+            transport.close()
+
+    def create(self, id: str, function: str, value: object = None, seconds: float = 60) -> None:
+        """Begin a function that is not in the catalog, so without a gateway."""
+        with self.store() as store:
+            store.promises.create(
+                id,
+                int((time.time() + seconds) * 1000),
+                ikey=id,
+                data=encode_call(function, 1, orjson.dumps(value).decode()),
+                tags={**INVOKE, "resonate:root": id, "resonate:parent": id},
+            )
 
 
 @contextlib.contextmanager
@@ -115,13 +174,14 @@ def running_stack(
     workers: int = 3,
     lease_seconds: float = 2.0,
     gateway: Mapping[str, str] | None = None,
+    modules: Modules = OWN_MODULES,
 ) -> Iterator[Stack]:
     """Run a service until the block ends, then end every process of it.
 
-    `gateway` is what its gateway has in its environment besides.
+    `gateway` is added to the environment of its gateway.
     """
     with resonate_server(directory) as server:
-        stack = Stack(server, directory, lease_seconds)
+        stack = Stack(server, directory, lease_seconds, modules)
         try:
             stack.add_gateway(ready=True, **(gateway or {}))
             for number in range(1, workers + 1):
@@ -129,40 +189,3 @@ def running_stack(
             yield stack
         finally:
             stack.end()
-
-
-INVOKE = {"resonate:invoke": "poll://any@worker", "resonate:scope": "global"}
-"""Tags with which the server offers an execution to workers."""
-
-
-@contextlib.contextmanager
-def store_of(stack: Stack) -> Iterator[Store]:
-    """Give the server's store, to write what no gateway would."""
-    server = ServerSettings("http://127.0.0.1", stack.server.store_port)
-    transport = Transport(server, attempt=5, budget=5)
-    try:
-        yield Store(transport)
-    finally:
-        transport.close()
-
-
-def begin(stack: Stack, id: str, function: str, value: object = None, seconds: float = 60) -> None:
-    """Begin a function that is in no catalog."""
-    with store_of(stack) as store:
-        store.promises.create(
-            id,
-            int((time.time() + seconds) * 1000),
-            ikey=id,
-            data=encode_call(function, 1, orjson.dumps(value).decode()),
-            tags={**INVOKE, "resonate:root": id, "resonate:parent": id},
-        )
-
-
-def parts_begun(stack: Stack, id: str) -> list[tuple[str, str]]:
-    """Return (worker, child) for every start of a child's step that a log tells of."""
-    return [
-        (event["process"], event["id"])
-        for worker in stack.workers.values()
-        for event in worker.events("step started", step="part")
-        if event["id"].startswith(f"{id}.")
-    ]

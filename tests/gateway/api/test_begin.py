@@ -13,6 +13,7 @@ import pytest
 
 from shared.ids import ID_GRAMMAR
 from shared.resonate.codec import encode_call
+from tests.support.catalog import CATALOG
 from tests.support.gateway.answers import JSON, assert_problem
 from tests.support.gateway.hostile import HOSTILE, short
 
@@ -26,7 +27,7 @@ RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 def begun(id: str, body: Mapping[str, Any], **changed: object) -> dict[str, Any]:
-    """Return the whole body of a fresh begin; the deadline is as it was answered."""
+    """Return the body of the answer to a new begin; only its deadline is taken from `body`."""
     return {
         "promise": id,
         "status": "pending",
@@ -41,7 +42,7 @@ def begun(id: str, body: Mapping[str, Any], **changed: object) -> dict[str, Any]
 
 
 async def test_a_begin_is_answered_with_all_of_it(gateway: Gateway, job: str) -> None:
-    """A new execution is a 202 with its whole body and says where and when to ask again."""
+    """A new execution is answered 202, and the answer says where and when to ask again."""
     answer = await gateway.begin(job, {"n": 1})
 
     assert answer.status == 202
@@ -100,7 +101,7 @@ async def test_one_character_is_an_id(gateway: Gateway, id: str) -> None:
     assert (answer.status, answer.body["promise"]) == (202, id)
 
 
-async def test_ids_are_told_apart_by_case(gateway: Gateway, job: str) -> None:
+async def test_case_makes_another_id(gateway: Gateway, job: str) -> None:
     """Two ids that differ in case are two executions."""
     lower, upper = await gateway.begin(job, 1), await gateway.begin(job.upper(), 2)
 
@@ -109,15 +110,15 @@ async def test_ids_are_told_apart_by_case(gateway: Gateway, job: str) -> None:
 
 @pytest.mark.parametrize("query", HOSTILE, ids=short)
 async def test_a_hostile_id_is_refused_and_not_passed_on(offline: Gateway, query: str) -> None:
-    """An id that breaks the grammar is a 400 without a call to the server."""
+    """An id that breaks the grammar is answered 400 without a call to the server."""
     answer = await offline.ask("POST", f"/begin?{query}")
 
     assert (answer.status, answer.body["type"]) == (400, "/problems/invalid-request"), answer
     assert answer.headers["Error-Source"] == "gateway"
 
 
-async def test_a_bad_id_is_told_the_grammar(offline: Gateway) -> None:
-    """The problem of a bad id says what an id looks like, and does not repeat the bad one."""
+async def test_a_bad_id_is_answered_with_the_grammar(offline: Gateway) -> None:
+    """The problem for a bad id shows the grammar of ids, and does not repeat the bad id."""
     answer = await offline.ask("POST", "/begin?id=a.b")
 
     assert_problem(answer, "invalid-request", "/begin", f"The id must match {ID_GRAMMAR.pattern}.")
@@ -156,7 +157,7 @@ async def test_an_unknown_function_stores_nothing(
         answer,
         "unknown-function",
         "/begin",
-        "Known functions: foo, checkout, approval, countdown, fanout, part.",
+        f"Known functions: {', '.join(CATALOG.names)}.",
     )
     assert (await gateway.wait(job)).body["type"] == "/problems/unknown-id"
 
@@ -164,7 +165,7 @@ async def test_an_unknown_function_stores_nothing(
 async def test_what_is_stored_is_what_workers_read(
     gateway: Gateway, store: Store, job: str
 ) -> None:
-    """The stored call names function, version and the input as one text, and where it goes."""
+    """The stored call has the function, its version and the input as one text, and a target."""
     await gateway.begin(job, {"b": 1, "a": [2]})
 
     stored = await asyncio.to_thread(store.promises.get, job)

@@ -1,4 +1,4 @@
-"""What POST /begin takes for an input: any JSON that is kept exactly and fits the schema."""
+"""Inputs of POST /begin: any JSON that can be kept exactly and fits the function's schema."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def test_an_empty_body_is_the_default(
     ids=short,
 )
 async def test_what_is_not_kept_exactly_is_refused(offline: Gateway, body: bytes) -> None:
-    """What is no JSON, or is read differently by different readers, is a 400 and goes nowhere."""
+    """Invalid JSON, and JSON that readers read differently, is answered 400 and stored nowhere."""
     answer = await offline.begin("some-job", body)
 
     assert answer.status == 400, answer
@@ -120,7 +120,7 @@ async def test_every_other_json_is_kept_exactly(gateway: Gateway, job: str, body
 async def test_an_input_is_held_to_its_schema(
     gateway: Gateway, job: str, value: object, pointers: list[str]
 ) -> None:
-    """What a function does not take is refused with a pointer to each fault; nothing is stored."""
+    """An input that breaks the schema is refused with a pointer to each fault, and not stored."""
     answer = await gateway.begin(job, value, function="checkout")
 
     assert (answer.status, answer.body["type"]) == (422, "/problems/invalid-input")
@@ -133,7 +133,7 @@ async def test_an_input_is_held_to_its_schema(
 async def test_a_deadline_that_cannot_be_read_is_no_input(
     gateway: Gateway, job: str, within: str
 ) -> None:
-    """What the function could not read is refused before anything is stored."""
+    """A duration that the function could not read is refused before anything is stored."""
     answer = await gateway.begin(job, {"within": within}, function="approval")
 
     assert (answer.status, answer.body["errors"][0]["pointer"]) == (422, "/within")

@@ -1,4 +1,4 @@
-"""How many begins are under way at a time, and what becomes of those that would wait."""
+"""The limit on begins at a time, and begins that would wait where no client may wait."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BEGIN: Final = "POST /begin?id=a HTTP/1.1"
 async def test_there_is_room_for_so_many_begins(
     settings: GatewaySettings, job: str, start_gateway: StartGateway
 ) -> None:
-    """Beyond the cap a begin is refused at once, before its body has come; then there is room."""
+    """Beyond the limit a begin is refused at once, before its body has come."""
     gateway = await start_gateway(replace(settings, begins=1))
     async with connected(gateway, request(BEGIN, "Content-Length: 9")):
         await begins(gateway, 1)
@@ -35,21 +35,21 @@ async def test_there_is_room_for_so_many_begins(
 
 
 async def begins(gateway: Gateway, count: int) -> None:
-    """Return once so many begins are under way."""
+    """Return once `count` begins are under way."""
     async with asyncio.timeout(5):
-        while len(gateway.app[BEGIN_LIMITER]) != count:  # noqa: ASYNC110 - nobody tells
+        while len(gateway.app[BEGIN_LIMITER]) != count:  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(0.005)
 
 
 async def test_every_begin_gives_its_place_back(
     settings: GatewaySettings, job: str, start_gateway: StartGateway
 ) -> None:
-    """Whatever becomes of a begin, the next one finds its place, also while the first waits."""
+    """A begin leaves the limit when it fails and when it is stored, even if it waits then."""
     gateway = await start_gateway(replace(settings, begins=1))
     prefer = {"Prefer": "wait=20"}
     waits = asyncio.create_task(gateway.ask("POST", f"/begin?id={job}", None, prefer))
     async with asyncio.timeout(5):
-        while len(gateway.app[LONG_POLLS]) != 1:  # noqa: ASYNC110 - nobody tells
+        while len(gateway.app[LONG_POLLS]) != 1:  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(0.005)
     statuses = [
         (await gateway.begin(f"{job}-{n}", body)).status
@@ -66,7 +66,7 @@ async def test_a_begin_that_cannot_wait_is_stored_all_the_same(
     job: str,
     start_gateway: StartGateway,
 ) -> None:
-    """When too many clients wait, a begin that prefers to is answered 202 and did not wait."""
+    """When too many clients wait, a begin with `Prefer: wait` is answered 202 at once."""
     gateway = await start_gateway(replace(settings, waiters=0))
     answer = await gateway.ask("POST", f"/begin?id={job}", None, {"Prefer": "wait=5"})
     read = await gateway.wait(job)

@@ -22,7 +22,7 @@ REUSED: Final = "This id already belongs to another function or another input."
 
 
 async def test_the_default_and_the_same_sent_are_one(gateway: Gateway, job: str) -> None:
-    """Sending what an empty body stands for is a replay of it."""
+    """Sending the default input is a replay of sending no body."""
     await gateway.begin(job)
 
     assert (await gateway.begin(job, {"foo": "bar"})).body["created"] is False
@@ -106,7 +106,7 @@ async def test_an_id_of_somebody_else_is_not_taken(
 
 
 async def test_of_many_at_once_one_creates(gateway: Gateway, job: str) -> None:
-    """Of 200 begins at once with one id exactly one is told that it created the execution."""
+    """Of 200 begins at once with one id exactly one is answered `created: true`."""
     answers = await asyncio.gather(*(gateway.begin(job, {"n": 1}) for _ in range(200)))
 
     assert {answer.status for answer in answers} == {202}

@@ -1,4 +1,4 @@
-"""What may be asked to be called back, and what is stored of it."""
+"""The parameter `callback`: which URLs are accepted, and what is stored."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def begin(gateway: Gateway, id: str, callback: str) -> Answer:
 async def test_a_callback_is_stored_with_the_execution(
     gateway: Gateway, store: Store, job: str
 ) -> None:
-    """Before the answer there is the delivery too, which outlives the execution."""
+    """The webhook's execution is stored before the answer, with a later deadline."""
     answer = await begin(gateway, job, "http://127.0.0.9/hook")
 
     root = await asyncio.to_thread(store.promises.get, job)
@@ -58,7 +58,7 @@ async def test_a_callback_is_stored_with_the_execution(
 async def test_a_replay_repairs_a_missing_delivery(
     gateway: Gateway, store: Store, job: str
 ) -> None:
-    """A gateway that died between the two left no delivery; whoever begins again mends it."""
+    """If a gateway died before it stored the webhook's execution, a replay stores it."""
     await gateway.begin(f"{job}-other", 1)
     other = await asyncio.to_thread(store.promises.get, f"{job}-other")
     deadline = int((time.time() + 60) * 1000)
@@ -79,7 +79,7 @@ async def test_a_replay_repairs_a_missing_delivery(
 
 
 async def test_the_first_callback_counts(gateway: Gateway, store: Store, job: str) -> None:
-    """A replay's callback changes nothing, be it another, a bad one, or one where none was."""
+    """A replay's callback is ignored: another URL, a bad URL, or a URL where there was none."""
     await begin(gateway, job, "http://127.0.0.9/first")
     again = await begin(gateway, job, "http://127.0.0.9/second")
     bad = await begin(gateway, job, "http://127.0.0.1/")
@@ -121,7 +121,7 @@ async def test_the_first_callback_counts(gateway: Gateway, store: Store, job: st
 async def test_what_could_never_be_delivered_is_refused(
     gateway: Gateway, store: Store, job: str, url: str
 ) -> None:
-    """Private, loopback and link-local addresses, in any spelling, and what is no URL: 422."""
+    """Private, loopback and link-local addresses in any spelling, and invalid URLs, are a 422."""
     answer = await begin(gateway, job, url)
 
     assert answer.status == 422
@@ -134,7 +134,7 @@ async def test_what_could_never_be_delivered_is_refused(
 async def test_without_a_secret_there_are_no_callbacks(
     settings: GatewaySettings, job: str, start_gateway: StartGateway
 ) -> None:
-    """A service that could sign nothing accepts no callback, and says what is missing."""
+    """Without a signing secret a callback is refused, and the answer names the secret."""
     gateway = await start_gateway(settings)
     answer = await begin(gateway, job, "https://8.8.8.8/")
 
@@ -143,14 +143,14 @@ async def test_without_a_secret_there_are_no_callbacks(
 
 
 async def test_nobody_begins_a_delivery(gateway: Gateway, job: str) -> None:
-    """The function behind webhooks is none of a client's."""
+    """A client cannot begin the function behind webhooks."""
     answer = await gateway.begin(job, {"id": "x", "key": "y"}, function="webhook")
 
     assert (answer.status, answer.body["type"]) == (404, "/problems/unknown-function")
 
 
 async def test_a_delivery_is_not_shown(gateway: Gateway, job: str) -> None:
-    """The delivery is no step of the execution, nor an execution of a client."""
+    """The webhook's execution is not shown as a step, nor in lists."""
     await begin(gateway, job, "http://127.0.0.9/hook")
 
     state = await gateway.wait(job, "steps")
@@ -160,13 +160,13 @@ async def test_a_delivery_is_not_shown(gateway: Gateway, job: str) -> None:
     assert [item["id"] for item in listed.body["items"]] == [job]
 
 
-async def test_an_outage_is_told_with_the_id(
+async def test_an_outage_is_answered_with_the_id(
     settings: GatewaySettings,
     closed_port: int,
     job: str,
     start_gateway: StartGateway,
 ) -> None:
-    """A begin whose callback is refused tells its id like any other, so it can be repeated."""
+    """The problem of a begin with a refused callback has the id, so that it can be repeated."""
     webhooks = WebhookSettings(SECRET)
     away = ServerSettings("http://127.0.0.1", closed_port)
     gateway = await start_gateway(replace(settings, server=away, webhooks=webhooks))

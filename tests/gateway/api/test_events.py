@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 async def test_a_life_is_streamed(gateway: Gateway, store: Store, job: str) -> None:
-    """Each event is there within about a second, and the stream ends after `done`."""
+    """Each event arrives within about a second, and the stream ends after `done`."""
     await gateway.begin(job, 1)
     async with streaming(gateway, job) as stream:
         await stream.until(lambda s: s.names == ["state"])
@@ -40,7 +40,7 @@ async def test_a_life_is_streamed(gateway: Gateway, store: Store, job: str) -> N
         await stream.ended()
 
     assert stream.events[-1].at - ended_at < 1
-    assert [(name, data.get("phase"), data.get("status")) for _, name, data in stream.told] == [
+    assert [(name, data.get("phase"), data.get("status")) for _, name, data in stream.content] == [
         ("state", "queued", "pending"),
         ("state", "running", "pending"),
         ("step", None, "pending"),
@@ -59,7 +59,7 @@ async def test_a_stream_says_what_it_is(gateway: Gateway, store: Store, job: str
         await gateway.begin(job, 1)
         await resolve(store, job)
         stream = await follow(gateway, job, X_Request_Id="mine")
-        _, told = await logged_requests(logs, 2)
+        _, line = await logged_requests(logs, 2)
 
     headers = stream.response.headers
     assert headers["Content-Type"] == "text/event-stream"
@@ -67,10 +67,10 @@ async def test_a_stream_says_what_it_is(gateway: Gateway, store: Store, job: str
     assert headers["X-Accel-Buffering"] == "no"
     assert headers["X-Request-Id"] == "mine"
     assert stream.retry == 1000
-    assert (told["path"], told["id"], told["status"]) == ("/events", job, 200)
+    assert (line["path"], line["id"], line["status"]) == ("/events", job, 200)
 
 
-async def test_the_same_is_told_again(
+async def test_a_stream_can_be_repeated(
     gateway: Gateway,
     settings: GatewaySettings,
     store: Store,
@@ -93,28 +93,28 @@ async def test_the_same_is_told_again(
     keys = [key_of_id(event.id) for event in live.events]
     assert keys == sorted(set(keys))
     assert len(keys) == 17
-    assert again.told == live.told
-    assert elsewhere.told == live.told
+    assert again.content == live.content
+    assert elsewhere.content == live.content
 
 
 async def test_every_event_is_a_place_to_go_on(gateway: Gateway, store: Store, job: str) -> None:
-    """`Last-Event-ID` goes on after that event; after the last there is nothing, for good."""
+    """`Last-Event-ID` continues after that event; after the last event the answer is a 204."""
     await gateway.begin(job, 1)
     for n in (1, 2):
         await asyncio.to_thread(begin_step, store, job, n)
         await asyncio.to_thread(end_step, store, job, n)
     await resolve(store, job)
-    told = (await follow(gateway, job)).told
+    events = (await follow(gateway, job)).content
 
-    for position, (id, _, _) in enumerate(told[:-1], 1):
-        assert (await follow(gateway, job, Last_Event_ID=id)).told == told[position:]
-    assert (await follow(gateway, job, Last_Event_ID="0-0-0")).told == told
-    last = await gateway.ask("GET", f"/events?id={job}", None, {"Last-Event-ID": told[-1][0]})
+    for position, (id, _, _) in enumerate(events[:-1], 1):
+        assert (await follow(gateway, job, Last_Event_ID=id)).content == events[position:]
+    assert (await follow(gateway, job, Last_Event_ID="0-0-0")).content == events
+    last = await gateway.ask("GET", f"/events?id={job}", None, {"Last-Event-ID": events[-1][0]})
     assert (last.status, last.body) == (204, None)
 
 
-async def test_a_long_life_is_told_whole(gateway: Gateway, store: Store, job: str) -> None:
-    """Every one of more than a thousand steps is told, live and afterwards, in the same order."""
+async def test_a_long_life_is_streamed_whole(gateway: Gateway, store: Store, job: str) -> None:
+    """Each of more than a thousand steps is an event, live and afterwards, in the same order."""
     await gateway.begin(job, 1)
     with ThreadPoolExecutor(8) as threads:
         numbers = range(1, 1_201)
@@ -129,7 +129,7 @@ async def test_a_long_life_is_told_whole(gateway: Gateway, store: Store, job: st
     assert {event.data["name"] for event in live.events if event.name == "step"} == {
         f"step-{n}" for n in numbers
     }
-    assert again.told == live.told
+    assert again.content == live.content
 
 
 async def test_a_client_may_know_more_than_a_gateway(
@@ -165,7 +165,7 @@ async def test_nothing_comes_after_a_cancellation(gateway: Gateway, store: Store
 
     assert before.names == ["state", "state", "step", "done"]
     assert before.events[-1].data["status"] == "canceled"
-    assert after.told == before.told
+    assert after.content == before.content
 
 
 async def test_an_unknown_id_is_a_problem(gateway: Gateway, job: str) -> None:
@@ -190,7 +190,7 @@ async def test_head_has_no_stream(gateway: Gateway, job: str) -> None:
 
 @pytest.mark.parametrize("query", HOSTILE, ids=short)
 async def test_a_hostile_id_is_refused_and_not_passed_on(offline: Gateway, query: str) -> None:
-    """An id that breaks the grammar is a 400 without a call to the server."""
+    """An id that breaks the grammar is answered 400 without a call to the server."""
     answer = await offline.ask("GET", f"/events?{query}")
 
     assert (answer.status, answer.body["type"]) == (400, "/problems/invalid-request"), answer
@@ -200,7 +200,7 @@ async def test_a_hostile_id_is_refused_and_not_passed_on(offline: Gateway, query
     "given", ["x", "1", "1-2", "-1-1-1", "1-1-10", "1-2-3-4", "1 2 3", "1" * 20 + "-1-1", "٣-1-1"]
 )
 async def test_what_is_no_event_id_is_refused(offline: Gateway, given: str) -> None:
-    """A `Last-Event-ID` that no stream has given out is a 400 before one begins."""
+    """A `Last-Event-ID` that no stream can have sent is a 400 before a stream begins."""
     answer = await offline.ask("GET", "/events?id=a", None, {"Last-Event-ID": given})
 
     detail = "Last-Event-ID must be the id of an event of this execution."
@@ -217,7 +217,7 @@ async def test_without_the_server_no_stream_begins(offline: Gateway) -> None:
 async def test_streams_need_a_token_like_all_else(
     settings: GatewaySettings, job: str, start_gateway: StartGateway
 ) -> None:
-    """Where there are tokens a stream asks for one."""
+    """With tokens configured, a stream needs one."""
     gateway = await start_gateway(replace(settings, tokens=("a" * 16,)))
     answer = await gateway.ask("GET", f"/events?id={job}")
 
@@ -231,7 +231,7 @@ async def test_nothing_is_behind_done_on_any_gateway(
     job: str,
     start_gateway: StartGateway,
 ) -> None:
-    """Who has `done` from one gateway gets nothing at another, even if that has not read it yet."""
+    """After `done` from one gateway another answers 204, even if it has not read the end yet."""
     other = await start_gateway(settings)
     for n in range(12):
         id = f"{job}-{n}"

@@ -28,7 +28,7 @@ UNKNOWN = "No execution has this id."
 
 
 def shown(milliseconds: int | None) -> str:
-    """Return a time of the store's as the contract shows it."""
+    """Return a time of the store in the form of answers."""
     assert milliseconds is not None
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03}Z"
@@ -55,7 +55,7 @@ def ended(promise: DurablePromise, status: str, **also: object) -> dict[str, Any
     return pending(promise, status=status, done=True, completed_at=completed_at, **also)
 
 
-async def test_a_pending_execution_is_told_whole(gateway: Gateway, store: Store, job: str) -> None:
+async def test_a_pending_execution_is_shown_whole(gateway: Gateway, store: Store, job: str) -> None:
     """A pending execution has its times and function, and says when to ask again."""
     await gateway.begin(job, 1)
     promise = await asyncio.to_thread(store.promises.get, job)
@@ -72,7 +72,7 @@ async def test_a_pending_execution_is_told_whole(gateway: Gateway, store: Store,
 @pytest.mark.parametrize(
     "result", ["null", "0", '""', "[]", '{"a":[1,2.5,"é"]}', "18446744073709551615"]
 )
-async def test_a_result_is_told_as_it_was_returned(
+async def test_a_result_is_shown_as_it_was_returned(
     gateway: Gateway, store: Store, job: str, result: str
 ) -> None:
     """A resolved execution has its result, whatever JSON it is, and no advice to ask again."""
@@ -100,10 +100,10 @@ async def test_a_result_is_told_as_it_was_returned(
         (None, {"type": "Error", "message": "rejected without a reason"}),
     ],
 )
-async def test_an_error_is_told_and_is_no_error_of_the_request(
+async def test_an_error_is_shown_and_is_no_error_of_the_request(
     gateway: Gateway, store: Store, job: str, data: str | None, error: dict[str, Any]
 ) -> None:
-    """Reading a rejected execution is a 200 with the error, whoever rejected it."""
+    """Reading a rejected execution is a 200 with the error."""
     await gateway.begin(job, 1)
     promise = await asyncio.to_thread(store.promises.reject, job, data=data)
 
@@ -166,7 +166,7 @@ async def test_reading_creates_nothing(gateway: Gateway, job: str) -> None:
 
 @pytest.mark.parametrize("query", HOSTILE, ids=short)
 async def test_a_hostile_id_is_refused_and_not_passed_on(offline: Gateway, query: str) -> None:
-    """An id that breaks the grammar is a 400 without a call to the server."""
+    """An id that breaks the grammar is answered 400 without a call to the server."""
     answer = await offline.ask("GET", f"/wait?{query}")
 
     assert (answer.status, answer.body["type"]) == (400, "/problems/invalid-request"), answer
@@ -191,7 +191,7 @@ async def test_a_hostile_id_is_refused_and_not_passed_on(offline: Gateway, query
     ],
 )
 async def test_a_bad_query_is_refused(offline: Gateway, query: str, detail: str) -> None:
-    """What is missing, repeated, unknown or without meaning is a 400 that says which."""
+    """A parameter that is missing, repeated, unknown or meaningless is a 400 that names it."""
     answer = await offline.ask("GET", f"/wait{query}")
 
     assert_problem(answer, "invalid-request", "/wait", detail)
@@ -276,7 +276,7 @@ async def test_steps_are_listed_in_their_order(gateway: Gateway, store: Store, j
     assert bare.body == pending(promise, worker="worker-1", attempt=1)
 
 
-async def test_who_took_over_is_told(gateway: Gateway, store: Store, job: str) -> None:
+async def test_who_took_over_is_shown(gateway: Gateway, store: Store, job: str) -> None:
     """After a recovery the answer names both workers, and the open step has the new one."""
     await gateway.begin(job, 1)
     taken = {tag.ATTEMPT: "2", tag.RECOVERED_FROM: "worker-1"}

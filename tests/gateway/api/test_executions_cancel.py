@@ -27,7 +27,7 @@ async def test_canceling_ends_it(gateway: Gateway, job: str) -> None:
 
 
 async def test_what_has_ended_cannot_be_canceled(gateway: Gateway, store: Store, job: str) -> None:
-    """Canceling what ended otherwise is a 409 that says how; what is unknown is a 404."""
+    """Canceling an execution that ended otherwise is a 409 with its status, an unknown id 404."""
     await gateway.begin(job, 1)
     await asyncio.to_thread(store.promises.resolve, job, ikey=job, data='"1"')
 

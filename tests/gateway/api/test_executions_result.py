@@ -1,4 +1,4 @@
-"""GET /result, `raise=1` and validators: answers for scripts and for clients that poll."""
+"""GET /result, `raise=1` and ETags: answers for scripts and for clients that poll."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 async def test_an_unchanged_answer_is_not_sent_again(
     gateway: Gateway, store: Store, job: str
 ) -> None:
-    """An answer has an ETag; who has it already gets a 304 without a body, until it changes."""
+    """An answer has an ETag; a client that sends it gets a 304 until the answer changes."""
     await gateway.begin(job, 1)
     pending = await gateway.wait(job)
     again = await gateway.ask(
@@ -39,7 +39,7 @@ async def test_an_unchanged_answer_is_not_sent_again(
 
 @pytest.mark.parametrize("path", ["/wait?raise=1&id=", "/result?id="])
 async def test_scripts_get_a_status(gateway: Gateway, store: Store, job: str, path: str) -> None:
-    """Asked to, an execution's failure is an error status of the workflow's, without its text."""
+    """With `raise=1`, and at /result, a failure is an error status without the error's text."""
     await gateway.begin(job, 1)
     await gateway.begin(f"{job}-c", 1)
     failure = Failure("ValueError", "a secret").rejection()

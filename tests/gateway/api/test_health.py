@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 async def test_a_full_gateway_says_so_and_lives(
     silent_port: int, start_gateway: StartGateway
 ) -> None:
-    """While every place for calls is taken /readyz names that at once, and /healthz answers."""
+    """While the queue of calls is full /readyz says so at once, and /healthz answers 200."""
     settings = GatewaySettings(
         server=ServerSettings("http://127.0.0.1", silent_port),
         threads=2,
@@ -43,7 +43,7 @@ async def test_a_full_gateway_says_so_and_lives(
 async def test_readiness_waits_behind_nobody(
     settings: GatewaySettings, silent_port: int, start_gateway: StartGateway
 ) -> None:
-    """/readyz does not queue behind other calls, and many who ask share one look."""
+    """/readyz does not queue behind other calls, and requests at the same time share one check."""
     silent = ServerSettings("http://127.0.0.1", silent_port)
     deadlines = Deadlines(store_attempt=0.5, store_budget=0, offload=1, shutdown=2)
     busy = replace(settings, server=silent, threads=1, queue=50, deadlines=deadlines)
@@ -76,7 +76,7 @@ async def test_a_gateway_without_a_server_lives_but_is_not_ready(offline: Gatewa
 
 
 async def test_a_draining_gateway_is_not_ready(gateway: Gateway) -> None:
-    """A gateway that shuts down says so, and still answers the requests that it has."""
+    """/readyz of a gateway that shuts down fails, and other requests are still answered."""
     gateway.app[DRAINING].set()
 
     answer = await gateway.ask("GET", "/readyz")
@@ -88,7 +88,7 @@ async def test_a_draining_gateway_is_not_ready(gateway: Gateway) -> None:
 
 
 async def test_the_index_names_paths_that_exist(gateway: Gateway) -> None:
-    """Every link of the index leads somewhere."""
+    """Every link of the index is a path that exists."""
     answer = await gateway.ask("GET", "/")
 
     assert (answer.status, answer.headers["Content-Type"]) == (200, JSON)

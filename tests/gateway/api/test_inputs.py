@@ -1,4 +1,4 @@
-"""Inputs read from real requests: what is equal, what is kept and what is refused."""
+"""Inputs read from real requests: which are equal, kept, or refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gateway.errors import InvalidRequest, ServiceError
 from gateway.http.keys import SETTINGS
 from gateway.http.query import query_of
 from gateway.settings import GatewaySettings
-from shared.catalog import SHIPPED
+from tests.support.catalog import CATALOG
 
 if TYPE_CHECKING:
     from pytest_aiohttp import AiohttpClient
@@ -27,10 +27,10 @@ type Client = TestClient[web.Request, web.Application]
 
 
 async def _read(request: web.Request) -> web.Response:
-    """Answer with what was read, or with the error that it was."""
+    """Answer with the input that was read, or with the error that was raised."""
     try:
         query = query_of(request, "function", "other")
-        function = SHIPPED.functions[query.get("function", "foo")]
+        function = CATALOG.functions[query.get("function", "foo")]
         given = await request.app[INPUTS].read_input(request, function)
     except ServiceError as error:
         return web.json_response({"error": [type(error).__name__, error.detail]})
@@ -41,7 +41,7 @@ async def _read(request: web.Request) -> web.Response:
 async def _client(aiohttp_client: AiohttpClient) -> Client:
     app = web.Application()
     app[SETTINGS] = GatewaySettings()
-    app[INPUTS] = Inputs(SHIPPED)
+    app[INPUTS] = Inputs(CATALOG)
     app.router.add_post("/", _read)
     return await aiohttp_client(app)
 
@@ -77,7 +77,7 @@ async def refusal(client: Client, body: bytes, query: str = "") -> tuple[str, st
     ],
 )
 async def test_equal_json_has_one_fingerprint(client: Client, one: bytes, other: bytes) -> None:
-    """JSON that no reader tells apart is one input, at any depth."""
+    """JSON that is equal to every reader is one input, at any depth."""
     first, second = await read(client, one), await read(client, other)
 
     assert first.fingerprint == second.fingerprint
@@ -132,10 +132,10 @@ async def test_the_input_itself_is_kept(client: Client, body: bytes, kept: str) 
     assert (await read(client, body)).json == kept
 
 
-@pytest.mark.parametrize("function", SHIPPED.functions)
+@pytest.mark.parametrize("function", CATALOG.names)
 async def test_no_body_is_the_default(client: Client, function: str) -> None:
-    """Nothing sent is the same input as the default sent."""
-    default = SHIPPED.functions[function].default_input
+    """No body is the same input as the default sent as a body."""
+    default = CATALOG.functions[function].default_input
 
     nothing = await read(client, b"\n", function)
 
@@ -169,7 +169,7 @@ async def test_nesting_is_limited(client: Client, opening: str, closing: str, le
     ],
 )
 async def test_a_refusal_says_what_is_wrong(client: Client, body: bytes, start: str) -> None:
-    """The detail tells text that is no JSON from JSON that cannot be kept."""
+    """The detail distinguishes invalid JSON from JSON that cannot be kept."""
     kind, detail = await refusal(client, body)
 
     assert (kind, detail[: len(start)]) == ("InvalidRequest", start)
@@ -204,7 +204,7 @@ def test_any_other_id_is_refused(id: str) -> None:
 
 
 async def test_a_large_body_holds_nobody_up(client: Client) -> None:
-    """Large bodies are read beside the loop, however many there are, and small ones meanwhile."""
+    """Large bodies are read in a thread, one at a time, and small ones are read meanwhile."""
     large, release = orjson.dumps(["x" * 1000] * 100), threading.Event()
     reading = client.app[INPUTS]._executor
     busy = asyncio.create_task(reading.run(release.wait, 60))
@@ -212,7 +212,7 @@ async def test_a_large_body_holds_nobody_up(client: Client) -> None:
 
     try:
         async with asyncio.timeout(10):
-            while reading.waiting < 40:  # noqa: ASYNC110 - nobody tells
+            while reading.waiting < 40:  # noqa: ASYNC110 - no event to wait for
                 await asyncio.sleep(0.005)
             small = await read(client, b"[]")
     finally:

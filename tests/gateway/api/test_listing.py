@@ -50,7 +50,7 @@ async def test_a_page_holds_no_more_than_its_limit(gateway: Gateway, job: str, l
 
 
 async def test_a_cursor_goes_with_its_limit(gateway: Gateway, job: str) -> None:
-    """With another limit a cursor cannot be followed exactly, so it is a 400 that says so."""
+    """A cursor of a page with another limit is a 400 that names the limit."""
     await asyncio.gather(*(gateway.begin(f"{job}-{n}", 1) for n in range(12)))
     first = await gateway.ask("GET", f"/list?prefix={job}&limit=10")
 
@@ -68,7 +68,7 @@ def encoded(value: object) -> str:
 
 
 def servers_own(search: object) -> str:
-    """Return a cursor as the server signs it: its key is public, so anybody can."""
+    """Return a cursor of the server's own, signed with its key, which is public."""
     head, body = (encoded(part).rstrip("=") for part in ({"alg": "HS256"}, {"Next": search}))
     signature = hmac.digest(b"resonate", f"{head}.{body}".encode(), "sha256")
     return f"{head}.{body}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
@@ -106,7 +106,7 @@ BY_HAND = {
 async def test_a_cursor_made_by_hand_is_refused(
     gateway: Gateway, server: Server, kind: str
 ) -> None:
-    """Nothing of a cursor that we did not make reaches the server, which would end over some."""
+    """No forged cursor reaches the server; some of these would end its process."""
     answers = [
         await gateway.ask("GET", f"/list?limit=1&cursor={quote(cursor, safe='%')}")
         for cursor in BY_HAND[kind]
@@ -123,7 +123,7 @@ async def test_a_cursor_made_by_hand_is_refused(
 
 @pytest.mark.parametrize("position", [1, 5, 2**63 - 1])
 async def test_any_position_is_a_page(gateway: Gateway, position: int) -> None:
-    """A position is a place in the list and nothing else, so any of them may be asked for."""
+    """A cursor is a position in the list, and every position may be asked for."""
     cursor = encoded([position, *HONEST[1:]])
 
     answer = await gateway.ask("GET", f"/list?limit=1&cursor={cursor}")
@@ -203,7 +203,7 @@ async def test_what_is_no_list_is_refused(offline: Gateway, query: str) -> None:
 
 
 async def test_a_cursor_goes_with_its_filters(gateway: Gateway, job: str) -> None:
-    """A cursor of another list is refused, and so is one that was made up."""
+    """A cursor of a list with other filters is refused, and so is a forged cursor."""
     for n in range(3):
         await gateway.begin(f"{job}-{n}", 1)
     cursor = (await gateway.ask("GET", f"/list?prefix={job}&limit=1")).body["next_cursor"]

@@ -1,4 +1,4 @@
-"""What else a client may say of an execution: its key, its times, its end before its time."""
+"""Parameters and headers that several resources share: ids, keys, durations, preferences."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TYPE = {"Content-Type": "application/json"}
 
 
 def seconds(text: str) -> float:
-    """Return a time of an answer's."""
+    """Return a time of an answer in seconds."""
     return datetime.fromisoformat(text).timestamp()
 
 
@@ -38,7 +38,7 @@ async def test_a_key_is_an_id(gateway: Gateway, job: str, form: str) -> None:
 
 @pytest.mark.parametrize("key", ["", '""', "a b", '"a', "a.b", "other", "a, b"])
 async def test_a_wrong_key_is_refused(offline: Gateway, key: str) -> None:
-    """A key that breaks the grammar, or is not the id beside it, is a 400."""
+    """A key that breaks the grammar, or differs from `id`, is a 400."""
     answer = await offline.ask("POST", "/begin?id=a", b"1", {**TYPE, "Idempotency-Key": key})
 
     assert (answer.status, answer.body["type"]) == (400, "/problems/invalid-request")
@@ -58,7 +58,7 @@ async def test_a_wrong_key_is_refused(offline: Gateway, key: str) -> None:
 async def test_an_execution_has_a_deadline(
     gateway: Gateway, job: str, text: str, length: int
 ) -> None:
-    """`timeout` sets when the execution is over, and a replay does not change it."""
+    """`timeout` sets the deadline, and a replay does not change it."""
     before = time.time()
     answer = await gateway.ask("POST", f"/begin?id={job}&timeout={text}", b"1", TYPE)
     replay = await gateway.ask("POST", f"/begin?id={job}&timeout=1s", b"1", TYPE)
@@ -69,7 +69,7 @@ async def test_an_execution_has_a_deadline(
 
 
 async def test_an_execution_may_start_later(gateway: Gateway, job: str) -> None:
-    """`delay` sets when it starts, its deadline counts from then; before it is scheduled."""
+    """`delay` sets the start, from which `timeout` counts; until then the phase is scheduled."""
     before = time.time()
     answer = await gateway.ask("POST", f"/begin?id={job}&delay=10m&timeout=1h", b"1", TYPE)
     state = await gateway.wait(job)
@@ -80,7 +80,7 @@ async def test_an_execution_may_start_later(gateway: Gateway, job: str) -> None:
 
 
 async def test_past_its_deadline_it_is_timed_out(gateway: Gateway, job: str) -> None:
-    """An execution that has not ended by its deadline is timedout, and a waiter is told."""
+    """An execution that has not ended by its deadline is timedout, and its waiters are answered."""
     await gateway.ask("POST", f"/begin?id={job}&timeout=1s", b"1", TYPE)
 
     answer = await gateway.ask("GET", f"/wait?id={job}&wait=10s")
@@ -108,7 +108,7 @@ OTHERS = [("GET", "/result"), ("POST", "/cancel"), ("POST", "/signal")]
 
 @pytest.mark.parametrize("query", HOSTILE, ids=short)
 async def test_a_hostile_id_is_refused_everywhere(offline: Gateway, query: str) -> None:
-    """Whatever else takes an id answers one that breaks the grammar 400, and passes nothing on."""
+    """The other routes with an id answer 400 to a bad one too, without a call to the server."""
     for method, path in OTHERS:
         also = "&name=a" if path == "/signal" else ""
         answer = await offline.ask(method, f"{path}?{query}{also}")
@@ -129,7 +129,7 @@ async def test_a_hostile_id_is_refused_everywhere(offline: Gateway, query: str) 
 async def test_a_wait_has_a_limit(
     gateway: Gateway, store: Store, job: str, asked: str, applied: str
 ) -> None:
-    """More than 25 s counts as 25, and the answer says what counted."""
+    """A wait is at most 25 s, and the answer names the seconds that counted."""
     await gateway.begin(job, 1)
     await resolve(store, job)
 
@@ -139,7 +139,7 @@ async def test_a_wait_has_a_limit(
 
 
 async def test_the_header_is_as_good(gateway: Gateway, store: Store, job: str) -> None:
-    """`Prefer: wait=` does what the parameter does; other preferences are no matter."""
+    """`Prefer: wait=` has the effect of the parameter; other preferences are ignored."""
     await gateway.begin(job, 1)
     await resolve(store, job)
 
@@ -151,7 +151,7 @@ async def test_the_header_is_as_good(gateway: Gateway, store: Store, job: str) -
 
 @pytest.mark.parametrize("text", ["26s", "999999999d", "P999999DT999999H999999999M999999999S"])
 async def test_no_wait_is_too_long(gateway: Gateway, text: str) -> None:
-    """Whatever is over 25 s counts as 25, however long it is."""
+    """A wait of any length is accepted; more than 25 s counts as 25."""
     answer = await gateway.ask("GET", f"/wait?id=unknown&wait={text}")
 
     assert (answer.status, answer.body["type"]) == (404, "/problems/unknown-id")
@@ -171,7 +171,7 @@ async def test_what_is_no_wait_is_refused(offline: Gateway, query: str) -> None:
 async def test_a_long_preference_counts_as_the_longest(
     gateway: Gateway, store: Store, job: str, seconds: str
 ) -> None:
-    """However long a client would wait, 25 s is what counts, and it is told so."""
+    """A preferred wait of any length is accepted, and the answer says that 25 s counted."""
     await gateway.begin(job, 1)
     await resolve(store, job)
 

@@ -1,4 +1,4 @@
-"""What a client sees of an execution that began others, and of one that nobody holds any more."""
+"""Canceling an execution cancels everything below it, and nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 async def test_thousands_of_children_are_canceled(gateway: Gateway, store: Store, job: str) -> None:
-    """The answer does not wait for all of them, and soon none is left, at whatever depth."""
+    """The answer does not wait for all children, and soon none is pending, at any depth."""
     await gateway.begin(job, 1)
     names = [f"{n}" for n in range(2000)] + [f"{n}.1.{n}" for n in range(200)]
     await asyncio.to_thread(create_children, store, job, names)
@@ -30,7 +30,7 @@ async def test_thousands_of_children_are_canceled(gateway: Gateway, store: Store
 
 
 async def test_only_what_is_below_is_canceled(gateway: Gateway, store: Store, job: str) -> None:
-    """An id that the server's search takes for the same one is another's, however many it has."""
+    """Children of another id are left alone, though the server's search finds them too."""
     mine, others = f"{job}_a", f"{job}-a"
     for id in (mine, others):
         await gateway.begin(id, 1)
@@ -45,7 +45,7 @@ async def test_only_what_is_below_is_canceled(gateway: Gateway, store: Store, jo
 
 
 async def test_canceling_again_repairs(gateway: Gateway, store: Store, job: str) -> None:
-    """Children that are left of a cancel that was broken off are canceled by the next."""
+    """A second cancel cancels the children that an interrupted one has left."""
     await gateway.begin(job, 1)
     await gateway.ask("POST", f"/cancel?id={job}")
     await asyncio.to_thread(create_children, store, job, ["1", "1.1"])

@@ -1,4 +1,4 @@
-"""A server that is away, silent, or answers what is not its own; and calls beyond the limit."""
+"""A server that is down, silent or replaced by something else; and calls beyond the limit."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def away(port: int, **changed: Any) -> GatewaySettings:
     return GatewaySettings(server=ServerSettings("http://127.0.0.1", port), **changed)
 
 
-async def test_a_server_that_is_down_is_told_in_time(
+async def test_a_server_that_is_down_is_a_503_in_time(
     closed_port: int, job: str, start_gateway: StartGateway
 ) -> None:
     """Without a server every route that needs it is a 503 within 5 s, and never a 404."""
@@ -65,7 +65,7 @@ async def test_a_server_that_is_down_is_told_in_time(
     assert_problem(ready, "backend-unavailable", "/readyz", AWAY)
 
 
-async def test_a_server_that_says_nothing_is_told_in_time(
+async def test_a_server_that_is_silent_is_a_503_in_time(
     silent_port: int, job: str, start_gateway: StartGateway
 ) -> None:
     """A server that accepts and never answers is a 503 within 5 s, and never a hang."""
@@ -102,13 +102,13 @@ ASKING = [
 
 
 @pytest.mark.parametrize("how", ["closed_port", "silent_port"])
-async def test_every_route_tells_of_an_outage(
+async def test_every_route_reports_an_outage(
     request: pytest.FixtureRequest,
     how: str,
     job: str,
     start_gateway: StartGateway,
 ) -> None:
-    """Whatever needs the server is a 503 within 5 s, if it is down as well as if it is silent."""
+    """Every route that needs the server is a 503 within 5 s, if it is down and if it is silent."""
     gateway = await start_gateway(away(request.getfixturevalue(how)))
     began = time.monotonic()
     answers = await asyncio.gather(
@@ -164,10 +164,10 @@ async def test_a_server_that_comes_back_is_asked_again(
         (502, ""),
     ],
 )
-async def test_an_answer_that_is_not_the_servers_tells_nothing(
+async def test_an_answer_that_is_not_the_servers_is_a_503(
     aiohttp_server: AiohttpServer, start_gateway: StartGateway, status: int, text: str, job: str
 ) -> None:
-    """What something between us and the server answers is a 503, whatever number it has."""
+    """An answer that is not the server's own, of whatever status, becomes a 503."""
 
     async def answer(_: web.Request) -> web.Response:
         return web.Response(status=status, text=text, content_type="text/html")
@@ -190,7 +190,7 @@ async def test_an_answer_that_is_not_the_servers_tells_nothing(
 async def test_a_full_gateway_refuses_at_once(
     silent_port: int, job: str, start_gateway: StartGateway
 ) -> None:
-    """Calls for which there is no room are refused before those under way have ended."""
+    """Calls beyond threads and queue are refused before the accepted calls have ended."""
     short = Deadlines(store_attempt=0.5, store_budget=0, offload=2, shutdown=3)
     settings = away(silent_port, threads=1, queue=1, deadlines=short)
     details = []

@@ -1,4 +1,4 @@
-"""What an execution is doing, and whether a worker still holds it."""
+"""The phase of an execution, and whether a worker still holds its task."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def phase_of(gateway: Gateway, id: str) -> str:
 
 
 async def until_phase(gateway: Gateway, id: str, phase: str) -> None:
-    """Ask until the phase is there."""
+    """Read the execution until it has the phase."""
     end = time.monotonic() + 10
     while (seen := await phase_of(gateway, id)) != phase:
         assert time.monotonic() < end, f"it is {seen}, not {phase}"
@@ -37,7 +37,7 @@ async def until_phase(gateway: Gateway, id: str, phase: str) -> None:
 
 
 async def test_every_pending_child_is_waited_for(gateway: Gateway, store: Store, job: str) -> None:
-    """More of them than are looked at first are told, with those that are older than a recovery."""
+    """All of many pending children are listed, those older than a recovery too."""
     await gateway.begin(job, 1)
     await asyncio.to_thread(create_children, store, job, [f"{n}" for n in range(30)])
     marks = {tag.RECOVERED_FROM: "w1", tag.ATTEMPT: "2", tag.REPORTED: "3/30"}
@@ -58,7 +58,7 @@ async def test_every_pending_child_is_waited_for(gateway: Gateway, store: Store,
 async def test_what_follows_does_not_hide_what_is_open(
     gateway: Gateway, store: Store, job: str
 ) -> None:
-    """A step that began long before others is still the one that runs."""
+    """A pending step is shown as running, however many later steps have ended."""
     await gateway.begin(job, 1)
     marks = {tag.REPORTED: "1/2"}
     await asyncio.to_thread(create_part, store, job, f"{job}.1", "w1", step="long", **marks)
@@ -73,8 +73,10 @@ async def test_what_follows_does_not_hide_what_is_open(
     assert state["progress"] == {"done": 1, "total": 2, "step": "long"}
 
 
-async def test_whether_anybody_runs_it_is_asked(gateway: Gateway, store: Store, job: str) -> None:
-    """A step that seems to run is recovering once nobody holds its task, running once one does."""
+async def test_a_step_runs_while_a_worker_holds_the_task(
+    gateway: Gateway, store: Store, job: str
+) -> None:
+    """With an open step the phase is running while a worker holds the task, else recovering."""
     await gateway.begin(job, 1)
     task = f"__invoke:{job}"
     await asyncio.to_thread(store.tasks.claim_raw, task, 1, PID, 60_000)
@@ -97,7 +99,7 @@ async def test_whether_anybody_runs_it_is_asked(gateway: Gateway, store: Store, 
 
 
 async def test_waiting_is_being_let_go(gateway: Gateway, store: Store, job: str) -> None:
-    """With children and no worker it is recovering if its worker was lost before it had let go."""
+    """With open children the phase is recovering if the worker was lost before it suspended."""
     await gateway.begin(job, 1)
     task = f"__invoke:{job}"
     await asyncio.to_thread(store.tasks.claim_raw, task, 1, PID, 60_000)
@@ -116,7 +118,7 @@ async def test_waiting_is_being_let_go(gateway: Gateway, store: Store, job: str)
 
 
 async def test_looking_at_a_task_changes_nothing(gateway: Gateway, store: Store, job: str) -> None:
-    """A task is looked at without being claimed, whatever its state."""
+    """Reading the state of a task does not claim it, in any state."""
     await gateway.begin(job, 1)
     task = f"__invoke:{job}"
 

@@ -1,4 +1,4 @@
-"""The door to threads: bounded, with a deadline, and honest about threads that go on."""
+"""The executor: a bounded number of calls, each with a deadline; late calls keep a slot."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CALLER: contextvars.ContextVar[str] = contextvars.ContextVar("CALLER", default="
 
 
 class Call:
-    """A blocking call that says when it has begun and ends when it is let go."""
+    """A blocking call with an event for its begin; it ends when `release` is called."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self._error = error
@@ -45,7 +45,7 @@ class Call:
 
 @contextmanager
 def offload(threads: int, queue: int, deadline: float, *calls: Call) -> Iterator[BoundedExecutor]:
-    """Yield an offload; no call is left waiting when the block ends."""
+    """Yield an executor; every call is released when the block ends."""
     made = BoundedExecutor(threads, queue, deadline)
     try:
         yield made
@@ -56,12 +56,12 @@ def offload(threads: int, queue: int, deadline: float, *calls: Call) -> Iterator
 
 
 async def seen(event: threading.Event) -> None:
-    """Wait for what another thread does."""
+    """Wait until another thread sets the event."""
     assert await asyncio.to_thread(event.wait, 5)
 
 
 def free_places(made: BoundedExecutor) -> int:
-    """Return how many calls would find a place now."""
+    """Return how many calls would be accepted now."""
     return made._places._value
 
 
@@ -93,7 +93,7 @@ async def test_an_error_is_the_callers(error: Exception) -> None:
 
 
 async def test_the_number_of_calls_is_bounded() -> None:
-    """Threads and queue are all the room there is; one call more is refused, and runs never."""
+    """A call beyond threads and queue is refused, and never runs."""
     calls = [Call() for _ in range(3)]
     extra = Call()
     with offload(2, 1, 5, *calls, extra) as made:
@@ -112,7 +112,7 @@ async def test_the_number_of_calls_is_bounded() -> None:
 
 
 async def test_a_place_is_free_again_after_a_call() -> None:
-    """Many more calls than places succeed when they come one after the other."""
+    """Any number of calls succeed when they come one after the other."""
     with offload(1, 0, 5) as made:
         assert [await made.run(int, str(n)) for n in range(50)] == list(range(50))
 
@@ -129,7 +129,7 @@ async def test_a_deadline_ends_the_waiting() -> None:
 
 
 async def test_a_place_is_kept_until_the_thread_has_ended() -> None:
-    """A call that was given up holds its place until its thread is done, not until then only."""
+    """A call that was given up counts until its thread has ended."""
     call = Call()
     with offload(1, 0, 0.05, call) as made:
         with pytest.raises(DeadlineExceeded):
@@ -142,7 +142,7 @@ async def test_a_place_is_kept_until_the_thread_has_ended() -> None:
 
 
 async def test_a_call_that_waits_too_long_never_runs() -> None:
-    """A call whose deadline passes in the queue is taken out of it and gives its place back."""
+    """A call whose deadline passes in the queue is removed from the queue."""
     first, second = Call(), Call()
     with offload(1, 1, 0.05, first, second) as made:
         outcomes = await asyncio.gather(made.run(first), made.run(second), return_exceptions=True)
@@ -157,7 +157,7 @@ async def test_a_call_that_waits_too_long_never_runs() -> None:
 
 
 async def test_a_canceled_caller_leaves_the_call_alone() -> None:
-    """Canceling the one who waits neither stops the call nor frees its place early."""
+    """Canceling the caller neither stops the call nor lets another one in early."""
     call = Call()
     with offload(1, 0, 5, call) as made:
         task = asyncio.create_task(made.run(call))
@@ -175,7 +175,7 @@ async def test_a_canceled_caller_leaves_the_call_alone() -> None:
 
 @pytest.mark.parametrize("given_up_by", ["deadline", "cancel"])
 async def test_nobody_complains_of_a_late_error(given_up_by: str) -> None:
-    """An error of a call that was given up is looked at, so that the loop reports nothing."""
+    """An error of a call that was given up is retrieved, so that the loop reports nothing."""
     reports: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, report: reports.append(report))
     call = Call(RuntimeError("too late"))
@@ -217,7 +217,7 @@ async def test_the_context_goes_along() -> None:
 
 
 async def test_the_loop_turns_meanwhile() -> None:
-    """While a call blocks its thread, another coroutine of the loop can let it go."""
+    """While a call blocks its thread, the loop runs other coroutines."""
     call = Call()
     with offload(1, 0, 5, call) as made:
         task = asyncio.create_task(made.run(call))
@@ -228,7 +228,7 @@ async def test_the_loop_turns_meanwhile() -> None:
 
 
 async def test_closing_does_not_wait() -> None:
-    """Closing returns while a call is under way, and that call's caller still gets its outcome."""
+    """Closing does not wait for a call under way, whose caller still gets the result."""
     call = Call()
     with offload(1, 0, 5, call) as made:
         task = asyncio.create_task(made.run(call))

@@ -1,4 +1,4 @@
-"""One line of the log for each request: what is in it, and what never is."""
+"""Each request is one line of the log."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TRACEPARENT: Final = f"00-{TRACE}-{SPAN}-01"
 
 
 async def test_a_request_has_one_line(gateway: Gateway, job: str, log: list[EventDict]) -> None:
-    """A line tells the route, the status, the time and the execution, and nothing that was sent."""
+    """A line has the route, the status, the time and the execution, and nothing that was sent."""
     await gateway.begin(job, {"card": "4111"})
     await gateway.ask(
         "GET", f"/wait?id={job}&include=input", None, {"Authorization": "Bearer s3cret"}
@@ -39,8 +39,8 @@ async def test_a_request_has_one_line(gateway: Gateway, job: str, log: list[Even
     await gateway.ask("GET", "/result?id=a%0Ab&token=s3cret")
 
     lines = await logged_requests(log, 4)
-    told = [(line["method"], line["path"], line["status"], line["id"]) for line in lines]
-    assert told == [
+    shown = [(line["method"], line["path"], line["status"], line["id"]) for line in lines]
+    assert shown == [
         ("POST", "/begin", 202, job),
         ("GET", "/wait", 200, job),
         ("POST", "/begin", 202, minted.body["promise"]),
@@ -55,21 +55,23 @@ async def test_a_request_has_one_line(gateway: Gateway, job: str, log: list[Even
 async def test_an_unknown_path_is_one_short_line(
     gateway: Gateway, log: list[EventDict], path: str
 ) -> None:
-    """A path that is none is told as it was sent, but no more of it than fits a line."""
+    """An unknown path is logged as it was sent, up to 256 characters."""
     await gateway.ask("GET", path)
 
     (line,) = await logged_requests(log, 1)
-    told = line["path"]
-    assert told == path[:256]
-    assert told.isprintable()
+    shown = line["path"]
+    assert shown == path[:256]
+    assert shown.isprintable()
 
 
-async def test_a_client_that_went_is_told(gateway: Gateway, job: str, log: list[EventDict]) -> None:
-    """A request whose client went has its line as well, with the status 499."""
+async def test_a_client_that_disconnects_is_logged(
+    gateway: Gateway, job: str, log: list[EventDict]
+) -> None:
+    """A request whose client has disconnected is logged with the status 499."""
     await gateway.begin(job)
     asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
     async with asyncio.timeout(5):
-        while len(gateway.app[LONG_POLLS]) != 1:  # noqa: ASYNC110 - nobody tells
+        while len(gateway.app[LONG_POLLS]) != 1:  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(0.005)
     asked.cancel()
     _, line = await logged_requests(log, 2)
@@ -79,7 +81,7 @@ async def test_a_client_that_went_is_told(gateway: Gateway, job: str, log: list[
 async def test_no_line_is_lost_at_the_end(
     settings: GatewaySettings, log: list[EventDict], start_gateway: StartGateway
 ) -> None:
-    """A gateway that stops has told of each request, with the moment when that ended."""
+    """A gateway that stops has logged every request, with the time when the request ended."""
     gateway = await start_gateway(settings)
     await asyncio.gather(*(gateway.ask("GET", "/nothing") for _ in range(40)))
     ended = datetime.now(UTC)
@@ -91,7 +93,7 @@ async def test_no_line_is_lost_at_the_end(
 
 
 async def test_a_line_has_its_own_trace(gateway: Gateway, log: list[EventDict]) -> None:
-    """What one request has bound is in no line of another that is written with its own."""
+    """The trace of one request is in no line of another."""
     await asyncio.gather(
         gateway.ask("GET", "/traced", None, {"traceparent": TRACEPARENT}),
         *(gateway.ask("GET", "/plain") for _ in range(5)),
@@ -102,13 +104,13 @@ async def test_a_line_has_its_own_trace(gateway: Gateway, log: list[EventDict]) 
 
 
 async def test_a_line_that_cannot_be_written_is_one(gateway: Gateway) -> None:
-    """After a line that found no room, those that come later are written."""
-    told: list[EventDict] = []
+    """After a line could not be written, later lines are written."""
+    written: list[EventDict] = []
 
     def write(_: object, __: str, event: EventDict) -> EventDict:
         if event["path"] == "/no-room":
             raise OSError(errno.ENOSPC, "no space left on device")
-        told.append(event)
+        written.append(event)
         raise structlog.DropEvent
 
     before = structlog.get_config()["processors"]
@@ -116,6 +118,6 @@ async def test_a_line_that_cannot_be_written_is_one(gateway: Gateway) -> None:
     try:
         await asyncio.gather(*(gateway.ask("GET", "/no-room") for _ in range(3)))
         await gateway.ask("GET", "/room")
-        await logged_requests(told, 1)
+        await logged_requests(written, 1)
     finally:
         structlog.configure(processors=before)

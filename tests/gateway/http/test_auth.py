@@ -1,4 +1,4 @@
-"""Who may come in, how many at a time, and what is told of it in the log."""
+"""Tokens: which requests need one, and which are refused."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def _well(_: web.Request) -> web.Response:
 
 @pytest.fixture(name="closed")
 async def _closed(settings: GatewaySettings, start_gateway: StartGateway) -> Gateway:
-    """Return a gateway with tokens, and with the routes that others have open."""
+    """Return a gateway with tokens, and with more routes below and beside the open paths."""
     paths = ("/metrics", "/docs", "/docs/{name}", "/openapi.json", "/docsx")
     routes = [web.get(path, _well) for path in paths]
     return await start_gateway(replace(settings, tokens=(OTHER, TOKEN)), routes)
@@ -54,7 +54,7 @@ async def _closed(settings: GatewaySettings, start_gateway: StartGateway) -> Gat
     ],
 )
 async def test_any_other_token_is_refused(closed: Gateway, given: str) -> None:
-    """What is not one of the tokens is a 401 that names the scheme, whatever bytes it is."""
+    """Anything but one of the tokens is a 401 that names the scheme, whatever bytes it has."""
     sent = request("GET /list HTTP/1.1", f"Authorization: {given}")
     async with connected(closed, sent) as wire:
         answer = await wire.answer(1)
@@ -66,14 +66,14 @@ async def test_any_other_token_is_refused(closed: Gateway, given: str) -> None:
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer "])
 @pytest.mark.parametrize("token", [TOKEN, OTHER])
 async def test_every_token_lets_in(closed: Gateway, scheme: str, token: str) -> None:
-    """Each of the tokens is as good as the others, and the scheme's case is no matter."""
+    """Each of the tokens is accepted, with the scheme in any case."""
     headers = {"Authorization": f"{scheme} {token}"}
 
     assert (await closed.ask("GET", "/list", None, headers)).status == 200
 
 
 async def test_two_headers_are_none(closed: Gateway) -> None:
-    """Of several headers none counts: a proxy might have looked at the other one."""
+    """Two Authorization headers are refused: a proxy might have checked the other one."""
     both = (f"Authorization: Bearer {TOKEN}", f"Authorization: Bearer {TOKEN}")
     async with connected(closed, request("GET /list HTTP/1.1", *both)) as wire:
         assert (await wire.answer()).status == 401
@@ -99,7 +99,7 @@ async def test_two_headers_are_none(closed: Gateway) -> None:
     ],
 )
 async def test_these_paths_are_open(closed: Gateway, path: str, status: int) -> None:
-    """What tells of the service itself asks for no token; no other spelling opens more.
+    """The service's own paths need no token, and no other spelling of a path is open.
 
     (`..%2Flist` below /docs is the name of a page there.)
     """
@@ -116,7 +116,7 @@ async def test_a_refused_body_is_not_waited_for(closed: Gateway) -> None:
 async def test_tokens_keep_others_out(
     settings: GatewaySettings, job: str, start_gateway: StartGateway
 ) -> None:
-    """With tokens every route asks for one, but for those that tell of the service itself."""
+    """With tokens configured every route needs one, except for the service's own paths."""
     token = "0123456789abcdef"
     gateway = await start_gateway(replace(settings, tokens=("f" * 16, token)))
     bare = await gateway.ask("POST", f"/begin?id={job}")

@@ -50,7 +50,7 @@ async def test_a_body_of_another_type_is_refused(
 async def test_json_is_declared_in_any_spelling(
     gateway: Gateway, job: str, content_type: str
 ) -> None:
-    """Case and a charset do not make another type of it."""
+    """JSON may be declared in any case and with a charset."""
     answer = await gateway.ask(
         "POST", f"/begin?id={job}", b'"\xc3\xa9"', {"Content-Type": content_type}
     )
@@ -94,7 +94,7 @@ async def test_an_endless_body_is_read_no_further(offline: Gateway) -> None:
 
 
 async def test_a_body_that_is_not_what_it_says_is_refused(gateway: Gateway, job: str) -> None:
-    """A body that its Content-Encoding does not describe is the client's fault, and told so."""
+    """A body that does not match its Content-Encoding is a 400."""
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     answer = await gateway.ask("POST", f"/begin?id={job}", b'{"n": 1}', headers)
 
@@ -103,7 +103,7 @@ async def test_a_body_that_is_not_what_it_says_is_refused(gateway: Gateway, job:
 
 
 async def test_a_body_that_asks_first_may_come(gateway: Gateway, job: str) -> None:
-    """`Expect: 100-continue` is answered when the body is wanted, then comes the answer."""
+    """`Expect: 100-continue` is answered 100 when the body is wanted, then comes the answer."""
     sent = posted(f"/begin?id={job}", "Expect: 100-continue", "Content-Length: 1")
     async with connected(gateway, sent) as wire:
         assert (await wire.answer()).status == 100
@@ -118,7 +118,7 @@ async def test_a_body_that_asks_first_may_come(gateway: Gateway, job: str) -> No
 async def test_a_body_that_asks_first_may_be_spared(
     offline: Gateway, line: str, length: int, status: int
 ) -> None:
-    """A request that is refused whatever its body is refused before the body is sent."""
+    """With `Expect`, a request that would be refused anyway is refused before its body."""
     sent = posted(line, "Expect: 100-continue", f"Content-Length: {length}")
     async with connected(offline, sent) as wire:
         assert (await wire.answer(1)).status == status
@@ -126,7 +126,7 @@ async def test_a_body_that_asks_first_may_be_spared(
 
 @pytest.mark.parametrize("size", [0, 1, 1_000_000])
 async def test_a_body_may_be_compressed(gateway: Gateway, job: str, size: int) -> None:
-    """A gzip body counts as what it is made of."""
+    """A gzip body is decompressed."""
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     body = gzip.compress(b'"' + b"x" * size + b'"')
     answer = await gateway.ask("POST", f"/begin?id={job}", body, headers)
@@ -136,7 +136,7 @@ async def test_a_body_may_be_compressed(gateway: Gateway, job: str, size: int) -
 
 
 async def test_half_of_a_compressed_body_is_refused(gateway: Gateway) -> None:
-    """A compressed body that is cut short is not taken for the whole."""
+    """A compressed body that is cut short is a 400."""
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     body = gzip.compress(b"[1, 2, 3]")[:-4]
     answer = await gateway.ask("POST", "/begin", body, headers)

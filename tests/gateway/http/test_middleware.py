@@ -1,4 +1,4 @@
-"""What holds on every route: paths, methods, request ids, and a server that is away."""
+"""What holds on every route: paths, methods, request ids and errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ METHOD: Final = "Use a method that the Allow header names."
     ["/nope", "/begin/", "/begin/x", "/Begin", "//begin", "/wait/job-1", "/..%2F", "/%00", "/a.b"],
 )
 async def test_an_unknown_path_is_a_problem(offline: Gateway, path: str) -> None:
-    """A path that is none is a 404 of its own type, which no client takes for an unknown id."""
+    """An unknown path is a 404 of another type than an unknown id."""
     answer = await offline.ask("GET", path)
 
     assert_problem(answer, "not-found", answer.body["instance"], NOTHING)
@@ -46,7 +46,7 @@ async def test_an_unknown_path_is_a_problem(offline: Gateway, path: str) -> None
         ("TRACE", "/wait", {"GET", "HEAD"}),
     ],
 )
-async def test_a_wrong_method_is_told_the_right_ones(
+async def test_a_wrong_method_is_answered_with_the_right_ones(
     offline: Gateway, method: str, path: str, allowed: set[str]
 ) -> None:
     """A method that a path does not take is a 405 with `Allow`, and does nothing."""
@@ -75,7 +75,7 @@ async def test_head_is_get_without_a_body(gateway: Gateway, job: str, path: str)
 
 
 async def test_head_of_an_unknown_id_is_unknown(gateway: Gateway, job: str) -> None:
-    """HEAD tells what GET would, errors included."""
+    """HEAD has the status of GET for errors too."""
     answer = await gateway.ask("HEAD", f"/wait?id={job}")
 
     assert (answer.status, answer.body) == (404, None)
@@ -94,7 +94,7 @@ async def test_a_sane_request_id_comes_back(offline: Gateway, given: str, target
 
 @pytest.mark.parametrize("given", [None, "", " ", "a b", "x" * 129, "é", "<b>", 'a"', "a;b", "a,b"])
 async def test_any_other_request_id_is_replaced(offline: Gateway, given: str | None) -> None:
-    """A request id that could do harm in a log, or none, is replaced by one of ours."""
+    """A missing request id, or one that could do harm in a log, is replaced by a new id."""
     headers = {} if given is None else {"X-Request-Id": given}
 
     ids = [(await offline.ask("GET", "/healthz", headers=headers)).headers for _ in range(2)]
@@ -105,7 +105,7 @@ async def test_any_other_request_id_is_replaced(offline: Gateway, given: str | N
 
 
 async def test_errors_say_where_they_come_from(gateway: Gateway, job: str) -> None:
-    """Every refusal of ours carries `Error-Source: gateway`, and no success does."""
+    """Every refusal carries `Error-Source: gateway`, and no success does."""
     await gateway.begin(job, 1)
     refused = [
         await gateway.begin(job, 2),
@@ -126,7 +126,7 @@ async def test_errors_say_where_they_come_from(gateway: Gateway, job: str) -> No
 async def test_an_unexpected_error_is_not_shown(
     settings: GatewaySettings, start_gateway: StartGateway
 ) -> None:
-    """An exception that nobody foresaw is a 500 that tells nothing of it but the request's id."""
+    """An unexpected exception is a 500 that shows nothing but the request's id."""
 
     async def fail(_: web.Request) -> web.Response:
         raise RuntimeError("secret in /srv/secret.py")

@@ -1,4 +1,4 @@
-"""The table that gives errors their numbers is whole, and says what the contract says."""
+"""The table of problems is complete and matches the contract."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ PROBLEMS = [*OF_SERVICE.values(), *OF_HTTP.values(), INTERNAL, UNAVAILABLE]
 
 @pytest.mark.parametrize("kind", EVERY)
 def test_every_error_is_a_problem(kind: type[errors.ServiceError]) -> None:
-    """No error of the tree can be raised that the table does not know."""
+    """Every error of the tree is in the table."""
     assert kind in OF_SERVICE
 
 
@@ -59,7 +59,7 @@ def test_the_table_has_nothing_else() -> None:
 
 @pytest.mark.parametrize("kind", [k for k in EVERY if issubclass(k, errors.BackendUnavailable)])
 def test_what_may_be_tried_again_is_one_problem(kind: type[errors.ServiceError]) -> None:
-    """Whatever kept the server from being asked, clients meet one problem."""
+    """All reasons for which the server cannot be asked are one problem."""
     assert OF_SERVICE[kind] is UNAVAILABLE
 
 
@@ -75,13 +75,13 @@ def test_one_slug_is_one_problem() -> None:
 
 @pytest.mark.parametrize(("status", "problem"), OF_HTTP.items())
 def test_refusals_of_aiohttp_keep_their_status(status: int, problem: Problem) -> None:
-    """A refusal of aiohttp's gets a name and not another number."""
+    """A refusal of aiohttp keeps its status."""
     assert problem.status == status
 
 
 @pytest.mark.parametrize("kind", EVERY)
-def test_an_error_carries_what_clients_are_told(kind: type[errors.ServiceError]) -> None:
-    """Every error is made of a detail, which is its text, and an id where there is one."""
+def test_an_error_has_a_detail_and_an_id(kind: type[errors.ServiceError]) -> None:
+    """Every error has a detail, which is its text, and optionally an id."""
     bare, whole = kind("what to do"), kind("what to do", id="job-1")
 
     assert (bare.detail, str(bare), bare.id) == ("what to do", "what to do", None)

@@ -27,7 +27,7 @@ BOMB: Final = gzip.compress(b" " * 50_000_000)
 
 @pytest.fixture(name="short")
 def _short(settings: GatewaySettings) -> GatewaySettings:
-    """Settings with which every client is slow soon."""
+    """Return settings with short limits for slow clients."""
     return replace(settings, limits=SHORT)
 
 
@@ -37,7 +37,7 @@ async def test_a_head_that_does_not_come_is_not_waited_for(
     sent: bytes,
     start_gateway: StartGateway,
 ) -> None:
-    """Who connects and sends nothing, or half of a head, is cut off without an answer."""
+    """A client that sends nothing, or half of a head, is cut off without an answer."""
     gateway = await start_gateway(short)
     async with connected(gateway, sent) as wire:
         assert await wire.ended(2) == b""
@@ -74,17 +74,17 @@ async def test_an_idle_connection_is_closed(
 async def test_a_slow_request_is_not_idle(
     short: GatewaySettings, job: str, start_gateway: StartGateway
 ) -> None:
-    """The limits are for clients: a request that takes the gateway long is not cut off."""
+    """A request that the gateway takes long to answer is not cut off."""
     gateway = await start_gateway(short)
     await gateway.begin(job)
     async with connected(gateway, request(f"GET /wait?id={job}&wait=1s HTTP/1.1")) as wire:
         assert (await wire.answer()).body["status"] == "pending"
 
 
-async def test_a_body_that_trickles_is_told_so(
+async def test_a_body_that_trickles_is_refused(
     short: GatewaySettings, start_gateway: StartGateway
 ) -> None:
-    """The body's time is for all of it; then there is an answer, and the connection ends."""
+    """A body that does not arrive in time is answered 400, and the connection ends."""
     gateway = await start_gateway(short)
     async with connected(gateway, posted("/begin?id=a", "Content-Length: 1000")) as wire:
         answer = asyncio.create_task(wire.answer(3))
@@ -97,7 +97,7 @@ async def test_a_body_that_trickles_is_told_so(
 
 
 async def test_an_endless_body_is_not_read_to_its_end(gateway: Gateway) -> None:
-    """A body without a length is refused when it is over the limit, and soon after cut off."""
+    """A body without a length is refused once it is over the limit, and soon cut off."""
     sent = posted("/begin?id=a", "Transfer-Encoding: chunked")
     chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"
     async with connected(gateway, sent) as wire:
@@ -109,7 +109,7 @@ async def test_an_endless_body_is_not_read_to_its_end(gateway: Gateway) -> None:
 
 
 async def send_for_ever(writer: asyncio.StreamWriter, chunk: bytes) -> None:
-    """Send until the other side ends it, which is a `ConnectionError`."""
+    """Send until the other side ends the connection, which raises `ConnectionError`."""
     while True:
         writer.write(chunk)
         await writer.drain()
@@ -135,9 +135,9 @@ async def test_an_answer_that_is_not_taken_is_given_up(
 
 
 async def connections(gateway: Gateway, count: int) -> None:
-    """Return once so many connections are open; the test's own client has one."""
+    """Return once `count` connections are open; the test's own client has one."""
     async with asyncio.timeout(5):
-        while len(gateway.server.handler.connections) != count:  # noqa: ASYNC110 - nobody tells
+        while len(gateway.server.handler.connections) != count:  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(0.005)
 
 
@@ -238,7 +238,7 @@ ODD: Final = {
 
 @pytest.mark.parametrize(("sent", "status"), ODD.values(), ids=ODD)
 async def test_an_odd_request_is_answered(offline: Gateway, sent: bytes, status: int) -> None:
-    """What is HTTP, however odd, has its answer within a second, and a refusal is a problem."""
+    """Valid HTTP, however odd, is answered within a second, and every refusal is a problem."""
     async with connected(offline, sent) as wire:
         answer = await wire.answer(1)
 
@@ -257,7 +257,7 @@ async def test_requests_in_a_row_are_answered_in_order(offline: Gateway) -> None
 async def test_clients_that_vanish_leave_nothing(
     settings: GatewaySettings, job: str, start_gateway: StartGateway
 ) -> None:
-    """Many clients that go in the middle of a wait or a body free what they held, at once."""
+    """Clients that disconnect in the middle of a wait or a body leave the limits at once."""
     gateway = await start_gateway(settings)
     await gateway.begin(job)
     waits = [request(f"GET /wait?id={job}&wait=25s HTTP/1.1")] * 200
@@ -275,7 +275,7 @@ async def test_clients_that_vanish_leave_nothing(
 
 
 async def held(gateway: Gateway, waiters: int, begins: int) -> None:
-    """Return once so many clients wait and so many begins are under way."""
+    """Return once `waiters` clients wait and `begins` begins are running."""
     waiting, beginning = gateway.app[LONG_POLLS]._places, gateway.app[BEGIN_LIMITER]
     async with asyncio.timeout(5):
         while (len(waiting), len(beginning)) != (waiters, begins):  # noqa: ASYNC110 - no event for it
@@ -285,7 +285,7 @@ async def held(gateway: Gateway, waiters: int, begins: int) -> None:
 async def test_calls_of_clients_that_vanished_are_not_made(
     silent_port: int, start_gateway: StartGateway
 ) -> None:
-    """A call that waits for a thread is dropped with its client, so others find its place."""
+    """A call that waits for a thread is dropped when its client disconnects."""
     settings = GatewaySettings(
         server=ServerSettings("http://127.0.0.1", silent_port), threads=1, queue=5
     )
@@ -299,7 +299,7 @@ async def test_calls_of_clients_that_vanished_are_not_made(
 
 
 async def fullness(gateway: Gateway, *, full: bool) -> None:
-    """Return once there is room for calls, or none."""
+    """Return once the executor is full, or has room."""
     async with asyncio.timeout(1):
-        while gateway.app[BACKEND]._executor.is_full() != full:  # noqa: ASYNC110 - nobody tells
+        while gateway.app[BACKEND]._executor.is_full() != full:  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(0.005)

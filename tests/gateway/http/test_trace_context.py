@@ -1,4 +1,4 @@
-"""What counts as a trace context, and what is ignored."""
+"""Which trace contexts are read, and which are ignored."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_trace_is_read(header: str) -> None:
     ],
 )
 def test_what_is_none_is_ignored(headers: list[str]) -> None:
-    """Anything else, and more than one, is as good as nothing."""
+    """Any other header, and more than one header, is ignored."""
     assert trace_of(headers) is None
 
 
@@ -67,7 +67,7 @@ TRACEPARENT: Final = f"00-{TRACE}-{SPAN}-01"
 async def test_a_trace_is_taken_up(
     gateway: Gateway, store: Store, job: str, log: list[EventDict]
 ) -> None:
-    """A request's `traceparent` is in its lines, and its trace is stored with what it began."""
+    """A request's trace is in its log line, and is stored with the execution that it begins."""
     headers: dict[str, str] = {"traceparent": TRACEPARENT}
     await gateway.ask("POST", f"/begin?id={job}", None, headers)
     stored = await asyncio.to_thread(store.promises.get, job)
@@ -80,7 +80,7 @@ async def test_a_trace_is_taken_up(
 async def test_a_bad_trace_is_no_matter(
     gateway: Gateway, store: Store, job: str, log: list[EventDict]
 ) -> None:
-    """What is no `traceparent` is ignored, and the request is served."""
+    """An invalid `traceparent` is ignored, and the request is served."""
     headers = {"traceparent": TRACEPARENT.upper()}
     answer = await gateway.ask("POST", f"/begin?id={job}", None, headers)
     stored = await asyncio.to_thread(store.promises.get, job)

@@ -1,4 +1,4 @@
-"""Promises of the server's in the words of the API."""
+"""Promises of the server become executions, steps and phases of the API."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def part(
     ],
 )
 def test_every_state_has_a_word(state: str, status: str) -> None:
-    """Each state of the server's is one status, and all but pending are the end."""
+    """Each state of the server is one status, and every status but pending is an end."""
     execution = execution_of(promise(state=state, value=RESULT))
 
     assert (execution.status, execution.done) == (status, status != "pending")
@@ -75,7 +75,7 @@ def test_every_state_has_a_word(state: str, status: str) -> None:
 
 
 def test_a_state_that_is_none_is_an_error() -> None:
-    """A state that the server does not have is not taken for one that it has."""
+    """A state that the server does not have is an error."""
     with pytest.raises(KeyError):
         execution_of(promise(state="PAUSED"))
 
@@ -112,7 +112,7 @@ def test_an_execution_has_its_call_and_times() -> None:
     ],
 )
 def test_what_is_no_call_of_ours_is_no_execution(param: str | None) -> None:
-    """A promise whose call we cannot have written is refused."""
+    """A promise without a call of our form is refused."""
     with pytest.raises(ValueError, match=r"."):
         execution_of(promise(param=param))
 
@@ -136,16 +136,16 @@ def test_what_is_no_result_of_ours_is_refused(value: str | None) -> None:
     ],
 )
 def test_every_rejection_is_a_failure(value: str | None, failure: Failure) -> None:
-    """Whoever rejected an execution and with what, there is an error to show."""
+    """Any value of a rejection becomes an error with a type and a message."""
     assert execution_of(promise(state="REJECTED", value=value)).error == failure
 
 
 def test_nobody_works_on_what_has_no_worker() -> None:
-    """Without a worker's tag nothing is known."""
+    """Without a worker's tag no worker, attempt or recovery is known."""
     assert activity_of([promise()]) is None
 
 
-def test_the_newest_record_tells_who_works() -> None:
+def test_the_newest_record_shows_who_works() -> None:
     """Worker, attempt and the worker before come from the tags."""
     tags = {tag.WORKER: "w2", tag.ATTEMPT: "3", tag.RECOVERED_FROM: "w1"}
 
@@ -153,8 +153,8 @@ def test_the_newest_record_tells_who_works() -> None:
     assert activity_of([promise(tags={tag.WORKER: "w1"})]) == Activity("w1", 1, None)
 
 
-def test_steps_are_told_oldest_first() -> None:
-    """Steps come newest first from the server and are told in the order they began."""
+def test_steps_are_listed_oldest_first() -> None:
+    """Steps, which the server lists newest first, are shown in the order they began."""
     created = [
         part("charge", "w1", 20),
         part("reserve", "w1", 10, completed=15),
@@ -166,7 +166,7 @@ def test_steps_are_told_oldest_first() -> None:
     ]
 
 
-def test_what_is_no_step_is_not_told() -> None:
+def test_what_is_no_step_is_not_listed() -> None:
     """Other things that an execution created, such as timers, are not among its steps."""
     assert steps_of([part(None, "w1", 20), part(None, "w2", 10)]) == []
 
@@ -175,7 +175,7 @@ def test_what_is_no_step_is_not_told() -> None:
     ("completed", "worker"), [(None, "w2"), (40, "w2"), (30, "w2"), (29, "w1")]
 )
 def test_a_step_is_of_the_worker_that_ended_it(completed: int | None, worker: str) -> None:
-    """A step that was taken over before its end is the new worker's, any other its beginner's."""
+    """A step shows the worker that ended it: the new one if it was taken over before its end."""
     taken = part(None, "w2", 30, recovered_from="w1")
     step = part("reserve", "w1", 10, completed=completed)
 
@@ -195,7 +195,7 @@ def test_the_last_recovery_before_the_end_counts() -> None:
 
 
 def test_a_recovery_before_a_step_is_not_its_own() -> None:
-    """A step that began after a recovery is the worker's that began it."""
+    """A step that began after a recovery shows the worker that began it."""
     created = [
         part("charge", "w3", 40, recovered_from="w1"),
         part(None, "w2", 30, recovered_from="w1"),
@@ -204,7 +204,7 @@ def test_a_recovery_before_a_step_is_not_its_own() -> None:
     assert [found.worker for found in steps_of(created)] == ["w3"]
 
 
-def test_a_step_without_a_worker_is_told_all_the_same() -> None:
+def test_a_step_without_a_worker_is_listed_all_the_same() -> None:
     """A step whose tags are incomplete is still listed."""
     assert steps_of([promise(tags={tag.STEP: "reserve"})]) == [
         StepState("reserve", "pending", "", 1_000, None)
@@ -264,10 +264,10 @@ CHILD = {tag.KIND: tag.CHILD, tag.FUNCTION: "part"}
         ),
     ],
 )
-def test_the_phase_is_told_from_what_is_open(
+def test_the_phase_follows_from_what_is_open(
     created: list[StoredPromise], phase: str, waits: list[str]
 ) -> None:
-    """An open step runs; else what is open is waited for, and after a wait it is queued again."""
+    """The phase: running with an open step, else waiting with anything open, else queued."""
     execution = replace(execution_of(promise()), activity=activity_of(created))
 
     assert execution.activity is not None
@@ -276,7 +276,7 @@ def test_the_phase_is_told_from_what_is_open(
 
 
 def test_an_execution_without_its_worker_is_recovering() -> None:
-    """When a worker has gone in the middle of a step, no worker runs it until it is taken over."""
+    """An execution whose worker is lost in the middle of a step is recovering."""
     activity = activity_of([thing("PENDING", step="pack")])
     assert activity is not None
     lost = replace(activity, recovering=True)
@@ -285,7 +285,7 @@ def test_an_execution_without_its_worker_is_recovering() -> None:
 
 
 def test_the_last_sign_of_a_worker() -> None:
-    """A worker begins things and ends steps; that a child or a sleep has ended is none of it."""
+    """A begin or the end of a step is a sign of the worker, the end of a child or sleep is not."""
     assert last_worker_action([thing("PENDING", 7, step="pack"), thing("PENDING", 5, **CHILD)]) == 7
     assert last_worker_action([thing("RESOLVED", 7, 20, step="pack")]) == 20
     assert last_worker_action([thing("RESOLVED", 7, 20, **CHILD)]) == 7
@@ -293,7 +293,7 @@ def test_the_last_sign_of_a_worker() -> None:
 
 
 def test_progress_is_not_forgotten() -> None:
-    """The latest report goes on with all that is created after it; an open step is where it is."""
+    """Progress is the latest report, also after later steps, with the open step's name."""
     activity = activity_of([thing("PENDING", step="pack", reported="3/9")])
 
     assert activity is not None
@@ -301,5 +301,5 @@ def test_progress_is_not_forgotten() -> None:
 
 
 def test_a_child_is_a_step_without_a_worker() -> None:
-    """A child stands among the steps under its function's name; who runs it is not looked up."""
+    """A child is listed as a step with its function's name, without a worker."""
     assert steps_of([thing("PENDING", 5, **CHILD)]) == [StepState("part", "pending", None, 5, None)]

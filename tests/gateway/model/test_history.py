@@ -1,4 +1,4 @@
-"""What may be told of an execution while it goes on: the same everywhere, once and in order."""
+"""Which events may be published while an execution runs: equal on every gateway, in order."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Server:
 
 
 def follow(server: Server, seed: int) -> list[Event]:
-    """Read at random moments until the end; what is told only ever grows at its end."""
+    """Read at random moments until the end; check that events are only ever appended."""
     chance, story, now = random.Random(seed), History(), 1_100.0
     while not story.over:
         began, now = now, now + chance.uniform(1, 60)
@@ -70,8 +70,8 @@ def follow(server: Server, seed: int) -> list[Event]:
 
 
 @pytest.mark.parametrize("seed", range(100))
-def test_two_gateways_tell_the_same(seed: int) -> None:
-    """Whenever they read, and in whatever order things become visible, all tell what is stored."""
+def test_two_gateways_publish_the_same(seed: int) -> None:
+    """Two gateways that read at different times publish the same events, those of the store."""
     server = Server(seed)
 
     first, second = follow(server, seed + 1_000), follow(server, seed + 2_000)
@@ -80,8 +80,8 @@ def test_two_gateways_tell_the_same(seed: int) -> None:
     assert plain(first) == plain(second) == whole
 
 
-def test_nothing_is_told_before_it_is_confirmed() -> None:
-    """What one read saw is told by the next one that begins long enough after it."""
+def test_nothing_is_published_before_it_is_confirmed() -> None:
+    """An event is published by the next read that begins long enough after the first."""
     story = History()
 
     assert story.learn(root(), [], 10.0, 10.1) is True
@@ -93,7 +93,7 @@ def test_nothing_is_told_before_it_is_confirmed() -> None:
 
 
 def test_a_straggler_takes_its_place() -> None:
-    """What becomes visible after something later is told before it."""
+    """An event that becomes visible after a later event is published before it."""
     story = History()
     story.learn(root(), [step(2, 1_105)], 10.0, 10.1)
     story.learn(root(), [step(1, 1_100, 1_104)], 10.3, 10.4)
@@ -101,8 +101,8 @@ def test_a_straggler_takes_its_place() -> None:
     assert story.events == timeline(root(), [step(1, 1_100, 1_104), step(2, 1_105)])
 
 
-def test_the_end_is_told_at_once() -> None:
-    """With the end everything is told, though no other read has seen it."""
+def test_the_end_is_published_at_once() -> None:
+    """At the end all events are published, though only one read has seen them."""
     story = History()
 
     assert story.learn(root(ended=1_400), [step(1, 1_100, 1_300)], 10.0, 10.1) is False
@@ -112,7 +112,7 @@ def test_the_end_is_told_at_once() -> None:
 
 
 def test_what_can_change_no_more_is_known() -> None:
-    """Ended things and records of recoveries need not be read again; open ones do."""
+    """Parts that have ended, and records of recoveries, are not read again; open parts are."""
     story = History()
     marker = part("attempt.2", 1_200, worker="w2", attempt=2, recovered_from="w1")
     story.learn(root(), [step(1, 1_100), step(2, 1_150, 1_160), marker], 10.0, 10.1)

@@ -22,13 +22,13 @@ QUEUED = {"status": "pending", "phase": "queued", "at": rfc3339(1_000)}
 
 
 def running(at: int, worker: str = "worker-1", **also: Any) -> dict[str, Any]:
-    """Return the data of a state that a worker's promise tells."""
+    """Return the data of the state event `running`."""
     state = {"status": "pending", "phase": "running", "worker": worker, "attempt": 1}
     return {**state, "at": rfc3339(at), **also}
 
 
-def told(event: Event) -> tuple[str, str, dict[str, Any]]:
-    """Return an event with its key as clients see it."""
+def shown(event: Event) -> tuple[str, str, dict[str, Any]]:
+    """Return an event with the id that clients see."""
     return id_of_key(event.key), event.name, data_of(event)
 
 
@@ -49,11 +49,11 @@ def step_data(status: str, started: int, ended: int | None, worker: str = "worke
     }
 
 
-def test_a_short_life_is_told_whole() -> None:
+def test_a_short_life_is_published_whole() -> None:
     """Queued, running with the first step, the step's start and end, and the outcome last."""
     *begun, done = timeline(root(ended=1_300), [step(1, 1_100, 1_200)])
 
-    assert [told(event) for event in begun] == [
+    assert [shown(event) for event in begun] == [
         ("1000-0-0", "state", QUEUED),
         ("1100-1-0", "state", running(1_100)),
         ("1100-1-1", "step", step_data("pending", 1_100, None)),
@@ -78,7 +78,7 @@ def test_one_that_is_to_start_later_says_when() -> None:
 
 @pytest.mark.parametrize("name", ["sleep", "approval"])
 def test_waiting_and_going_on_are_states(name: str) -> None:
-    """What an execution waits for shows as waiting, and its end as running."""
+    """The begin of a wait is the state waiting, and its end is the state running."""
     waits = (
         sleep(1, 1_100, 1_900)
         if name == "sleep"
@@ -93,7 +93,7 @@ def test_waiting_and_going_on_are_states(name: str) -> None:
     assert data_of(ended) == {"status": "pending", "phase": "running", "at": rfc3339(1_900)}
 
 
-def test_progress_is_told_report_by_report() -> None:
+def test_progress_is_published_report_by_report() -> None:
     """Each report is one event, at its creation."""
     reports = [part(n, 1_000 + n, 1_500, tags={tag.PROGRESS: f"{n}/2"}) for n in (1, 2)]
 
@@ -114,7 +114,7 @@ def test_a_recovery_is_a_state() -> None:
 
     events = timeline(root(), [step(1, 1_100, 4_100), marker, later])
 
-    assert [told(event) for event in events[3:]] == [
+    assert [shown(event) for event in events[3:]] == [
         (
             "3000-2-0",
             "state",
@@ -140,7 +140,7 @@ def test_what_the_server_does_later_is_dropped(end: int) -> None:
 
 
 def test_a_sleep_that_was_over_is_over() -> None:
-    """A sleep whose time came before the end is over, though the server may say so later."""
+    """A sleep whose time came before the execution's end has ended, even if stored later."""
     canceled = root(ended=4_000, status="canceled")
 
     assert timeline(canceled, [sleep(1, 1_100, 3_999, over=False)]) == timeline(
@@ -153,7 +153,7 @@ def test_a_sleep_that_was_over_is_over() -> None:
 
 
 def test_nothing_ends_before_it_begins() -> None:
-    """A worker's clock that is behind the server's does not turn a sleep around."""
+    """With a worker's clock behind the server's, no sleep ends before it begins."""
     _, begun, ended = timeline(root(), [sleep(1, 1_100, 1_050)])
 
     assert (data_of(begun)["phase"], ended.key) == ("waiting", (1_100, 1, 2))
@@ -190,7 +190,7 @@ def test_the_order_of_reading_is_no_matter() -> None:
 
 
 def test_an_id_is_a_key() -> None:
-    """A key survives its way through a client."""
+    """An id from a client gives the key that it was made of."""
     assert key_of_id(id_of_key((1_795_530_272_004, LAST, 0))) == (1_795_530_272_004, LAST, 0)
 
 

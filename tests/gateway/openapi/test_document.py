@@ -1,4 +1,4 @@
-"""The OpenAPI document is that of the routes there are, and the page at /docs needs no one else."""
+"""The OpenAPI document describes exactly the routes that exist."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from gateway.openapi.document import VERSION
 from gateway.openapi.parts import DETAILS
 from gateway.openapi.schemas import PROBLEMS
 from shared import durations
-from shared.catalog import CATALOG
 from shared.settings import WebhookSettings
+from tests.support.catalog import CATALOG
 from tests.support.gateway.answers import JSON
 from tests.support.gateway.documents import examples, operations, published
 from tests.support.gateway.played_worker import resolve
@@ -64,7 +64,7 @@ async def test_the_index_and_the_document_agree(gateway: Gateway) -> None:
     [pytest.param(*example, id=example[0]) for example in examples(published())],
 )
 def test_an_example_fits_its_schema(where: str, schema: Any, value: Any) -> None:
-    """What the document shows is what it allows."""
+    """Every example fits its schema."""
     whole = {**schema, "components": published()["components"]}
 
     jsonschema_rs.validate(whole, value, validate_formats=True)
@@ -73,15 +73,15 @@ def test_an_example_fits_its_schema(where: str, schema: Any, value: Any) -> None
 async def test_headers_that_are_sent_are_described(
     gateway: Gateway, store: Store, job: str
 ) -> None:
-    """What /begin, /wait and /result send with an answer, the document has for its status."""
-    found, told = published(), set(published()["components"]["headers"]) | {"Location"}
+    """Every header of an answer of /begin, /wait and /result is described for its status."""
+    found, names = published(), set(published()["components"]["headers"]) | {"Location"}
     prefer, stale = {"Prefer": "wait=1"}, {"If-None-Match": "*"}
 
     async def check(method: str, path: str, headers: dict[str, str]) -> None:
         answer = await gateway.ask(method, path, None, headers)
         route = found["paths"][path.partition("?")[0]][method.lower()]
         described = set(route["responses"][str(answer.status)]["headers"])
-        assert {name for name in told if name in answer.headers} <= described, (method, path)
+        assert {name for name in names if name in answer.headers} <= described, (method, path)
 
     for _ in ("pending", "ended"):
         await check("POST", f"/begin?id={job}", {})
@@ -95,19 +95,19 @@ async def test_headers_that_are_sent_are_described(
 
 
 def test_every_reference_leads_somewhere() -> None:
-    """Nothing is referred to that is not there, and nothing is there that is not referred to."""
+    """Every reference has its target, and every component is referred to."""
     found = published()
     text = orjson.dumps(found).decode()
     used = set(re.findall(r'"#/components/(\w+)/([^"]+)"', text))
     there = {(kind, name) for kind in ("schemas", "headers") for name in found["components"][kind]}
-    # These two answer what is no operation; the document's description tells of them.
+    # Problems of requests that are no operation; the document's description names these two.
     apart = {("schemas", f"problem-{slug}") for slug in ("not-found", "method-not-allowed")}
 
     assert used | apart | {("headers", "Allow")} == there
 
 
 def test_every_problem_is_described() -> None:
-    """Each problem of the table has a schema that allows it alone, and an example's text."""
+    """Each problem of the table has a schema that allows only its status and title."""
     schemas = published()["components"]["schemas"]
 
     for slug, problem in PROBLEMS.items():
@@ -117,7 +117,7 @@ def test_every_problem_is_described() -> None:
     assert set(DETAILS) <= set(PROBLEMS)
 
 
-@pytest.mark.parametrize("name", CATALOG)
+@pytest.mark.parametrize("name", CATALOG.names)
 def test_the_catalog_is_in_the_document(name: str) -> None:
     """A function is named with its summary, and its input has the schema it is held to."""
     found = published()
@@ -129,13 +129,13 @@ def test_the_catalog_is_in_the_document(name: str) -> None:
     )
 
     assert name in schemas["function"]["enum"]
-    assert CATALOG[name].summary in parameter["description"]
-    assert schemas[f"input-{name}"].items() >= dict(CATALOG[name].input_schema).items()
-    assert schemas[f"input-{name}"]["description"] == CATALOG[name].summary
+    assert CATALOG.functions[name].summary in parameter["description"]
+    assert schemas[f"input-{name}"].items() >= dict(CATALOG.functions[name].input_schema).items()
+    assert schemas[f"input-{name}"]["description"] == CATALOG.functions[name].summary
 
 
 def test_the_pattern_of_durations_is_their_grammar() -> None:
-    """The document takes for a duration what the service does, and nothing else."""
+    """The document's pattern for durations accepts exactly what the service accepts."""
     numbers = ("", "0", "1", "123456", "1234567", "123456789", "1234567890", "\u0661")
     texts = {f"{number}{unit}" for number, unit in product(numbers, ("", *"smhdSw"))}
     parts = [[f"{number}{unit}" if number else "" for number in numbers[:6]] for unit in "DHMS"]
@@ -160,7 +160,7 @@ def test_the_version_is_the_projects() -> None:
 
 
 async def test_the_document_is_served(gateway: Gateway) -> None:
-    """The answer is the document as JSON, which a client that has it does not get again."""
+    """The answer is the document as JSON, and a 304 for a client that sends its ETag."""
     answer = await gateway.ask("GET", "/openapi.json")
     etag = answer.headers["ETag"]
     again = await gateway.ask("GET", "/openapi.json", None, {"If-None-Match": etag})
@@ -174,7 +174,7 @@ async def test_the_document_asks_for_a_token_where_the_gateway_does(
     settings: GatewaySettings,
     start_gateway: StartGateway,
 ) -> None:
-    """With tokens all that is not open says so, and answers so; document and page stay open."""
+    """With tokens, routes that need one say so in the document, and answer 401 without it."""
     secured = replace(settings, tokens=(TOKEN,), webhooks=WebhookSettings("whsec_" + "A" * 44))
     gateway = await start_gateway(secured)
     found = (await gateway.ask("GET", "/openapi.json")).body
@@ -195,7 +195,7 @@ async def test_the_document_asks_for_a_token_where_the_gateway_does(
 
 @pytest.mark.parametrize("webhooks", [False, True])
 def test_a_callback_can_be_asked_for_where_there_are_webhooks(*, webhooks: bool) -> None:
-    """A gateway that could sign nothing has no such parameter in its document."""
+    """The parameter `callback` is described only where webhooks can be signed."""
     begin = published(webhooks=webhooks)["paths"]["/begin"]["post"]
 
     assert ("callback" in [each["name"] for each in begin["parameters"]]) is webhooks

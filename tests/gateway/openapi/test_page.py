@@ -1,4 +1,4 @@
-"""The page at /docs needs nothing but its own parts."""
+"""The page at /docs loads nothing but its own parts."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     "path", ["/docs/", "/docs/x", "/docs/../begin", "/docs/%2e%2e/wait", "/docsx"]
 )
 async def test_below_the_page_is_nothing_else(gateway: Gateway, path: str) -> None:
-    """Only what the page is made of is there, wherever else a path may lead."""
+    """Other paths below /docs are a 404."""
     answer = await gateway.ask("GET", path)
 
     assert_problem(answer, "not-found", answer.body["instance"], "No such path; GET / lists all.")
 
 
 def test_only_the_page_is_open_by_its_beginning() -> None:
-    """A path is open as a whole, or because it is part of the page."""
+    """Without a token only the exact open paths and the page's parts can be read."""
     assert not any(map(is_open, ("/", "/begin", "/docsx", "/healthz/", "/openapi.json/x")))
     assert all(map(is_open, (*OPEN_PATHS, "/docs/start.js")))
 
@@ -49,7 +49,7 @@ class References(HTMLParser):
 
 
 async def test_the_page_refers_to_its_own_parts_only(gateway: Gateway) -> None:
-    """All that the page loads is served here, in its type, and nothing is written into it."""
+    """All that the page loads is served here with its type, and the page has no inline code."""
     status, headers, page = await gateway.fetch("GET", "/docs")
     references = References()
     references.feed(page.decode())

@@ -1,4 +1,4 @@
-"""Followed executions whose things end in another order than they began."""
+"""Streams of executions whose steps end in another order than they began."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from tests.support.gateway.client import Gateway
 
 
-async def test_an_old_one_that_ends_late_is_told(gateway: Gateway, store: Store, job: str) -> None:
-    """What began long before everything that has ended is told when it ends, and told once."""
+async def test_an_old_step_that_ends_late_is_streamed(
+    gateway: Gateway, store: Store, job: str
+) -> None:
+    """A step that began long before all others is an event when it ends, exactly once."""
     await gateway.begin(job, 1)
 
     def many(act: Callable[[Store, str, int], object], numbers: range) -> None:
@@ -33,4 +35,4 @@ async def test_an_old_one_that_ends_late_is_told(gateway: Gateway, store: Store,
         await resolve(store, job)
         await stream.ended()
 
-    assert stream.told == (await follow(gateway, job)).told
+    assert stream.content == (await follow(gateway, job)).content

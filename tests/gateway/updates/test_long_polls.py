@@ -1,4 +1,4 @@
-"""Waiting for an end: long-polls, preferences, validators, and statuses for scripts."""
+"""Waiting for the end of an execution by long-polls."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 
 async def waiting(gateway: Gateway, count: int) -> None:
-    """Return once so many executions are waited for."""
+    """Return once `count` executions are waited for."""
     async with asyncio.timeout(5):
-        while len(gateway.app[LONG_POLLS]) != count:  # noqa: ASYNC110 - nobody tells
+        while len(gateway.app[LONG_POLLS]) != count:  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(0.005)
 
 
 async def test_a_finished_job_wakes_every_waiter(gateway: Gateway, store: Store, job: str) -> None:
-    """All who wait for one id are answered as soon as it has ended, by one watcher."""
+    """All clients that wait for one id are answered as soon as it has ended."""
     await gateway.begin(job, 1)
     asked = [asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s")) for _ in range(50)]
     await waiting(gateway, 1)
@@ -92,7 +92,7 @@ async def test_begin_can_wait_too(gateway: Gateway, store: Store, job: str) -> N
 
 
 async def test_who_goes_leaves_nothing(gateway: Gateway, job: str) -> None:
-    """When the last client of an id has gone, its watcher goes."""
+    """When the last client of an id has disconnected, the id is no longer watched."""
     await gateway.begin(job, 1)
     asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=1s"))
     await waiting(gateway, 1)
@@ -104,7 +104,7 @@ async def test_who_goes_leaves_nothing(gateway: Gateway, job: str) -> None:
 async def test_there_is_room_for_so_many(
     settings: GatewaySettings, job: str, start_gateway: StartGateway
 ) -> None:
-    """Beyond the cap on waiters a request is refused at once, and told when to come back."""
+    """Beyond the limit on waiters a request is refused at once, with `Retry-After`."""
     gateway = await start_gateway(replace(settings, waiters=1))
     await gateway.begin(job, 1)
     asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=2s"))
@@ -122,7 +122,7 @@ async def test_a_begin_that_is_stored_is_never_too_many(
     job: str,
     start_gateway: StartGateway,
 ) -> None:
-    """A begin that would wait where there is no room is answered at once, as stored."""
+    """Beyond the limit on waiters, a begin that would wait is answered 202 at once."""
     gateway = await start_gateway(replace(settings, waiters=1))
     await gateway.begin(job, 1)
     asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=2s"))
@@ -138,7 +138,7 @@ async def test_a_begin_that_is_stored_is_never_too_many(
 async def test_shutting_down_answers_waiters(
     settings: GatewaySettings, job: str, start_gateway: StartGateway
 ) -> None:
-    """While the gateway shuts down, waiters get the present state at once."""
+    """When the gateway shuts down, waiters get the present state at once."""
     gateway = await start_gateway(settings)
     await gateway.begin(job, 1)
     asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
@@ -170,7 +170,7 @@ async def test_a_message_that_is_lost_costs_a_second(
 
 
 async def test_a_waiter_for_nothing(gateway: Gateway, job: str) -> None:
-    """An unknown id is told at once, however long one would wait."""
+    """A wait for an unknown id is answered 404 at once."""
     answer = await gateway.ask("GET", f"/wait?id={job}&wait=20s")
 
     assert_problem(answer, "unknown-id", "/wait", "No execution has this id.", id=job)
@@ -197,7 +197,7 @@ async def test_the_message_is_enough(
     job: str,
     start_gateway: StartGateway,
 ) -> None:
-    """Who waits has the end from the server's message, also when nothing can be read."""
+    """A waiter gets the end from the server's notification, even if nothing can be read."""
     gateway = await start_gateway(proxied_settings)
     await gateway.begin(job, 1)
     asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
@@ -212,9 +212,9 @@ async def test_the_message_is_enough(
 
 
 async def subscribed(gateway: Gateway, id: str) -> None:
-    """Return once the server is to tell this gateway of the end."""
+    """Return once this gateway has subscribed to the end of the execution."""
     async with asyncio.timeout(5):
-        while gateway.app[LONG_POLLS]._cache.subscribed(id) is None:  # noqa: ASYNC110 - nobody tells
+        while gateway.app[LONG_POLLS]._cache.subscribed(id) is None:  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(0.005)
 
 
@@ -225,7 +225,7 @@ async def test_asking_again_costs_no_call(
     job: str,
     start_gateway: StartGateway,
 ) -> None:
-    """A client that waits again, as they do, is told of the end without the server being asked."""
+    """A second wait for an id is answered at its end without a call to the server."""
     gateway = await start_gateway(proxied_settings)
     await gateway.begin(job, 1)
     pending = await gateway.ask("GET", f"/wait?id={job}&wait=1s")
@@ -240,8 +240,8 @@ async def test_asking_again_costs_no_call(
     assert answer.body["done"] is True
 
 
-async def test_what_was_not_looked_for_is_not_told(gateway: Gateway, job: str) -> None:
-    """A state that is told without another look says nothing of what a look would have to find."""
+async def test_what_was_not_read_is_not_shown(gateway: Gateway, job: str) -> None:
+    """An answer from memory has no phase, which only a read can find."""
     await gateway.begin(job, 1)
     looked = await gateway.wait(job)
     asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
@@ -254,10 +254,10 @@ async def test_what_was_not_looked_for_is_not_told(gateway: Gateway, job: str) -
     assert "phase" not in answer.body
 
 
-async def test_a_server_that_cannot_be_asked_is_told_to_each(
+async def test_a_server_that_cannot_be_asked_is_a_503_for_each(
     closed_port: int, job: str, start_gateway: StartGateway
 ) -> None:
-    """Every client that wants to wait is told in time when the server is away."""
+    """Every client that wants to wait is answered 503 in time while the server is down."""
     settings = GatewaySettings(server=ServerSettings("http://127.0.0.1", closed_port))
     gateway = await start_gateway(settings)
     began = time.monotonic()
@@ -273,7 +273,7 @@ async def test_a_server_that_cannot_be_asked_is_told_to_each(
 async def test_a_large_result_wakes_too(
     gateway: Gateway, store: Store, job: str, size: int
 ) -> None:
-    """The size of a result is no matter for those who wait for it."""
+    """Waiters get a result of any size."""
     await gateway.begin(job, 1)
     asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
     await subscribed(gateway, job)
@@ -286,7 +286,7 @@ async def test_a_large_result_wakes_too(
 
 
 async def test_a_crowd_does_not_stop_the_others(gateway: Gateway, store: Store, job: str) -> None:
-    """While very many are woken at once, another request is answered in between."""
+    """While a thousand waiters are woken, another request is answered in between."""
     await gateway.begin(job, 1)
     done: list[str] = []
 
@@ -296,7 +296,7 @@ async def test_a_crowd_does_not_stop_the_others(gateway: Gateway, store: Store, 
 
     crowd = [asyncio.create_task(ask(f"/wait?id={job}&wait=20s")) for _ in range(1000)]
     async with asyncio.timeout(10):
-        while len(gateway.app[LONG_POLLS]._places) < 1000:  # noqa: ASYNC110 - nobody tells
+        while len(gateway.app[LONG_POLLS]._places) < 1000:  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(0.005)
     await resolve(store, job)
     while not done:  # noqa: ASYNC110 - as above
@@ -307,13 +307,13 @@ async def test_a_crowd_does_not_stop_the_others(gateway: Gateway, store: Store, 
     assert done.index("/healthz") < 900
 
 
-async def test_what_was_known_once_is_not_told_without_the_server(
+async def test_what_was_known_once_is_not_shown_without_the_server(
     settings: GatewaySettings,
     tmp_path: Path,
     job: str,
     start_gateway: StartGateway,
 ) -> None:
-    """At its deadline a wait that cannot look is a 503, whatever an earlier one had seen."""
+    """A wait that cannot read at its deadline is a 503, whatever an earlier wait has seen."""
     with resonate_server(tmp_path) as server:
         own = ServerSettings("http://127.0.0.1", server.store_port, server.message_port)
         gateway = await start_gateway(replace(settings, server=own))

@@ -1,4 +1,4 @@
-"""The stream of what has ended is read in whatever pieces it comes."""
+"""The server's stream of notifications is read in whatever pieces it comes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OTHER: Final = b": nothing\n\ndata: {}\n\nevent: x\ndata: [1]\n\n"
 
 
 async def heard(pieces: Sequence[bytes]) -> list[str]:
-    """Return the ids that are told when a server sends these pieces, up to `last`."""
+    """Return the ids of the notifications in these pieces, up to the id `last`."""
     ended = asyncio.Event()
     ids: list[str] = []
 
@@ -61,7 +61,7 @@ async def heard(pieces: Sequence[bytes]) -> list[str]:
 
 @pytest.mark.parametrize("size", [1, 7, 100_000])
 async def test_pieces_are_put_together(size: int) -> None:
-    """Messages that come in pieces, or many in one, are each told once and in order."""
+    """Messages in pieces, and many in one piece, are each reported once and in order."""
     sent = OTHER.join((line("a"), line("b"), line("last")))
     pieces = [sent[n : n + size] for n in range(0, len(sent), size)]
 
@@ -69,5 +69,5 @@ async def test_pieces_are_put_together(size: int) -> None:
 
 
 async def test_a_message_may_be_long() -> None:
-    """A message of megabytes is told like any other, and so are those behind it."""
+    """A message of megabytes is reported, and so are the messages after it."""
     assert await heard([line("a"), LARGE, line("last")]) == ["a", "large", "last"]

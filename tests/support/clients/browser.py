@@ -28,7 +28,7 @@ SECONDS: Final = 40
 
 
 class Page:
-    """One page; `events` are what it told by itself, oldest first."""
+    """One page; `events` are the messages that the browser sent by itself, oldest first."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
@@ -62,12 +62,12 @@ class Page:
         return value
 
     async def click(self, selector: str) -> None:
-        """Click on an element once it is there."""
+        """Click on an element once it exists."""
         await self.until(f"document.querySelector({json.dumps(selector)}) !== null")
         await self.run(f"document.querySelector({json.dumps(selector)}).click()")
 
     async def write(self, selector: str, text: str) -> None:
-        """Put a text into a field once it is there, and leave the field, as a person would."""
+        """Put a text into a field once it exists, and leave the field, as a person would."""
         await self.until(f"document.querySelector({json.dumps(selector)}) !== null")
         await self.run(f"document.querySelector({json.dumps(selector)}).select()")
         await self.command("Input.insertText", text=text)

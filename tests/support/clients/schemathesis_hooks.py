@@ -1,4 +1,4 @@
-"""What schemathesis cannot know from the document: rules that no schema can say, and whose 5xx.
+"""Rules for schemathesis that no schema can express.
 
 It loads this into its process. Only what fits the document is changed, and only to what fits it as
 well, so that whatever is wrong with a request stays wrong.
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import schemathesis
 
 from shared import durations
-from shared.catalog import DEFAULT_FUNCTION
 from shared.ids import is_execution_id
+from tests.support.catalog import CATALOG
 
 if TYPE_CHECKING:
     from schemathesis import Case, CheckContext, HookContext, Response
@@ -54,7 +54,7 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
     if exact != case.body:
         case.body = exact
     if case.operation.path == "/begin":
-        if FUNCTION != DEFAULT_FUNCTION:
+        if CATALOG.default != FUNCTION:
             # Asked for in the document of one function, where the service would take its default.
             query.setdefault("function", "none")
         _own_id(case)
@@ -63,7 +63,7 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
 
 
 def _job_for(case: Case[Any]) -> str:
-    """Return the id of an execution of some status, or the one that was made up."""
+    """Return the id of an execution of some status, or the id that was generated."""
     jobs = [*os.environ["JOBS"].split(), case.query["id"]]
     if case.operation.path in PENDING_LEFT_OUT:
         jobs.remove("pending")
@@ -72,7 +72,7 @@ def _job_for(case: Case[Any]) -> str:
 
 
 def _in_range(text: str, least: int, most: int) -> str:
-    """Return a duration that counts; a text that is none stays as it is."""
+    """Return a duration within the range; a text that is no duration stays as it is."""
     try:
         seconds = durations.parse(text)
     except ValueError:
@@ -109,6 +109,6 @@ def _own_id(case: Case[Any]) -> None:
 
 @schemathesis.check
 def only_the_workflow_fails(ctx: CheckContext, response: Response, case: Case[Any]) -> None:
-    """A 5xx tells of an execution that failed, never of the service."""
+    """A 5xx is the outcome of an execution, never a failure of the service."""
     if response.status_code >= 500:
         assert response.headers.get("error-source") == ["workflow"], "a 5xx of the gateway's own"

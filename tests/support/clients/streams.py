@@ -25,8 +25,8 @@ class Event:
     at: float = 0.0
 
     @property
-    def told(self) -> tuple[str, str, Any]:
-        """What is the same wherever and whenever it is read."""
+    def content(self) -> tuple[str, str, Any]:
+        """The parts of an event that are equal in every stream."""
         return self.id, self.name, self.data
 
 
@@ -40,9 +40,9 @@ class Parser:
         self._fields: dict[str, str] = {}
 
     @property
-    def told(self) -> list[tuple[str, str, Any]]:
-        """The events so far, as they are the same for every reader."""
-        return [event.told for event in self.events]
+    def content(self) -> list[tuple[str, str, Any]]:
+        """The contents of the events so far."""
+        return [event.content for event in self.events]
 
     def take(self, lines: Iterable[bytes]) -> None:
         for raw in lines:
@@ -65,7 +65,7 @@ class Parser:
 
 
 def read_stream(url: str, last: str | None = None, *, cut_after: int = 10**9) -> Parser:
-    """Read a stream to its end, or until it breaks off or has told so many events.
+    """Read a stream to its end, or until it breaks off or has sent `cut_after` events.
 
     `last` is the id of the event to go on after.
     """

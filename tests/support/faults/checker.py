@@ -1,4 +1,4 @@
-"""Judges a history of requests and faults after the fact: was everything promised kept?
+"""Judges a history of requests and faults: was every promise kept?
 
 A history is a list of events, one JSON object each:
 

@@ -1,4 +1,4 @@
-"""What an answer of a gateway must be: types, problems."""
+"""Content types and problems of a gateway's answers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PROBLEMS: Final = {
 
 
 def assert_problem(answer: Answer, slug: str, instance: str, detail: str, **also: object) -> None:
-    """Hold an answer to what every problem promises: its whole body, and its headers."""
+    """Check the whole body and the headers of a problem."""
     status, title = PROBLEMS[slug]
     expected = {
         "type": f"/problems/{slug}",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from gateway.openapi.document import document
-from shared.catalog import SHIPPED
+from tests.support.catalog import CATALOG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ METHODS: Final = {"get", "post", "put", "patch", "delete", "options", "head", "t
 
 def published(*, secured: bool = True, webhooks: bool = True) -> Any:
     """Return the document as clients read it."""
-    return orjson.loads(orjson.dumps(document(SHIPPED, secured=secured, webhooks=webhooks)))
+    return orjson.loads(orjson.dumps(document(CATALOG, secured=secured, webhooks=webhooks)))
 
 
 def operations(found: Any) -> Iterator[tuple[str, str, Any]]:

@@ -1,4 +1,4 @@
-"""Queries whose `id` is none, as they stand in a URL: each must be refused on every route."""
+"""Queries with an invalid `id`, as in a URL: every route must refuse each."""
 
 import string
 from typing import Final
@@ -96,5 +96,5 @@ HOSTILE: Final = tuple(dict.fromkeys((*HAND_MADE, *OF_THE_SERVER, *EVERY_OTHER_B
 
 
 def short(data: str | bytes) -> str:
-    """Return a name for a row of data that may be long."""
+    """Return a short name for a parameter that may be long."""
     return f"{len(data)}-{data[:24]!r}"

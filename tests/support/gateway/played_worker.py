@@ -54,5 +54,5 @@ def create_children(store: Store, parent: str, names: list[str]) -> None:
 
 
 def pending_below(store: Store, id: str) -> int:
-    """Return how many of a page of what is open below an execution there are."""
+    """Return the number of open promises below an execution, up to a page of 100."""
     return len(store.promises.search(f"{id}.*", {tag.ROOT: id}, state="pending")[0])

@@ -1,4 +1,4 @@
-"""Requests as bytes, for what no client library would send."""
+"""Requests as bytes, such as no client library would send."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RawAnswer:
-    """An answer as it came: its status, its headers with small letters, its body if JSON."""
+    """An answer: its status, its headers in lower case, its body if JSON."""
 
     status: int
     headers: dict[str, str]
@@ -32,7 +32,7 @@ class Wire:
     writer: asyncio.StreamWriter
 
     async def answer(self, seconds: float = 5.0) -> RawAnswer:
-        """Read one answer, which must come within so many seconds."""
+        """Read one answer, which must come within `seconds`."""
         async with asyncio.timeout(seconds):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             headers = {
@@ -44,7 +44,7 @@ class Wire:
         return RawAnswer(status, headers, orjson.loads(raw) if raw and is_json else None)
 
     async def ended(self, seconds: float = 5.0) -> bytes:
-        """Return what comes until the other side ends the connection, which it must do in time."""
+        """Return the bytes until the other side ends the connection, within `seconds`."""
         async with asyncio.timeout(seconds):
             with contextlib.suppress(ConnectionError):
                 return await self.reader.read()
@@ -65,7 +65,7 @@ async def connected(gateway: Gateway, sent: bytes = b"") -> AsyncIterator[Wire]:
 
 
 def request(line: str, *headers: str, body: bytes = b"") -> bytes:
-    """Write a request down; its line and headers may hold any byte, as latin-1."""
+    """Return a request; its line and headers may hold any byte, as latin-1."""
     return "\r\n".join((line, "Host: test", *headers, "", "")).encode("latin-1") + body
 
 
@@ -73,5 +73,5 @@ JSON_TYPE: Final = "Content-Type: application/json"
 
 
 def posted(line: str, *headers: str, body: bytes = b"") -> bytes:
-    """Write a POST of a JSON body down."""
+    """Return a POST with a JSON body."""
     return request(f"POST {line} HTTP/1.1", JSON_TYPE, *headers, body=body)

@@ -1,4 +1,4 @@
-"""Clients of event streams in the test's own loop, and a store that plays the worker."""
+"""Clients of event streams in the test's own loop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FOR_EVER = aiohttp.ClientTimeout(total=None)
 
 
 class Stream(Parser):
-    """A stream that is open; `response` has its headers, `task` ends when it does."""
+    """An open stream; `response` has its headers, `task` ends with the stream."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         super().__init__()
@@ -34,16 +34,16 @@ class Stream(Parser):
     async def until(self, what: Callable[[Stream], object], seconds: float = 5) -> None:
         """Return once the condition holds, or fail."""
         async with asyncio.timeout(seconds):
-            while not what(self):  # noqa: ASYNC110 - nobody tells
+            while not what(self):  # noqa: ASYNC110 - no event to wait for
                 await asyncio.sleep(0.005)
 
     async def has(self, count: int) -> None:
-        """Return once so many events are there, or fail."""
+        """Return once `count` events have come, or fail."""
         await self.until(lambda stream: len(stream.events) >= count)
         assert len(self.events) == count
 
     async def ended(self, seconds: float = 5) -> None:
-        """Return once the stream has ended in order, or fail."""
+        """Return once the server has ended the stream, or fail."""
         await asyncio.wait_for(self.task, seconds)
 
     @property
@@ -53,7 +53,7 @@ class Stream(Parser):
 
 @contextlib.asynccontextmanager
 async def streaming(gateway: Gateway, id: str, **headers: str) -> AsyncIterator[Stream]:
-    """Open a stream, and go away when the block ends."""
+    """Open a stream, and disconnect when the block ends."""
     url = f"http://{gateway.host}:{gateway.port}/events?id={id}"
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     async with gateway.session.get(url, headers=sent, timeout=FOR_EVER) as response:
@@ -75,7 +75,7 @@ async def follow(gateway: Gateway, id: str, **headers: str) -> Stream:
 
 
 async def nobody(gateway: Gateway) -> None:
-    """Return once nothing is followed."""
+    """Return once the gateway follows no execution."""
     async with asyncio.timeout(5):
-        while len(gateway.app[EVENT_STREAMS]):  # noqa: ASYNC110 - nobody tells
+        while len(gateway.app[EVENT_STREAMS]):  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(0.005)

@@ -1,4 +1,7 @@
-"""The examples of the OpenAPI document are what a real service answers."""
+"""The examples of the OpenAPI document are what a service with the shipped functions answers.
+
+Other tests of the product run functions of the tests' own; these belong to the functions that ship.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from gateway.openapi.schemas import TIME
 from shared.catalog import SHIPPED
 from tests.support.processes import wait_until
 from tests.support.server import free_port
-from tests.support.stack import running_stack
+from tests.support.stack import SHIPPED_MODULES, running_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -128,7 +131,7 @@ def examples() -> dict[str, Any]:
 
 
 def alike(value: Any, id: str) -> Any:
-    """Return an answer without what is never the same twice."""
+    """Return an answer with its times and ids replaced."""
     text = json.dumps(value).replace(id, "job-1")
     text = re.sub(rf'"{TIME[1:-1]}"', '"time"', text)
     text = re.sub(r'"timestamp": [0-9.]+', '"timestamp": 0', text)
@@ -138,7 +141,9 @@ def alike(value: Any, id: str) -> Any:
 
 @pytest.fixture(name="service", scope="module")
 def _service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, dict[str, str]]]:
-    with running_stack(tmp_path_factory.mktemp("examples"), workers=1) as stack:
+    with running_stack(
+        tmp_path_factory.mktemp("examples"), workers=1, modules=SHIPPED_MODULES
+    ) as stack:
         nobody = str(free_port())
         yield (
             stack,
@@ -166,7 +171,7 @@ def send(
 
 
 def bring(stack: Stack, id: str, state: str) -> None:
-    """Begin an execution, and return once it is as it should be."""
+    """Begin an execution, and return once it has come to the state."""
     function, given = {"resolved": ("foo", None), "rejected": ("checkout", FAILING)}.get(
         state, ("approval", INPUTS["approval"])
     )
@@ -183,7 +188,7 @@ def bring(stack: Stack, id: str, state: str) -> None:
 
 
 def test_every_example_is_met() -> None:
-    """There is a scene for every answer that the document shows, but for faults of ours."""
+    """Every example of the document has a scene, except for internal errors."""
     internal = {name for name in examples() if name.endswith(" 500 internal")}
 
     assert set(SCENES) | FULL | internal == set(examples())
