@@ -191,7 +191,7 @@ def _proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, 
         running_stack(tmp_path_factory.mktemp("proxied"), workers=0) as stack,
         proxy_to(stack.server.store_port) as proxy,
     ):
-        stack.add_worker("odd", "tests.support.odd_worker", RESONATE_PORT_STORE=str(proxy.port))
+        stack.add_worker("odd", "tests.support.worker.odd", RESONATE_PORT_STORE=str(proxy.port))
         yield stack, proxy
 
 

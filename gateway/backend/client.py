@@ -8,6 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.backend.calls import NEWEST, Calls
+from gateway.concurrency.tasks import SingleFlight
 from gateway.concurrency.threads import BoundedExecutor
 from gateway.errors import BackendUnavailable, Saturated
 from shared.log import get_logger
@@ -44,7 +45,7 @@ class Backend:
         self._executor = BoundedExecutor(settings.threads, settings.queue, deadlines.offload)
         self._ping_executor = BoundedExecutor(1, 1, deadlines.offload)
         self._canceling: dict[str, asyncio.Task[None]] = {}
-        self._ping: asyncio.Task[None] | None = None
+        self._pings: SingleFlight[str, None] = SingleFlight()
         self._log = get_logger()
 
     async def begin(self, new: NewExecution) -> tuple[Execution, bool]:
@@ -152,16 +153,9 @@ class Backend:
         """
         if self._executor.is_full():
             raise Saturated("Too many calls are running.")
-        if self._ping is None:
-            ping = self._ask(self._calls.ping, executor=self._ping_executor)
-            self._ping = asyncio.create_task(ping)
-            self._ping.add_done_callback(self._pinged)
-        await asyncio.shield(self._ping)
-
-    def _pinged(self, ping: asyncio.Task[None]) -> None:
-        self._ping = None
-        if not ping.cancelled():
-            ping.exception()  # asyncio would complain if all who asked have gone
+        await self._pings.run(
+            "ping", lambda: self._ask(self._calls.ping, executor=self._ping_executor)
+        )
 
     def close(self) -> None:
         """Take no more calls."""

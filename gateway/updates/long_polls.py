@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from gateway.concurrency.tasks import TaskSet
 from gateway.concurrency.wakeups import BatchedWakeups
 from gateway.errors import BackendUnavailable, ServiceError
 from gateway.updates.reader import is_fresh
@@ -66,7 +67,7 @@ class LongPolls:
         self._cache = cache
         self._places = places
         self._waited: dict[str, Waited] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskSet()
         self._wakeups: BatchedWakeups[Outcome] = BatchedWakeups()
         self._draining = False
         subscriptions.listen(self._on_notification)
@@ -78,14 +79,8 @@ class LongPolls:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Read again what no notification came for, until the block ends."""
-        rereading = asyncio.create_task(self._reread())
-        try:
+        async with self._tasks.running(self._reread()):
             yield
-        finally:
-            tasks = [rereading, *self._tasks]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     def drain(self) -> None:
         """Answer all waiting clients with the present state, now and from now on."""
@@ -162,12 +157,7 @@ class LongPolls:
         if execution is not None:
             self._end(waited, execution)
         else:
-            self._start_refresh(waited)
-
-    def _start_refresh(self, waited: Waited) -> None:
-        task = asyncio.create_task(self._refresh(waited))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            self._tasks.start(self._refresh(waited))
 
     async def _refresh(self, waited: Waited) -> None:
         waited.read_at = time.monotonic()
@@ -208,6 +198,6 @@ class LongPolls:
                     continue
                 # To the end of the order, so that every id has its turn.
                 self._waited[id] = self._waited.pop(id)
-                self._start_refresh(waited)
+                self._tasks.start(self._refresh(waited))
                 started += 1
             self._reader.turnstile.admit(round_size - started)

@@ -7,6 +7,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Final
 
+from gateway.concurrency.tasks import SingleFlight
 from gateway.concurrency.turnstile import Turnstile
 from gateway.errors import DeadlineExceeded
 
@@ -48,7 +49,7 @@ class Reader:
         self._backend = backend
         self._cache = cache
         self._slots = asyncio.Semaphore(CONCURRENT_READS)
-        self._shared: dict[str, asyncio.Task[Execution]] = {}
+        self._shared: SingleFlight[str, Execution] = SingleFlight()
         self.turnstile = Turnstile()
         self._answered_at = float("-inf")
 
@@ -58,10 +59,7 @@ class Reader:
         try:
             yield
         finally:
-            reads = list(self._shared.values())
-            for read in reads:
-                read.cancel()
-            await asyncio.gather(*reads, return_exceptions=True)
+            await self._shared.close()
 
     def note_answer(self) -> None:
         """Take note that the server has just answered."""
@@ -81,13 +79,7 @@ class Reader:
         Raises what `Backend.read` raises.
         """
         finished = self._cache.finished(id)
-        if finished is not None:
-            return finished
-        read = self._shared.get(id)
-        if read is None:
-            read = self._shared[id] = asyncio.create_task(self._read_in_turn(id))
-            read.add_done_callback(lambda done: self._forget(id, done))
-        return await asyncio.shield(read)
+        return finished or await self._shared.run(id, lambda: self._read_in_turn(id))
 
     async def read_root(self, id: str) -> Execution:
         """Return the execution without its activity. Raises what `Backend.read_root` raises."""
@@ -116,8 +108,3 @@ class Reader:
     def _note(self, execution: Execution) -> Execution:
         self.note_answer()
         return self._cache.learn(execution)
-
-    def _forget(self, id: str, read: asyncio.Task[Execution]) -> None:
-        self._shared.pop(id, None)
-        if not read.cancelled():
-            read.exception()  # asyncio would complain if all who asked have gone

@@ -8,6 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.backend.calls import GROUP
+from gateway.concurrency.tasks import TaskSet
 from gateway.errors import BackendUnavailable, Saturated
 from gateway.updates.notifications import Notifications
 from shared.resonate.transport import NOT_AS_EXPECTED
@@ -38,19 +39,17 @@ class Subscriptions:
         self._notifications = Notifications(server, GROUP, backend.name, self._on_end)
         self._listeners: list[OnNotification] = []
         self._requests: deque[tuple[str, asyncio.Future[Execution]]] = deque()
-        self._subscribing: set[asyncio.Task[None]] = set()
+        self._subscribing = TaskSet()
+        self._receiving = TaskSet()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Receive notifications until the block ends."""
-        receiving = asyncio.create_task(self._notifications.run())
-        try:
+        async with (
+            self._receiving.running(self._notifications.run()),
+            self._subscribing.running(),
+        ):
             yield
-        finally:
-            tasks = [receiving, *self._subscribing]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     def listen(self, on_notification: OnNotification) -> None:
         """Call `on_notification` with the id of each execution that has ended.
@@ -67,9 +66,7 @@ class Subscriptions:
         subscribed = asyncio.get_running_loop().create_future()
         self._requests.append((id, subscribed))
         if len(self._subscribing) < CONCURRENT_SUBSCRIBES:
-            task = asyncio.create_task(self._subscribe_all())
-            self._subscribing.add(task)
-            task.add_done_callback(self._subscribing.discard)
+            self._subscribing.start(self._subscribe_all())
         return subscribed
 
     async def _subscribe_all(self) -> None:

@@ -203,7 +203,7 @@ def test_a_worker_that_grows_too_large_is_replaced(bare_stack: Stack, job: str) 
 
 def test_a_worker_with_too_many_stuck_threads_is_replaced(bare_stack: Stack, job: str) -> None:
     """Each step that ran out of time fails and is counted; at last the worker ends in order."""
-    worker = bare_stack.add_worker("a", "tests.support.odd_worker", WORKER_DRAIN_SECONDS="1")
+    worker = bare_stack.add_worker("a", "tests.support.worker.odd", WORKER_DRAIN_SECONDS="1")
     for n in range(MOST_OVERDUE + 20):
         bare_stack.create(f"{job}-{n}", "hangs", 60)
 

@@ -10,9 +10,9 @@ import orjson
 import pytest
 
 from shared.resonate.codec import encode_call
-from tests.support.odd_worker import ERRORS, RESULTS
 from tests.support.processes import call, wait_until
 from tests.support.stack import INVOKE
+from tests.support.worker.odd import ERRORS, RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @pytest.fixture(name="odd", scope="module")
 def _odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with running_stack(tmp_path_factory.mktemp("odd"), workers=0) as stack:
-        stack.add_worker("odd", "tests.support.odd_worker")
+        stack.add_worker("odd", "tests.support.worker.odd")
         yield stack
 
 

@@ -12,7 +12,7 @@ from tests.support.processes import call, wait_until
 if TYPE_CHECKING:
     from tests.support.stack import Stack
 
-ODD = "tests.support.odd_worker"
+ODD = "tests.support.worker.odd"
 
 
 def until(stack: Stack, id: str, phase: str, **also: object) -> dict[str, Any]:

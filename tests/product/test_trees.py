@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from shared.resonate.store import Store
     from tests.support.stack import Stack
 
-ODD = "tests.support.odd_worker"
+ODD = "tests.support.worker.odd"
 LANES = 4
 CANCELED = "REJECTED_CANCELED"
 

@@ -1,4 +1,4 @@
-"""The functions that tests begin; their code is in `functions.py`.
+"""The functions that tests begin; their code is in `worker/functions.py`.
 
 They are the tests' own, so that no change of the functions that ship turns these tests red.
 """

@@ -34,7 +34,7 @@ class Modules(NamedTuple):
     worker: str
 
 
-OWN_MODULES: Final = Modules("tests.support.product_gateway", "tests.support.product_worker")
+OWN_MODULES: Final = Modules("tests.support.gateway.product", "tests.support.worker.product")
 """With the tests' own functions."""
 
 SHIPPED_MODULES: Final = Modules("gateway", "worker")

@@ -10,7 +10,7 @@ from resonate.errors import ResonateCanceledError, ResonateTimedoutError
 
 from shared.resonate import tags as tag
 from shared.resonate.codec import Failure, decode_call
-from tests.support.durable import FakeSdk
+from tests.support.worker.durable import FakeSdk
 
 if TYPE_CHECKING:
     from worker.durable.context import Context, Workflow

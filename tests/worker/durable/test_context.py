@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.resonate.codec import Failure
-from tests.support.durable import AT_ONCE, FakeSdk, Work
+from tests.support.worker.durable import AT_ONCE, FakeSdk, Work
 from worker.errors import NonRetryableError, StepFailed
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.resonate.codec import Failure
-from tests.support.durable import FakeSdk, Work
+from tests.support.worker.durable import FakeSdk, Work
 from worker.durable.driver import durable
 from worker.errors import Fenced, NonRetryableError, StepFailed
 

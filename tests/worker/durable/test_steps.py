@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from shared.resonate.codec import Failure
-from tests.support.durable import AT_ONCE, FakeSdk, Work, one_step
+from tests.support.worker.durable import AT_ONCE, FakeSdk, Work, one_step
 from worker.durable.retry import RetryPolicy
 from worker.durable.steps import Encoded, Step, StepEncoder
 from worker.errors import Fenced, NonRetryableError, Rejection, StepTimeout

@@ -1,4 +1,4 @@
-"""A worker with misbehaving and unusual functions: `python -m tests.support.odd_worker`."""
+"""A worker with misbehaving and unusual functions: `python -m tests.support.worker.odd`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tests.support.catalog import CATALOG
-from tests.support.product_worker import build_registry
+from tests.support.worker.product import build_registry
 from worker.__main__ import main
 from worker.durable.driver import durable
 from worker.durable.retry import RetryPolicy

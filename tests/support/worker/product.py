@@ -1,4 +1,4 @@
-"""A worker with the tests' functions: `python -m tests.support.product_worker`."""
+"""A worker with the tests' functions: `python -m tests.support.worker.product`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from resonate.registry import Registry
 
 from tests.support.catalog import CATALOG
-from tests.support.functions import FUNCTIONS
+from tests.support.worker.functions import FUNCTIONS
 from worker.__main__ import main
 from worker.durable.driver import durable
 

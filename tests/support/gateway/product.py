@@ -1,4 +1,4 @@
-"""A gateway with the tests' catalog: `python -m tests.support.product_gateway`."""
+"""A gateway with the tests' catalog: `python -m tests.support.gateway.product`."""
 
 from __future__ import annotations
 
