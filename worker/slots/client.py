@@ -37,7 +37,7 @@ STEP_THREADS: Final = 2
 
 
 class SlotClient:
-    """One client of the SDK, and what its message source and its task store forward to."""
+    """One client of the SDK; its message source and its task store forward to this."""
 
     def __init__(self, parts: SharedParts, replace: Callable[[SlotClient], None]) -> None:
         self._parts = parts
@@ -79,7 +79,7 @@ class SlotClient:
                 if self._claim(offer):
                     return offer
             except Exception:  # noqa: BLE001 - it would end the process, on this thread of the SDK
-                self._log.exception("task not taken", task=offer.task)
+                self._log.exception("task not claimed", task=offer.task)
         return None
 
     def _claim(self, offer: Offer) -> bool:

@@ -158,17 +158,17 @@ class FencedPromises(Promises):
             self._log.error("execution not rejected", **claim.log_fields, reason=str(error))
 
     def _claim_tags(self, claim: Claim) -> dict[str, str]:
-        marks = {
+        tags = {
             tag.EXECUTION: claim.execution,
             tag.WORKER: self._worker,
             tag.CLAIM: claim.key,
             tag.ATTEMPT: str(claim.attempt),
         }
         if claim.recovered_from is not None:
-            marks[tag.RECOVERED_FROM] = claim.recovered_from
+            tags[tag.RECOVERED_FROM] = claim.recovered_from
         if claim.progress is not None:
-            marks[tag.REPORTED] = claim.progress
-        return marks
+            tags[tag.REPORTED] = claim.progress
+        return tags
 
     def _read_history(self, claim: Claim) -> None:
         """Read what earlier claims have left, and record a recovery if this claim is one.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(eq=False)
 class Claim:
-    """One claim of a task, and what is known about its execution. Times are monotonic seconds."""
+    """One claim of a task, and what is known about its execution. Times are monotonic."""
 
     task: str
     counter: int
@@ -16,14 +16,14 @@ class Claim:
 
     execution: str
     deadline: int = 0
-    """The execution's, in milliseconds since the epoch; known once the claim is granted."""
+    """Milliseconds since the epoch when the execution's time ends; set with the grant."""
 
     taken_at: float = field(default_factory=time.monotonic)
     renewed_at: float = field(init=False)
-    """When the claim was taken, or when it was last renewed without a gap since then."""
+    """Time when the claim was taken, or was last renewed without a gap since then."""
 
     written_at: float = float("-inf")
-    """When the latest write began that the server accepted for the claim."""
+    """Start of the latest write that the server accepted for the claim."""
 
     lost: str | None = None
     """The reason why nothing more may be written for the claim."""
@@ -33,9 +33,12 @@ class Claim:
 
     attempt: int = 1
     recovered_from: str | None = None
-    """With `attempt` what the store shows of earlier claims; read when `history_read` is set."""
+    """Name of the worker that held the execution before, if this claim or an earlier one recovered
+    it."""
 
     history_read: bool = False
+    """Whether `attempt` and `recovered_from` were read from the store."""
+
     progress: str | None = None
     """The function's latest report."""
 

@@ -69,7 +69,7 @@ class Leases:
             return list(self._held.values())
 
     def hold(self, claim: Claim) -> None:
-        """Note a claim before the server is asked for it, in case the answer is lost."""
+        """Record a claim before the server is asked for it, in case the answer is lost."""
         with self._lock:
             self._held[claim.key] = claim
 
@@ -95,9 +95,9 @@ class Leases:
         3. A write that began at 15.1 s is accepted: the claim is valid until 16.1 s, and renewals
            count for it again.
         """
-        return claim.lost is None and time.monotonic() < self._good_until(claim)
+        return claim.lost is None and time.monotonic() < self._valid_until(claim)
 
-    def _good_until(self, claim: Claim) -> float:
+    def _valid_until(self, claim: Claim) -> float:
         written = claim.written_at + self._seconds * PROOF_SHARE
         return max(claim.renewed_at + self._seconds, written)
 
@@ -143,7 +143,7 @@ class Leases:
             return
         self._renewed_at = asked_at
         for claim in held:
-            if asked_at < self._good_until(claim):
+            if asked_at < self._valid_until(claim):
                 claim.renewed_at = max(claim.renewed_at, asked_at)
 
 

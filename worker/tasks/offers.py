@@ -11,8 +11,8 @@ from typing import Final
 import orjson
 
 STALE_SECONDS: Final = 4.0
-"""Seconds after which an offer is not worth a claim: 5 s after an offer that was not claimed
-(`timeToClaim` in its configuration), the server offers the task again with a higher counter."""
+"""Seconds after which an offer is not worth a claim: after 5 s (`timeToClaim` in its configuration)
+the server offers a task that nobody claimed again, with a higher counter."""
 
 
 @dataclass(frozen=True)

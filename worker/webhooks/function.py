@@ -121,7 +121,7 @@ class Webhooks:
         answer = self._poster.post(url, self._headers(id, body), body)
         log = step.log.bind(host=Target.of(url).host, answer=answer)
         if not (200 <= answer < 300 or answer == RECEIVER_GONE):
-            log.warning("webhook not taken")
+            log.warning("webhook not accepted")
             raise NotDelivered(f"the receiver answered {answer}")
         log.info("webhook ended" if answer == RECEIVER_GONE else "webhook delivered", status=status)
         return answer

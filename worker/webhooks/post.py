@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from shared.destinations import Destinations
 
-TRY_SECONDS: Final = 15.0
+ATTEMPT_SECONDS: Final = 15.0
 """Seconds for the lookup, the connection, the request and the head of the answer together."""
 
 
@@ -28,7 +28,7 @@ class NotDelivered(Exception):
 class Poster:
     """Makes POST requests to the allowed destinations. Safe to use from any thread."""
 
-    def __init__(self, allowed: Destinations, seconds: float = TRY_SECONDS) -> None:
+    def __init__(self, allowed: Destinations, seconds: float = ATTEMPT_SECONDS) -> None:
         self._allowed = allowed
         self._seconds = seconds
         self._tls = ssl.create_default_context()
