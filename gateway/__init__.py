@@ -1,1 +1,1 @@
-"""The HTTP side: accepts executions, tells of them, and keeps nothing that matters."""
+"""The HTTP side: accepts executions and shows them to clients; keeps no state that matters."""

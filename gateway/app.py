@@ -82,11 +82,11 @@ def create_app(
 def _add_updates(app: web.Application, settings: GatewaySettings) -> None:
     """Add what brings news of executions to the clients that wait."""
     cache = ExecutionCache()
-    places = Limiter(settings.waiters, "Too many clients wait here; try again a little later.")
+    waiting = Limiter(settings.waiters, "Too many clients wait here; try again a little later.")
     app[READER] = Reader(app[BACKEND], cache)
     app[SUBSCRIPTIONS] = Subscriptions(app[BACKEND], cache, settings.server)
-    app[LONG_POLLS] = LongPolls(app[READER], app[SUBSCRIPTIONS], cache, places)
-    app[EVENT_STREAMS] = EventStreams(app[READER], app[SUBSCRIPTIONS], places)
+    app[LONG_POLLS] = LongPolls(app[READER], app[SUBSCRIPTIONS], cache, waiting)
+    app[EVENT_STREAMS] = EventStreams(app[READER], app[SUBSCRIPTIONS], waiting)
 
 
 def _without_continue(route: web.RouteDef) -> web.RouteDef:

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Deadlines:
-    """Seconds, each shorter than the next, or the outer one would hide the inner."""
+    """Seconds; an inner deadline is shorter than the outer one, or its error would never be seen.
+
+    `store_attempt` is for one HTTP call to the server, `store_budget` for a call with its retries,
+    `offload` for a call with its wait for a thread, `shutdown` for requests that are still running.
+    """
 
     store_attempt: float = 2.0
     store_budget: float = 3.0
@@ -42,9 +46,9 @@ class Deadlines:
 class Limits:
     """Seconds that one client may take.
 
-    `head` is for a request's line and headers, `body` for the whole of its body, `answer` for
-    taking what it is sent, `idle` between two requests: longer than the proxies in front keep a
-    connection, so that it is never closed under a request of theirs.
+    `head` is for a request's line and headers, `body` for its body, `answer` for taking an answer.
+    `idle` is the time between two requests of a connection. It is longer than proxies keep idle
+    connections, so that a proxy never sends a request on a connection that is just being closed.
     """
 
     head: float = 20.0
@@ -54,15 +58,16 @@ class Limits:
 
     def __post_init__(self) -> None:
         if min(self.head, self.body, self.answer, self.idle) <= 0:
-            raise ValueError(f"every limit must be longer than nothing: {self}")
+            raise ValueError(f"every limit must be positive: {self}")
 
 
 @dataclass(frozen=True)
 class GatewaySettings:
     """One gateway process. Without `tokens` anybody may call it.
 
-    `begins` may be under way and `waiters` may wait at once. There are fewer begins than places
-    for calls (`threads` and `queue`), so that a flood of begins leaves some to those who read.
+    `begins` is how many begins run at once, `waiters` how many clients wait at once. Of calls to
+    the server `threads` run at once and `queue` more wait. That is more than `begins`, so that a
+    flood of begins leaves room for reads.
     """
 
     server: ServerSettings = field(default_factory=ServerSettings)
@@ -84,7 +89,7 @@ class GatewaySettings:
 def gateway_settings(
     environment: Mapping[str, str] = os.environ, *, terminal: bool | None = None
 ) -> GatewaySettings:
-    """Return the gateway's settings, or raise `SettingsError` with every fault there is."""
+    """Return the gateway's settings. Raises `SettingsError` with every fault."""
     read = Reader(environment)
     settings = GatewaySettings(
         server=read_server(read),

@@ -97,10 +97,10 @@ class EventStream:
 class EventStreams:
     """Reads the events of executions for clients, while there are any."""
 
-    def __init__(self, reader: Reader, subscriptions: Subscriptions, places: Limiter) -> None:
+    def __init__(self, reader: Reader, subscriptions: Subscriptions, limiter: Limiter) -> None:
         self._reader = reader
         self._subscriptions = subscriptions
-        self._places = places
+        self._limiter = limiter
         self._executor = SerialExecutor("events")
         self._streams: dict[str, EventStream] = {}
         self._tasks: dict[EventStream, asyncio.Task[None]] = {}
@@ -137,7 +137,7 @@ class EventStreams:
 
         Raises what reading raises if the execution cannot be read now, and `TooManyRequests`.
         """
-        with self._places.place(id):
+        with self._limiter.place(id):
             stream = self._streams.get(id) or self._start(id)
             stream.clients += 1
             try:

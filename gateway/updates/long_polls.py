@@ -60,12 +60,12 @@ class LongPolls:
     """
 
     def __init__(
-        self, reader: Reader, subscriptions: Subscriptions, cache: ExecutionCache, places: Limiter
+        self, reader: Reader, subscriptions: Subscriptions, cache: ExecutionCache, limiter: Limiter
     ) -> None:
         self._reader = reader
         self._subscriptions = subscriptions
         self._cache = cache
-        self._places = places
+        self._limiter = limiter
         self._waited: dict[str, Waited] = {}
         self._tasks = TaskSet()
         self._wakeups: BatchedWakeups[Outcome] = BatchedWakeups()
@@ -94,7 +94,7 @@ class LongPolls:
         Raises what reading raises, and `TooManyRequests`.
         """
         deadline = asyncio.get_running_loop().time() + seconds
-        with self._places.place(id):
+        with self._limiter.place(id):
             if self._draining or self._cache.finished(id):
                 return await self._reader.read_shared(id)
             waited = self._waited.get(id) or self._add(id)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.support.stack import Stack
 
 ODD = "tests.support.worker.odd"
-LANES = 4
+SLOTS = 4
 CANCELED = "REJECTED_CANCELED"
 
 
@@ -83,7 +83,7 @@ def test_canceling_ends_the_whole_tree(narrow: Stack, job: str) -> None:
     assert begun < 100
     goes_on(narrow, job)
     # A slot may have had a step in hand that its log did not have yet.
-    assert len(narrow.parts_begun(job)) <= begun + LANES
+    assert len(narrow.parts_begun(job)) <= begun + SLOTS
 
 
 def test_a_canceled_child_starts_no_further_step(narrow: Stack, job: str) -> None:
@@ -111,8 +111,8 @@ def test_a_cancel_that_was_broken_off_is_finished_by_workers(narrow: Stack, job:
         canceled = [child for child in below(store, job) if child.state == CANCELED]
 
     # What each slot had taken before the cancel may still run.
-    assert len(narrow.parts_begun(job)) <= begun + LANES
-    assert len(canceled) >= 60 - begun - LANES > 0
+    assert len(narrow.parts_begun(job)) <= begun + SLOTS
+    assert len(canceled) >= 60 - begun - SLOTS > 0
     ended = [e for w in narrow.workers.values() for e in w.events("child canceled", ended=job)]
     assert len(ended) == len(canceled)
     goes_on(narrow, job)

@@ -102,11 +102,11 @@ class Rebalancer:
             if self._closed.wait(PERIOD_SECONDS):
                 return
 
-    def _share(self, surplus: int) -> None:
-        """Pass surplus offers on if another worker has room; some of them will come back here."""
+    def _share(self, excess: int) -> None:
+        """Pass excess offers on if another worker has room; some of them will come back here."""
         if self._acquire(f"{self._pid}-looking", 1):  # nobody else has the lock, so nobody has room
             return
-        offers = self._inbox.take_newest(keep=self._slots, limit=min(surplus, MAX_PASSED_ON))
+        offers = self._inbox.take_newest(keep=self._slots, limit=min(excess, MAX_PASSED_ON))
         passed = self.pass_on(offers, PERIOD_SECONDS)
         self._log.debug("offers passed on", count=passed)
 

@@ -276,7 +276,7 @@ async def test_clients_that_vanish_leave_nothing(
 
 async def held(gateway: Gateway, waiters: int, begins: int) -> None:
     """Return once `waiters` clients wait and `begins` begins are running."""
-    waiting, beginning = gateway.app[LONG_POLLS]._places, gateway.app[BEGIN_LIMITER]
+    waiting, beginning = gateway.app[LONG_POLLS]._limiter, gateway.app[BEGIN_LIMITER]
     async with asyncio.timeout(5):
         while (len(waiting), len(beginning)) != (waiters, begins):  # noqa: ASYNC110 - no event for it
             await asyncio.sleep(0.005)

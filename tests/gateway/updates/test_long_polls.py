@@ -296,7 +296,7 @@ async def test_a_crowd_does_not_stop_the_others(gateway: Gateway, store: Store, 
 
     crowd = [asyncio.create_task(ask(f"/wait?id={job}&wait=20s")) for _ in range(1000)]
     async with asyncio.timeout(10):
-        while len(gateway.app[LONG_POLLS]._places) < 1000:  # noqa: ASYNC110 - no event to wait for
+        while len(gateway.app[LONG_POLLS]._limiter) < 1000:  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(0.005)
     await resolve(store, job)
     while not done:  # noqa: ASYNC110 - as above
