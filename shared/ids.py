@@ -28,7 +28,7 @@ def parts_pattern(execution_id: str) -> str:
 
 
 def attempt_id(execution_id: str, attempt: int) -> str:
-    """Return the id of the record of an execution's n-th attempt: which worker took it over."""
+    """Return the id of the record that names the worker of an execution's n-th attempt."""
     return f"{execution_id}.attempt.{attempt}"
 
 

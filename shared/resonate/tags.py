@@ -40,13 +40,13 @@ SIGNAL: Final = "signal"
 """On the promise of a signal: its name."""
 
 SLEEP: Final = "resonate:timeout"
-"""The server's own, on a sleep: the promise resolves when its time is over."""
+"""The server's own, on a sleep: the promise resolves at its deadline."""
 
 PROGRESS: Final = "progress"
 """On a report of progress: `<done>/<total>`."""
 
 REPORTED: Final = "reported"
-"""On everything a claim creates after a report of progress: the latest one."""
+"""On everything a claim creates after a report of progress: the latest report."""
 
 WORKER: Final = "worker"
 """On everything a claim creates: the name of the worker."""

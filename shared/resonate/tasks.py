@@ -43,7 +43,7 @@ class Tasks:
     ) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """Claim a task and return its root and leaf promise as the server's JSON.
 
-        It is tried once, because the server refuses a repeated claim.
+        The call is made once, because the server refuses a repeated claim.
         """
 
         def read(answer: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
@@ -57,8 +57,8 @@ class Tasks:
     def state(self, id: str) -> TaskState:
         """Return whether a worker holds the task.
 
-        The server has no call for that. So we make a claim that it never grants, and its reason for
-        the refusal is the state; the server only reads.
+        The server has no call for this. So this method makes a claim that the server never grants:
+        the code of the refusal is the state. The server only reads its store for that.
         """
         body = {"id": id, "counter": NO_COUNTER, "processId": "nobody", "ttl": 0}
         try:
