@@ -5,22 +5,27 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from shared.catalog import SHIPPED, Function
+from shared.catalog import SHIPPED, Catalog, Function
 from shared.resonate.codec import Call, decode_call, encode_call
 
 ENTRIES = list(SHIPPED.functions.values())
 
 
-def test_the_catalog_is_complete() -> None:
-    """The catalog has exactly these functions, in these versions."""
-    assert {name: entry.version for name, entry in SHIPPED.functions.items()} == {
-        "foo": 1,
-        "checkout": 1,
-        "approval": 1,
-        "countdown": 1,
-        "fanout": 1,
-        "part": 1,
-    }
+def test_a_catalog_finds_functions_by_name() -> None:
+    """Each function is under its own name, and one of them is the default."""
+    one, other = Function("one", 1, "One."), Function("other", 3, "Other.")
+
+    catalog = Catalog.of(one, other, default="other")
+
+    assert dict(catalog.functions) == {"one": one, "other": other}
+    assert list(catalog.names) == ["one", "other"]
+    assert catalog.default == "other"
+
+
+def test_a_default_must_be_in_the_catalog() -> None:
+    """A catalog whose default is none of its functions cannot be made."""
+    with pytest.raises(ValueError, match="the default function other is not in the catalog"):
+        Catalog.of(Function("one", 1, "One."), default="other")
 
 
 def test_the_default_is_a_function() -> None:
