@@ -26,17 +26,17 @@ def _options(**properties: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 CATALOG: Final = Catalog.of(
-    Function("foo", 1, "Processes the input and says when.", default_input='{"foo":"bar"}'),
+    Function("foo", 1, "Returns its input and the time.", default_input='{"foo":"bar"}'),
     Function(
         "checkout",
         1,
-        "Reserves, charges, packs, ships and notifies, and takes back what it did on failure.",
+        "Has five steps, and takes them back when a later one fails.",
         input_schema=_options(pace=PACE, fail={"enum": [*CHECKOUT, None]}),
     ),
     Function(
         "approval",
         1,
-        "Asks a question and waits for the signal `approval`.",
+        "Waits for the signal `approval`.",
         input_schema=_options(
             question={"type": "string", "maxLength": 1000},
             within={"type": "string", "pattern": durations.PATTERN},
@@ -45,7 +45,7 @@ CATALOG: Final = Catalog.of(
     Function(
         "countdown",
         1,
-        "Counts down, sleeping in between, and reports its progress.",
+        "Sleeps between its steps, and reports its progress.",
         input_schema=_options(
             **{"from": {"type": "integer", "minimum": 0, "maximum": 10_000}}, every=PACE
         ),
@@ -53,13 +53,13 @@ CATALOG: Final = Catalog.of(
     Function(
         "fanout",
         1,
-        "Has its parts done by child executions, spread over the workers, and gathers them.",
+        "Begins a child for each of its parts.",
         input_schema=_options(parts={"type": "integer", "minimum": 1, "maximum": 100}, pace=PACE),
     ),
     Function(
         "part",
         1,
-        "Does one part of a fanout, and says which worker did it.",
+        "Returns its number and its worker.",
         input_schema=_options(number={"type": "integer", "minimum": 1}, pace=PACE),
     ),
     default="foo",
