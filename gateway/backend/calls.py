@@ -203,11 +203,15 @@ class Calls:
 
 def stored(promise: DurablePromise) -> StoredPromise:
     """Return the SDK's record of a promise as one of our own."""
-    return replace(without_values(promise), param=promise.param.data, value=promise.value.data)
+    return _record(promise, promise.param.data, promise.value.data)
 
 
 def without_values(promise: DurablePromise) -> StoredPromise:
     """Return the record of a promise without its values, which may be large."""
+    return _record(promise, None, None)
+
+
+def _record(promise: DurablePromise, param: str | None, value: str | None) -> StoredPromise:
     return StoredPromise(
         promise.id,
         promise.state,
@@ -215,6 +219,8 @@ def without_values(promise: DurablePromise) -> StoredPromise:
         promise.completed_on,
         promise.timeout,
         promise.tags,
+        param,
+        value,
     )
 
 
