@@ -87,7 +87,7 @@ def test_an_import_makes_no_document() -> None:
         "sys.setprofile(profile)\n"
         "import gateway.app\n"
         "sys.setprofile(None)\n"
-        "print(sorted(called & {'document', 'schemas', 'paths', 'refusals', '_make'}))\n"
+        "print(sorted(called & {'document', 'schemas', 'paths', 'error_responses', '_make'}))\n"
     )
 
     assert run(program) == ["[]"]

@@ -165,8 +165,8 @@ class Worker:
         began = time.monotonic()
         self._stream.close()
         self._rebalancer.close()
-        left = self._inbox.close()
-        passed_on = self._rebalancer.pass_on(left, PASS_ON_SECONDS)
+        untaken_offers = self._inbox.close()
+        passed_on = self._rebalancer.pass_on(untaken_offers, PASS_ON_SECONDS)
         self._log.info("draining", running=len(self._leases.held()), passed_on=passed_on)
         end = began + self._settings.drain_seconds
         while self._leases.held() and time.monotonic() < end and not hurry.wait(0.02):

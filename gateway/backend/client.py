@@ -7,7 +7,7 @@ import contextlib
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.backend.calls import NEWEST, Calls
+from gateway.backend.calls import NEWEST_COUNT, Calls
 from gateway.concurrency.tasks import SingleFlight
 from gateway.concurrency.threads import BoundedExecutor
 from gateway.errors import BackendUnavailable, Saturated
@@ -74,7 +74,7 @@ class Backend:
         """
         root = await self.read_root(id)
         # Children that run at the same time end in any order, perhaps far from the newest.
-        limit = NEWEST if known and len(unfinished) < 2 else PAGE
+        limit = NEWEST_COUNT if known and len(unfinished) < 2 else PAGE
         parts: list[StoredPromise] = []
         unseen = set(unfinished)
         after: int | None = None

@@ -60,7 +60,7 @@ REPORT_TO_OPERATOR: Final = "Give the request_id to the operator of this service
 LONGEST_PATH: Final = 256
 NOT_IN_PATHS: Final = re.compile(r"[^!-~]")
 
-OF_SERVICE: Final[Mapping[type[errors.ServiceError], Problem]] = {
+PROBLEM_BY_ERROR: Final[Mapping[type[errors.ServiceError], Problem]] = {
     errors.InvalidRequest: MALFORMED,
     errors.InvalidInput: Problem("invalid-input", 422, "The function does not take this input"),
     errors.UnknownExecution: Problem("unknown-id", 404, "There is no execution of this id"),
@@ -79,7 +79,7 @@ OF_SERVICE: Final[Mapping[type[errors.ServiceError], Problem]] = {
     errors.DeadlineExceeded: UNAVAILABLE,
 }
 
-OF_HTTP: Final[Mapping[int, Problem]] = {
+PROBLEM_BY_STATUS: Final[Mapping[int, Problem]] = {
     404: Problem("not-found", 404, "There is nothing at this path"),
     405: Problem("method-not-allowed", 405, "The path does not take this method"),
     413: Problem("payload-too-large", 413, "The body is too large"),
@@ -137,12 +137,12 @@ def problem_response(  # noqa: PLR0913 - the optional members of a problem
     )
 
 
-def of_service(request: web.Request, error: errors.ServiceError) -> web.Response:
+def service_error_response(request: web.Request, error: errors.ServiceError) -> web.Response:
     """Answer an error of the service's own tree."""
     faults = error.faults if isinstance(error, errors.InvalidInput) else ()
     return problem_response(
         request,
-        OF_SERVICE[type(error)],
+        PROBLEM_BY_ERROR[type(error)],
         error.detail,
         source=error.source,
         id=error.id,
@@ -151,9 +151,9 @@ def of_service(request: web.Request, error: errors.ServiceError) -> web.Response
     )
 
 
-def of_http(request: web.Request, error: web.HTTPException) -> web.Response:
+def http_error_response(request: web.Request, error: web.HTTPException) -> web.Response:
     """Answer a refusal of aiohttp's own, keeping its `Allow` header."""
-    problem = OF_HTTP.get(error.status) or Problem(
+    problem = PROBLEM_BY_STATUS.get(error.status) or Problem(
         "invalid-request" if error.status < 500 else "internal", error.status, error.reason
     )
     response = problem_response(request, problem, DETAILS.get(error.status, problem.title))

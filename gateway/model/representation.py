@@ -55,7 +55,7 @@ def execution_body(execution: Execution, include: frozenset[str], now: float) ->
         worker=activity.worker if activity else UNSET,
         attempt=activity.attempt if activity else UNSET,
         recovered_from=_if_any(activity.recovered_from if activity else None),
-        waiting_for=(waits(activity.waiting_for) if activity else []) or UNSET,
+        waiting_for=(waited_for_bodies(activity.waiting_for) if activity else []) or UNSET,
         progress=_progress(execution),
         input=Raw(execution.call.input_json.encode()) if "input" in include else UNSET,
         steps=[step_body(step) for step in execution.steps] if "steps" in include else UNSET,
@@ -118,7 +118,7 @@ def step_body(step: StepState) -> StepBody:
     )
 
 
-def waits(waiting_for: Iterable[tuple[str, int]]) -> list[WaitedForBody]:
+def waited_for_bodies(waiting_for: Iterable[tuple[str, int]]) -> list[WaitedForBody]:
     """Return what an execution waits for."""
     return [WaitedForBody(name=name, since=rfc3339(since)) for name, since in waiting_for]
 

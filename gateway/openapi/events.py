@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from gateway.model.timeline import EVENT_ID
-from gateway.openapi.parts import EXECUTIONS, ID, answer, header, refusals
+from gateway.openapi.parts import EXECUTIONS, ID, answer, error_responses, header
 
 if TYPE_CHECKING:
     from gateway.openapi.parts import Block
@@ -48,7 +48,7 @@ def paths() -> dict[str, Block]:
         "responses": {
             "200": answer("The events.", EVENT, "Cache-Control", kind=STREAM),
             "204": answer("The client has had the last event.", None, "Cache-Control"),
-            **refusals(
+            **error_responses(
                 "/events",
                 *("invalid-request", "unknown-id", "too-many-requests", "backend-unavailable"),
             ),

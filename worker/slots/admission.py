@@ -85,7 +85,7 @@ class Admission:
             self._reject(claim, Failure("UnknownFunction", f"no worker knows {wanted}"))
             return
         self._log.warning("unknown function handed back", **claim.log_fields, function=wanted)
-        self._parts.leases.give_back(claim, UNKNOWN_PAUSE)
+        self._parts.leases.hand_back(claim, UNKNOWN_PAUSE)
 
     def _cancel_orphan(self, claim: Claim) -> bool:
         """Cancel a child if an execution above it has ended; return whether one has."""
@@ -115,4 +115,4 @@ class Admission:
         if claim.finished:
             self._parts.leases.release(claim)
         else:
-            self._parts.leases.give_back(claim)
+            self._parts.leases.hand_back(claim)

@@ -78,7 +78,7 @@ class Leases:
         with self._lock:
             self._held.pop(claim.key, None)
 
-    def give_back(self, claim: Claim, pause: float = 0.0) -> None:
+    def hand_back(self, claim: Claim, pause: float = 0.0) -> None:
         """Drop the claim at the server after `pause` seconds; retry until the server answers."""
         with self._lock:
             self._held.pop(claim.key, None)

@@ -71,7 +71,7 @@ class Webhooks:
         self._store = store
         self._limits = limits
         self._pauses = pauses
-        self._poster = Poster(settings.to)
+        self._poster = Poster(settings.destinations)
 
     def webhook(self, context: Context, ended: dict[str, str]) -> Workflow[dict[str, Any]]:
         """Wait for the end of the execution `ended["id"]`, then report it to its callback URL.

@@ -78,17 +78,17 @@ class GuardedBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> NetworkStream:
-        failed: Exception = httpcore.ConnectError(f"{host} has no address")
+        last_error: Exception = httpcore.ConnectError(f"{host} has no address")
         for address in self._allowed.resolve(host, port):
             try:
                 stream = self._backend.connect_tcp(
                     str(address), port, _left(self._deadline), local_address, socket_options
                 )
             except httpcore.NetworkError as error:
-                failed = error
+                last_error = error
             else:
                 return _Stream(stream, self._deadline)
-        raise failed
+        raise last_error
 
 
 class _Stream(httpcore.NetworkStream):

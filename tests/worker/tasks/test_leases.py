@@ -86,7 +86,7 @@ def test_claims_are_held() -> None:
         leases.hold(each)
 
     leases.release(two)
-    leases.give_back(three)
+    leases.hand_back(three)
     leases.release(two)
 
     assert leases.held() == [one]
@@ -100,7 +100,7 @@ def test_two_claims_of_a_task_are_two() -> None:
     leases.hold(earlier)
     leases.hold(later)
 
-    leases.give_back(earlier)
+    leases.hand_back(earlier)
 
     assert leases.held() == [later]
 
@@ -216,9 +216,9 @@ def test_a_claim_that_is_given_back_is_dropped_once(errors: list[Exception]) -> 
     """A claim that is given back is dropped at the server at once, and only once."""
     tasks = ScriptedTasks(*errors)
     with running(tasks, 30) as leases:
-        leases.give_back(claim(7))
+        leases.hand_back(claim(7))
         wait_until(lambda: tasks.drops, what="the drop")
-        leases.give_back(claim(8))
+        leases.hand_back(claim(8))
         wait_until(lambda: len(tasks.drops) == 2, what="the next drop")
 
     assert tasks.drops == [("__invoke:job-7", 7, 0), ("__invoke:job-8", 8, 0)]
@@ -228,7 +228,7 @@ def test_a_drop_is_repeated_until_it_is_answered() -> None:
     """A drop is repeated while the server is unreachable, or renewals would keep the claim."""
     tasks = ScriptedTasks(UNANSWERED, UNANSWERED)
     with running(tasks) as leases:
-        leases.give_back(claim())
+        leases.hand_back(claim())
         wait_until(lambda: len(tasks.drops) == 3, what="three drops")
         before = leases._renewed_at
         wait_until(lambda: leases._renewed_at > before, what="another turn")
@@ -243,7 +243,7 @@ def test_a_claim_can_be_given_back_later() -> None:
         made = claim()
         leases.hold(made)
         begun = time.monotonic()
-        leases.give_back(made, 0.15)
+        leases.hand_back(made, 0.15)
 
         assert leases.held() == []
         wait_until(lambda: tasks.drops, what="the drop")
