@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler
 
-OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"})
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json"})
 OPEN_PREFIX: Final = "/docs/"
-"""Paths of the files that the page at /docs loads."""
+"""Prefix of the paths of the files that the page at /docs loads."""
 
 
 @web.middleware
@@ -37,7 +37,7 @@ def is_open_path(path: str) -> bool:
 
 
 def _needs_no_token(request: web.Request) -> bool:
-    # The route that was found counts: one path can be written in several ways.
+    # Check the route: one path can be written in several ways.
     resource = request.match_info.route.resource
     return is_open_path(request.path if resource is None else resource.canonical)
 
