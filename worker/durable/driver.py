@@ -84,9 +84,9 @@ def _drive(body: Workflow[Any]) -> Generator[Any, Any, Any]:
 def _failure_of(error: Exception) -> StepFailed:
     """Return what the function's body sees of an exception of the SDK."""
     if isinstance(error, ResonateTimedoutError):
-        return TimedOut(Failure("TimedOut", "what was waited for did not come in time"))
+        return TimedOut(Failure("TimedOut", "the signal or the child did not come in time"))
     if isinstance(error, ResonateCanceledError):
-        return StepFailed(Failure("Canceled", "what was waited for was canceled"))
+        return StepFailed(Failure("Canceled", "the child was canceled"))
     match error.args:
         case (StoredOutcome() as stored,):
             return StepFailed(decode_rejection(str(stored)))
