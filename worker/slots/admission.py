@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from worker.tasks.offers import Offer
 
 UNKNOWN_SECONDS: Final = 60.0
-"""Seconds for which an execution of a function that no worker knows is offered to all of them."""
+"""Seconds after an execution's start in which a worker that does not know its function hands it
+back; later the worker rejects it."""
 
 UNKNOWN_PAUSE: Final = 1.0
 """Seconds before such an execution is handed back each time, so that it does not spin."""

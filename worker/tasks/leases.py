@@ -1,6 +1,6 @@
-"""Renews the claims that this worker holds, and drops those that it gives up.
+"""Renews the claims that this worker holds, and drops those that it hands back.
 
-The server renews all claims of a process with one call. So a claim that this worker gives up must
+The server renews all claims of a process with one call. So a claim that this worker hands back must
 be dropped at the server as well, or the renewals for its other claims would keep it for ever.
 """
 

@@ -63,7 +63,7 @@ class Poster:
 
 
 class GuardedBackend(httpcore.NetworkBackend):
-    """Connects only to allowed addresses, and ends every wait at its deadline."""
+    """Connects only to allowed addresses, and ends all waits at one deadline."""
 
     def __init__(self, allowed: Destinations, seconds: float) -> None:
         self._allowed = allowed
@@ -92,7 +92,7 @@ class GuardedBackend(httpcore.NetworkBackend):
 
 
 class _Stream(httpcore.NetworkStream):
-    """A connection whose every wait ends at the deadline, even if a receiver sends byte by byte."""
+    """A connection that ends all waits at one deadline, even if a receiver sends byte by byte."""
 
     def __init__(self, stream: NetworkStream, deadline: float) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Claims are held, renewed and given back, with a server whose answers a test scripts."""
+"""Claims are held, renewed and handed back, with a server whose answers a test scripts."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_claim_is_named_by_task_and_counter() -> None:
 
 
 def test_claims_are_held() -> None:
-    """Claims are held until they are released or given back."""
+    """Claims are held until they are released or handed back."""
     leases = Leases(ScriptedTasks(), "pid-1", 2.0)
     one, two, three = claim(1), claim(2), claim(3)
     for each in (one, two, three):
@@ -94,7 +94,7 @@ def test_claims_are_held() -> None:
 
 
 def test_two_claims_of_a_task_are_two() -> None:
-    """An earlier claim of a task can be given up while a later one is held."""
+    """An earlier claim of a task can be handed back while a later one is held."""
     leases = Leases(ScriptedTasks(), "pid-1", 2.0)
     earlier, later = Claim("__invoke:a", 1, "a"), Claim("__invoke:a", 2, "a")
     leases.hold(earlier)
@@ -213,7 +213,7 @@ def test_a_new_claim_is_not_overdue_at_once() -> None:
 
 @pytest.mark.parametrize("errors", [[], [REFUSED]], ids=["dropped", "over already"])
 def test_a_claim_that_is_given_back_is_dropped_once(errors: list[Exception]) -> None:
-    """A claim that is given back is dropped at the server at once, and only once."""
+    """A claim that is handed back is dropped at the server at once, and only once."""
     tasks = ScriptedTasks(*errors)
     with running(tasks, 30) as leases:
         leases.hand_back(claim(7))
@@ -237,7 +237,7 @@ def test_a_drop_is_repeated_until_it_is_answered() -> None:
 
 
 def test_a_claim_can_be_given_back_later() -> None:
-    """A claim that is given back with a pause is dropped after it, and not held meanwhile."""
+    """A claim that is handed back with a pause is dropped after it, and not held meanwhile."""
     tasks = ScriptedTasks()
     with running(tasks, 0.03) as leases:
         made = claim()
