@@ -56,11 +56,11 @@ def run(program: str) -> list[str]:
     "module", ["body", "query", "responses", "problems", "middleware", "auth", "server"]
 )
 def test_http_loads_nothing_of_executions(module: str) -> None:
-    """A module of gateway.http loads neither the SDK nor any other room of the gateway."""
+    """A module of gateway.http loads neither the SDK nor any other package of the gateway."""
     loaded = run(LOADED.format(module=f"gateway.http.{module}"))
 
-    rooms = {name.split(".")[1] for name in loaded if name.startswith("gateway.")}
-    assert rooms <= {"http", "errors", "settings"}
+    packages = {name.split(".")[1] for name in loaded if name.startswith("gateway.")}
+    assert packages <= {"http", "errors", "settings"}
     assert not [name for name in loaded if name.split(".")[0] in {"resonate", "worker"}]
     assert not [name for name in loaded if name.startswith("shared.resonate")]
 
