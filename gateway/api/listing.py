@@ -33,7 +33,7 @@ MAX_SEARCHES: Final = 10
 """Searches of the server that one request makes, at most."""
 
 SERVER_PAGE: Final = 100
-"""The server's largest page."""
+"""Rows of the server's largest page."""
 
 
 class PageBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,7 +44,7 @@ class PageBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Filters(Struct, frozen=True):
-    """What a request lists, checked; `search_size` is how many rows each search reads."""
+    """The checked parameters of a request; `search_size` is the number of rows of each search."""
 
     status: str | None
     function: str | None
@@ -53,12 +53,14 @@ class Filters(Struct, frozen=True):
 
     @property
     def search_size(self) -> int:
-        # Searches of equal size fill a page of ours exactly, so that its cursor stands at its end.
+        # Limit 150: two searches of 75 rows, so the last search's position is the page's cursor.
+        # Limit 101: two of 50, a page of 100.
         return self.limit // -(-self.limit // SERVER_PAGE)
 
     def matches(self, execution: Execution) -> bool:
         """Return whether to list the execution; a search of the server finds others as well."""
-        # `_` in a prefix matches any character there, and one state stands for three statuses.
+        # `_` matches any character in the server's search, and its state `rejected` covers three
+        # statuses.
         return execution.id.startswith(self.prefix) and self.status in {None, execution.status}
 
 
@@ -98,7 +100,7 @@ def _limit(query: Mapping[str, str]) -> int:
 async def _search(
     backend: Backend, filters: Filters, after: int | None
 ) -> tuple[list[Execution], int | None]:
-    """Return the executions behind a position, and the position of the last one that was read."""
+    """Return the executions after a position, and the position of the last one that was read."""
     found: list[Execution] = []
     for _ in range(MAX_SEARCHES):
         page, after = await backend.search(
@@ -109,7 +111,7 @@ async def _search(
             after,
         )
         found += filter(filters.matches, page)
-        # Another search may find as many as its size, which must fit.
+        # Stop if another full search would exceed the limit.
         if after is None or len(found) + filters.search_size > filters.limit:
             break
     return found, after
@@ -121,7 +123,7 @@ def _cursor(position: int, filters: Filters) -> str:
 
 
 def _position(text: str, filters: Filters) -> int:
-    """Return the position in a cursor, which is all that is taken from it.
+    """Return the cursor's position; its other values are only compared.
 
     Raises `InvalidRequest` for a cursor that this service did not make, or made for other filters.
     """

@@ -63,7 +63,7 @@ async def log_request(request: web.Request, handler: Handler) -> web.StreamRespo
 
 
 async def add_request_id(request: web.Request, response: web.StreamResponse) -> None:
-    """Send the request's id with its answer, also with one that begins before its handler ends."""
+    """Send the request's id with every answer, streams included."""
     if REQUEST_ID in request:  # no middleware has seen a request that aiohttp's parser refused
         response.headers["X-Request-Id"] = request[REQUEST_ID]
 

@@ -34,7 +34,7 @@ def rfc3339(milliseconds: int) -> str:
 
 
 def execution_body(execution: Execution, include: frozenset[str], now: float) -> ExecutionBody:
-    """Return the body of an answer of /wait at a time in seconds.
+    """Return the body of an answer of /wait at `now`, in seconds since the epoch.
 
     `include` may hold `input` and `steps`.
     """
@@ -81,7 +81,10 @@ def begun_body(execution: Execution, *, created: bool) -> BegunBody:
 
 
 def item_body(execution: Execution) -> ItemBody:
-    """Return a row of /list; its worker would cost a search for each row, so it is null."""
+    """Return a row of /list.
+
+    Phase, worker and attempt are null, since each row would cost a search.
+    """
     return ItemBody(
         id=execution.id,
         function=execution.call.function,

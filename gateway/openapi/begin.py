@@ -127,12 +127,15 @@ def _error_responses(catalog: Catalog) -> dict[str, Block]:
         problem(
             "/begin",
             "invalid-input",
-            detail="checkout does not take this: /pace.",
+            detail="checkout does not take the input at /pace.",
             errors=[{"pointer": "/pace", "message": "-1 is less than the minimum of 0"}],
         ),
         "id-reused",
         problem("/begin", "too-many-requests", detail=crowded),
         problem(
-            "/begin", "backend-unavailable", detail="The server cannot be reached.", id="job-1"
+            "/begin",
+            "backend-unavailable",
+            detail="The Resonate server cannot be reached; repeat with the same id.",
+            id="job-1",
         ),
     )

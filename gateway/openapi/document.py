@@ -19,11 +19,11 @@ VERSION: Final = "0.1.0"
 
 ABOUT: Final = """\
 Work that takes seconds to days: begin an execution, get its id at once, poll its state with that
-id. An execution ends whatever dies, and repeating a request is always safe.
+id. An execution ends even if processes die, and repeating a request is always safe.
 
 HEAD works where GET does. A method that a path does not take is a 405 `method-not-allowed` with
 `Allow`, an unknown path a 404 `not-found`. A repeated or unknown parameter is a 400. Errors are
-`application/problem+json` (RFC 9457); `Error-Source` says whether the gateway or the workflow
+`application/problem+json` (RFC 9457); `Error-Source: workflow` means that the execution itself
 failed. After a 503 it is safe to repeat the request with the same id.
 """
 

@@ -35,13 +35,13 @@ def paths() -> dict[str, Block]:
         "description": (
             "All events from the first: `state`, `step` and `progress`, and at the end `done`; then"
             " the stream ends. An event has the same id at every gateway, and any gateway"
-            " continues behind `Last-Event-ID`. A comment every 15 s keeps the connection alive."
+            " continues after `Last-Event-ID`. A comment every 15 s keeps the connection alive."
         ),
         "parameters": [
             ID,
             header(
                 "Last-Event-ID",
-                "Continue behind this event.",
+                "Continue after this event.",
                 {"type": "string", "pattern": f"^{EVENT_ID.pattern}$"},
             ),
         ],

@@ -46,7 +46,7 @@ def _wait() -> Block:
         ),
         "parameters": [ID, *_wait_parameters(), PREFER, IF_NONE_MATCH],
         "responses": {
-            "200": answer("Its state.", ref("execution"), *headers, examples=examples),
+            "200": answer("The execution's state.", ref("execution"), *headers, examples=examples),
             "304": answer("The client's copy is current.", None, *headers),
             **error_responses(
                 "/wait",
@@ -110,7 +110,8 @@ def _cancel() -> Block:
         "tags": EXECUTIONS,
         "summary": "End an execution",
         "description": (
-            "The running step may still finish; no further step starts. Its children end too."
+            "The running step may still finish; no further step starts. The execution's children"
+            " end too."
         ),
         "parameters": [ID],
         "requestBody": body(

@@ -128,7 +128,7 @@ DETAILS: Final[Mapping[str, str]] = {
     "id-reused": "This id already belongs to another function or another input.",
     "too-many-requests": "Too many clients wait here; try again a little later.",
     "internal": REPORT_TO_OPERATOR,
-    "backend-unavailable": "The server cannot be reached.",
+    "backend-unavailable": "The Resonate server cannot be reached; repeat with the same id.",
 }
 """Details of problems, for the examples."""
 
@@ -181,7 +181,7 @@ def _error_response(examples: list[Block]) -> Block:
     sources = sorted({_source(slug) for slug in slugs})
     special = {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}
     names = ("Cache-Control", *special.get(examples[0]["status"], ()))
-    source = _header("Who failed: `gateway` or `workflow`.", {"enum": sources})
+    source = _header("Who failed. `workflow`: the execution itself failed.", {"enum": sources})
     return {
         "description": "; ".join(dict.fromkeys(PROBLEMS[slug].title for slug in slugs)),
         "headers": {**headers(*names), "Error-Source": source},
