@@ -27,17 +27,16 @@ from gateway.model.stored_promise import StoredPromise
 from shared import webhooks
 from shared.ids import cancel_key, parts_pattern, webhook_id
 from shared.resonate import tags as tag
-from shared.resonate.client import build_client
+from shared.resonate.client import SilentSource, build_client
 from shared.resonate.codec import encode_call
 from shared.resonate.store import PAGE, Store
-from shared.resonate.streams import anycast, unicast
+from shared.resonate.streams import unicast
 from shared.resonate.transport import PROMISE_EXISTS, PROMISE_NOT_FOUND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from resonate.models.durable_promise import DurablePromise
-    from resonate.models.message import Mesg
 
     from gateway.model.execution import Execution, NewExecution
     from shared.resonate.transport import Transport
@@ -65,7 +64,7 @@ class Calls:
         self._name = name
         self._group = worker_group
         self._store = Store(transport)
-        self._client = build_client(self._store, SilentSource(), group=GROUP, pid=name)
+        self._client = build_client(self._store, SilentSource(GROUP), group=GROUP, pid=name)
 
     @property
     def address(self) -> str:
@@ -234,22 +233,3 @@ def _root(id: str, get: Callable[[str], DurablePromise]) -> Execution:
     except ValueError as error:  # another program that uses this server has created the promise
         raise unknown from error
     return execution if execution.done else replace(execution, partial=True)
-
-
-class SilentSource:
-    """The SDK's message source of a process that takes no work."""
-
-    unicast = unicast(GROUP, "none")
-    anycast = anycast(GROUP)
-
-    def start(self) -> None:
-        """Open nothing."""
-
-    def stop(self) -> None:
-        """Close nothing."""
-
-    def next(self) -> Mesg | None:
-        return None
-
-    def enqueue(self, mesg: Mesg) -> None:
-        raise RuntimeError(f"not part of this service: sending {mesg}")

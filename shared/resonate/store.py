@@ -19,6 +19,7 @@ from resonate.models.callback import Callback
 from resonate.models.durable_promise import DurablePromise
 
 from shared.ids import id_of_stored, stored_id
+from shared.resonate.codec import LenientBase64
 from shared.resonate.cursors import cursor_at, position_of
 from shared.resonate.tasks import Schedules, Tasks, unused
 from shared.resonate.transport import Refused, Transport
@@ -34,16 +35,6 @@ PICKLED: Final = "resonate:format-py"
 
 PAGE: Final = 100
 """Promises that the server returns for one search, at most."""
-
-
-class LenientBase64:
-    """The SDK's base64 of text; it also decodes bytes of other programs that are not UTF-8."""
-
-    def encode(self, obj: str | None) -> str | None:
-        return None if obj is None else base64.b64encode(obj.encode()).decode()
-
-    def decode(self, obj: str | None) -> str | None:
-        return None if obj is None else base64.b64decode(obj).decode("utf-8", "replace")
 
 
 class Store:
