@@ -15,14 +15,15 @@ from shared.resonate.tasks import Locks, Tasks
 from shared.resonate.transport import Refused, Transport, Unanswered
 from shared.webhooks import FUNCTION, VERSION
 from worker.durable.driver import durable
-from worker.durable.timeouts import overdue_threads
 from worker.slots.parts import SharedParts
 from worker.slots.sdk_patches import replace_growing_parts
 from worker.slots.slot import Slot
+from worker.slots.watcher import Watcher
 from worker.tasks.leases import RENEWALS_PER_LEASE, Leases
 from worker.tasks.offers import Inbox
 from worker.tasks.rebalancing import Rebalancer
 from worker.tasks.stream import Stream
+from worker.user_calls import UserCalls
 from worker.webhooks.function import Webhooks
 from worker.webhooks.limits import ReceiverLimits
 
@@ -46,8 +47,9 @@ BLIND_SECONDS: Final = 120.0
 """Seconds (or one lease, if that is longer) that a worker holds claims without an acknowledged
 renewal before it ends, to be started again: the fault may be its own."""
 
-MOST_OVERDUE: Final = 100
-"""Threads past their timeouts, which nothing can end: a worker with more of them is replaced."""
+MOST_LEFT_BEHIND: Final = 100
+"""Threads left behind in user code, which nothing can end: a worker with more of them is
+replaced."""
 
 DROP_BUDGET: Final = 1.0
 """Seconds for which a worker that stops tries to hand one claim back."""
@@ -64,19 +66,18 @@ class Worker:
         self._settings = settings
         self._stopping = threading.Event()
         pid = uuid.uuid4().hex
-        transport = self._transport_for_writes()
-        renewals = Transport(
-            settings.server, attempt=settings.lease_seconds / RENEWALS_PER_LEASE, budget=0
-        )
+        transport, renewals = self._transport_for_writes(), self._transport_for_renewals()
+        quick = Tasks(renewals)
         self._tasks = Tasks(transport)
         webhooks = Webhooks(
             settings.webhooks, Store(transport), ReceiverLimits(settings.concurrency)
         )
         registry.add(durable(webhooks.webhook), FUNCTION, VERSION)
         self._inbox = Inbox()
-        self._leases = Leases(Tasks(renewals), pid, settings.lease_seconds)
+        self._calls = UserCalls(settings.step_timeout_seconds)
+        self._leases = Leases(quick, pid, settings.lease_seconds)
         self._rebalancer = Rebalancer(
-            Tasks(renewals),
+            quick,
             Locks(renewals),
             self._inbox,
             group=settings.group,
@@ -94,8 +95,10 @@ class Worker:
             tasks=self._tasks,
             inbox=self._inbox,
             leases=self._leases,
+            calls=self._calls,
         )
         self._slots = [Slot(self._parts) for _ in range(settings.concurrency)]
+        self._watcher = Watcher(self._slots, quick, self._leases, self._calls)
         self._log = get_logger()
 
     def _transport_for_writes(self) -> Transport:
@@ -106,10 +109,15 @@ class Worker:
             stopped=self._stopping.is_set,
         )
 
+    def _transport_for_renewals(self) -> Transport:
+        attempt = self._settings.lease_seconds / RENEWALS_PER_LEASE
+        return Transport(self._settings.server, attempt=attempt, budget=0)
+
     def start(self) -> None:
         self._leases.start()
         for slot in self._slots:
             slot.start()
+        self._watcher.start()
         self._rebalancer.start()
         self._stream.start()
         self._log.info(
@@ -121,16 +129,19 @@ class Worker:
 
     def fault(self) -> str | None:
         """Return what is broken and cannot be mended in this process, or None."""
-        running = [thread.name for thread in threading.enumerate()]
-        for name in ("bridge", "message-source"):
-            if running.count(name) < len(self._slots):
-                return f"a {name} thread of the SDK is gone"
+        for slot in self._slots:
+            dead = slot.dead_thread()
+            if dead is not None:
+                return f"a {dead} thread of the SDK is gone"
         if not self._stream.is_alive():
             return "the stream's thread is gone"
-        if not self._leases.is_alive():
-            return "the leases' thread is gone"
-        if not self._rebalancer.is_alive():
-            return "the rebalancer's thread is gone"
+        for name, part in (
+            ("watcher", self._watcher),
+            ("leases", self._leases),
+            ("rebalancer", self._rebalancer),
+        ):
+            if not part.is_alive():
+                return f"the {name} thread is gone"
         if self._leases.overdue() > max(BLIND_SECONDS, self._settings.lease_seconds):
             return f"no lease could be renewed for {BLIND_SECONDS:g} s"
         return None
@@ -140,8 +151,8 @@ class Worker:
         limit = self._settings.memory_mib
         if limit > 0 and resident_mib() > limit:
             return f"memory: {resident_mib():.0f} MiB"
-        overdue = overdue_threads()
-        return f"threads that do not end: {overdue}" if overdue > MOST_OVERDUE else None
+        left = self._calls.left_behind()
+        return f"threads left behind in user code: {left}" if left > MOST_LEFT_BEHIND else None
 
     def watch(self, stop: threading.Event) -> str | None:
         """Return None when the worker should stop in order, or at once what is broken.
@@ -172,6 +183,7 @@ class Worker:
         end = began + self._settings.drain_seconds
         while self._leases.held() and time.monotonic() < end and not hurry.wait(0.02):
             pass
+        self._watcher.close()
         self._stopping.set()
         handed_back = self._hand_back()
         self._leases.close()

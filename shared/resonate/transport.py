@@ -28,6 +28,9 @@ PROMISE_NOT_FOUND: Final = 40400
 PROMISE_EXISTS: Final = 40900
 """Codes of the server; the last one means that the id belongs to another idempotency key."""
 
+FENCED: Final = 41200
+"""Code of the server: the claim in the write's headers is over."""
+
 FIRST_PAUSE: Final = 0.02
 LONGEST_PAUSE: Final = 1.0
 """Seconds between two tries: the first pause, doubled up to the longest."""

@@ -76,7 +76,8 @@ class Context:
         """Run `function(step, *arguments)`; the `yield` returns its result, which must be JSON.
 
         A failed attempt is repeated as `retry` says. After the last one the `yield` raises
-        `StepFailed`. With a `timeout` in seconds, an attempt that takes longer counts as failed.
+        `StepFailed`. With a `timeout` in seconds, an attempt that takes longer counts as failed;
+        None is the worker's default, `math.inf` is no limit.
         """
         run = self._step_run(function, name, retry, timeout)
         return Command(_with_options(self._sdk.run(_attempt(run, arguments)), run))
@@ -99,6 +100,8 @@ class Context:
     def _step_run(
         self, function: StepFunction, name: str | None, retry: RetryPolicy, timeout: float | None
     ) -> StepRun:
+        if timeout is not None and not timeout >= 0:
+            raise ValueError(f"a step's timeout is a number of seconds, not {timeout}")
         label = str(name or getattr(function, "__name__", "step"))
         return StepRun(function, label, self._handle, retry, timeout)
 

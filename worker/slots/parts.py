@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from shared.resonate.transport import Transport
     from worker.tasks.leases import Leases
     from worker.tasks.offers import Inbox
+    from worker.user_calls import UserCalls
 
 
 @dataclass(frozen=True)
@@ -28,3 +29,4 @@ class SharedParts:
     tasks: Tasks
     inbox: Inbox
     leases: Leases
+    calls: UserCalls

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from shared.log import get_logger
 from shared.resonate.transport import Refused, Unanswered
 from worker.errors import Fenced
+from worker.user_calls import UserCalls
 
 if TYPE_CHECKING:
     from shared.catalog import Catalog
@@ -156,6 +157,7 @@ class ClaimHandle:
     worker: str
     group: str
     catalog: Catalog
+    calls: UserCalls = field(default_factory=UserCalls)
 
     def check(self) -> None:
         """Raise `Fenced` unless the claim is valid; call it before anything is started."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
@@ -33,6 +34,15 @@ class Awkward(Exception):
 
     def __str__(self) -> str:
         raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+class Panic(BaseException):
+    """What an extension raises when its own code has panicked; it cannot be shown as text."""
+
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
 
     __repr__ = __str__
 
@@ -70,6 +80,8 @@ ERRORS: dict[str, BaseException] = {
     "recursion": RecursionError("too deep"),
     "timeout": TimeoutError(),
     "stop_iteration": StopIteration(1),
+    "cancelled_task": asyncio.CancelledError(),
+    "panic": Panic(),
 }
 
 
