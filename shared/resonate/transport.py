@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from shared.forks import keep_private
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -132,6 +134,9 @@ class Transport:
         connection = self._take()
         kept = connection.sock is not None
         try:
+            if not kept:
+                connection.connect()
+                keep_private(connection.sock)
             connection.request(method, path, data, dict(headers))
             response = connection.getresponse()
             answer = response.read()
