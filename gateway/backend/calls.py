@@ -34,7 +34,7 @@ from shared.resonate.streams import unicast
 from shared.resonate.transport import PROMISE_EXISTS, PROMISE_NOT_FOUND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from resonate.models.durable_promise import DurablePromise
 
@@ -153,15 +153,10 @@ class Calls:
         return deliver(self._store.promises, execution, name, value_json)
 
     def search(
-        self,
-        pattern: str,
-        tags: Mapping[str, str],
-        state: str | None,
-        limit: int,
-        after: int | None,
+        self, pattern: str, limit: int, after: int | None
     ) -> tuple[list[Execution], int | None]:
         found, position = self._store.promises.search(
-            pattern, {tag.KIND: tag.EXECUTION, **tags}, state=state, limit=limit, after=after
+            pattern, {tag.KIND: tag.EXECUTION}, limit=limit, after=after
         )
         return [execution_of(stored(promise)) for promise in found], position
 

@@ -16,7 +16,7 @@ from shared.resonate.store import PAGE
 from shared.resonate.transport import Refused, Transport, Unanswered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
 
     from gateway.model.execution import Execution, NewExecution
     from gateway.model.stored_promise import StoredPromise
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 CANCEL_SECONDS: Final = 1.0
 """Seconds that canceling children may take before the answer; the rest are canceled after it."""
+
+SEARCH_THREADS: Final = 2
+"""Threads for searches alone: the server's one store thread runs few of them at a time."""
+
+QUEUED_SEARCHES: Final = 64
 
 CANCEL_ATTEMPTS: Final = 60
 """Attempts to cancel the remaining children while the server is unreachable, one a second."""
@@ -44,6 +49,7 @@ class Backend:
         self._calls = Calls(self._transport, self.name, settings.worker_group)
         self._executor = BoundedExecutor(settings.threads, settings.queue, deadlines.offload)
         self._ping_executor = BoundedExecutor(1, 1, deadlines.offload)
+        self._search_executor = BoundedExecutor(SEARCH_THREADS, QUEUED_SEARCHES, deadlines.offload)
         self._canceling: dict[str, asyncio.Task[None]] = {}
         self._pings: SingleFlight[str, None] = SingleFlight()
         self._log = get_logger()
@@ -122,18 +128,14 @@ class Backend:
         return await self._ask(self._calls.signal, id, name, value_json)
 
     async def search(
-        self,
-        pattern: str,
-        tags: Mapping[str, str],
-        state: str | None,
-        limit: int,
-        after: int | None,
+        self, pattern: str, limit: int, after: int | None
     ) -> tuple[list[Execution], int | None]:
         """Return a page of executions, newest first, and the position of its last one.
 
-        `state` is one of the server's. The same search with the position as `after` continues it.
+        The same search with the position as `after` continues it.
         """
-        return await self._ask(self._calls.search, pattern, tags, state, limit, after)
+        call = self._calls.search
+        return await self._ask(call, pattern, limit, after, executor=self._search_executor)
 
     async def subscribe(self, id: str) -> Execution:
         """Have the server notify this gateway of the execution's end; notifications may get lost.
@@ -163,6 +165,7 @@ class Backend:
             task.cancel()
         self._executor.close()
         self._ping_executor.close()
+        self._search_executor.close()
         self._transport.close()
 
     async def _ask[T](
