@@ -11,6 +11,8 @@ ServiceError
 ├── SignalConflict        the signal has another value already, or comes too late
 ├── TooManyRequests       this process serves as many such requests as it may
 ├── Unauthorized          tokens are set, and the request has none of them
+├── ForbiddenOrigin       a web page of another origin sent the request
+├── ForbiddenHost         the request names a host that is not this gateway
 ├── ExecutionRejected     the function failed, and the client wants a status that says so
 ├── ExecutionCanceled     the execution was canceled, and the client wants a status that says so
 ├── ExecutionTimedOut     the execution timed out, and the client wants a status that says so
@@ -89,6 +91,14 @@ class TooManyRequests(ServiceError):
 
 class Unauthorized(ServiceError):
     """The request has no valid token."""
+
+
+class ForbiddenOrigin(ServiceError):
+    """A web page of another origin sent the request, and no setting allows that origin."""
+
+
+class ForbiddenHost(ServiceError):
+    """The request was sent to a host name that is not this gateway's."""
 
 
 class ExecutionRejected(ServiceError):

@@ -32,6 +32,7 @@ from shared.resonate.codec import encode_call
 from shared.resonate.store import PAGE, Store
 from shared.resonate.streams import anycast, unicast
 from shared.resonate.transport import PROMISE_EXISTS, PROMISE_NOT_FOUND
+from shared.settings import GATEWAY_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
 
     from gateway.model.execution import Execution, NewExecution
     from shared.resonate.transport import Transport
-
-GROUP: Final = "gateway"
-"""The group of gateways at the server's message streams; no work is offered to it."""
 
 NEWEST: Final = 10
 """Promises, the newest of an execution, from which its activity is read."""
@@ -65,12 +63,12 @@ class Calls:
         self._name = name
         self._group = worker_group
         self._store = Store(transport)
-        self._client = build_client(self._store, SilentSource(), group=GROUP, pid=name)
+        self._client = build_client(self._store, SilentSource(), group=GATEWAY_GROUP, pid=name)
 
     @property
     def address(self) -> str:
         """Where the server sends this gateway's notifications."""
-        return unicast(GROUP, self._name)
+        return unicast(GATEWAY_GROUP, self._name)
 
     def begin(self, new: NewExecution) -> tuple[Execution, bool]:
         request = uuid.uuid4().hex
@@ -239,8 +237,8 @@ def _root(id: str, get: Callable[[str], DurablePromise]) -> Execution:
 class SilentSource:
     """The SDK's message source of a process that takes no work."""
 
-    unicast = unicast(GROUP, "none")
-    anycast = anycast(GROUP)
+    unicast = unicast(GATEWAY_GROUP, "none")
+    anycast = anycast(GATEWAY_GROUP)
 
     def start(self) -> None:
         """Open nothing."""

@@ -16,6 +16,7 @@ from gateway.http.keys import ACCESS_LOG, LOGGED_ID, REQUEST_ID, TRACE
 from gateway.http.problems import (
     INTERNAL,
     REPORT_TO_OPERATOR,
+    SERVER_NAME,
     of_http,
     of_service,
     path_of,
@@ -63,7 +64,8 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def identify(request: web.Request, response: web.StreamResponse) -> None:
-    """Send the request's id with its answer, also with one that begins before its handler ends."""
+    """Send the service's name and the request's id, also if the answer begins as a stream."""
+    response.headers["Server"] = SERVER_NAME
     if REQUEST_ID in request:  # no middleware has seen a request that aiohttp's parser refused
         response.headers["X-Request-Id"] = request[REQUEST_ID]
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 RETRY_AFTER_SECONDS: Final = "1"
+SERVER_NAME: Final = "durable-http"
+"""The header `Server`, without versions, which would help nobody but an attacker."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ OF_SERVICE: Final[Mapping[type[errors.ServiceError], Problem]] = {
     errors.SignalConflict: Problem("signal-conflict", 409, "The signal cannot be delivered"),
     errors.TooManyRequests: Problem("too-many-requests", 429, "Too many requests"),
     errors.Unauthorized: Problem("unauthorized", 401, "A token is needed"),
+    errors.ForbiddenOrigin: Problem("forbidden-origin", 403, "Pages of this origin may not call"),
+    errors.ForbiddenHost: Problem("forbidden-host", 403, "This gateway has another name"),
     errors.ExecutionRejected: Problem("execution-rejected", 500, "The execution was rejected"),
     errors.ExecutionCanceled: Problem("execution-canceled", 410, "The execution was canceled"),
     errors.ExecutionTimedOut: Problem("execution-timedout", 504, "The execution timed out"),

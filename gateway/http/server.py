@@ -11,7 +11,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
 from gateway.http.keys import REQUEST_ID
 from gateway.http.problems import (
@@ -19,11 +19,13 @@ from gateway.http.problems import (
     MALFORMED,
     OVERLONG_HEAD,
     REPORT_TO_OPERATOR,
+    SERVER_NAME,
     problem_response,
 )
 from shared.log import get_logger
 
 if TYPE_CHECKING:
+    from gateway.http.problems import Problem
     from gateway.settings import GatewaySettings, Limits
 
 BACKLOG: Final = 4096
@@ -32,6 +34,9 @@ LINGER_SECONDS: Final = 2.0
 
 NO_HTTP: Final = "This is no HTTP request; the connection is closed."
 TOO_LONG: Final = "A line of the request's head is too long; the connection is closed."
+TOO_MANY: Final = "The request has too many headers; the connection is closed."
+TOO_MANY_REASON: Final = "Too many headers received"
+"""What aiohttp says of more headers than it takes; the error has no class of its own."""
 
 
 class Connection(web.RequestHandler):
@@ -99,10 +104,10 @@ class Connection(web.RequestHandler):
         else:
             # What was sent may be anything, even a token, so it is not logged.
             log.info("not a request", reason=type(exc).__name__)
-            too_long = isinstance(exc, LineTooLong)
-            problem, detail = (OVERLONG_HEAD, TOO_LONG) if too_long else (MALFORMED, NO_HTTP)
+            problem, detail = _refusal(exc)
             response = problem_response(request, problem, detail, show_path=False)
         response.headers["X-Request-Id"] = request_id
+        response.headers["Server"] = SERVER_NAME
         response.force_close()
         return response
 
@@ -110,6 +115,15 @@ class Connection(web.RequestHandler):
         self._head_timer = self._answer_timer = None
         if self.transport is not None:
             self.transport.abort()  # close() would wait for the client to take what is left
+
+
+def _refusal(error: BaseException | None) -> tuple[Problem, str]:
+    """Return the problem of what aiohttp could not read, and its detail."""
+    if isinstance(error, LineTooLong):
+        return OVERLONG_HEAD, TOO_LONG
+    if isinstance(error, BadHttpMessage) and error.message == TOO_MANY_REASON:
+        return OVERLONG_HEAD, TOO_MANY
+    return MALFORMED, NO_HTTP
 
 
 class Server(web.Server):

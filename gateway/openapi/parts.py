@@ -117,6 +117,12 @@ def answer(
 DETAILS: Final[Mapping[str, str]] = {
     "invalid-request": "The parameter id is missing.",
     "unauthorized": "Send Authorization: Bearer with a token that this service knows.",
+    "forbidden-origin": (
+        "Pages of other origins may not call this gateway; GATEWAY_CORS_ORIGINS allows some."
+    ),
+    "forbidden-host": (
+        "The Host is not a name of this gateway; GATEWAY_ALLOWED_HOSTS sets its names."
+    ),
     "unknown-id": "No execution has this id.",
     "execution-canceled": "The execution was canceled; see /wait?id=job-1.",
     "execution-rejected": "The execution was rejected; see /wait?id=job-1.",

@@ -119,7 +119,7 @@ async def test_an_endless_body_is_read_no_further(offline: Gateway) -> None:
     reader, writer = await asyncio.open_connection(offline.host, offline.port)
     try:
         writer.write(
-            b"POST /begin?id=some-job HTTP/1.1\r\nHost: x\r\n"
+            b"POST /begin?id=some-job HTTP/1.1\r\nHost: localhost\r\n"
             b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
         )
         for _ in range(17):
