@@ -19,6 +19,7 @@ from gateway.backend.cancellation import cancel_below
 from gateway.backend.recovery import with_task_state
 from gateway.backend.refusals import refusal_means
 from gateway.backend.signals import deliver
+from gateway.backend.silent_source import SilentSource
 from gateway.errors import AlreadyDone, IdReused, UnknownExecution
 from gateway.model.activity import activity_of
 from gateway.model.execution import execution_of
@@ -30,15 +31,14 @@ from shared.resonate import tags as tag
 from shared.resonate.client import build_client
 from shared.resonate.codec import encode_call
 from shared.resonate.store import PAGE, Store
-from shared.resonate.streams import anycast, unicast
-from shared.resonate.transport import PROMISE_EXISTS, PROMISE_NOT_FOUND
+from shared.resonate.streams import unicast
+from shared.resonate.transport import PROMISE_EXISTS, PROMISE_NOT_FOUND, Refused
 from shared.settings import GATEWAY_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from resonate.models.durable_promise import DurablePromise
-    from resonate.models.message import Mesg
 
     from gateway.model.execution import Execution, NewExecution
     from shared.resonate.transport import Transport
@@ -95,6 +95,19 @@ class Calls:
         # The status would not show this: after a lost answer the call is repeated.
         created = promise.tags.get(tag.REQUEST) == request
         return execution_of(stored(promise)), created
+
+    def replayed(self, id: str, fingerprint: str) -> Execution | None:
+        try:
+            promise = self._client.promises.get(id)
+        except Refused as refusal:
+            if refusal.code == PROMISE_NOT_FOUND:
+                return None
+            raise
+        if promise.ikey_for_create != fingerprint:
+            return None
+        if tag.CALLBACK in promise.tags:
+            self._begin_webhook(promise)
+        return execution_of(stored(promise))
 
     def _begin_webhook(self, execution: DurablePromise) -> None:
         id = webhook_id(execution.id)
@@ -232,22 +245,3 @@ def _root(id: str, get: Callable[[str], DurablePromise]) -> Execution:
     except ValueError as error:  # another program that uses this server has created the promise
         raise unknown from error
     return execution if execution.done else replace(execution, partial=True)
-
-
-class SilentSource:
-    """The SDK's message source of a process that takes no work."""
-
-    unicast = unicast(GATEWAY_GROUP, "none")
-    anycast = anycast(GATEWAY_GROUP)
-
-    def start(self) -> None:
-        """Open nothing."""
-
-    def stop(self) -> None:
-        """Close nothing."""
-
-    def next(self) -> Mesg | None:
-        return None
-
-    def enqueue(self, mesg: Mesg) -> None:
-        raise RuntimeError(f"not part of this service: sending {mesg}")

@@ -56,6 +56,10 @@ class Backend:
         """
         return await self._ask(self._calls.begin, new)
 
+    async def replayed(self, id: str, fingerprint: str) -> Execution | None:
+        """Return the execution of this id if it was begun with this fingerprint, else None."""
+        return await self._ask(self._calls.replayed, id, fingerprint)
+
     async def read(self, id: str, *, with_steps: bool = False) -> Execution:
         """Return the execution as it is now. Raises `UnknownExecution`."""
         return await self._ask(self._calls.read, id, with_steps)
