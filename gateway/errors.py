@@ -101,22 +101,26 @@ class ForbiddenHost(ServiceError):
     """The request was sent to a host name that is not this gateway's."""
 
 
-class ExecutionRejected(ServiceError):
+class OutcomeError:
+    """Mixed into the errors of executions without a result; `error` is why there is none."""
+
+    source = "workflow"
+
+    def __init__(self, detail: str, *, id: str | None = None, error: object = None) -> None:
+        super().__init__(detail, id=id)  # type: ignore[call-arg] # ServiceError is next
+        self.error = error
+
+
+class ExecutionRejected(OutcomeError, ServiceError):
     """The function failed; the client asked for a status that says so."""
 
-    source = "workflow"
 
-
-class ExecutionCanceled(ServiceError):
+class ExecutionCanceled(OutcomeError, ServiceError):
     """The execution was canceled; the client asked for a status that says so."""
 
-    source = "workflow"
 
-
-class ExecutionTimedOut(ServiceError):
+class ExecutionTimedOut(OutcomeError, ServiceError):
     """The execution did not end in time; the client asked for a status that says so."""
-
-    source = "workflow"
 
 
 class BackendUnavailable(ServiceError):

@@ -29,7 +29,7 @@ from shared import webhooks
 from shared.ids import cancel_key, parts_pattern, webhook_id
 from shared.resonate import tags as tag
 from shared.resonate.client import build_client
-from shared.resonate.codec import encode_call
+from shared.resonate.codec import encode_call, encode_reason
 from shared.resonate.store import PAGE, Store
 from shared.resonate.streams import unicast
 from shared.resonate.transport import PROMISE_EXISTS, PROMISE_NOT_FOUND, Refused
@@ -148,9 +148,8 @@ class Calls:
         return replace(execution, partial=False, activity=activity, steps=steps)
 
     def cancel(self, id: str, reason: str | None) -> Execution:
-        value = orjson.dumps({"reason": reason}).decode() if reason is not None else None
         self.read_root(id)  # raises for a promise that is no execution of this service
-        promise = self._client.promises.cancel(id, ikey=cancel_key(id), data=value)
+        promise = self._client.promises.cancel(id, ikey=cancel_key(id), data=encode_reason(reason))
         execution = execution_of(stored(promise))
         if execution.status != "canceled":
             detail = f"The execution has ended: {execution.status}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from aiohttp import web
@@ -47,6 +47,7 @@ class ProblemBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     instance: Annotated[str, Meta(description="The path of the request.")] | UnsetType = UNSET
     id: str | UnsetType = UNSET
     execution_status: str | UnsetType = UNSET
+    error: Any = UNSET
     errors: Annotated[list[Fault], Meta(min_length=1)] | UnsetType = UNSET
     request_id: Annotated[str, Meta(description="As in X-Request-Id and in the log.")]
 
@@ -111,11 +112,13 @@ def problem_response(  # noqa: PLR0913 - the optional members of a problem
     show_path: bool = True,
     id: str | None = None,
     execution_status: str | None = None,
+    error: object = UNSET,
     faults: list[Fault] | None = None,
 ) -> web.Response:
     """Return the answer for a problem; `detail` says what the client can do.
 
-    `source` is who failed: `gateway`, or `workflow` for what an execution ended with.
+    `source` is who failed: `gateway`, or `workflow` for what an execution ended with, which is
+    `error`.
     """
     body = ProblemBody(
         type=f"/problems/{problem.slug}",
@@ -125,6 +128,7 @@ def problem_response(  # noqa: PLR0913 - the optional members of a problem
         instance=path_of(request) if show_path else UNSET,
         id=UNSET if id is None else id,
         execution_status=UNSET if execution_status is None else execution_status,
+        error=error,
         errors=faults or UNSET,
         request_id=request[REQUEST_ID],
     )
@@ -151,6 +155,7 @@ def of_service(request: web.Request, error: errors.ServiceError) -> web.Response
         source=error.source,
         id=error.id,
         execution_status=error.status if isinstance(error, errors.AlreadyDone) else None,
+        error=error.error if isinstance(error, errors.OutcomeError) else UNSET,
         faults=[Fault(**fault) for fault in faults],
     )
 

@@ -70,6 +70,8 @@ SCENES: Final = {
     "GET /wait 200 pending": Scene(WAIT, "waiting"),
     "GET /wait 200 resolved": Scene(WAIT, "resolved"),
     "GET /wait 200 rejected": Scene(WAIT, "rejected"),
+    "GET /wait 200 canceled": Scene(WAIT, "canceled"),
+    "GET /wait 200 timedout": Scene(WAIT, "timedout"),
     "GET /wait 400 invalid-request": Scene("/wait"),
     "GET /wait 404 unknown-id": Scene(WAIT),
     "GET /wait 410 execution-canceled": Scene(WAIT + "&raise=1", "canceled"),
