@@ -76,6 +76,8 @@ class GatewaySettings:
     `allowed_hosts` are its names besides those of this machine, `cors_origins` the origins whose
     web pages may call it, both in lower case; `*` is all.
 
+    Of `max_connections` fewer are allowed where the process may open too few files.
+
     `begins` is how many begins run at once, `waiters` how many clients wait at once. Of calls to
     the server `threads` run at once and `queue` more wait. That is more than `begins`, so that a
     flood of begins leaves room for reads.
@@ -85,6 +87,7 @@ class GatewaySettings:
     log: LogSettings = field(default_factory=LogSettings)
     host: str = "127.0.0.1"
     port: int = 5001
+    max_connections: int = 25_000
     max_body: int = 1024 * 1024
     tokens: tuple[str, ...] = field(default=(), repr=False)
     allowed_hosts: tuple[str, ...] = ()
@@ -110,6 +113,9 @@ def gateway_settings(
         log=read_log(read, terminal=sys.stdout.isatty() if terminal is None else terminal),
         host=read.text("GATEWAY_HOST", "127.0.0.1"),
         port=read.port("GATEWAY_PORT", 5001, low=0),
+        max_connections=read.integer(
+            "GATEWAY_MAX_CONNECTIONS", 25_000, 1, 1_000_000, "connections"
+        ),
         max_body=read.integer("GATEWAY_MAX_BODY", 1024 * 1024, 1, 64 * 1024 * 1024, "bytes"),
         tokens=tokens,
         allowed_hosts=_hosts(read),

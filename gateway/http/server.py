@@ -1,7 +1,8 @@
 """Connections of clients: how long each may take for what, and answers to bytes that are no HTTP.
 
 aiohttp bounds nothing of a request's way in and out but the idle time between two requests. Here
-the head of a request, and the taking of an answer, are bounded as well; its body is in `body.py`.
+the head of a request, the taking of an answer, and the number of connections are bounded as well; a
+request's body is in `body.py`. A connection whose requests come without a pause waits its turn.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
+from gateway.http.connection_limit import Room, refusal
 from gateway.http.keys import REQUEST_ID
 from gateway.http.problems import (
     INTERNAL,
@@ -46,10 +48,11 @@ class Connection(web.RequestHandler):
     the connection. Every answer must be taken within `answer` seconds.
     """
 
-    __slots__ = ("_answer_seconds", "_answer_timer", "_head_seconds", "_head_timer")
+    __slots__ = ("_answer_seconds", "_answer_timer", "_connections", "_head_seconds", "_head_timer")
 
-    def __init__(self, server: web.Server, head: float, answer: float, **aiohttp: Any) -> None:
+    def __init__(self, server: Server, head: float, answer: float, **aiohttp: Any) -> None:
         super().__init__(server, **aiohttp)
+        self._connections = server
         self._head_seconds = head
         self._answer_seconds = answer
         self._head_timer: asyncio.TimerHandle | None = None
@@ -60,6 +63,17 @@ class Connection(web.RequestHandler):
         # With a limit of 0, writing counts as paused while the client has anything left to take.
         cast("asyncio.WriteTransport", transport).set_write_buffer_limits(high=0)
         self._head_timer = self._loop.call_later(self._head_seconds, self._cut)
+        if self._connections.room.is_overfull():
+            # A client that sends its request meanwhile may see a reset connection instead.
+            cast("asyncio.WriteTransport", transport).write(refusal())
+            self.force_close()
+
+    async def _handle_request(self, *request: Any) -> tuple[web.StreamResponse, bool]:
+        # The next request of this connection has come already: let other connections go first.
+        # aiohttp would handle all that are there in one turn of the loop.
+        if self._messages:
+            await asyncio.sleep(0)
+        return await super()._handle_request(*request)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -127,9 +141,9 @@ def _refusal(error: BaseException | None) -> tuple[Problem, str]:
 
 
 class Server(web.Server):
-    """Makes a `Connection` for each client that connects."""
+    """Makes a `Connection` for each client that connects, and counts them."""
 
-    def __init__(self, server: web.Server, limits: Limits) -> None:
+    def __init__(self, server: web.Server, limits: Limits, room: Room) -> None:
         super().__init__(
             server.request_handler,
             request_factory=server.request_factory,
@@ -137,6 +151,17 @@ class Server(web.Server):
             loop=asyncio.get_running_loop(),
         )
         self._limits = limits
+        self.room = room
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        self.room.taken += 1
+
+    def connection_lost(
+        self, handler: web.RequestHandler, exc: BaseException | None = None
+    ) -> None:
+        super().connection_lost(handler, exc)
+        self.room.taken -= 1
 
     def __call__(self) -> Connection:
         return Connection(
@@ -159,6 +184,7 @@ class Runner(web.AppRunner):
             app, handler_cancellation=True, shutdown_timeout=settings.deadlines.shutdown
         )
         self._limits = settings.limits
+        self._most = settings.max_connections
 
     async def _make_server(self) -> Server:
-        return Server(await super()._make_server(), self._limits)
+        return Server(await super()._make_server(), self._limits, Room(self._most))

@@ -163,6 +163,7 @@ def test_any_origin_may_be_allowed_with_tokens() -> None:
     [
         ("GATEWAY_PORT", "0..65535", "-1..65536"),
         ("GATEWAY_MAX_BODY", "1..67108864", "0..67108865"),
+        ("GATEWAY_MAX_CONNECTIONS", "1..1000000", "0..1000001"),
     ],
 )
 def test_limits_are_inclusive(name: str, allowed: str, refused: str) -> None:
