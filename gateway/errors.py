@@ -17,6 +17,7 @@ ServiceError
 ├── ExecutionCanceled     the execution was canceled, and the client wants a status that says so
 ├── ExecutionTimedOut     the execution timed out, and the client wants a status that says so
 └── BackendUnavailable    the server gave no usable answer; safe to repeat with the same id
+    ├── StoreNotWritable  the server answers, and cannot write to its store
     ├── Saturated         this process has no room for another call
     └── DeadlineExceeded  the call took longer than it may
 """
@@ -125,6 +126,10 @@ class ExecutionTimedOut(OutcomeError, ServiceError):
 
 class BackendUnavailable(ServiceError):
     """The server gave no usable answer; whether it acted on the request is not known."""
+
+
+class StoreNotWritable(BackendUnavailable):
+    """The server answers, but a small write of ours was not done."""
 
 
 class Saturated(BackendUnavailable):

@@ -97,13 +97,8 @@ class Calls:
         return execution_of(stored(promise)), created
 
     def replayed(self, id: str, fingerprint: str) -> Execution | None:
-        try:
-            promise = self._client.promises.get(id)
-        except Refused as refusal:
-            if refusal.code == PROMISE_NOT_FOUND:
-                return None
-            raise
-        if promise.ikey_for_create != fingerprint:
+        promise = existing(id, self._client.promises.get)
+        if promise is None or promise.ikey_for_create != fingerprint:
             return None
         if tag.CALLBACK in promise.tags:
             self._begin_webhook(promise)
@@ -207,9 +202,6 @@ class Calls:
     def decode(self, promise: dict[str, Any]) -> Execution:
         return execution_of(stored(self._store.promise(promise)))
 
-    def ping(self) -> None:
-        self._store.ping()
-
 
 def stored(promise: DurablePromise) -> StoredPromise:
     """Return the SDK's record of a promise as one of our own."""
@@ -232,6 +224,16 @@ def _record(promise: DurablePromise, param: str | None, value: str | None) -> St
         param,
         value,
     )
+
+
+def existing(id: str, get: Callable[[str], DurablePromise]) -> DurablePromise | None:
+    """Return the promise of this id, None if there is none."""
+    try:
+        return get(id)
+    except Refused as refusal:
+        if refusal.code != PROMISE_NOT_FOUND:
+            raise
+        return None
 
 
 def _root(id: str, get: Callable[[str], DurablePromise]) -> Execution:

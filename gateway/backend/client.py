@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.backend.calls import NEWEST, Calls
-from gateway.concurrency.tasks import SingleFlight
+from gateway.backend.readiness import Readiness
 from gateway.concurrency.threads import BoundedExecutor
 from gateway.errors import BackendUnavailable, Saturated
 from shared.log import get_logger
@@ -45,7 +46,8 @@ class Backend:
         self._executor = BoundedExecutor(settings.threads, settings.queue, deadlines.offload)
         self._ping_executor = BoundedExecutor(1, 1, deadlines.offload)
         self._canceling: dict[str, asyncio.Task[None]] = {}
-        self._pings: SingleFlight[str, None] = SingleFlight()
+        ask = partial(self._ask, executor=self._ping_executor)
+        self._readiness = Readiness(self._transport, self.name, ask)
         self._log = get_logger()
 
     async def begin(self, new: NewExecution) -> tuple[Execution, bool]:
@@ -151,15 +153,13 @@ class Backend:
         return self._calls.decode(promise)
 
     async def ping(self) -> None:
-        """Return if the server answers; all who ask at the same time share one call.
+        """Return if the server answers and can write; all who ask at one time share the calls.
 
-        That call has a thread of its own. Raises `Saturated` if other calls would be refused.
+        Raises `Saturated` if other calls would be refused, and `StoreNotWritable`.
         """
         if self._executor.is_full():
             raise Saturated("Too many calls are running.")
-        await self._pings.run(
-            "ping", lambda: self._ask(self._calls.ping, executor=self._ping_executor)
-        )
+        await self._readiness.check()
 
     def close(self) -> None:
         """Take no more calls."""

@@ -80,6 +80,7 @@ OF_SERVICE: Final[Mapping[type[errors.ServiceError], Problem]] = {
     errors.ExecutionTimedOut: Problem("execution-timedout", 504, "The execution timed out"),
     errors.UnsupportedMediaType: Problem("unsupported-media-type", 415, "The body must be JSON"),
     errors.BackendUnavailable: UNAVAILABLE,
+    errors.StoreNotWritable: UNAVAILABLE,
     errors.Saturated: UNAVAILABLE,
     errors.DeadlineExceeded: UNAVAILABLE,
 }

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from gateway.http import connection_limit
 from gateway.http.connection_limit import Room
 from tests.support.gateway.raw import connected, request
 
@@ -72,7 +71,7 @@ def test_files_are_left_for_calls_to_the_server(
     monkeypatch: pytest.MonkeyPatch, files: int, setting: int, limit: int
 ) -> None:
     """However few files the process may open, connections do not take all of them."""
-    monkeypatch.setattr(connection_limit.resource, "getrlimit", lambda _: (files, files))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
 
     assert Room(setting).limit == limit
 
@@ -86,7 +85,7 @@ async def test_a_connection_that_never_pauses_lets_others_in_between(
     async with connected(offline) as greedy, connected(offline) as other:
         reading = asyncio.create_task(read_all(greedy, count))
         sending = asyncio.create_task(send_all(greedy, request(f"GET {path} HTTP/1.1"), count))
-        delays = []
+        delays: list[float] = []
         while not reading.done() and len(delays) < 100:
             began = time.perf_counter()
             other.writer.write(HEALTHZ)
