@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from shared.environment import Reader
+from shared.environment import EnvironmentReader
 from shared.settings import (
     LogSettings,
     ServerSettings,
@@ -106,7 +106,7 @@ def gateway_settings(
     environment: Mapping[str, str] = os.environ, *, terminal: bool | None = None
 ) -> GatewaySettings:
     """Return the gateway's settings. Raises `SettingsError` with every fault."""
-    read = Reader(environment)
+    read = EnvironmentReader(environment)
     tokens = read.tokens("GATEWAY_TOKENS")
     settings = GatewaySettings(
         server=read_server(read),
@@ -127,7 +127,7 @@ def gateway_settings(
     return settings
 
 
-def _hosts(read: Reader) -> tuple[str, ...]:
+def _hosts(read: EnvironmentReader) -> tuple[str, ...]:
     hosts = [host.strip("[]").removesuffix(".") for host in read.names("GATEWAY_ALLOWED_HOSTS")]
     for host in hosts:
         if not HOST_GRAMMAR.fullmatch(host):
@@ -137,7 +137,7 @@ def _hosts(read: Reader) -> tuple[str, ...]:
     return tuple(hosts)
 
 
-def _origins(read: Reader, *, secured: bool) -> tuple[str, ...]:
+def _origins(read: EnvironmentReader, *, secured: bool) -> tuple[str, ...]:
     origins = read.names("GATEWAY_CORS_ORIGINS")
     for origin in origins:
         if origin == "*" and not secured:

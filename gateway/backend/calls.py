@@ -19,7 +19,6 @@ from gateway.backend.cancellation import cancel_below
 from gateway.backend.recovery import with_task_state
 from gateway.backend.refusals import refusal_means
 from gateway.backend.signals import deliver
-from gateway.backend.silent_source import SilentSource
 from gateway.errors import AlreadyDone, IdReused, UnknownExecution
 from gateway.model.activity import activity_of
 from gateway.model.execution import execution_of
@@ -28,7 +27,7 @@ from gateway.model.stored_promise import StoredPromise
 from shared import webhooks
 from shared.ids import cancel_key, parts_pattern, webhook_id
 from shared.resonate import tags as tag
-from shared.resonate.client import build_client
+from shared.resonate.client import SilentSource, build_client
 from shared.resonate.codec import encode_call, encode_reason
 from shared.resonate.store import PAGE, Store
 from shared.resonate.streams import unicast
@@ -36,14 +35,14 @@ from shared.resonate.transport import PROMISE_EXISTS, PROMISE_NOT_FOUND, Refused
 from shared.settings import GATEWAY_GROUP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from resonate.models.durable_promise import DurablePromise
 
     from gateway.model.execution import Execution, NewExecution
     from shared.resonate.transport import Transport
 
-NEWEST: Final = 10
+NEWEST_COUNT: Final = 10
 """Promises, the newest of an execution, from which its activity is read."""
 
 SUBSCRIBED_MILLISECONDS: Final = 400 * 24 * 60 * 60 * 1000
@@ -63,7 +62,8 @@ class Calls:
         self._name = name
         self._group = worker_group
         self._store = Store(transport)
-        self._client = build_client(self._store, SilentSource(), group=GATEWAY_GROUP, pid=name)
+        source = SilentSource(GATEWAY_GROUP)
+        self._client = build_client(self._store, source, group=GATEWAY_GROUP, pid=name)
 
     @property
     def address(self) -> str:
@@ -159,23 +159,18 @@ class Calls:
         return deliver(self._store.promises, execution, name, value_json)
 
     def search(
-        self,
-        pattern: str,
-        tags: Mapping[str, str],
-        state: str | None,
-        limit: int,
-        after: int | None,
+        self, pattern: str, limit: int, after: int | None
     ) -> tuple[list[Execution], int | None]:
         found, position = self._store.promises.search(
-            pattern, {tag.KIND: tag.EXECUTION, **tags}, state=state, limit=limit, after=after
+            pattern, {tag.KIND: tag.EXECUTION}, limit=limit, after=after
         )
         return [execution_of(stored(promise)) for promise in found], position
 
     def _newest_of(self, id: str) -> list[StoredPromise]:
         """Return an execution's newest promises; without a pending step, its pending ones too."""
         pattern, tags = parts_pattern(id), {tag.EXECUTION: id}
-        found, _ = self._store.promises.search(pattern, tags, limit=NEWEST)
-        if len(found) == NEWEST and not any(p.pending and tag.STEP in p.tags for p in found):
+        found, _ = self._store.promises.search(pattern, tags, limit=NEWEST_COUNT)
+        if len(found) == NEWEST_COUNT and not any(p.pending and tag.STEP in p.tags for p in found):
             known = {promise.id for promise in found}
             pending, _ = self._store.promises.search(pattern, tags, state="pending")
             found += [promise for promise in pending if promise.id not in known]

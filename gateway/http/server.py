@@ -1,8 +1,8 @@
-"""Connections of clients: how long each may take for what, and answers to bytes that are no HTTP.
+"""Connections of clients: time limits, and answers to bytes that are not HTTP.
 
-aiohttp bounds nothing of a request's way in and out but the idle time between two requests. Here
-the head of a request, the taking of an answer, and the number of connections are bounded as well; a
-request's body is in `body.py`. A connection whose requests come without a pause waits its turn.
+aiohttp limits only the idle time between two requests. Here are limits for the time of a head, the
+time for taking an answer, and the number of connections; the time for a body is in `body.py`. A
+connection whose requests come without a pause lets others go first.
 """
 
 from __future__ import annotations

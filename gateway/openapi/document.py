@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.http.auth import is_open
+from gateway.http.auth import is_open_path
 from gateway.http.browsers import HEALTH_PATHS
 from gateway.openapi import begin, events, executions, listing, service, signals
-from gateway.openapi.parts import HEADERS, refusals
+from gateway.openapi.parts import HEADERS, error_responses
 from gateway.openapi.schemas import schemas
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ VERSION: Final = "0.1.0"
 
 ABOUT: Final = """\
 Work that takes seconds to days: begin an execution, get its id at once, poll its state with that
-id. An execution ends whatever dies, and repeating a request is always safe.
+id. An execution ends even if processes die, and repeating a request is always safe.
 
 HEAD works where GET does. A method that a path does not take is a 405 `method-not-allowed` with
 `Allow`, an unknown path a 404 `not-found`. A repeated or unknown parameter is a 400. Errors are
-`application/problem+json` (RFC 9457); `Error-Source` says whether the gateway or the workflow
+`application/problem+json` (RFC 9457); `Error-Source: workflow` means that the execution itself
 failed. After a 503 it is safe to repeat the request with the same id.
 """
 
@@ -79,11 +79,11 @@ def _operation(
 ) -> Mapping[str, Any]:
     """Return an operation as this gateway has it."""
     refused = {}
-    if secured and not is_open(path):
-        refused["401"] = refusals(path, "unauthorized")["401"]
+    if secured and not is_open_path(path):
+        refused["401"] = error_responses(path, "unauthorized")["401"]
         block = {**block, "security": [{"bearer": []}]}
     if path not in HEALTH_PATHS:
-        refused["403"] = refusals(path, "forbidden-origin", "forbidden-host")["403"]
+        refused["403"] = error_responses(path, "forbidden-origin", "forbidden-host")["403"]
     answers = {**block["responses"], **refused}
     block = {**block, "responses": dict(sorted(answers.items()))}
     if not webhooks and "parameters" in block:
