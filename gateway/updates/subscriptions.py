@@ -7,12 +7,12 @@ import contextlib
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.backend.calls import GROUP
 from gateway.concurrency.tasks import TaskSet
 from gateway.errors import BackendUnavailable, Saturated
 from gateway.updates.notifications import Notifications
 from shared.ids import id_of_stored
 from shared.resonate.transport import NOT_AS_EXPECTED
+from shared.settings import GATEWAY_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -37,7 +37,7 @@ class Subscriptions:
     def __init__(self, backend: Backend, cache: ExecutionCache, server: ServerSettings) -> None:
         self._backend = backend
         self._cache = cache
-        self._notifications = Notifications(server, GROUP, backend.name, self._on_end)
+        self._notifications = Notifications(server, GATEWAY_GROUP, backend.name, self._on_end)
         self._listeners: list[OnNotification] = []
         self._requests: deque[tuple[str, asyncio.Future[Execution]]] = deque()
         self._tasks = TaskSet()
