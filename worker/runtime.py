@@ -19,9 +19,11 @@ from worker.durable.timeouts import overdue_threads
 from worker.slots.parts import SharedParts
 from worker.slots.sdk_patches import replace_growing_parts
 from worker.slots.slot import Slot
-from worker.tasks.leases import RENEWALS_PER_LEASE, Leases
+from worker.tasks.board import RENEWALS_PER_LEASE, Board
+from worker.tasks.leases import Leases
 from worker.tasks.offers import Inbox
 from worker.tasks.rebalancing import Rebalancer
+from worker.tasks.renewer_process import RenewerProcess
 from worker.tasks.stream import Stream
 from worker.webhooks.function import Webhooks
 from worker.webhooks.limits import ReceiverLimits
@@ -64,7 +66,7 @@ class Worker:
         self._stopping = threading.Event()
         pid = uuid.uuid4().hex
         transport = self._transport_for_writes()
-        renewals = Transport(
+        quick = Transport(
             settings.server, attempt=settings.lease_seconds / RENEWALS_PER_LEASE, budget=0
         )
         self._tasks = Tasks(transport)
@@ -73,10 +75,12 @@ class Worker:
         )
         registry.add(durable(webhooks.webhook), FUNCTION, VERSION)
         self._inbox = Inbox()
-        self._leases = Leases(Tasks(renewals), pid, settings.lease_seconds)
+        board = Board()
+        self._leases = Leases(Tasks(quick), board, settings.lease_seconds)
+        self._renewer = RenewerProcess(settings.server, pid, board, settings.lease_seconds)
         self._rebalancer = Rebalancer(
-            Tasks(renewals),
-            Locks(renewals),
+            Tasks(quick),
+            Locks(quick),
             self._inbox,
             group=settings.group,
             pid=pid,
@@ -106,6 +110,7 @@ class Worker:
         )
 
     def start(self) -> None:
+        self._renewer.start()
         self._leases.start()
         for slot in self._slots:
             slot.start()
@@ -124,12 +129,17 @@ class Worker:
         for name in ("bridge", "message-source"):
             if running.count(name) < len(self._slots):
                 return f"a {name} thread of the SDK is gone"
-        if not self._stream.is_alive():
-            return "the stream's thread is gone"
-        if not self._leases.is_alive():
-            return "the leases' thread is gone"
-        if not self._rebalancer.is_alive():
-            return "the rebalancer's thread is gone"
+        alive = {
+            "stream's": self._stream.is_alive,
+            "leases'": self._leases.is_alive,
+            "rebalancer's": self._rebalancer.is_alive,
+            "renewer's": self._renewer.is_alive,
+        }
+        for whose, is_alive in alive.items():
+            if not is_alive():
+                return f"the {whose} thread is gone"
+        if self._renewer.failed():
+            return "the renewer cannot be started"
         if self._leases.overdue() > max(BLIND_SECONDS, self._settings.lease_seconds):
             return f"no lease could be renewed for {BLIND_SECONDS:g} s"
         return None
@@ -174,6 +184,7 @@ class Worker:
         self._stopping.set()
         handed_back = self._hand_back()
         self._leases.close()
+        self._renewer.close()
         self._log.info(
             "worker stopped", handed_back=handed_back, seconds=round(time.monotonic() - began, 3)
         )

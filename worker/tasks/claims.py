@@ -19,9 +19,6 @@ class Claim:
     """Milliseconds since the epoch when the execution's time ends; set with the grant."""
 
     taken_at: float = field(default_factory=time.monotonic)
-    renewed_at: float = field(init=False)
-    """Time when the claim was taken, or was last renewed without a gap since then."""
-
     written_at: float = float("-inf")
     """Start of the latest write that the server accepted for the claim."""
 
@@ -44,9 +41,6 @@ class Claim:
 
     trace_id: str | None = None
     """The trace in which the execution was begun."""
-
-    def __post_init__(self) -> None:
-        self.renewed_at = self.taken_at
 
     @property
     def key(self) -> str:

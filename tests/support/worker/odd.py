@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import time
@@ -15,6 +16,8 @@ from worker.durable.retry import RetryPolicy
 from worker.errors import NonRetryableError, StepFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from resonate.registry import Registry
 
     from shared.catalog import Catalog
@@ -220,6 +223,46 @@ def stubborn(context: Context, pause: float) -> Workflow[Any]:
     )
 
 
+def holds_gil(context: Context, seconds: float) -> Workflow[str]:
+    """Run a step that keeps the interpreter's lock, as a C extension may, and then another."""
+
+    def hold(_: Step) -> None:
+        # Functions of a PyDLL keep the lock while they run.
+        ctypes.PyDLL(None).usleep(int(seconds * 1_000_000))
+
+    yield context.step(hold, retry=QUICK)
+    yield context.step(nothing, name="after")
+    return "done"
+
+
+def dies(how: Callable[[], object]) -> DurableFunction:
+    """Make a generator whose second step ends the worker, and which names the failure of that."""
+
+    def function(context: Context, _: Any) -> Workflow[dict[str, Any]]:
+        yield context.step(nothing, name="before")
+        try:
+            yield context.step(lambda _: how(), name="die", retry=QUICK)
+        except StepFailed as error:
+            yield context.step(nothing, name="compensate")
+            return {"caught": error.failure.type, "attempts": error.failure.attempts}
+        return {}
+
+    return function
+
+
+def kills(_: Step, seconds: float | None) -> None:
+    """End the worker after this many seconds."""
+    time.sleep(seconds or 0)
+    os._exit(1)
+
+
+def body_kills(context: Context, after: int) -> Workflow[None]:
+    """End the worker in the body, after this many steps."""
+    for _ in range(after):
+        yield context.step(nothing)
+    os._exit(1)
+
+
 def registry(catalog: Catalog) -> Registry:
     """Return the catalog's functions and the odd ones."""
     made = build_registry(catalog)
@@ -237,6 +280,11 @@ def registry(catalog: Catalog) -> Registry:
         "careless": careless,
         "stubborn": stubborn,
         "beside": beside,
+        "holds_gil": holds_gil,
+        "kills": kills,
+        "body_kills": body_kills,
+        "dies": dies(lambda: os._exit(1)),
+        "segfaults": dies(lambda: ctypes.string_at(0)),
     }
     for name, function in odd.items():
         made.add(durable(function), name, 1)
