@@ -104,7 +104,7 @@ def test_a_renewer_that_is_killed_is_replaced(bare_stack: Stack, job: str) -> No
 
 
 def test_a_drain_is_renewed(bare_stack: Stack, job: str) -> None:
-    """A worker that drains for longer than a lease ends what runs, though its renewer was stopped."""
+    """A worker that drains for longer than a lease ends what runs; its renewer ignores signals."""
     worker = bare_stack.add_worker("a", ODD)
     bare_stack.create(job, "sleeps", 1.8)
     wait_until(lambda: bare_stack.starts(job), what="its start")
