@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from shared.environment import Reader
+from shared.environment import EnvironmentReader
 from shared.settings import (
     NAME_GRAMMAR,
     LogSettings,
@@ -90,7 +90,7 @@ def gateway_settings(
     environment: Mapping[str, str] = os.environ, *, terminal: bool | None = None
 ) -> GatewaySettings:
     """Return the gateway's settings. Raises `SettingsError` with every fault."""
-    read = Reader(environment)
+    read = EnvironmentReader(environment)
     settings = GatewaySettings(
         server=read_server(read),
         log=read_log(read, terminal=sys.stdout.isatty() if terminal is None else terminal),

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
-PAGES: Final = 10
+MAX_SEARCHES: Final = 10
 """Searches of the server that one request makes, at most."""
 
 SERVER_PAGE: Final = 100
-"""The server's largest page."""
+"""Rows of the server's largest page."""
 
 
 class PageBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,7 +44,7 @@ class PageBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Filters(Struct, frozen=True):
-    """What a request lists, checked; `page_size` is how many rows each search reads."""
+    """The checked parameters of a request; `search_size` is the number of rows of each search."""
 
     status: str | None
     function: str | None
@@ -52,13 +52,15 @@ class Filters(Struct, frozen=True):
     limit: int
 
     @property
-    def page_size(self) -> int:
-        # Searches of equal size fill a page of ours exactly, so that its cursor stands at its end.
+    def search_size(self) -> int:
+        # Limit 150: two searches of 75 rows, so the last search's position is the page's cursor.
+        # Limit 101: two of 50, a page of 100.
         return self.limit // -(-self.limit // SERVER_PAGE)
 
-    def take(self, execution: Execution) -> bool:
+    def matches(self, execution: Execution) -> bool:
         """Return whether to list the execution; a search of the server finds others as well."""
-        # `_` in a prefix matches any character there, and one state stands for three statuses.
+        # `_` matches any character in the server's search, and its state `rejected` covers three
+        # statuses.
         return execution.id.startswith(self.prefix) and self.status in {None, execution.status}
 
 
@@ -98,30 +100,30 @@ def _limit(query: Mapping[str, str]) -> int:
 async def _search(
     backend: Backend, filters: Filters, after: int | None
 ) -> tuple[list[Execution], int | None]:
-    """Return the executions behind a position, and the position of the last one that was read."""
+    """Return the executions after a position, and the position of the last one that was read."""
     found: list[Execution] = []
-    for _ in range(PAGES):
+    for _ in range(MAX_SEARCHES):
         page, after = await backend.search(
             f"{filters.prefix}*",
             {} if filters.function is None else {tag.FUNCTION: filters.function},
             None if filters.status is None else SEARCH_STATE[filters.status],
-            filters.page_size,
+            filters.search_size,
             after,
         )
-        found += filter(filters.take, page)
-        # Another search may find as many as its size, which must fit.
-        if after is None or len(found) + filters.page_size > filters.limit:
+        found += filter(filters.matches, page)
+        # Stop if another full search would exceed the limit.
+        if after is None or len(found) + filters.search_size > filters.limit:
             break
     return found, after
 
 
 def _cursor(position: int, filters: Filters) -> str:
     """Return a cursor that is valid with these filters only."""
-    return base64.urlsafe_b64encode(orjson.dumps([position, *_key(filters)])).decode()
+    return base64.urlsafe_b64encode(orjson.dumps([position, *_cursor_filters(filters)])).decode()
 
 
 def _position(text: str, filters: Filters) -> int:
-    """Return the position in a cursor, which is all that is taken from it.
+    """Return the cursor's position; its other values are only compared.
 
     Raises `InvalidRequest` for a cursor that this service did not make, or made for other filters.
     """
@@ -131,13 +133,13 @@ def _position(text: str, filters: Filters) -> int:
         raise InvalidRequest("Invalid cursor.") from None
     if not is_position(position):
         raise InvalidRequest("Invalid cursor.")
-    if others != _key(filters):
+    if others != _cursor_filters(filters):
         raise InvalidRequest("The cursor belongs to other filters or to another limit.")
     return int(position)
 
 
-def _key(filters: Filters) -> list[Any]:
-    return [filters.status, filters.function, filters.prefix, filters.page_size]
+def _cursor_filters(filters: Filters) -> list[Any]:
+    return [filters.status, filters.function, filters.prefix, filters.search_size]
 
 
 ROUTES = (web.get("/list", listing),)

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 GROUP: Final = "gateway"
 """The group of gateways at the server's message streams; no work is offered to it."""
 
-NEWEST: Final = 10
+NEWEST_COUNT: Final = 10
 """Promises, the newest of an execution, from which its activity is read."""
 
 SUBSCRIBED_MILLISECONDS: Final = 400 * 24 * 60 * 60 * 1000
@@ -169,8 +169,8 @@ class Calls:
     def _newest_of(self, id: str) -> list[StoredPromise]:
         """Return an execution's newest promises; without a pending step, its pending ones too."""
         pattern, tags = parts_pattern(id), {tag.EXECUTION: id}
-        found, _ = self._store.promises.search(pattern, tags, limit=NEWEST)
-        if len(found) == NEWEST and not any(p.pending and tag.STEP in p.tags for p in found):
+        found, _ = self._store.promises.search(pattern, tags, limit=NEWEST_COUNT)
+        if len(found) == NEWEST_COUNT and not any(p.pending and tag.STEP in p.tags for p in found):
             known = {promise.id for promise in found}
             pending, _ = self._store.promises.search(pattern, tags, state="pending")
             found += [promise for promise in pending if promise.id not in known]

@@ -7,7 +7,7 @@ import contextlib
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.backend.calls import NEWEST, Calls
+from gateway.backend.calls import NEWEST_COUNT, Calls
 from gateway.concurrency.tasks import SingleFlight
 from gateway.concurrency.threads import BoundedExecutor
 from gateway.errors import BackendUnavailable, Saturated
@@ -61,7 +61,7 @@ class Backend:
         return await self._ask(self._calls.read, id, with_steps)
 
     async def read_root(self, id: str) -> Execution:
-        """Return the execution without its activity, which costs one call. Raises as `read`."""
+        """Return the execution with one call, without its activity. Raises as `read`."""
         return await self._ask(self._calls.read_root, id)
 
     async def history(
@@ -69,12 +69,12 @@ class Backend:
     ) -> tuple[Execution, list[StoredPromise]]:
         """Return the execution and then, read after it, what it created, newest first.
 
-        Stops at a page of `known` ids only, once all `unfinished` ids have been seen. Raises
+        Stops once a page has only `known` ids and every `unfinished` id was seen. Raises
         `UnknownExecution`.
         """
         root = await self.read_root(id)
-        # Children that run at the same time end in any order, perhaps far from the newest.
-        limit = NEWEST if known and len(unfinished) < 2 else PAGE
+        # With several unfinished children the one that ended may be old: read full pages.
+        limit = NEWEST_COUNT if known and len(unfinished) < 2 else PAGE
         parts: list[StoredPromise] = []
         unseen = set(unfinished)
         after: int | None = None
@@ -147,7 +147,7 @@ class Backend:
         return self._calls.decode(promise)
 
     async def ping(self) -> None:
-        """Return if the server answers; all who ask at the same time share one call.
+        """Return once the server has answered; callers at the same time share one call.
 
         That call has a thread of its own. Raises `Saturated` if other calls would be refused.
         """
@@ -172,7 +172,9 @@ class Backend:
             return await (executor or self._executor).run(call, *arguments)
         except Unanswered as error:
             self._log.warning("server not reached", reason=str(error))
-            raise BackendUnavailable("The server cannot be reached.") from error
+            raise BackendUnavailable(
+                "The Resonate server cannot be reached; repeat with the same id."
+            ) from error
         except Refused as refusal:
             self._log.error("server refused", reason=str(refusal))
-            raise BackendUnavailable("The server refused the call.") from refusal
+            raise BackendUnavailable("The Resonate server refused the call.") from refusal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.api.signals import DeliveredBody
-from gateway.openapi.parts import EXECUTIONS, ID, answer, body, query, refusals
+from gateway.openapi.parts import EXECUTIONS, ID, answer, body, error_responses, query
 from gateway.openapi.samples import DELIVERED
 from gateway.openapi.schemas import variant_of
 from gateway.openapi.struct_schemas import Variant, ref
@@ -37,7 +37,7 @@ def paths() -> dict[str, Block]:
         "responses": {
             "200": _delivered("This value had been delivered before.", first=False),
             "202": _delivered("The value is delivered.", first=True),
-            **refusals(
+            **error_responses(
                 "/signal",
                 *("invalid-request", "unknown-id", "signal-conflict", "payload-too-large"),
                 *("unsupported-media-type", "backend-unavailable"),

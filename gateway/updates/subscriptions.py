@@ -78,7 +78,7 @@ class Subscriptions:
     async def _subscribe(self, id: str, subscribed: asyncio.Future[Execution]) -> None:
         try:
             execution = await self._backend.subscribe(id)
-        except Exception as error:  # noqa: BLE001 - it belongs to whoever waits for the future
+        except Exception as error:  # noqa: BLE001 - the future raises it
             _fail(subscribed, error)
             if isinstance(error, BackendUnavailable) and not isinstance(error, Saturated):
                 # The server is away: let all know now, not one after the other.

@@ -1,7 +1,7 @@
-"""The claims that this worker holds, whether they still hold, and those that it gives up.
+"""The claims that this worker holds, whether they still hold, and those that it hands back.
 
-The worker's renewer renews all claims of a process with one call. So a claim that this worker gives
-up must be dropped at the server as well, or the renewals for its other claims would keep it for
+The worker's renewer renews all claims of a process with one call. So a claim that this worker hands
+back must be dropped at the server as well, or the renewals for its other claims would keep it for
 ever.
 """
 
@@ -80,7 +80,7 @@ class Leases:
         with self._lock:
             self._forget(claim)
 
-    def give_back(self, claim: Claim, pause: float = 0.0) -> None:
+    def hand_back(self, claim: Claim, pause: float = 0.0) -> None:
         """Drop the claim at the server after `pause` seconds; retry until the server answers."""
         with self._lock:
             self._forget(claim)
