@@ -116,4 +116,4 @@ class Admission:
         if claim.finished:
             self._parts.leases.release(claim)
         else:
-            self._parts.leases.hand_back(claim)
+            self._parts.leases.hand_back_failed(claim)

@@ -103,7 +103,7 @@ class SlotClient:
                 return False
             self._prepare(claim, promises)
         except BaseException:
-            leases.hand_back(claim)
+            leases.hand_back_failed(claim)
             raise
         return True
 
@@ -135,7 +135,7 @@ class SlotClient:
         if claim.lost is None:
             self._parts.leases.release(claim)
         else:
-            self._parts.leases.hand_back(claim)
+            self._parts.leases.hand_back_failed(claim)
         self._store.claim = None
         if suspended or claim.lost is not None or self._runs >= RUNS_PER_CLIENT:
             self._replace(self)

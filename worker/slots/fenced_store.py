@@ -10,7 +10,7 @@ when a write is refused, or not answered in all the time it has:
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from resonate.models.durable_promise import DurablePromise, DurablePromiseValue
 from resonate.models.result import Ko
@@ -18,7 +18,7 @@ from resonate.models.result import Ko
 from shared.ids import attempt_id, parts_pattern
 from shared.log import get_logger
 from shared.resonate import tags as tag
-from shared.resonate.codec import Failure
+from shared.resonate.codec import Failure, clip
 from shared.resonate.store import Promises, Store
 from shared.resonate.transport import PROMISE_EXISTS, Refused, Transport, Unanswered
 from worker.errors import Fenced
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from resonate.models.result import Result
 
     from worker.tasks.claims import Claim
+
+
+NOT_ENCODABLE: Final = (TypeError, ValueError, OverflowError, RecursionError)
+"""Errors of a write that has not been sent: answers that cannot be read are `Unanswered`."""
 
 
 class FencedPromise(DurablePromise):
@@ -135,7 +139,13 @@ class FencedPromises(Promises):
         except Refused as refusal:
             claim.lost = str(refusal)
             if refusal.status == 400 or refusal.code == PROMISE_EXISTS:
-                self._reject_execution(claim, refusal)
+                reason = f"the server refused a write of this execution: {refusal}"
+                self._reject_execution(claim, Failure("StoreRefused", reason))
+        except NOT_ENCODABLE as error:
+            claim.lost = repr(error)
+            self._log.exception("a write cannot be encoded", id=id)
+            reason = f"{id} cannot be stored: {type(error).__name__}: {error}"
+            self._reject_execution(claim, Failure("NotStorable", clip(reason)))
         except Exception as error:  # noqa: BLE001 - whatever it is, the SDK's thread must live on
             claim.lost = repr(error)
             self._log.exception("a write failed", id=id)
@@ -145,11 +155,8 @@ class FencedPromises(Promises):
         self._log.warning("execution given up", **claim.log_fields, reason=claim.lost)
         return FencedPromise(id, self._fenced)
 
-    def _reject_execution(self, claim: Claim, refusal: Refused) -> None:
-        """Reject an execution whose write the server would refuse from every worker."""
-        failure = Failure(
-            "StoreRefused", f"the server refused a write of this execution: {refusal}"
-        )
+    def _reject_execution(self, claim: Claim, failure: Failure) -> None:
+        """Reject an execution whose write would be refused from every worker."""
         try:
             super()._settle(
                 claim.execution, "REJECTED", claim.execution, failure.rejection(), strict=False

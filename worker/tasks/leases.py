@@ -16,6 +16,7 @@ from shared.log import get_logger
 from shared.resonate.transport import Refused, Unanswered
 from worker.errors import Fenced
 from worker.tasks.board import RENEWALS_PER_LEASE
+from worker.tasks.pauses import GrowingPauses
 
 if TYPE_CHECKING:
     from shared.catalog import Catalog
@@ -44,6 +45,7 @@ class Leases:
         self._lock = threading.Lock()
         self._held: dict[str, Claim] = {}
         self._dropping: dict[str, tuple[float, Claim]] = {}
+        self._pauses = GrowingPauses()
         self._failures = board.failures
         self._closed = threading.Event()
         self._wake = threading.Event()
@@ -73,7 +75,7 @@ class Leases:
         """Record a claim before the server is asked for it, in case the answer is lost."""
         with self._lock:
             self._held[claim.key] = claim
-            self._board.held = len(self._held)
+            self._board.held = len(self._held) + len(self._dropping)
 
     def release(self, claim: Claim) -> None:
         """Forget a claim that the server knows to be over, or never granted."""
@@ -83,13 +85,18 @@ class Leases:
     def hand_back(self, claim: Claim, pause: float = 0.0) -> None:
         """Drop the claim at the server after `pause` seconds; retry until the server answers."""
         with self._lock:
-            self._forget(claim)
             self._dropping[claim.key] = (time.monotonic() + pause, claim)
+            self._forget(claim)
         self._wake.set()
+
+    def hand_back_failed(self, claim: Claim) -> None:
+        """Hand a claim back that went wrong here; do it later each time for the same execution."""
+        self.hand_back(claim, self._pauses.next(claim.execution))
 
     def _forget(self, claim: Claim) -> None:
         self._held.pop(claim.key, None)
-        self._board.held = len(self._held)
+        # What waits to be dropped is renewed, or it would be offered again before its time.
+        self._board.held = len(self._held) + len(self._dropping)
 
     def valid(self, claim: Claim) -> bool:
         """Return whether the server still keeps the claim for us, as far as can be known here.
@@ -145,6 +152,7 @@ class Leases:
                 return
             with self._lock:
                 self._dropping.pop(claim.key, None)
+                self._forget(claim)
 
 
 @dataclass(frozen=True)

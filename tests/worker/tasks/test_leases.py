@@ -33,6 +33,7 @@ class ScriptedTasks(Tasks):
     def __init__(self, *errors: Exception) -> None:
         super().__init__(Transport(ServerSettings(), attempt=1, budget=1))
         self.errors = list(errors)
+        self.drop_errors: list[Exception] = []
         self.lasting: Exception | None = None
         self.renewals: list[str] = []
         self.drops: list[tuple[str, int, float | None]] = []
@@ -46,7 +47,8 @@ class ScriptedTasks(Tasks):
     def drop(self, id: str, counter: int, *, budget: float | None = None) -> None:
         self.drops.append((id, counter, budget))
         self.dropped_at.append(time.monotonic())
-        self._answer()
+        if self.drop_errors:
+            raise self.drop_errors.pop(0)
 
     def _answer(self) -> None:
         if self.errors:
@@ -229,7 +231,8 @@ def test_a_new_claim_is_not_overdue_at_once() -> None:
 @pytest.mark.parametrize("errors", [[], [REFUSED]], ids=["dropped", "over already"])
 def test_a_claim_that_is_given_back_is_dropped_once(errors: list[Exception]) -> None:
     """A claim that is handed back is dropped at the server at once, and only once."""
-    tasks = ScriptedTasks(*errors)
+    tasks = ScriptedTasks()
+    tasks.drop_errors = list(errors)
     with running(tasks, 30) as (leases, _):
         leases.hand_back(claim(7))
         wait_until(lambda: tasks.drops, what="the drop")
@@ -241,7 +244,8 @@ def test_a_claim_that_is_given_back_is_dropped_once(errors: list[Exception]) -> 
 
 def test_a_drop_is_repeated_until_it_is_answered() -> None:
     """A drop is repeated while the server is unreachable, or renewals would keep the claim."""
-    tasks = ScriptedTasks(UNANSWERED, UNANSWERED)
+    tasks = ScriptedTasks()
+    tasks.drop_errors = [UNANSWERED, UNANSWERED]
     with running(tasks) as (leases, board):
         leases.hand_back(claim())
         wait_until(lambda: len(tasks.drops) == 3, what="three drops")
@@ -254,7 +258,7 @@ def test_a_drop_is_repeated_until_it_is_answered() -> None:
 def test_a_claim_can_be_given_back_later() -> None:
     """A claim that is handed back with a pause is dropped after it, and not held meanwhile."""
     tasks = ScriptedTasks()
-    with running(tasks, 0.03) as (leases, _):
+    with running(tasks, 0.03) as (leases, board):
         made = claim()
         leases.hold(made)
         begun = time.monotonic()
@@ -262,6 +266,8 @@ def test_a_claim_can_be_given_back_later() -> None:
 
         assert leases.held() == []
         wait_until(lambda: tasks.drops, what="the drop")
+        assert tasks.renewals, "or the server would offer the task before the pause is over"
+        wait_until(lambda: board.held == 0, what="the end of renewals")
 
     assert tasks.dropped_at[0] - begun >= 0.15
 
