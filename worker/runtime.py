@@ -17,6 +17,7 @@ from shared.webhooks import FUNCTION, VERSION
 from worker.durable.driver import durable
 from worker.durable.timeouts import overdue_threads
 from worker.slots.parts import SharedParts
+from worker.slots.restarts import record_returned
 from worker.slots.sdk_patches import replace_growing_parts
 from worker.slots.slot import Slot
 from worker.tasks.board import RENEWALS_PER_LEASE, Board
@@ -25,6 +26,7 @@ from worker.tasks.offers import Inbox
 from worker.tasks.rebalancing import Rebalancer
 from worker.tasks.renewer_process import RenewerProcess
 from worker.tasks.stream import Stream
+from worker.tasks.suspects import Suspects
 from worker.webhooks.function import Webhooks
 from worker.webhooks.limits import ReceiverLimits
 
@@ -98,6 +100,8 @@ class Worker:
             tasks=self._tasks,
             inbox=self._inbox,
             leases=self._leases,
+            suspects=Suspects(),
+            max_recoveries=settings.max_recoveries,
         )
         self._slots = [Slot(self._parts) for _ in range(settings.concurrency)]
         self._log = get_logger()
@@ -195,6 +199,7 @@ class Worker:
         for claim in held:
             claim.lost = "this worker is stopping"
         for claim in held:
+            record_returned(self._parts.transport, claim)
             try:
                 self._tasks.drop(claim.task, claim.counter, budget=DROP_BUDGET)
             except Refused as refusal:

@@ -22,6 +22,7 @@ from shared.resonate.codec import Failure, clip
 from shared.resonate.store import Promises, Store
 from shared.resonate.transport import PROMISE_EXISTS, Refused, Transport, Unanswered
 from worker.errors import Fenced
+from worker.slots.restarts import starts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -91,9 +92,24 @@ class FencedPromises(Promises):
             )
             if promise.tags.get(tag.CLAIM, claim.key) != claim.key and not claim.history_read:
                 self._read_history(claim)
+            if promise.pending:
+                claim.end_turn()
+                if tag.STEP in promise.tags and promise.tags.get(tag.CLAIM) != claim.key:
+                    claim.earlier_starts[id] = starts_of(self, promise, claim.execution)
             return self._resolve_signal(promise) if _is_unresolved_signal(promise) else promise
 
         return self._write(id, write)
+
+    def record(self, id: str, tags: dict[str, str]) -> bool:
+        """Store a record that no answer shows; return whether the claim still holds."""
+
+        def write(claim: Claim) -> DurablePromise:
+            marked = {**tags, tag.WORKER: self._worker}
+            return super(FencedPromises, self).create(
+                id, claim.deadline, ikey=claim.key, tags=marked
+            )
+
+        return not isinstance(self._write(id, write), FencedPromise)
 
     def _resolve_signal(self, signal: DurablePromise) -> DurablePromise:
         """Resolve the promise of a signal with the value that its sender stored."""
@@ -106,6 +122,7 @@ class FencedPromises(Promises):
     ) -> DurablePromise:
         def write(claim: Claim) -> DurablePromise:
             promise = super(FencedPromises, self)._settle(id, state, ikey, data, strict=strict)
+            claim.started.pop(id, None)
             if id == claim.execution:
                 claim.finished = True
             return promise

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
 
 from shared.log import get_logger
 from shared.resonate.transport import Refused, Unanswered
-from worker.errors import Fenced
+from worker.errors import Fenced, Rejection
 from worker.tasks.board import RENEWALS_PER_LEASE
 from worker.tasks.pauses import GrowingPauses
+from worker.tasks.suspects import Suspects
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shared.catalog import Catalog
     from shared.resonate.tasks import Tasks
     from worker.tasks.board import Board
@@ -155,6 +159,17 @@ class Leases:
                 self._forget(claim)
 
 
+class StartRecords(Protocol):
+    """Stores records of a claim, for the worker that recovers the execution."""
+
+    def start(self, step: str, number: int) -> bool:
+        """Record a start of a step before it runs; return whether the claim still holds."""
+        ...
+
+    def reached(self) -> None:
+        """Record that a body has reached a step that waits for its turn."""
+
+
 @dataclass(frozen=True)
 class ClaimHandle:
     """One execution's claim, and what its function needs to know of the worker that runs it."""
@@ -164,9 +179,41 @@ class ClaimHandle:
     worker: str
     group: str
     catalog: Catalog
+    suspects: Suspects = field(default_factory=Suspects)
+    records: StartRecords | None = None
+    max_recoveries: int = 5
 
     def check(self) -> None:
         """Raise `Fenced` unless the claim is valid; call it before anything is started."""
         if not self.leases.valid(self.claim):
             self.claim.lost = self.claim.lost or "the lease ran out"
             raise Fenced(self.claim.execution)
+
+    @contextmanager
+    def start(self, step: str, name: str) -> Iterator[None]:
+        """Run a step within this: it has its turn, and this start is recorded.
+
+        Raises `Rejection` if the step was lost with its workers too often, and as `check` does.
+        """
+        earlier = self.claim.earlier_starts.get(step)
+        turn = None
+        if earlier is not None and len(earlier.lost) >= self.max_recoveries:
+            raise Rejection(earlier.failure(f"the step {name}", name).encode())
+        if earlier is not None and earlier.suspect:
+            if self.records is not None:
+                self.records.reached()
+            turn = self.suspects.acquire(earlier, self.check)
+        try:
+            self._record(step, 1 if earlier is None else earlier.count + 1)
+            yield
+        finally:
+            if turn is not None:
+                turn.release()
+
+    def _record(self, step: str, number: int) -> None:
+        """Record the start unless it is the first one, whose record is the step's promise."""
+        if step in self.claim.started:
+            return
+        if number > 1 and self.records is not None and not self.records.start(step, number):
+            raise Fenced(self.claim.execution)
+        self.claim.started[step] = number
