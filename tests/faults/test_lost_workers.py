@@ -32,7 +32,7 @@ def value_of(stack: Stack, id: str) -> Any:
 def test_a_step_that_ends_its_workers(bare_stack: Stack, job: str, workers: int) -> None:
     """The step is started five times and then rejected; nine long jobs beside it resolve."""
     for number in range(workers):
-        bare_stack.add_worker(f"worker-{number}", ODD)
+        bare_stack.add_worker(f"worker-{number}", ODD, WORKER_LEASE_SECONDS="1")
     others = [f"{job}-{n}" for n in range(9)]
     for id in others:
         bare_stack.create(id, "sleeps", 4.0, 300)
@@ -59,7 +59,7 @@ def test_a_step_that_ends_its_workers(bare_stack: Stack, job: str, workers: int)
 @pytest.mark.parametrize("function", ["dies", "segfaults"])
 def test_the_function_can_compensate(bare_stack: Stack, job: str, function: str) -> None:
     """The body is sent the failure of the lost step, and runs its compensation."""
-    bare_stack.add_worker("a", ODD, WORKER_MAX_RECOVERIES="2")
+    bare_stack.add_worker("a", ODD, WORKER_MAX_RECOVERIES="2", WORKER_LEASE_SECONDS="1")
 
     with supervised(bare_stack) as ended:
         bare_stack.create(job, function)
@@ -74,7 +74,7 @@ def test_the_function_can_compensate(bare_stack: Stack, job: str, function: str)
 @pytest.mark.parametrize("after", [0, 1])
 def test_a_body_that_ends_its_workers(bare_stack: Stack, job: str, after: int) -> None:
     """A body that ends its workers, before or after a step, is rejected; a job beside it is not."""
-    bare_stack.add_worker("a", ODD, WORKER_MAX_RECOVERIES="3")
+    bare_stack.add_worker("a", ODD, WORKER_MAX_RECOVERIES="3", WORKER_LEASE_SECONDS="1")
     bare_stack.create(f"{job}-other", "sleeps", 3.0, 300)
     wait_until(lambda: bare_stack.starts(f"{job}-other"), what="the start of the other")
 
