@@ -27,6 +27,7 @@ def value_of(stack: Stack, id: str) -> Any:
         return orjson.loads(orjson.loads(store.promises.get(id).value.data or "null"))
 
 
+# Takes half a minute: five workers are lost, each with its lease, and suspects run in turn.
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_a_step_that_ends_its_workers(bare_stack: Stack, job: str, workers: int) -> None:
@@ -35,7 +36,7 @@ def test_a_step_that_ends_its_workers(bare_stack: Stack, job: str, workers: int)
         bare_stack.add_worker(f"worker-{number}", ODD, WORKER_LEASE_SECONDS="1")
     others = [f"{job}-{n}" for n in range(9)]
     for id in others:
-        bare_stack.create(id, "sleeps", 4.0, 300)
+        bare_stack.create(id, "sleeps", 2.0, 300)
     wait_until(lambda: all(map(bare_stack.starts, others)), what="the starts of the others")
 
     with supervised(bare_stack) as ended:

@@ -29,7 +29,7 @@ SUSPECT: Final = 2
 GATHER_SECONDS: Final = 0.5
 """Seconds that a suspect waits before its turn: those of a lost worker come one after the other."""
 
-TURN_SECONDS: Final = 15.0
+TURN_SECONDS: Final = 30.0
 """Seconds after which the next suspect is started beside one that still runs."""
 
 PERIOD_SECONDS: Final = 0.1

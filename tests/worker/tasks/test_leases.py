@@ -293,3 +293,18 @@ def test_a_lost_claim_fails_the_check(lost: str | None, reason: str) -> None:
         ClaimHandle(made, Leases(ScriptedTasks(), Board(), 0.0), "a", "workers", SHIPPED).check()
 
     assert made.lost == reason
+
+
+def test_an_execution_that_goes_wrong_again_is_handed_back_later() -> None:
+    """The first claim that goes wrong is dropped at once, the next one after a pause."""
+    tasks = ScriptedTasks()
+    with running(tasks, 0.03) as (leases, _):
+        leases.hand_back_failed(claim(1))
+        wait_until(lambda: len(tasks.drops) == 1, what="the first drop")
+        begun = time.monotonic()
+        leases.hand_back_failed(Claim("__invoke:job-1", 2, "job-1"))
+        leases.hand_back_failed(claim(3))
+        wait_until(lambda: len(tasks.drops) == 3, what="the other drops")
+
+    assert [counter for _, counter, _ in tasks.drops] == [1, 3, 2]
+    assert tasks.dropped_at[2] - begun >= 0.5
