@@ -16,18 +16,24 @@ from shared.resonate.transport import Refused, Transport, Unanswered
 from shared.webhooks import FUNCTION, VERSION
 from worker.durable.driver import durable
 from worker.slots.parts import SharedParts
+from worker.slots.restarts import record_returned
 from worker.slots.sdk_patches import replace_growing_parts
 from worker.slots.slot import Slot
 from worker.slots.watcher import Watcher
-from worker.tasks.leases import RENEWALS_PER_LEASE, Leases
+from worker.tasks.board import RENEWALS_PER_LEASE, Board
+from worker.tasks.leases import Leases
 from worker.tasks.offers import Inbox
 from worker.tasks.rebalancing import Rebalancer
+from worker.tasks.renewer_process import RenewerProcess
 from worker.tasks.stream import Stream
+from worker.tasks.suspects import Suspects
 from worker.user_calls import UserCalls
 from worker.webhooks.function import Webhooks
 from worker.webhooks.limits import ReceiverLimits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from resonate.registry import Registry
 
     from shared.catalog import Catalog
@@ -66,8 +72,7 @@ class Worker:
         self._settings = settings
         self._stopping = threading.Event()
         pid = uuid.uuid4().hex
-        transport, renewals = self._transport_for_writes(), self._transport_for_renewals()
-        quick = Tasks(renewals)
+        transport, quick = _transports(settings, self._stopping.is_set)
         self._tasks = Tasks(transport)
         webhooks = Webhooks(
             settings.webhooks, Store(transport), ReceiverLimits(settings.concurrency)
@@ -75,15 +80,10 @@ class Worker:
         registry.add(durable(webhooks.webhook), FUNCTION, VERSION)
         self._inbox = Inbox()
         self._calls = UserCalls(settings.step_timeout_seconds)
-        self._leases = Leases(quick, pid, settings.lease_seconds)
-        self._rebalancer = Rebalancer(
-            quick,
-            Locks(renewals),
-            self._inbox,
-            group=settings.group,
-            pid=pid,
-            slots=settings.concurrency,
-        )
+        board = Board()
+        self._leases = Leases(Tasks(quick), board, settings.lease_seconds)
+        self._renewer = RenewerProcess(settings.server, pid, board, settings.lease_seconds)
+        self._rebalancer = _rebalancer(settings, quick, self._inbox, pid)
         self._stream = Stream(settings.server, settings.group, pid, self._inbox)
         self._parts = SharedParts(
             name=settings.name,
@@ -96,24 +96,15 @@ class Worker:
             inbox=self._inbox,
             leases=self._leases,
             calls=self._calls,
+            suspects=Suspects(),
+            max_recoveries=settings.max_recoveries,
         )
         self._slots = [Slot(self._parts) for _ in range(settings.concurrency)]
-        self._watcher = Watcher(self._slots, quick, self._leases, self._calls)
+        self._watcher = Watcher(self._slots, Tasks(quick), self._leases, self._calls)
         self._log = get_logger()
 
-    def _transport_for_writes(self) -> Transport:
-        return Transport(
-            self._settings.server,
-            attempt=WRITE_ATTEMPT,
-            budget=WRITE_BUDGET,
-            stopped=self._stopping.is_set,
-        )
-
-    def _transport_for_renewals(self) -> Transport:
-        attempt = self._settings.lease_seconds / RENEWALS_PER_LEASE
-        return Transport(self._settings.server, attempt=attempt, budget=0)
-
     def start(self) -> None:
+        self._renewer.start()
         self._leases.start()
         for slot in self._slots:
             slot.start()
@@ -133,15 +124,18 @@ class Worker:
             dead = slot.dead_thread()
             if dead is not None:
                 return f"a {dead} thread of the SDK is gone"
-        if not self._stream.is_alive():
-            return "the stream's thread is gone"
-        for name, part in (
-            ("watcher", self._watcher),
-            ("leases", self._leases),
-            ("rebalancer", self._rebalancer),
-        ):
-            if not part.is_alive():
-                return f"the {name} thread is gone"
+        alive = {
+            "stream's": self._stream.is_alive,
+            "watcher's": self._watcher.is_alive,
+            "leases'": self._leases.is_alive,
+            "rebalancer's": self._rebalancer.is_alive,
+            "renewer's": self._renewer.is_alive,
+        }
+        for whose, is_alive in alive.items():
+            if not is_alive():
+                return f"the {whose} thread is gone"
+        if self._renewer.failed():
+            return "the renewer cannot be started"
         if self._leases.overdue() > max(BLIND_SECONDS, self._settings.lease_seconds):
             return f"no lease could be renewed for {BLIND_SECONDS:g} s"
         return None
@@ -187,6 +181,7 @@ class Worker:
         self._stopping.set()
         handed_back = self._hand_back()
         self._leases.close()
+        self._renewer.close()
         self._log.info(
             "worker stopped", handed_back=handed_back, seconds=round(time.monotonic() - began, 3)
         )
@@ -196,6 +191,7 @@ class Worker:
         for claim in held:
             claim.lost = "this worker is stopping"
         for claim in held:
+            record_returned(self._parts.transport, claim)
             try:
                 self._tasks.drop(claim.task, claim.counter, budget=DROP_BUDGET)
             except Refused as refusal:
@@ -204,6 +200,28 @@ class Worker:
                 self._log.warning("claim not handed back", **claim.log_fields, reason=str(error))
                 break
         return len(held)
+
+
+def _transports(settings: WorkerSettings, stopped: Callable[[], bool]) -> tuple[Transport, ...]:
+    """Return the transport for writes, and one whose calls answer or fail well within a lease."""
+    server, quick = settings.server, settings.lease_seconds / RENEWALS_PER_LEASE
+    return (
+        Transport(server, attempt=WRITE_ATTEMPT, budget=WRITE_BUDGET, stopped=stopped),
+        Transport(server, attempt=quick, budget=0),
+    )
+
+
+def _rebalancer(
+    settings: WorkerSettings, transport: Transport, inbox: Inbox, pid: str
+) -> Rebalancer:
+    return Rebalancer(
+        Tasks(transport),
+        Locks(transport),
+        inbox,
+        group=settings.group,
+        pid=pid,
+        slots=settings.concurrency,
+    )
 
 
 def resident_mib() -> float:

@@ -17,6 +17,7 @@ from shared.settings import (
     read_log,
     read_server,
     read_webhooks,
+    read_worker_group,
 )
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 class WorkerSettings:
     """One worker process. An execution stays with a worker that died for `lease_seconds`.
 
-    An attempt of a step that has no `timeout` may take `step_timeout_seconds`. A worker whose
-    resident memory exceeds `memory_mib` drains and ends, to be started again. 0 is no limit.
+    An attempt of a step that has no `timeout` may take `step_timeout_seconds`. A step during which
+    `max_recoveries` workers were lost is not started again. A worker whose resident memory exceeds
+    `memory_mib` drains and ends, to be started again. 0 is no limit.
     """
 
     server: ServerSettings = field(default_factory=ServerSettings)
@@ -39,6 +41,7 @@ class WorkerSettings:
     lease_seconds: float = 2.0
     drain_seconds: float = 20.0
     step_timeout_seconds: float = 3600.0
+    max_recoveries: int = 5
     memory_mib: int = 0
     alive_file: str = ""
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
@@ -53,13 +56,14 @@ def worker_settings(
         server=read_server(read),
         log=read_log(read, terminal=sys.stdout.isatty() if terminal is None else terminal),
         name=read.text("WORKER_NAME", socket.gethostname(), NAME_GRAMMAR),
-        group=read.text("WORKER_GROUP", "worker", NAME_GRAMMAR),
+        group=read_worker_group(read),
         concurrency=read.integer("WORKER_CONCURRENCY", 16, 1, 256, "executions at once"),
         lease_seconds=read.number("WORKER_LEASE_SECONDS", 2.0, 0.5, 300, "seconds"),
         drain_seconds=read.number("WORKER_DRAIN_SECONDS", 20.0, 0, 3600, "seconds"),
         step_timeout_seconds=read.number(
             "WORKER_STEP_TIMEOUT_SECONDS", 3600.0, 0, 31_536_000, "seconds (0: no limit)"
         ),
+        max_recoveries=read.integer("WORKER_MAX_RECOVERIES", 5, 1, 1000, "lost workers"),
         memory_mib=read.integer("WORKER_MEMORY_MIB", 0, 0, 1024 * 1024, "MiB (0: no limit)"),
         alive_file=read.text("WORKER_ALIVE_FILE", ""),
         webhooks=read_webhooks(read),

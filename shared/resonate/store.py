@@ -188,7 +188,8 @@ class Promises:
             cursor = answer.get("cursor")
             return found, position_of(cursor) if cursor else None
 
-        return self._transport.call("GET", f"/promises?{urlencode(query)}", read=read)
+        path = f"/promises?{urlencode(query)}"
+        return self._transport.call("GET", path, read=read, retry_timeouts=False)
 
     def notify(self, id: str, name: str, recv: str, timeout: int) -> DurablePromise:
         """Subscribe `recv` to the promise's end: one message at most. Return the promise.

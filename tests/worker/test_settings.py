@@ -29,6 +29,7 @@ EVERY_FAULT = {
     "WORKER_LEASE_SECONDS": "0.1",
     "WORKER_DRAIN_SECONDS": "nan",
     "WORKER_STEP_TIMEOUT_SECONDS": "-1",
+    "WORKER_MAX_RECOVERIES": "0",
 }
 
 
@@ -63,6 +64,7 @@ def test_every_variable_is_read() -> None:
         "WORKER_LEASE_SECONDS": "0.5",
         "WORKER_DRAIN_SECONDS": "0",
         "WORKER_STEP_TIMEOUT_SECONDS": "7.5",
+        "WORKER_MAX_RECOVERIES": "7",
         "WORKER_ALIVE_FILE": "/run/alive",
     }
 
@@ -74,6 +76,7 @@ def test_every_variable_is_read() -> None:
         lease_seconds=0.5,
         drain_seconds=0.0,
         step_timeout_seconds=7.5,
+        max_recoveries=7,
         alive_file="/run/alive",
     )
 
@@ -126,6 +129,7 @@ def test_a_fault_shows_what_is_allowed(name: str, value: str, fault: str) -> Non
         ("WORKER_LEASE_SECONDS", "0.5..300", "0.49..300.1"),
         ("WORKER_DRAIN_SECONDS", "0..3600", "-0.1..3600.1"),
         ("WORKER_STEP_TIMEOUT_SECONDS", "0..31536000", "-0.1..31536000.1"),
+        ("WORKER_MAX_RECOVERIES", "1..1000", "0..1001"),
     ],
 )
 def test_limits_are_inclusive(name: str, allowed: str, refused: str) -> None:

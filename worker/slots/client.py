@@ -11,6 +11,7 @@ With one client for each running execution none of this does harm:
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from shared.log import get_logger
@@ -18,7 +19,9 @@ from shared.resonate.client import build_client
 from shared.resonate.transport import Refused, Unanswered
 from worker.errors import Fenced
 from worker.slots.admission import Admission
+from worker.slots.claim_ends import begin_body, complete, settle
 from worker.slots.fenced_store import FencedStore
+from worker.slots.restarts import Records
 from worker.slots.sdk_adapters import SlotMessageSource, SlotTaskStore
 from worker.slots.sdk_client import SdkClient
 from worker.tasks.claims import Claim
@@ -75,9 +78,12 @@ class SlotClient:
         may_be_held = claim.lost is not None
         claim.lost = claim.lost or "canceled, timed out, or taken over by another worker"
         self._log.info("slot given back", **claim.log_fields, reason=claim.lost)
-        self._retire(claim, may_be_held=may_be_held)
+        claim.end_turn()
+        self._retire()
         # The body ends as it does with every fence, and then the SDK calls `ended`.
         self.sdk.end_execution(Fenced(claim.execution))
+        settling = partial(settle, self._parts, claim, may_be_held=may_be_held)
+        threading.Thread(target=settling, name="settling", daemon=True).start()
 
     def _take(self, claim: Claim) -> bool:
         """Return whether this call is the one to end the claim."""
@@ -87,11 +93,7 @@ class SlotClient:
             self.claim = None
             return True
 
-    def _retire(self, claim: Claim, *, may_be_held: bool) -> None:
-        if may_be_held:
-            self._parts.leases.hand_back(claim)
-        else:
-            self._parts.leases.release(claim)
+    def _retire(self) -> None:
         self.sdk.retired.set()
         self._free.release()
         self._replace(self)
@@ -130,17 +132,30 @@ class SlotClient:
             if promises is None:
                 return False
             self._prepare(claim, promises)
-        except BaseException:
-            leases.hand_back(claim)
+        except BaseException as error:
+            claim.end_turn()
+            leases.hand_back_failed(claim)
+            if isinstance(error, Fenced):
+                return False
             raise
         return True
 
     def _prepare(self, claim: Claim, promises: ClaimedPromises) -> None:
         self._promises = promises
         parts = self._parts
+        records = Records(claim, self._store.promises.record)
         handle = ClaimHandle(
-            claim, parts.leases, parts.name, parts.group, parts.catalog, parts.calls
+            claim,
+            parts.leases,
+            parts.name,
+            parts.group,
+            parts.catalog,
+            parts.suspects,
+            records,
+            parts.max_recoveries,
+            parts.calls,
         )
+        begin_body(parts, claim, handle, records)
         self._client.set_dependency(CLAIM_DEPENDENCY, handle)
         self._runs += 1
         self.claim = claim
@@ -161,18 +176,15 @@ class SlotClient:
             return
         suspended = claim.lost is None and not claim.finished
         if suspended:
-            self._complete(claim)
+            complete(self._parts, claim)
+        claim.end_turn()
+        if claim.lost is None:
+            self._parts.leases.release(claim)
+        else:
+            settle(self._parts, claim, may_be_held=True)
         if suspended or claim.lost is not None or self._runs >= RUNS_PER_CLIENT:
-            self._retire(claim, may_be_held=claim.lost is not None)
+            self._retire()
             self.sdk.stop_soon()
         else:
-            self._parts.leases.release(claim)
             self._store.claim = None
             self._free.release()
-
-    def _complete(self, claim: Claim) -> None:
-        try:
-            self._parts.tasks.complete(claim.task, claim.counter)
-        except (Refused, Unanswered) as error:
-            claim.lost = str(error)
-            self._log.warning("task not completed", task=claim.task, reason=claim.lost)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from shared.resonate.transport import Transport
     from worker.tasks.leases import Leases
     from worker.tasks.offers import Inbox
+    from worker.tasks.suspects import Suspects
     from worker.user_calls import UserCalls
 
 
@@ -30,3 +31,5 @@ class SharedParts:
     inbox: Inbox
     leases: Leases
     calls: UserCalls
+    suspects: Suspects
+    max_recoveries: int
