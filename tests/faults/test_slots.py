@@ -199,3 +199,17 @@ def test_an_outage_takes_no_slot_away(bare_stack: Stack, job: str) -> None:
 
     assert bare_stack.outcome(job)["status"] == "resolved"
     assert not worker.events("slot given back")
+
+
+def test_a_dead_thread_of_a_client_in_use(bare_stack: Stack, job: str) -> None:
+    """Threads that were left behind do not hide that another client has lost one of its own."""
+    worker = bare_stack.add_worker("a", STUCK, WORKER_CONCURRENCY="2")
+    bare_stack.create(f"{job}-1", "hang_in_body", seconds=1)
+    wait_until(lambda: worker.events("slot given back", id=f"{job}-1"), what="the slot")
+
+    bare_stack.create(f"{job}-2", "end_bridges")
+
+    assert worker.child is not None
+    assert worker.child.wait(10) == 1
+    (broken,) = worker.events("worker broken")
+    assert broken["reason"] == "a bridge thread of the SDK is gone"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -88,6 +90,15 @@ def slow_once(context: Context, path: str) -> Workflow[int]:
     return result
 
 
+def end_bridges(_: Step, __: Any) -> None:
+    """End the SDK's threads named `bridge` when they are next at work."""
+    for thread in threading.enumerate():
+        if thread.name == "bridge":
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit)
+            )
+
+
 def end_child(_: Step, __: Any) -> int:
     """Return how a program ends that is told to."""
     with subprocess.Popen(["sleep", "20"]) as child:
@@ -134,6 +145,7 @@ FUNCTIONS: Final[dict[str, DurableFunction]] = {
         wait_for_next_try,
         listen,
         slow_once,
+        end_bridges,
         end_child,
         use_pool,
         fork,
