@@ -17,12 +17,16 @@ from shared.webhooks import FUNCTION, VERSION
 from worker.durable.driver import durable
 from worker.durable.timeouts import overdue_threads
 from worker.slots.parts import SharedParts
+from worker.slots.restarts import record_returned
 from worker.slots.sdk_patches import replace_growing_parts
 from worker.slots.slot import Slot
-from worker.tasks.leases import RENEWALS_PER_LEASE, Leases
+from worker.tasks.board import RENEWALS_PER_LEASE, Board
+from worker.tasks.leases import Leases
 from worker.tasks.offers import Inbox
 from worker.tasks.rebalancing import Rebalancer
+from worker.tasks.renewer_process import RenewerProcess
 from worker.tasks.stream import Stream
+from worker.tasks.suspects import Suspects
 from worker.webhooks.function import Webhooks
 from worker.webhooks.limits import ReceiverLimits
 
@@ -65,7 +69,7 @@ class Worker:
         self._stopping = threading.Event()
         pid = uuid.uuid4().hex
         transport = self._transport_for_writes()
-        renewals = Transport(
+        quick = Transport(
             settings.server, attempt=settings.lease_seconds / RENEWALS_PER_LEASE, budget=0
         )
         self._tasks = Tasks(transport)
@@ -74,10 +78,12 @@ class Worker:
         )
         registry.add(durable(webhooks.webhook), FUNCTION, VERSION)
         self._inbox = Inbox()
-        self._leases = Leases(Tasks(renewals), pid, settings.lease_seconds)
+        board = Board()
+        self._leases = Leases(Tasks(quick), board, settings.lease_seconds)
+        self._renewer = RenewerProcess(settings.server, pid, board, settings.lease_seconds)
         self._rebalancer = Rebalancer(
-            Tasks(renewals),
-            Locks(renewals),
+            Tasks(quick),
+            Locks(quick),
             self._inbox,
             group=settings.group,
             pid=pid,
@@ -94,6 +100,8 @@ class Worker:
             tasks=self._tasks,
             inbox=self._inbox,
             leases=self._leases,
+            suspects=Suspects(),
+            max_recoveries=settings.max_recoveries,
         )
         self._slots = [Slot(self._parts) for _ in range(settings.concurrency)]
         self._log = get_logger()
@@ -107,6 +115,7 @@ class Worker:
         )
 
     def start(self) -> None:
+        self._renewer.start()
         self._leases.start()
         for slot in self._slots:
             slot.start()
@@ -125,12 +134,17 @@ class Worker:
         for name in ("bridge", "message-source"):
             if running.count(name) < len(self._slots):
                 return f"a {name} thread of the SDK is gone"
-        if not self._stream.is_alive():
-            return "the stream's thread is gone"
-        if not self._leases.is_alive():
-            return "the leases' thread is gone"
-        if not self._rebalancer.is_alive():
-            return "the rebalancer's thread is gone"
+        alive = {
+            "stream's": self._stream.is_alive,
+            "leases'": self._leases.is_alive,
+            "rebalancer's": self._rebalancer.is_alive,
+            "renewer's": self._renewer.is_alive,
+        }
+        for whose, is_alive in alive.items():
+            if not is_alive():
+                return f"the {whose} thread is gone"
+        if self._renewer.failed():
+            return "the renewer cannot be started"
         if self._leases.overdue() > max(BLIND_SECONDS, self._settings.lease_seconds):
             return f"no lease could be renewed for {BLIND_SECONDS:g} s"
         return None
@@ -175,6 +189,7 @@ class Worker:
         self._stopping.set()
         handed_back = self._hand_back()
         self._leases.close()
+        self._renewer.close()
         self._log.info(
             "worker stopped", handed_back=handed_back, seconds=round(time.monotonic() - began, 3)
         )
@@ -184,6 +199,7 @@ class Worker:
         for claim in held:
             claim.lost = "this worker is stopping"
         for claim in held:
+            record_returned(self._parts.transport, claim)
             try:
                 self._tasks.drop(claim.task, claim.counter, budget=DROP_BUDGET)
             except Refused as refusal:

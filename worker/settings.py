@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class WorkerSettings:
     """One worker process. An execution stays with a worker that died for `lease_seconds`.
 
-    A worker whose resident memory exceeds `memory_mib` drains and ends, to be started again; 0 is
-    no limit.
+    A step during which `max_recoveries` workers were lost is not started again. A worker whose
+    resident memory exceeds `memory_mib` drains and ends, to be started again; 0 is no limit.
     """
 
     server: ServerSettings = field(default_factory=ServerSettings)
@@ -39,6 +39,7 @@ class WorkerSettings:
     concurrency: int = 16
     lease_seconds: float = 2.0
     drain_seconds: float = 20.0
+    max_recoveries: int = 5
     memory_mib: int = 0
     alive_file: str = ""
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
@@ -57,6 +58,7 @@ def worker_settings(
         concurrency=read.integer("WORKER_CONCURRENCY", 16, 1, 256, "executions at once"),
         lease_seconds=read.number("WORKER_LEASE_SECONDS", 2.0, 0.5, 300, "seconds"),
         drain_seconds=read.number("WORKER_DRAIN_SECONDS", 20.0, 0, 3600, "seconds"),
+        max_recoveries=read.integer("WORKER_MAX_RECOVERIES", 5, 1, 1000, "lost workers"),
         memory_mib=read.integer("WORKER_MEMORY_MIB", 0, 0, 1024 * 1024, "MiB (0: no limit)"),
         alive_file=read.text("WORKER_ALIVE_FILE", ""),
         webhooks=read_webhooks(read),

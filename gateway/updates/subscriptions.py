@@ -40,7 +40,8 @@ class Subscriptions:
         self._notifications = Notifications(server, GATEWAY_GROUP, backend.name, self._on_end)
         self._listeners: list[OnNotification] = []
         self._requests: deque[tuple[str, asyncio.Future[Execution]]] = deque()
-        self._subscribing = TaskSet()
+        self._tasks = TaskSet()
+        self._subscribing = 0
         self._receiving = TaskSet()
 
     @contextlib.asynccontextmanager
@@ -48,7 +49,7 @@ class Subscriptions:
         """Receive notifications until the block ends."""
         async with (
             self._receiving.running(self._notifications.run()),
-            self._subscribing.running(),
+            self._tasks.running(),
         ):
             yield
 
@@ -66,15 +67,21 @@ class Subscriptions:
         """
         subscribed = asyncio.get_running_loop().create_future()
         self._requests.append((id, subscribed))
-        if len(self._subscribing) < CONCURRENT_SUBSCRIBES:
-            self._subscribing.start(self._subscribe_all())
+        # Counted here and where a task stops taking requests: a task that has just found none left
+        # is still running, but would not take this one.
+        if self._subscribing < CONCURRENT_SUBSCRIBES:
+            self._subscribing += 1
+            self._tasks.start(self._subscribe_all())
         return subscribed
 
     async def _subscribe_all(self) -> None:
-        while self._requests:
-            id, subscribed = self._requests.popleft()
-            if not subscribed.done():
-                await self._subscribe(id, subscribed)
+        try:
+            while self._requests:
+                id, subscribed = self._requests.popleft()
+                if not subscribed.done():
+                    await self._subscribe(id, subscribed)
+        finally:
+            self._subscribing -= 1
 
     async def _subscribe(self, id: str, subscribed: asyncio.Future[Execution]) -> None:
         try:
