@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 NAME_GRAMMAR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Worker names and groups: parts of the server's URLs and of answers to clients."""
 
+GATEWAY_GROUP = "gateway"
+"""The group of gateways at the server's message streams; no work is offered to it."""
+
 
 @dataclass(frozen=True)
 class ServerSettings:
@@ -74,3 +77,13 @@ def read_webhooks(read: EnvironmentReader) -> WebhookSettings:
         secret=read.secret("WEBHOOK_SECRET"),
         destinations=read.destinations("GATEWAY_CALLBACK_ALLOW"),
     )
+
+
+def read_worker_group(read: EnvironmentReader) -> str:
+    """Read the group of workers to which gateways send work."""
+    group = read.text("WORKER_GROUP", "worker", NAME_GRAMMAR)
+    if group == GATEWAY_GROUP:
+        read.faults.append(
+            f"WORKER_GROUP must not be {GATEWAY_GROUP!r}: gateways listen there, and run no work"
+        )
+    return group

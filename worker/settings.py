@@ -17,6 +17,7 @@ from shared.settings import (
     read_log,
     read_server,
     read_webhooks,
+    read_worker_group,
 )
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def worker_settings(
         server=read_server(read),
         log=read_log(read, terminal=sys.stdout.isatty() if terminal is None else terminal),
         name=read.text("WORKER_NAME", socket.gethostname(), NAME_GRAMMAR),
-        group=read.text("WORKER_GROUP", "worker", NAME_GRAMMAR),
+        group=read_worker_group(read),
         concurrency=read.integer("WORKER_CONCURRENCY", 16, 1, 256, "executions at once"),
         lease_seconds=read.number("WORKER_LEASE_SECONDS", 2.0, 0.5, 300, "seconds"),
         drain_seconds=read.number("WORKER_DRAIN_SECONDS", 20.0, 0, 3600, "seconds"),

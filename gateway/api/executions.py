@@ -16,18 +16,18 @@ from gateway.errors import InvalidRequest
 from gateway.http.query import query_of
 from gateway.http.responses import Content, json_response, tagged_response
 from gateway.model.representation import execution_body
+from shared.resonate.codec import REASON_LIMIT
 
 if TYPE_CHECKING:
     from gateway.model.execution import Execution
 
-LONGEST_REASON: Final = 1024
 INCLUDES: Final = frozenset({"input", "steps"})
 
 
 class CancelBody(Struct, forbid_unknown_fields=True):
     """The body of a request to /cancel."""
 
-    reason: Annotated[str, Meta(max_length=LONGEST_REASON)]
+    reason: Annotated[str, Meta(max_length=REASON_LIMIT)]
 
 
 async def wait(request: web.Request) -> web.Response:
@@ -84,7 +84,7 @@ def _reason(body: Any) -> str | None:
         return msgspec.convert(body, CancelBody).reason
     except msgspec.ValidationError:
         raise InvalidRequest(
-            f'The body must be empty or {{"reason": "…"}} of at most {LONGEST_REASON} characters.'
+            f'The body must be empty or {{"reason": "…"}} of at most {REASON_LIMIT} characters.'
         ) from None
 
 

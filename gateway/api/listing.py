@@ -17,12 +17,11 @@ from gateway.http.responses import json_response
 from gateway.model.bodies import ItemBody
 from gateway.model.representation import item_body
 from shared.ids import is_execution_id
-from shared.resonate import tags as tag
 from shared.resonate.cursors import is_position
-from shared.resonate.states import SEARCH_STATE, STATUS
+from shared.resonate.states import STATUS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from gateway.backend.client import Backend
     from gateway.model.execution import Execution
@@ -32,8 +31,8 @@ MAX_LIMIT: Final = 200
 MAX_SEARCHES: Final = 10
 """Searches of the server that one request makes, at most."""
 
-SERVER_PAGE: Final = 100
-"""Rows of the server's largest page."""
+SEARCH_SIZE: Final = 100
+"""Rows of one search, which is the server's largest page."""
 
 
 class PageBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,34 +43,31 @@ class PageBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Filters(Struct, frozen=True):
-    """The checked parameters of a request; `search_size` is the number of rows of each search."""
+    """What a request lists, checked."""
 
     status: str | None
     function: str | None
     prefix: str
-    limit: int
 
-    @property
-    def search_size(self) -> int:
-        # Limit 150: two searches of 75 rows, so the last search's position is the page's cursor.
-        # Limit 101: two of 50, a page of 100.
-        return self.limit // -(-self.limit // SERVER_PAGE)
-
-    def matches(self, execution: Execution) -> bool:
-        """Return whether to list the execution; a search of the server finds others as well."""
-        # `_` matches any character in the server's search, and its state `rejected` covers three
-        # statuses.
-        return execution.id.startswith(self.prefix) and self.status in {None, execution.status}
+    def match(self, execution: Execution) -> bool:
+        """Return whether to list the execution."""
+        # The server only searches by prefix, whatever its case. A search by status or function
+        # would read its whole table where few executions match, and keep it from all other work.
+        return (
+            execution.id.startswith(self.prefix)
+            and self.status in {None, execution.status}
+            and self.function in {None, execution.call.function}
+        )
 
 
 async def listing(request: web.Request) -> web.Response:
     """Answer a page of executions by status, function and prefix of the id."""
     query = query_of(request, "status", "function", "prefix", "limit", "cursor")
-    if "function" in query:
-        function_of(request.app[CATALOG], query["function"])
-    filters = _filters(query)
+    limit, filters = _limit(query), _filters(query)
+    if filters.function is not None:
+        function_of(request.app[CATALOG], filters.function)
     after = _position(query["cursor"], filters) if "cursor" in query else None
-    found, after = await _search(request.app[BACKEND], filters, after)
+    found, after = await _search(request.app[BACKEND], filters, limit, after)
     body = PageBody(
         items=[item_body(execution) for execution in found],
         next_cursor=None if after is None else _cursor(after, filters),
@@ -80,10 +76,8 @@ async def listing(request: web.Request) -> web.Response:
 
 
 def _filters(query: Mapping[str, str]) -> Filters:
-    filters = Filters(
-        query.get("status"), query.get("function"), query.get("prefix", ""), _limit(query)
-    )
-    if filters.status is not None and filters.status not in SEARCH_STATE:
+    filters = Filters(query.get("status"), query.get("function"), query.get("prefix", ""))
+    if filters.status is not None and filters.status not in STATUS.values():
         raise InvalidRequest(f"status must be one of {', '.join(STATUS.values())}.")
     if filters.prefix and not is_execution_id(filters.prefix):
         raise InvalidRequest("prefix must be the beginning of an id.")
@@ -98,23 +92,39 @@ def _limit(query: Mapping[str, str]) -> int:
 
 
 async def _search(
-    backend: Backend, filters: Filters, after: int | None
+    backend: Backend, filters: Filters, limit: int, after: int | None
 ) -> tuple[list[Execution], int | None]:
-    """Return the executions after a position, and the position of the last one that was read."""
+    """Return executions after a position, and the position of the last row that was looked at.
+
+    A search gives the position of its last row only. So where a page ends within a search, the
+    search is repeated up to the row at which the page ends:
+
+    1. Of a page of 50, 45 executions are found; the next 100 rows have 20 more that match.
+    2. The fifth of these 20 is row 31, so the first 31 rows are searched again.
+    3. That search's position is the page's cursor.
+    """
     found: list[Execution] = []
+    size = SEARCH_SIZE
     for _ in range(MAX_SEARCHES):
-        page, after = await backend.search(
-            f"{filters.prefix}*",
-            {} if filters.function is None else {tag.FUNCTION: filters.function},
-            None if filters.status is None else SEARCH_STATE[filters.status],
-            filters.search_size,
-            after,
-        )
-        found += filter(filters.matches, page)
-        # Stop if another full search would exceed the limit.
-        if after is None or len(found) + filters.search_size > filters.limit:
+        rows, position = await backend.search(f"{filters.prefix}*", size, after)
+        fits = _rows_that_fit(rows, filters, limit - len(found))
+        if fits < len(rows):
+            size = fits
+            continue
+        found += filter(filters.match, rows)
+        after, size = position, SEARCH_SIZE
+        if after is None or len(found) == limit:
             break
     return found, after
+
+
+def _rows_that_fit(rows: Sequence[Execution], filters: Filters, room: int) -> int:
+    """Return after how many rows as many match as there is room for, or all rows."""
+    for number, execution in enumerate(rows, 1):
+        room -= filters.match(execution)
+        if not room:
+            return number
+    return len(rows)
 
 
 def _cursor(position: int, filters: Filters) -> str:
@@ -134,12 +144,12 @@ def _position(text: str, filters: Filters) -> int:
     if not is_position(position):
         raise InvalidRequest("Invalid cursor.")
     if others != _cursor_filters(filters):
-        raise InvalidRequest("The cursor belongs to other filters or to another limit.")
+        raise InvalidRequest("The cursor belongs to other filters.")
     return int(position)
 
 
 def _cursor_filters(filters: Filters) -> list[Any]:
-    return [filters.status, filters.function, filters.prefix, filters.search_size]
+    return [filters.status, filters.function, filters.prefix]
 
 
 ROUTES = (web.get("/list", listing),)

@@ -27,23 +27,20 @@ from gateway.model.stored_promise import StoredPromise
 from shared import webhooks
 from shared.ids import cancel_key, parts_pattern, webhook_id
 from shared.resonate import tags as tag
-from shared.resonate.client import build_client
-from shared.resonate.codec import encode_call
+from shared.resonate.client import SilentSource, build_client
+from shared.resonate.codec import encode_call, encode_reason
 from shared.resonate.store import PAGE, Store
-from shared.resonate.streams import anycast, unicast
-from shared.resonate.transport import PROMISE_EXISTS, PROMISE_NOT_FOUND
+from shared.resonate.streams import unicast
+from shared.resonate.transport import PROMISE_EXISTS, PROMISE_NOT_FOUND, Refused
+from shared.settings import GATEWAY_GROUP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from resonate.models.durable_promise import DurablePromise
-    from resonate.models.message import Mesg
 
     from gateway.model.execution import Execution, NewExecution
     from shared.resonate.transport import Transport
-
-GROUP: Final = "gateway"
-"""The group of gateways at the server's message streams; no work is offered to it."""
 
 NEWEST_COUNT: Final = 10
 """Promises, the newest of an execution, from which its activity is read."""
@@ -65,12 +62,13 @@ class Calls:
         self._name = name
         self._group = worker_group
         self._store = Store(transport)
-        self._client = build_client(self._store, SilentSource(), group=GROUP, pid=name)
+        source = SilentSource(GATEWAY_GROUP)
+        self._client = build_client(self._store, source, group=GATEWAY_GROUP, pid=name)
 
     @property
     def address(self) -> str:
         """Where the server sends this gateway's notifications."""
-        return unicast(GROUP, self._name)
+        return unicast(GATEWAY_GROUP, self._name)
 
     def begin(self, new: NewExecution) -> tuple[Execution, bool]:
         request = uuid.uuid4().hex
@@ -97,6 +95,14 @@ class Calls:
         # The status would not show this: after a lost answer the call is repeated.
         created = promise.tags.get(tag.REQUEST) == request
         return execution_of(stored(promise)), created
+
+    def replayed(self, id: str, fingerprint: str) -> Execution | None:
+        promise = existing(id, self._client.promises.get)
+        if promise is None or promise.ikey_for_create != fingerprint:
+            return None
+        if tag.CALLBACK in promise.tags:
+            self._begin_webhook(promise)
+        return execution_of(stored(promise))
 
     def _begin_webhook(self, execution: DurablePromise) -> None:
         id = webhook_id(execution.id)
@@ -137,9 +143,8 @@ class Calls:
         return replace(execution, partial=False, activity=activity, steps=steps)
 
     def cancel(self, id: str, reason: str | None) -> Execution:
-        value = orjson.dumps({"reason": reason}).decode() if reason is not None else None
         self.read_root(id)  # raises for a promise that is no execution of this service
-        promise = self._client.promises.cancel(id, ikey=cancel_key(id), data=value)
+        promise = self._client.promises.cancel(id, ikey=cancel_key(id), data=encode_reason(reason))
         execution = execution_of(stored(promise))
         if execution.status != "canceled":
             detail = f"The execution has ended: {execution.status}."
@@ -154,15 +159,10 @@ class Calls:
         return deliver(self._store.promises, execution, name, value_json)
 
     def search(
-        self,
-        pattern: str,
-        tags: Mapping[str, str],
-        state: str | None,
-        limit: int,
-        after: int | None,
+        self, pattern: str, limit: int, after: int | None
     ) -> tuple[list[Execution], int | None]:
         found, position = self._store.promises.search(
-            pattern, {tag.KIND: tag.EXECUTION, **tags}, state=state, limit=limit, after=after
+            pattern, {tag.KIND: tag.EXECUTION}, limit=limit, after=after
         )
         return [execution_of(stored(promise)) for promise in found], position
 
@@ -197,9 +197,6 @@ class Calls:
     def decode(self, promise: dict[str, Any]) -> Execution:
         return execution_of(stored(self._store.promise(promise)))
 
-    def ping(self) -> None:
-        self._store.ping()
-
 
 def stored(promise: DurablePromise) -> StoredPromise:
     """Return the SDK's record of a promise as one of our own."""
@@ -224,6 +221,16 @@ def _record(promise: DurablePromise, param: str | None, value: str | None) -> St
     )
 
 
+def existing(id: str, get: Callable[[str], DurablePromise]) -> DurablePromise | None:
+    """Return the promise of this id, None if there is none."""
+    try:
+        return get(id)
+    except Refused as refusal:
+        if refusal.code != PROMISE_NOT_FOUND:
+            raise
+        return None
+
+
 def _root(id: str, get: Callable[[str], DurablePromise]) -> Execution:
     """Return the execution of a promise, without its activity."""
     unknown = UnknownExecution("No execution has this id.", id=id)
@@ -234,22 +241,3 @@ def _root(id: str, get: Callable[[str], DurablePromise]) -> Execution:
     except ValueError as error:  # another program that uses this server has created the promise
         raise unknown from error
     return execution if execution.done else replace(execution, partial=True)
-
-
-class SilentSource:
-    """The SDK's message source of a process that takes no work."""
-
-    unicast = unicast(GROUP, "none")
-    anycast = anycast(GROUP)
-
-    def start(self) -> None:
-        """Open nothing."""
-
-    def stop(self) -> None:
-        """Close nothing."""
-
-    def next(self) -> Mesg | None:
-        return None
-
-    def enqueue(self, mesg: Mesg) -> None:
-        raise RuntimeError(f"not part of this service: sending {mesg}")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.backend.calls import NEWEST_COUNT, Calls
-from gateway.concurrency.tasks import SingleFlight
+from gateway.backend.readiness import Readiness
 from gateway.concurrency.threads import BoundedExecutor
 from gateway.errors import BackendUnavailable, Saturated
 from shared.log import get_logger
@@ -16,7 +17,7 @@ from shared.resonate.store import PAGE
 from shared.resonate.transport import Refused, Transport, Unanswered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
 
     from gateway.model.execution import Execution, NewExecution
     from gateway.model.stored_promise import StoredPromise
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 CANCEL_SECONDS: Final = 1.0
 """Seconds that canceling children may take before the answer; the rest are canceled after it."""
+
+SEARCH_THREADS: Final = 2
+"""Threads for searches alone: the server's one store thread runs few of them at a time."""
+
+QUEUED_SEARCHES: Final = 64
 
 CANCEL_ATTEMPTS: Final = 60
 """Attempts to cancel the remaining children while the server is unreachable, one a second."""
@@ -44,8 +50,10 @@ class Backend:
         self._calls = Calls(self._transport, self.name, settings.worker_group)
         self._executor = BoundedExecutor(settings.threads, settings.queue, deadlines.offload)
         self._ping_executor = BoundedExecutor(1, 1, deadlines.offload)
+        self._search_executor = BoundedExecutor(SEARCH_THREADS, QUEUED_SEARCHES, deadlines.offload)
         self._canceling: dict[str, asyncio.Task[None]] = {}
-        self._pings: SingleFlight[str, None] = SingleFlight()
+        ask = partial(self._ask, executor=self._ping_executor)
+        self._readiness = Readiness(self._transport, self.name, ask)
         self._log = get_logger()
 
     async def begin(self, new: NewExecution) -> tuple[Execution, bool]:
@@ -55,6 +63,10 @@ class Backend:
         `IdReused` when the id belongs to another function or another input.
         """
         return await self._ask(self._calls.begin, new)
+
+    async def replayed(self, id: str, fingerprint: str) -> Execution | None:
+        """Return the execution of this id if it was begun with this fingerprint, else None."""
+        return await self._ask(self._calls.replayed, id, fingerprint)
 
     async def read(self, id: str, *, with_steps: bool = False) -> Execution:
         """Return the execution as it is now. Raises `UnknownExecution`."""
@@ -122,18 +134,14 @@ class Backend:
         return await self._ask(self._calls.signal, id, name, value_json)
 
     async def search(
-        self,
-        pattern: str,
-        tags: Mapping[str, str],
-        state: str | None,
-        limit: int,
-        after: int | None,
+        self, pattern: str, limit: int, after: int | None
     ) -> tuple[list[Execution], int | None]:
         """Return a page of executions, newest first, and the position of its last one.
 
-        `state` is one of the server's. The same search with the position as `after` continues it.
+        The same search with the position as `after` continues it.
         """
-        return await self._ask(self._calls.search, pattern, tags, state, limit, after)
+        call = self._calls.search
+        return await self._ask(call, pattern, limit, after, executor=self._search_executor)
 
     async def subscribe(self, id: str) -> Execution:
         """Have the server notify this gateway of the execution's end; notifications may get lost.
@@ -147,15 +155,13 @@ class Backend:
         return self._calls.decode(promise)
 
     async def ping(self) -> None:
-        """Return once the server has answered; callers at the same time share one call.
+        """Return once the server has answered and written; callers at one time share the calls.
 
-        That call has a thread of its own. Raises `Saturated` if other calls would be refused.
+        Raises `Saturated` if other calls would be refused, and `StoreNotWritable`.
         """
         if self._executor.is_full():
             raise Saturated("Too many calls are running.")
-        await self._pings.run(
-            "ping", lambda: self._ask(self._calls.ping, executor=self._ping_executor)
-        )
+        await self._readiness.check()
 
     def close(self) -> None:
         """Take no more calls."""
@@ -163,6 +169,7 @@ class Backend:
             task.cancel()
         self._executor.close()
         self._ping_executor.close()
+        self._search_executor.close()
         self._transport.close()
 
     async def _ask[T](

@@ -65,7 +65,7 @@ def _parameters(catalog: Catalog) -> list[Block]:
         ),
         query(
             "cursor",
-            "The `next_cursor` of the page before; all other parameters as for that page.",
+            "The `next_cursor` of the page before, with the same status, function and prefix.",
             {"type": "string"},
         ),
     ]

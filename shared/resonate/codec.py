@@ -7,6 +7,7 @@ nulls and nesting arrive unchanged. A failure is a JSON object as well.
 
 from __future__ import annotations
 
+import base64
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,15 +16,22 @@ import orjson
 MESSAGE_LIMIT = 2048
 """Bytes of UTF-8 that a stored error message may have."""
 
+REASON_LIMIT = 1024
+"""Characters that the reason of a cancellation may have."""
+
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an execution or a step ended without a result."""
+    """Why an execution or a step ended without a result.
+
+    `reason` is what the client gave who canceled the execution.
+    """
 
     type: str
     message: str
     step: str | None = None
     attempts: int | None = None
+    reason: str | None = None
 
     def encode(self) -> str:
         return orjson.dumps({k: v for k, v in asdict(self).items() if v is not None}).decode()
@@ -105,6 +113,29 @@ def decode_result(data: str | None) -> str:
             raise ValueError("not a result of this service")
 
 
+TIMED_OUT = Failure("TimedOut", "The execution did not end within its timeout.")
+"""The failure of an execution that has timed out."""
+
+
+def encode_reason(reason: str | None) -> str | None:
+    """Return the value with which an execution is canceled."""
+    return None if reason is None else orjson.dumps({"reason": reason}).decode()
+
+
+def decode_cancellation(data: str | None) -> Failure:
+    """Return the failure of a canceled execution, with the reason if a client gave one."""
+    try:
+        stored: Any = orjson.loads(data or "null")
+    except ValueError:
+        stored = None
+    reason = stored.get("reason") if isinstance(stored, dict) else None
+    return Failure(
+        "Canceled",
+        "The execution was canceled.",
+        reason=reason[:REASON_LIMIT] if isinstance(reason, str) else None,
+    )
+
+
 def decode_rejection(data: str | None) -> Failure:
     """Return the failure of a rejected execution, also if another program rejected it."""
     try:
@@ -116,3 +147,13 @@ def decode_rejection(data: str | None) -> Failure:
             return Failure.decode(text)
         case _:
             return Failure("Error", clip(str(stored or "rejected without a reason")))
+
+
+class LenientBase64:
+    """The SDK's base64 of text; it also decodes bytes of other programs that are not UTF-8."""
+
+    def encode(self, obj: str | None) -> str | None:
+        return None if obj is None else base64.b64encode(obj.encode()).decode()
+
+    def decode(self, obj: str | None) -> str | None:
+        return None if obj is None else base64.b64decode(obj).decode("utf-8", "replace")

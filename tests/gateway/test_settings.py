@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import FrozenInstanceError, astuple, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -64,6 +64,8 @@ def test_every_variable_is_read() -> None:
         "GATEWAY_PORT": "0",
         "GATEWAY_MAX_BODY": "1",
         "WORKER_GROUP": "blue.1",
+        "GATEWAY_ALLOWED_HOSTS": "Jobs.example., [FD00::1],gateway",
+        "GATEWAY_CORS_ORIGINS": "https://App.example:443, http://[::1]:3000",
     }
 
     assert gateway(environment) == GatewaySettings(
@@ -73,6 +75,8 @@ def test_every_variable_is_read() -> None:
         port=0,
         max_body=1,
         worker_group="blue.1",
+        allowed_hosts=("jobs.example", "fd00::1", "gateway"),
+        cors_origins=("https://app.example", "http://[::1]:3000"),
     )
 
 
@@ -121,11 +125,45 @@ def test_a_fault_shows_what_is_allowed(name: str, value: str, fault: str) -> Non
     assert faults(gateway, {name: value}) == [f"{name} {fault}"]
 
 
+HOSTS: Final = "must be names without ports, or *, got"
+ORIGINS: Final = "must be origins like https://app.example, got"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("GATEWAY_ALLOWED_HOSTS", "a, b:80", f"{HOSTS} 'b:80'"),
+        ("GATEWAY_ALLOWED_HOSTS", "http://a", f"{HOSTS} 'http://a'"),
+        ("GATEWAY_ALLOWED_HOSTS", "*.example", f"{HOSTS} '*.example'"),
+        ("GATEWAY_CORS_ORIGINS", "app.example", f"{ORIGINS} 'app.example'"),
+        ("GATEWAY_CORS_ORIGINS", "https://app.example/", f"{ORIGINS} 'https://app.example/'"),
+        ("GATEWAY_CORS_ORIGINS", "null", f"{ORIGINS} 'null'"),
+        ("GATEWAY_CORS_ORIGINS", "https://a@b", f"{ORIGINS} 'https://a@b'"),
+        (
+            "GATEWAY_CORS_ORIGINS",
+            "*",
+            "must not be * without GATEWAY_TOKENS: any web page could call",
+        ),
+    ],
+)
+def test_hosts_and_origins_are_exact(name: str, value: str, fault: str) -> None:
+    """What is no host or no origin stops the start, and so does `*` without tokens."""
+    assert faults(gateway, {name: value}) == [f"{name} {fault}"]
+
+
+def test_any_origin_may_be_allowed_with_tokens() -> None:
+    """With tokens `*` stands for every origin."""
+    settings = gateway({"GATEWAY_TOKENS": "0123456789abcdef", "GATEWAY_CORS_ORIGINS": "*"})
+
+    assert settings.cors_origins == ("*",)
+
+
 @pytest.mark.parametrize(
     ("name", "allowed", "refused"),
     [
         ("GATEWAY_PORT", "0..65535", "-1..65536"),
         ("GATEWAY_MAX_BODY", "1..67108864", "0..67108865"),
+        ("GATEWAY_MAX_CONNECTIONS", "1..1000000", "0..1000001"),
     ],
 )
 def test_limits_are_inclusive(name: str, allowed: str, refused: str) -> None:

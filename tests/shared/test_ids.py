@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from shared.ids import ancestors, attempt_id, is_execution_id, parts_pattern
+from shared.ids import (
+    ancestors,
+    attempt_id,
+    id_of_stored,
+    is_execution_id,
+    parts_pattern,
+    stored_id,
+)
 
 GOOD = ("a", "Z", "0", "_", "-", "--", "__", "a-b_C-9", "0" * 128)
 
@@ -80,3 +87,17 @@ def test_the_executions_above_a_child_are_in_its_id() -> None:
     assert ancestors("job") == []
     assert ancestors("job.2") == ["job"]
     assert ancestors("job.2.10.1") == ["job", "job.2", "job.2.10"]
+
+
+@pytest.mark.parametrize("id", ["order_4711.2", "__a_.1", "a.signal.go_on", "a_.attempt.2"])
+def test_no_search_has_a_wildcard(id: str) -> None:
+    """What an execution creates is stored without `_`, a wildcard of the server's search."""
+    assert "_" not in stored_id(id)
+    assert len(stored_id(id)) == len(id)
+    assert id_of_stored(stored_id(id)) == id
+
+
+@pytest.mark.parametrize("id", ["order_4711", "_", "a~b"])
+def test_an_execution_is_stored_under_its_id(id: str) -> None:
+    """The id of an execution that a client began is stored as it is."""
+    assert (stored_id(id), id_of_stored(id)) == (id, id)

@@ -31,6 +31,8 @@ CONTRACT = {
     "internal": 500,
     "backend-unavailable": 503,
     "unauthorized": 401,
+    "forbidden-origin": 403,
+    "forbidden-host": 403,
     "already-done": 409,
     "signal-conflict": 409,
     "too-many-requests": 429,
