@@ -81,7 +81,14 @@ class Worker:
         board = Board()
         self._leases = Leases(Tasks(quick), board, settings.lease_seconds)
         self._renewer = RenewerProcess(settings.server, pid, board, settings.lease_seconds)
-        self._rebalancer = _rebalancer(settings, quick, self._inbox, pid)
+        self._rebalancer = Rebalancer(
+            Tasks(quick),
+            Locks(quick),
+            self._inbox,
+            group=settings.group,
+            pid=pid,
+            slots=settings.concurrency,
+        )
         self._stream = Stream(settings.server, settings.group, pid, self._inbox)
         self._parts = SharedParts(
             name=settings.name,
@@ -201,19 +208,6 @@ class Worker:
                 self._log.warning("claim not handed back", **claim.log_fields, reason=str(error))
                 break
         return len(held)
-
-
-def _rebalancer(
-    settings: WorkerSettings, transport: Transport, inbox: Inbox, pid: str
-) -> Rebalancer:
-    return Rebalancer(
-        Tasks(transport),
-        Locks(transport),
-        inbox,
-        group=settings.group,
-        pid=pid,
-        slots=settings.concurrency,
-    )
 
 
 def resident_mib() -> float:
