@@ -19,6 +19,7 @@ from worker.errors import Fenced, Rejection
 from worker.tasks.board import RENEWALS_PER_LEASE
 from worker.tasks.pauses import GrowingPauses
 from worker.tasks.suspects import Suspects
+from worker.user_calls import UserCalls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,6 +183,7 @@ class ClaimHandle:
     suspects: Suspects = field(default_factory=Suspects)
     records: StartRecords | None = None
     max_recoveries: int = 5
+    calls: UserCalls = field(default_factory=UserCalls)
 
     def check(self) -> None:
         """Raise `Fenced` unless the claim is valid; call it before anything is started."""
