@@ -64,7 +64,7 @@ def create_app(
     app[DRAINING] = asyncio.Event()
     app[DOCUMENTATION] = Documentation(settings, catalog)
     app[CALLBACKS] = Callbacks(settings.webhooks)
-    app[INPUTS] = Inputs(catalog)
+    app[INPUTS] = Inputs(catalog, settings.max_result_bytes)
     app[ENDED_CONTENT] = EndedContent()
     app[BEGIN_LIMITER] = Limiter(
         settings.begins, "Too many begins are running; try again a little later."

@@ -4,6 +4,7 @@ ServiceError
 ├── InvalidRequest        the request breaks a rule of the contract
 ├── InvalidInput          the function does not take this input
 ├── UnsupportedMediaType  the body is not declared as JSON
+├── ValueTooLarge         the value has more bytes of JSON than may be stored
 ├── UnknownExecution      the server says that no execution has this id
 ├── UnknownFunction       the catalog has no such function
 ├── IdReused              the id belongs to another function or another input
@@ -57,6 +58,10 @@ class InvalidInput(ServiceError):
 
 class UnsupportedMediaType(ServiceError):
     """The body has another content type than JSON."""
+
+
+class ValueTooLarge(ServiceError):
+    """A value of more bytes of JSON than `MAX_RESULT_BYTES`."""
 
 
 class UnknownExecution(ServiceError):

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from shared.environment import Reader
 from shared.settings import (
+    MAX_RESULT_BYTES,
     NAME_GRAMMAR,
     LogSettings,
     ServerSettings,
     WebhookSettings,
     read_log,
+    read_max_result_bytes,
     read_server,
     read_webhooks,
 )
@@ -75,6 +77,7 @@ class GatewaySettings:
     host: str = "127.0.0.1"
     port: int = 5001
     max_body: int = 1024 * 1024
+    max_result_bytes: int = MAX_RESULT_BYTES
     tokens: tuple[str, ...] = field(default=(), repr=False)
     begins: int = 2000
     waiters: int = 20_000
@@ -97,6 +100,7 @@ def gateway_settings(
         host=read.text("GATEWAY_HOST", "127.0.0.1"),
         port=read.port("GATEWAY_PORT", 5001, low=0),
         max_body=read.integer("GATEWAY_MAX_BODY", 1024 * 1024, 1, 64 * 1024 * 1024, "bytes"),
+        max_result_bytes=read_max_result_bytes(read),
         tokens=read.tokens("GATEWAY_TOKENS"),
         worker_group=read.text("WORKER_GROUP", "worker", NAME_GRAMMAR),
         webhooks=read_webhooks(read),

@@ -93,6 +93,7 @@ class Worker:
             tasks=self._tasks,
             inbox=self._inbox,
             leases=self._leases,
+            max_result_bytes=settings.max_result_bytes,
         )
         self._slots = [Slot(self._parts) for _ in range(settings.concurrency)]
         self._log = get_logger()

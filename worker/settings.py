@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from shared.environment import Reader
 from shared.settings import (
+    MAX_RESULT_BYTES,
     NAME_GRAMMAR,
     LogSettings,
     ServerSettings,
     WebhookSettings,
     read_log,
+    read_max_result_bytes,
     read_server,
     read_webhooks,
 )
@@ -40,6 +42,7 @@ class WorkerSettings:
     drain_seconds: float = 20.0
     memory_mib: int = 0
     alive_file: str = ""
+    max_result_bytes: int = MAX_RESULT_BYTES
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
 
 
@@ -58,6 +61,7 @@ def worker_settings(
         drain_seconds=read.number("WORKER_DRAIN_SECONDS", 20.0, 0, 3600, "seconds"),
         memory_mib=read.integer("WORKER_MEMORY_MIB", 0, 0, 1024 * 1024, "MiB (0: no limit)"),
         alive_file=read.text("WORKER_ALIVE_FILE", ""),
+        max_result_bytes=read_max_result_bytes(read),
         webhooks=read_webhooks(read),
     )
     read.finish()

@@ -13,8 +13,9 @@ import jsonschema_rs
 import orjson
 
 from gateway.concurrency.threads import SerialExecutor
-from gateway.errors import InvalidInput, InvalidRequest
+from gateway.errors import InvalidInput, InvalidRequest, ValueTooLarge
 from gateway.http.body import read_body
+from shared.settings import MAX_RESULT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -45,7 +46,8 @@ class Input:
 class Inputs:
     """Reads bodies, and checks the inputs of functions against the schemas of a catalog."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, max_value: int = MAX_RESULT_BYTES) -> None:
+        self._max_value = max_value
         self._executor = SerialExecutor("parsing")
         self._validators = {
             name: jsonschema_rs.Draft202012Validator(dict(function.input_schema))
@@ -66,9 +68,17 @@ class Inputs:
         return await self._parse(raw, lambda: _parsed(raw)) if raw else None
 
     async def read_canonical(self, request: web.Request) -> str:
-        """Return the body as JSON text that is equal for equal bodies; raises as `read_input`."""
+        """Return the body as JSON text that is equal for equal bodies.
+
+        Raises `ValueTooLarge`, and what `read_input` does.
+        """
         raw = await read_body(request) or b"null"
-        return await self._parse(raw, lambda: _canonical_json(_parsed(raw)))
+        text = await self._parse(raw, lambda: _canonical_json(_parsed(raw)))
+        size = len(text.encode())
+        if size > self._max_value:
+            allowed = f"MAX_RESULT_BYTES allows {self._max_value}"
+            raise ValueTooLarge(f"The value has {size} bytes of JSON; {allowed}.")
+        return text
 
     def close(self) -> None:
         """Parse nothing more."""

@@ -57,6 +57,8 @@ OVERLONG_HEAD: Final = Problem("invalid-request", 431, "The request's head is to
 REPORT_TO_OPERATOR: Final = "Give the request_id to the operator of this service."
 """The detail of every `internal` problem."""
 
+TOO_LARGE: Final = Problem("payload-too-large", 413, "The body is too large")
+
 LONGEST_PATH: Final = 256
 NOT_IN_PATHS: Final = re.compile(r"[^!-~]")
 
@@ -74,6 +76,7 @@ OF_SERVICE: Final[Mapping[type[errors.ServiceError], Problem]] = {
     errors.ExecutionCanceled: Problem("execution-canceled", 410, "The execution was canceled"),
     errors.ExecutionTimedOut: Problem("execution-timedout", 504, "The execution timed out"),
     errors.UnsupportedMediaType: Problem("unsupported-media-type", 415, "The body must be JSON"),
+    errors.ValueTooLarge: TOO_LARGE,
     errors.BackendUnavailable: UNAVAILABLE,
     errors.Saturated: UNAVAILABLE,
     errors.DeadlineExceeded: UNAVAILABLE,
@@ -82,7 +85,7 @@ OF_SERVICE: Final[Mapping[type[errors.ServiceError], Problem]] = {
 OF_HTTP: Final[Mapping[int, Problem]] = {
     404: Problem("not-found", 404, "There is nothing at this path"),
     405: Problem("method-not-allowed", 405, "The path does not take this method"),
-    413: Problem("payload-too-large", 413, "The body is too large"),
+    413: TOO_LARGE,
     415: Problem("unsupported-media-type", 415, "The body must be JSON"),
 }
 

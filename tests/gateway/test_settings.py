@@ -63,6 +63,7 @@ def test_every_variable_is_read() -> None:
         "GATEWAY_HOST": "0.0.0.0",
         "GATEWAY_PORT": "0",
         "GATEWAY_MAX_BODY": "1",
+        "MAX_RESULT_BYTES": "1024",
         "WORKER_GROUP": "blue.1",
     }
 
@@ -72,6 +73,7 @@ def test_every_variable_is_read() -> None:
         host="0.0.0.0",
         port=0,
         max_body=1,
+        max_result_bytes=1024,
         worker_group="blue.1",
     )
 
@@ -126,6 +128,7 @@ def test_a_fault_shows_what_is_allowed(name: str, value: str, fault: str) -> Non
     [
         ("GATEWAY_PORT", "0..65535", "-1..65536"),
         ("GATEWAY_MAX_BODY", "1..67108864", "0..67108865"),
+        ("MAX_RESULT_BYTES", "1024..16777216", "1023..16777217"),
     ],
 )
 def test_limits_are_inclusive(name: str, allowed: str, refused: str) -> None:

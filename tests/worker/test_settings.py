@@ -28,6 +28,7 @@ EVERY_FAULT = {
     "WORKER_CONCURRENCY": "0",
     "WORKER_LEASE_SECONDS": "0.1",
     "WORKER_DRAIN_SECONDS": "nan",
+    "MAX_RESULT_BYTES": "1MiB",
 }
 
 
@@ -61,6 +62,7 @@ def test_every_variable_is_read() -> None:
         "WORKER_LEASE_SECONDS": "0.5",
         "WORKER_DRAIN_SECONDS": "0",
         "WORKER_ALIVE_FILE": "/run/alive",
+        "MAX_RESULT_BYTES": "2048",
     }
 
     assert worker(environment) == WorkerSettings(
@@ -71,6 +73,7 @@ def test_every_variable_is_read() -> None:
         lease_seconds=0.5,
         drain_seconds=0.0,
         alive_file="/run/alive",
+        max_result_bytes=2048,
     )
 
 
@@ -121,6 +124,7 @@ def test_a_fault_shows_what_is_allowed(name: str, value: str, fault: str) -> Non
         ("WORKER_CONCURRENCY", "1..256", "0..257"),
         ("WORKER_LEASE_SECONDS", "0.5..300", "0.49..300.1"),
         ("WORKER_DRAIN_SECONDS", "0..3600", "-0.1..3600.1"),
+        ("MAX_RESULT_BYTES", "1024..16777216", "1023..16777217"),
     ],
 )
 def test_limits_are_inclusive(name: str, allowed: str, refused: str) -> None:

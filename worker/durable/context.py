@@ -19,7 +19,7 @@ from shared.resonate import tags as tag
 from worker.durable.children import ChildEncoder, child_result, child_tags, encoded_call
 from worker.durable.retry import RetryPolicy
 from worker.durable.steps import Encoded, StepEncoder, StepRun
-from worker.errors import json_of
+from worker.durable.values import json_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -125,8 +125,9 @@ class Context:
         this execution while it waits. Waiting raises `StepFailed` if the child failed, with the
         child's failure, and `TimedOut` if the child took too long.
         """
+        input_json = json_of(value, self._handle.max_result_bytes, f"the input of {function}")
         promise = self._sdk.promise(
-            data=encoded_call(self._handle.catalog, function, json_of(value)),
+            data=encoded_call(self._handle.catalog, function, input_json),
             tags=child_tags(function, self._handle),
         )
         child = promise.options(

@@ -10,13 +10,13 @@ import orjson
 
 from shared.log import Logger, get_logger
 from worker.durable.timeouts import call_within, overdue_threads
+from worker.durable.values import json_of
 from worker.errors import (
     Fenced,
     NonRetryableError,
     Rejection,
     StepTimeout,
     describe,
-    json_of,
     shown,
 )
 
@@ -113,7 +113,7 @@ class StepRun:
         step = Step(handle.claim.execution, self.name, id, self._attempts, handle.worker, self._log)
         try:
             value = call_within(self._timeout, self._function, step, *arguments)
-            result = Encoded(json_of(value))
+            result = Encoded(json_of(value, handle.max_result_bytes))
         except Fenced:
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a step may raise anything

@@ -110,7 +110,14 @@ class SlotClient:
     def _prepare(self, claim: Claim, promises: ClaimedPromises) -> None:
         self._promises = promises
         parts = self._parts
-        handle = ClaimHandle(claim, parts.leases, parts.name, parts.group, parts.catalog)
+        handle = ClaimHandle(
+            claim,
+            parts.leases,
+            parts.name,
+            parts.group,
+            parts.catalog,
+            parts.max_result_bytes,
+        )
         self._client.set_dependency(CLAIM_DEPENDENCY, handle)
         self._runs += 1
 

@@ -28,3 +28,4 @@ class SharedParts:
     tasks: Tasks
     inbox: Inbox
     leases: Leases
+    max_result_bytes: int

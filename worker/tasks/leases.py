@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from shared.log import get_logger
 from shared.resonate.transport import Refused, Unanswered
+from shared.settings import MAX_RESULT_BYTES
 from worker.errors import Fenced
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ class ClaimHandle:
     worker: str
     group: str
     catalog: Catalog
+    max_result_bytes: int = MAX_RESULT_BYTES
 
     def check(self) -> None:
         """Raise `Fenced` unless the claim is valid; call it before anything is started."""
