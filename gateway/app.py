@@ -28,7 +28,8 @@ from gateway.concurrency.limiter import Limiter
 from gateway.http import body
 from gateway.http.access_log import AccessLog
 from gateway.http.auth import authorize
-from gateway.http.keys import ACCESS_LOG, SETTINGS
+from gateway.http.budgets import AnswerBudget, BodyBudget
+from gateway.http.keys import ACCESS_LOG, ANSWER_BUDGET, BODY_BUDGET, SETTINGS
 from gateway.http.middleware import answer_errors, identify, observe
 from gateway.openapi import routes as documentation
 from gateway.openapi.routes import DOCUMENTATION, Documentation
@@ -56,10 +57,13 @@ def create_app(
     `backend` asks the server; by default it is made from the settings. The application closes it.
     """
     app = web.Application(
-        middlewares=[observe, answer_errors, authorize], client_max_size=settings.max_body
+        middlewares=[observe, answer_errors, authorize, body.count_body],
+        client_max_size=settings.max_body,
     )
     app[SETTINGS] = settings
     app[CATALOG] = catalog
+    app[ANSWER_BUDGET] = AnswerBudget(settings.answer_budget)
+    app[BODY_BUDGET] = BodyBudget(settings.body_budget)
     app[ACCESS_LOG] = AccessLog()
     app[DRAINING] = asyncio.Event()
     app[DOCUMENTATION] = Documentation(settings, catalog)

@@ -15,6 +15,7 @@ ServiceError
 ├── ExecutionRejected     the function failed, and the client wants a status that says so
 ├── ExecutionCanceled     the execution was canceled, and the client wants a status that says so
 ├── ExecutionTimedOut     the execution timed out, and the client wants a status that says so
+├── Overloaded            this process holds as many bytes of requests or answers as it may
 └── BackendUnavailable    the server gave no usable answer; safe to repeat with the same id
     ├── Saturated         this process has no room for another call
     └── DeadlineExceeded  the call took longer than it may
@@ -90,6 +91,10 @@ class SignalConflict(ServiceError):
 
 class TooManyRequests(ServiceError):
     """Refused at once, because this process serves as many requests of this kind as it may."""
+
+
+class Overloaded(ServiceError):
+    """Refused at once, because this process holds as many bytes of this kind as it may."""
 
 
 class Unauthorized(ServiceError):

@@ -67,9 +67,10 @@ class Limits:
 class GatewaySettings:
     """One gateway process. Without `tokens` anybody may call it.
 
-    `begins` is how many begins run at once, `waiters` how many clients wait at once. Of calls to
-    the server `threads` run at once and `queue` more wait. That is more than `begins`, so that a
-    flood of begins leaves room for reads.
+    Of bodies that are being read it holds `body_budget` bytes, of large answers that are being sent
+    `answer_budget`. `begins` is how many begins run at once, `waiters` how many clients wait at
+    once. Of calls to the server `threads` run at once and `queue` more wait. That is more than
+    `begins`, so that a flood of begins leaves room for reads.
     """
 
     server: ServerSettings = field(default_factory=ServerSettings)
@@ -78,6 +79,8 @@ class GatewaySettings:
     port: int = 5001
     max_body: int = 1024 * 1024
     max_result_bytes: int = MAX_RESULT_BYTES
+    body_budget: int = 64 * 1024 * 1024
+    answer_budget: int = 64 * 1024 * 1024
     tokens: tuple[str, ...] = field(default=(), repr=False)
     begins: int = 2000
     waiters: int = 20_000
@@ -100,6 +103,8 @@ def gateway_settings(
         host=read.text("GATEWAY_HOST", "127.0.0.1"),
         port=read.port("GATEWAY_PORT", 5001, low=0),
         max_body=read.integer("GATEWAY_MAX_BODY", 1024 * 1024, 1, 64 * 1024 * 1024, "bytes"),
+        body_budget=_budget(read, "GATEWAY_BODY_BUDGET"),
+        answer_budget=_budget(read, "GATEWAY_ANSWER_BUDGET"),
         max_result_bytes=read_max_result_bytes(read),
         tokens=read.tokens("GATEWAY_TOKENS"),
         worker_group=read.text("WORKER_GROUP", "worker", NAME_GRAMMAR),
@@ -107,3 +112,7 @@ def gateway_settings(
     )
     read.finish()
     return settings
+
+
+def _budget(read: Reader, name: str) -> int:
+    return read.integer(name, 64 * 1024 * 1024, 1024 * 1024, 16 * 1024 * 1024 * 1024, "bytes")

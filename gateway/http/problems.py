@@ -71,6 +71,7 @@ OF_SERVICE: Final[Mapping[type[errors.ServiceError], Problem]] = {
     errors.AlreadyDone: Problem("already-done", 409, "The execution has ended already"),
     errors.SignalConflict: Problem("signal-conflict", 409, "The signal cannot be delivered"),
     errors.TooManyRequests: Problem("too-many-requests", 429, "Too many requests"),
+    errors.Overloaded: Problem("overloaded", 503, "This gateway holds as much as it may"),
     errors.Unauthorized: Problem("unauthorized", 401, "A token is needed"),
     errors.ExecutionRejected: Problem("execution-rejected", 500, "The execution was rejected"),
     errors.ExecutionCanceled: Problem("execution-canceled", 410, "The execution was canceled"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from gateway.http.budgets import BODIES_DETAIL
 from gateway.openapi.parts import EXECUTIONS, PREFER, answer, body, header, problem, query, refusals
 from gateway.openapi.samples import INPUTS, RESULT, begun
 from gateway.openapi.struct_schemas import ref
@@ -126,4 +127,5 @@ def _refusals(catalog: Catalog) -> dict[str, Block]:
         problem(
             "/begin", "backend-unavailable", detail="The server cannot be reached.", id="job-1"
         ),
+        problem("/begin", "overloaded", detail=BODIES_DETAIL),
     )

@@ -64,6 +64,8 @@ def test_every_variable_is_read() -> None:
         "GATEWAY_PORT": "0",
         "GATEWAY_MAX_BODY": "1",
         "MAX_RESULT_BYTES": "1024",
+        "GATEWAY_BODY_BUDGET": "1048576",
+        "GATEWAY_ANSWER_BUDGET": "2097152",
         "WORKER_GROUP": "blue.1",
     }
 
@@ -74,6 +76,8 @@ def test_every_variable_is_read() -> None:
         port=0,
         max_body=1,
         max_result_bytes=1024,
+        body_budget=1048576,
+        answer_budget=2097152,
         worker_group="blue.1",
     )
 
@@ -128,6 +132,8 @@ def test_a_fault_shows_what_is_allowed(name: str, value: str, fault: str) -> Non
     [
         ("GATEWAY_PORT", "0..65535", "-1..65536"),
         ("GATEWAY_MAX_BODY", "1..67108864", "0..67108865"),
+        ("GATEWAY_BODY_BUDGET", "1048576..17179869184", "1048575..17179869185"),
+        ("GATEWAY_ANSWER_BUDGET", "1048576..17179869184", "1048575..17179869185"),
         ("MAX_RESULT_BYTES", "1024..16777216", "1023..16777217"),
     ],
 )

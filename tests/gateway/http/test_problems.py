@@ -24,6 +24,7 @@ CONTRACT = {
     "invalid-input": 422,
     "internal": 500,
     "backend-unavailable": 503,
+    "overloaded": 503,
     "unauthorized": 401,
     "already-done": 409,
     "signal-conflict": 409,
