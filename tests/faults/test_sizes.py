@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,6 +122,7 @@ def test_bodies_that_never_end_take_no_more_than_their_budget(
         for client in clients:
             with contextlib.suppress(OSError):
                 client.sendall(head.encode() + b" " * (MIB - 10))
+        wait_until(lambda: len(select.select(clients, [], [], 0)[0]) > 50, what="most refusals")
         assert resident_mib(gateway.pid) - before < 30
         assert call(f"{tight}/begin?id={job}-small", "POST", {}).status == 202
 
