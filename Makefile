@@ -1,4 +1,4 @@
-# Each target is one line that a person can read; `make` alone lists the targets.
+# The commands of this project; `make` alone lists them.
 PYTHON ?= $(shell command -v python3.13 || command -v python3)
 UV := .tools/bin/uv
 BIN := .venv/bin
@@ -41,7 +41,7 @@ clean: ## Stop the containers and delete the data
 logs: ## Follow the logs
 	docker compose --profile scale logs --follow --tail 100
 
-scale: ## Start N more workers: make scale N=5
+scale: ## Run N workers beside the three: make scale N=5
 	docker compose --profile scale up --build --wait --detach --scale worker=$(N)
 
 ##@ Break it and see
@@ -49,7 +49,7 @@ scale: ## Start N more workers: make scale N=5
 demo: sync ## Kill a worker and the gateway, and judge the result; starts the service if needed
 	@$(BIN)/python -m tools.demo
 
-kill: sync ## Kill the worker that runs an execution: make kill ID=order-1, or without ID
+kill: sync ## Kill the worker that runs an execution: make kill ID=order-1; without ID it begins a checkout first
 	@$(BIN)/python -m tools.kill $(ID)
 
 revive: ## Start the containers that were killed
@@ -84,11 +84,11 @@ types: sync ## Check types, also of the tests
 imports: sync ## Check which modules import which
 	$(BIN)/lint-imports
 
-test: sync ## Run all tests that need no containers; T= has options for pytest
+test: sync ## Run the tests that need no containers, without the long ones; T= has options for pytest
 	$(BIN)/python -m tools.server path && $(BIN)/pytest $(T)
 
 e2e: sync ## Test the containers, in a stack of their own; STORE=postgres for PostgreSQL
 	E2E_STORE=$(STORE) $(BIN)/pytest tests/e2e -m e2e $(T)
 
-faults: sync ## Test every fault; LONG=1 runs random faults for ten minutes, SEED= selects them
+faults: sync ## Test every fault, long tests too, and 20 s of random faults; LONG=1: ten minutes, SEED= selects them
 	FAULTS_SECONDS=$(if $(LONG),600,20) FAULTS_SEED=$(SEED) $(BIN)/pytest tests/faults -m "not e2e" -s $(T)

@@ -22,13 +22,13 @@ LONGEST_LINE = 4 * 1024 * 1024
 
 
 class Client:
-    """Repeats requests without an answer. With the same id that is always safe."""
+    """Repeats requests that got no answer, which is safe: one id is one execution."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
 
     async def begin(self, id: str, function: str, body: Any) -> dict[str, Any]:
-        """Begin an execution, or join the one that already has this id."""
+        """Begin an execution, or find the one that already has this id."""
         return await self._ask("POST", "/begin", {"id": id, "function": function}, body)
 
     async def wait(self, id: str) -> dict[str, Any]:

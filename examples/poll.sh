@@ -4,7 +4,7 @@
 #
 #   examples/poll.sh ID [FUNCTION [INPUT]]     BASE_URL and TOKEN come from the environment
 #
-# A second run with the same id joins the same execution, which never runs twice.
+# One id is one execution: a second run with the same id polls for the result of the first.
 set -eu
 base=${BASE_URL:-http://localhost:5001}
 id=${1:?usage: poll.sh ID [FUNCTION [INPUT]]}

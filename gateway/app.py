@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from gateway.api import begin, events, executions, health, listing, signals
-from gateway.api.callbacks import Callbacks
+from gateway.api.callbacks import CallbackChecker
 from gateway.api.inputs import Inputs
 from gateway.api.keys import (
     BACKEND,
     BEGIN_LIMITER,
-    CALLBACKS,
+    CALLBACK_CHECKER,
     CATALOG,
     DRAINING,
     ENDED_CONTENT,
@@ -30,7 +30,7 @@ from gateway.http.access_log import AccessLog
 from gateway.http.auth import authorize
 from gateway.http.budgets import AnswerBudget, BodyBudget
 from gateway.http.keys import ACCESS_LOG, ANSWER_BUDGET, BODY_BUDGET, SETTINGS
-from gateway.http.middleware import answer_errors, identify, observe
+from gateway.http.middleware import add_request_id, answer_errors, log_request
 from gateway.openapi import routes as documentation
 from gateway.openapi.routes import DOCUMENTATION, Documentation
 from gateway.updates.cache import ExecutionCache
@@ -57,7 +57,7 @@ def create_app(
     `backend` asks the server; by default it is made from the settings. The application closes it.
     """
     app = web.Application(
-        middlewares=[observe, answer_errors, authorize, body.count_body],
+        middlewares=[log_request, answer_errors, authorize, body.count_body],
         client_max_size=settings.max_body,
     )
     app[SETTINGS] = settings
@@ -67,7 +67,7 @@ def create_app(
     app[ACCESS_LOG] = AccessLog()
     app[DRAINING] = asyncio.Event()
     app[DOCUMENTATION] = Documentation(settings, catalog)
-    app[CALLBACKS] = Callbacks(settings.webhooks)
+    app[CALLBACK_CHECKER] = CallbackChecker(settings.webhooks)
     app[INPUTS] = Inputs(catalog, settings.max_result_bytes)
     app[ENDED_CONTENT] = EndedContent()
     app[BEGIN_LIMITER] = Limiter(
@@ -75,7 +75,7 @@ def create_app(
     )
     app[BACKEND] = backend or Backend(settings)
     _add_updates(app, settings)
-    app.on_response_prepare.append(identify)
+    app.on_response_prepare.append(add_request_id)
     app.on_shutdown.append(_drain)
     app.cleanup_ctx.extend((app[ACCESS_LOG].running, app[DOCUMENTATION].running, _running))
     for resource in (begin, executions, events, signals, listing, health, documentation):
@@ -113,6 +113,6 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
         app[EVENT_STREAMS].running(),
     ):
         yield
-    app[CALLBACKS].close()
+    app[CALLBACK_CHECKER].close()
     app[INPUTS].close()
     app[BACKEND].close()

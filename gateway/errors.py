@@ -2,8 +2,8 @@
 
 ServiceError
 ├── InvalidRequest        the request breaks a rule of the contract
-├── InvalidInput          the function does not take this input
-├── UnsupportedMediaType  the body is not declared as JSON
+├── InvalidInput          the input is not valid, or no webhook can be sent to the callback
+├── UnsupportedMediaType  the body is not declared as JSON, or has another content encoding
 ├── ValueTooLarge         the value has more bytes of JSON than may be stored
 ├── UnknownExecution      the server says that no execution has this id
 ├── UnknownFunction       the catalog has no such function
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 
 class ServiceError(Exception):
-    """Root of the tree. `detail` is for the client: what happened and what to do about it.
+    """Root of the tree. `detail` is for the client: what is wrong, or what to do.
 
-    `source` is who failed: the gateway, or the workflow that the client asked about.
+    `source` is who failed. `workflow`: the execution itself failed.
     """
 
     source = "gateway"
@@ -48,7 +48,10 @@ class InvalidRequest(ServiceError):
 
 
 class InvalidInput(ServiceError):
-    """The function's schema does not take the input; `faults` says where and why."""
+    """The function's schema does not take the input, or no webhook can be sent to the callback.
+
+    `faults` says where the input is wrong and why; it is empty for a callback.
+    """
 
     def __init__(
         self, detail: str, *, id: str | None = None, faults: Sequence[Mapping[str, str]] = ()
@@ -58,7 +61,7 @@ class InvalidInput(ServiceError):
 
 
 class UnsupportedMediaType(ServiceError):
-    """The body has another content type than JSON."""
+    """The body has another content type than JSON, or a content encoding that is not read here."""
 
 
 class ValueTooLarge(ServiceError):

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from shared.environment import Reader
+from shared.environment import EnvironmentReader
 from shared.settings import (
     MAX_RESULT_BYTES,
     NAME_GRAMMAR,
@@ -96,7 +96,7 @@ def gateway_settings(
     environment: Mapping[str, str] = os.environ, *, terminal: bool | None = None
 ) -> GatewaySettings:
     """Return the gateway's settings. Raises `SettingsError` with every fault."""
-    read = Reader(environment)
+    read = EnvironmentReader(environment)
     settings = GatewaySettings(
         server=read_server(read),
         log=read_log(read, terminal=sys.stdout.isatty() if terminal is None else terminal),
@@ -114,5 +114,5 @@ def gateway_settings(
     return settings
 
 
-def _budget(read: Reader, name: str) -> int:
+def _budget(read: EnvironmentReader, name: str) -> int:
     return read.integer(name, 64 * 1024 * 1024, 1024 * 1024, 16 * 1024 * 1024 * 1024, "bytes")

@@ -35,7 +35,7 @@ class SettingsError(Exception):
         self.faults = faults
 
 
-class Reader:
+class EnvironmentReader:
     """Reads typed values; a wrong value adds a fault, and `finish` raises all faults at once."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:

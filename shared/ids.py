@@ -19,10 +19,24 @@ def is_execution_id(text: str) -> bool:
     return ID_GRAMMAR.fullmatch(text) is not None
 
 
-def parts_pattern(execution_id: str) -> str:
-    """Return the server's search pattern for everything that an execution has created.
+def stored_id(id: str) -> str:
+    """Return the id under which the server stores a promise.
 
-    `_` in an id also matches any other character there: filter by the tag `execution` as well.
+    `_` would be a wildcard in the server's searches: one for `order_4711.*` would read every id
+    that begins with `order`. So `_` is stored as `~`, which no id of a client has.
+    """
+    return id.replace("_", "~")
+
+
+def id_of_stored(id: str) -> str:
+    """Return the id that clients know, from the one that the server has stored."""
+    return id.replace("~", "_")
+
+
+def parts_pattern(execution_id: str) -> str:
+    """Return the search pattern for everything that an execution has created.
+
+    The server's search ignores case, so filter by the tag `execution` as well.
     """
     return f"{execution_id}.*"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from shared.destinations import Destinations
 
 if TYPE_CHECKING:
-    from shared.environment import Reader
+    from shared.environment import EnvironmentReader
 
 NAME_GRAMMAR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Worker names and groups: parts of the server's URLs and of answers to clients."""
@@ -39,13 +39,16 @@ class LogSettings:
 
 @dataclass(frozen=True)
 class WebhookSettings:
-    """`secret` (`whsec_…`) signs webhooks; without it none is sent. `to` is where they may go."""
+    """`secret` (`whsec_…`) signs webhooks; without it none is sent.
+
+    `destinations` are the addresses that webhooks may call.
+    """
 
     secret: str = field(default="", repr=False)
-    to: Destinations = field(default_factory=Destinations)
+    destinations: Destinations = field(default_factory=Destinations)
 
 
-def read_server(read: Reader) -> ServerSettings:
+def read_server(read: EnvironmentReader) -> ServerSettings:
     """Read the server's address and the user that calls it."""
     username = read.text("RESONATE_USERNAME", "")
     password = read.text("RESONATE_PASSWORD", "")
@@ -60,7 +63,7 @@ def read_server(read: Reader) -> ServerSettings:
     )
 
 
-def read_log(read: Reader, *, terminal: bool) -> LogSettings:
+def read_log(read: EnvironmentReader, *, terminal: bool) -> LogSettings:
     """Read how to log; `terminal` is whether standard output is a terminal."""
     return LogSettings(
         level=read.choice("LOG_LEVEL", "info", "debug", "info", "warning", "error"),
@@ -68,7 +71,7 @@ def read_log(read: Reader, *, terminal: bool) -> LogSettings:
     )
 
 
-def read_max_result_bytes(read: Reader) -> int:
+def read_max_result_bytes(read: EnvironmentReader) -> int:
     """Read how many bytes of JSON one stored value may have.
 
     The server reads values as wholes, again and again: from a few MiB on, all calls become slow.
@@ -76,8 +79,9 @@ def read_max_result_bytes(read: Reader) -> int:
     return read.integer("MAX_RESULT_BYTES", MAX_RESULT_BYTES, 1024, 16 * 1024 * 1024, "bytes")
 
 
-def read_webhooks(read: Reader) -> WebhookSettings:
+def read_webhooks(read: EnvironmentReader) -> WebhookSettings:
     """Read the secret that signs webhooks and the destinations that they may have."""
     return WebhookSettings(
-        secret=read.secret("WEBHOOK_SECRET"), to=read.destinations("GATEWAY_CALLBACK_ALLOW")
+        secret=read.secret("WEBHOOK_SECRET"),
+        destinations=read.destinations("GATEWAY_CALLBACK_ALLOW"),
     )

@@ -56,11 +56,11 @@ def run(program: str) -> list[str]:
     "module", ["body", "query", "responses", "problems", "middleware", "auth", "server"]
 )
 def test_http_loads_nothing_of_executions(module: str) -> None:
-    """A module of gateway.http loads neither the SDK nor any other room of the gateway."""
+    """A module of gateway.http loads neither the SDK nor any other package of the gateway."""
     loaded = run(LOADED.format(module=f"gateway.http.{module}"))
 
-    rooms = {name.split(".")[1] for name in loaded if name.startswith("gateway.")}
-    assert rooms <= {"http", "errors", "settings"}
+    packages = {name.split(".")[1] for name in loaded if name.startswith("gateway.")}
+    assert packages <= {"http", "errors", "settings"}
     assert not [name for name in loaded if name.split(".")[0] in {"resonate", "worker"}]
     assert not [name for name in loaded if name.startswith("shared.resonate")]
 
@@ -87,7 +87,7 @@ def test_an_import_makes_no_document() -> None:
         "sys.setprofile(profile)\n"
         "import gateway.app\n"
         "sys.setprofile(None)\n"
-        "print(sorted(called & {'document', 'schemas', 'paths', 'refusals', '_make'}))\n"
+        "print(sorted(called & {'document', 'schemas', 'paths', 'error_responses', '_make'}))\n"
     )
 
     assert run(program) == ["[]"]

@@ -11,6 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
+from shared.ids import id_of_stored
 from tools.api import Api
 from tools.run.plan import WORKERS, DataPaths, Ports, data_directory
 from tools.server import ROOT
@@ -89,7 +90,7 @@ class Containers:
         search = ["./resonate", "promises", "search", "*", "--state", "pending", "-o", "json"]
         roots = ["--tag", "resonate:scope=global"]
         lines = _output("docker", "exec", f"{self._prefix}resonate", *search, *roots).splitlines()
-        return [str(json.loads(line)["id"]) for line in lines if line]
+        return [id_of_stored(str(json.loads(line)["id"])) for line in lines if line]
 
 
 class Local:

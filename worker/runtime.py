@@ -36,14 +36,15 @@ WRITE_ATTEMPT: Final = 5.0
 """Seconds that one attempt of a write may take."""
 
 WRITE_BUDGET: Final = 600.0
-"""Seconds for which a write is repeated: longer than any restart of the server should take."""
+"""Seconds for which one write is repeated while lease renewals succeed. Without renewals the worker
+ends earlier, after `BLIND_SECONDS`."""
 
 WATCH_SECONDS: Final = 0.25
 """Seconds between two self-checks."""
 
 BLIND_SECONDS: Final = 120.0
-"""Seconds without an acknowledged renewal after which a worker ends to be started again, in case
-the fault is its own. The server should never be away for that long."""
+"""Seconds (or one lease, if that is longer) that a worker holds claims without an acknowledged
+renewal before it ends, to be started again: the fault may be its own."""
 
 MOST_OVERDUE: Final = 100
 """Threads past their timeouts, which nothing can end: a worker with more of them is replaced."""
@@ -166,8 +167,8 @@ class Worker:
         began = time.monotonic()
         self._stream.close()
         self._rebalancer.close()
-        left = self._inbox.close()
-        passed_on = self._rebalancer.pass_on(left, PASS_ON_SECONDS)
+        untaken_offers = self._inbox.close()
+        passed_on = self._rebalancer.pass_on(untaken_offers, PASS_ON_SECONDS)
         self._log.info("draining", running=len(self._leases.held()), passed_on=passed_on)
         end = began + self._settings.drain_seconds
         while self._leases.held() and time.monotonic() < end and not hurry.wait(0.02):

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from shared.environment import Reader
+from shared.environment import EnvironmentReader
 from shared.settings import (
     MAX_RESULT_BYTES,
     NAME_GRAMMAR,
@@ -50,7 +50,7 @@ def worker_settings(
     environment: Mapping[str, str] = os.environ, *, terminal: bool | None = None
 ) -> WorkerSettings:
     """Return the worker's settings, or raise `SettingsError` with all faults."""
-    read = Reader(environment)
+    read = EnvironmentReader(environment)
     settings = WorkerSettings(
         server=read_server(read),
         log=read_log(read, terminal=sys.stdout.isatty() if terminal is None else terminal),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import uuid_utils
 from aiohttp import web
 
-from gateway.api.keys import BACKEND, BEGIN_LIMITER, CALLBACKS, CATALOG, INPUTS, LONG_POLLS
+from gateway.api.keys import BACKEND, BEGIN_LIMITER, CALLBACK_CHECKER, CATALOG, INPUTS, LONG_POLLS
 from gateway.api.parameters import function_of, id_of, preferred_wait, seconds_of
 from gateway.api.responses import caching_headers
 from gateway.errors import (
@@ -97,7 +97,7 @@ async def _callback(request: web.Request, id: str, url: str | None) -> str | Non
     if url is None:
         return None
     try:
-        await request.app[CALLBACKS].check(url)
+        await request.app[CALLBACK_CHECKER].check(url)
     except InvalidInput:
         # A replay's callback is ignored, so it need not be valid.
         if await _exists(request, id):

@@ -18,7 +18,7 @@ LOOKUP_THREADS: Final = 8
 QUEUED_LOOKUPS: Final = 8 * LOOKUP_THREADS
 
 
-class Callbacks:
+class CallbackChecker:
     """Checks whether a webhook could be delivered to a URL, as far as that is known now."""
 
     def __init__(self, settings: WebhookSettings) -> None:
@@ -33,7 +33,7 @@ class Callbacks:
             )
         try:
             target = Target.of(url)
-            await self._lookups.run(self._settings.to.resolve, target.host, target.port)
+            await self._lookups.run(self._settings.destinations.resolve, target.host, target.port)
         except Forbidden as error:
             raise InvalidInput(f"callback: {error}.") from error
         except (BackendUnavailable, Unresolved):

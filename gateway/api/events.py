@@ -39,7 +39,7 @@ HEADERS: Final = {
 
 
 async def events(request: web.Request) -> web.StreamResponse:
-    """Stream the events behind `Last-Event-ID`, or all of them, until `done`.
+    """Stream the events after `Last-Event-ID`, or all of them, until `done`.
 
     A client that has had `done` is answered 204, after which browsers do not reconnect.
     """

@@ -37,7 +37,7 @@ EXACT_INTEGERS: Final = 2**53
 
 @dataclass(frozen=True)
 class Input:
-    """A function's input as JSON text; `fingerprint` is equal for equal inputs only."""
+    """A function's input as JSON text; `fingerprint` is a hash of function and input."""
 
     json: str
     fingerprint: str
@@ -108,8 +108,10 @@ class Inputs:
                 }
                 for fault in found
             ]
-            where = ", ".join(fault["pointer"] or "the whole input" for fault in faults)
-            raise InvalidInput(f"{function.name} does not take this: {where}.", faults=faults)
+            where = ", ".join(fault["pointer"] or "its top level" for fault in faults)
+            raise InvalidInput(
+                f"{function.name} does not take the input at {where}.", faults=faults
+            )
 
 
 def _canonical_json(value: Any) -> str:
@@ -124,7 +126,7 @@ def _canonical_json(value: Any) -> str:
 
 
 def _canonical(value: Any, depth: int) -> Any:
-    """Return the value with numbers that JSON does not tell apart (1 and 1.0) made one."""
+    """Return the value with whole floats as integers: in JSON 1 and 1.0 are equal."""
     match value:
         case dict() | list() if depth == 0:
             raise InvalidRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")

@@ -6,7 +6,7 @@ import asyncio
 
 from aiohttp import web
 
-from gateway.api.callbacks import Callbacks
+from gateway.api.callbacks import CallbackChecker
 from gateway.api.inputs import Inputs
 from gateway.api.responses import EndedContent
 from gateway.backend.client import Backend
@@ -18,7 +18,7 @@ from shared.catalog import Catalog
 
 BACKEND = web.AppKey("backend", Backend)
 BEGIN_LIMITER = web.AppKey("begin_limiter", Limiter)
-CALLBACKS = web.AppKey("callbacks", Callbacks)
+CALLBACK_CHECKER = web.AppKey("callback_checker", CallbackChecker)
 CATALOG = web.AppKey("catalog", Catalog)
 DRAINING = web.AppKey("draining", asyncio.Event)
 ENDED_CONTENT = web.AppKey("ended_content", EndedContent)

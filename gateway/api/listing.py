@@ -17,23 +17,22 @@ from gateway.http.responses import json_response
 from gateway.model.bodies import ItemBody
 from gateway.model.representation import item_body
 from shared.ids import is_execution_id
-from shared.resonate import tags as tag
 from shared.resonate.cursors import is_position
-from shared.resonate.states import SEARCH_STATE, STATUS
+from shared.resonate.states import STATUS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from gateway.backend.client import Backend
     from gateway.model.execution import Execution
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
-PAGES: Final = 10
+MAX_SEARCHES: Final = 10
 """Searches of the server that one request makes, at most."""
 
-SERVER_PAGE: Final = 100
-"""The server's largest page."""
+SEARCH_SIZE: Final = 100
+"""Rows of one search, which is the server's largest page."""
 
 
 class PageBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,22 +43,21 @@ class PageBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Filters(Struct, frozen=True):
-    """What a request lists, checked; `page_size` is how many rows each search reads."""
+    """What a request lists, checked."""
 
     status: str | None
     function: str | None
     prefix: str
-    limit: int
 
-    @property
-    def page_size(self) -> int:
-        # Searches of equal size fill a page of ours exactly, so that its cursor stands at its end.
-        return self.limit // -(-self.limit // SERVER_PAGE)
-
-    def take(self, execution: Execution) -> bool:
-        """Return whether to list the execution; a search of the server finds others as well."""
-        # `_` in a prefix matches any character there, and one state stands for three statuses.
-        return execution.id.startswith(self.prefix) and self.status in {None, execution.status}
+    def match(self, execution: Execution) -> bool:
+        """Return whether to list the execution."""
+        # The server only searches by prefix, whatever its case. A search by status or function
+        # would read its whole table where few executions match, and keep it from all other work.
+        return (
+            execution.id.startswith(self.prefix)
+            and self.status in {None, execution.status}
+            and self.function in {None, execution.call.function}
+        )
 
 
 async def listing(request: web.Request) -> web.Response:
@@ -67,9 +65,9 @@ async def listing(request: web.Request) -> web.Response:
     query = query_of(request, "status", "function", "prefix", "limit", "cursor")
     if "function" in query:
         function_of(request.app[CATALOG], query["function"])
-    filters = _filters(query)
+    filters, limit = _filters(query), _limit(query)
     after = _position(query["cursor"], filters) if "cursor" in query else None
-    found, after = await _search(request.app[BACKEND], filters, after)
+    found, after = await _search(request.app[BACKEND], filters, limit, after)
     body = PageBody(
         items=[item_body(execution) for execution in found],
         next_cursor=None if after is None else _cursor(after, filters),
@@ -78,10 +76,8 @@ async def listing(request: web.Request) -> web.Response:
 
 
 def _filters(query: Mapping[str, str]) -> Filters:
-    filters = Filters(
-        query.get("status"), query.get("function"), query.get("prefix", ""), _limit(query)
-    )
-    if filters.status is not None and filters.status not in SEARCH_STATE:
+    filters = Filters(query.get("status"), query.get("function"), query.get("prefix", ""))
+    if filters.status is not None and filters.status not in STATUS.values():
         raise InvalidRequest(f"status must be one of {', '.join(STATUS.values())}.")
     if filters.prefix and not is_execution_id(filters.prefix):
         raise InvalidRequest("prefix must be the beginning of an id.")
@@ -96,32 +92,48 @@ def _limit(query: Mapping[str, str]) -> int:
 
 
 async def _search(
-    backend: Backend, filters: Filters, after: int | None
+    backend: Backend, filters: Filters, limit: int, after: int | None
 ) -> tuple[list[Execution], int | None]:
-    """Return the executions behind a position, and the position of the last one that was read."""
+    """Return executions after a position, and the position of the last row that was looked at.
+
+    A search gives the position of its last row only. So where a page ends within a search, the
+    search is repeated up to the row at which the page ends:
+
+    1. Of a page of 50, 45 executions are found; the next 100 rows have 20 more that match.
+    2. The fifth of these 20 is row 31, so the first 31 rows are searched again.
+    3. That search's position is the page's cursor.
+    """
     found: list[Execution] = []
-    for _ in range(PAGES):
-        page, after = await backend.search(
-            f"{filters.prefix}*",
-            {} if filters.function is None else {tag.FUNCTION: filters.function},
-            None if filters.status is None else SEARCH_STATE[filters.status],
-            filters.page_size,
-            after,
-        )
-        found += filter(filters.take, page)
-        # Another search may find as many as its size, which must fit.
-        if after is None or len(found) + filters.page_size > filters.limit:
+    size = SEARCH_SIZE
+    for _ in range(MAX_SEARCHES):
+        rows, position = await backend.search(f"{filters.prefix}*", size, after)
+        fits = _rows_that_fit(rows, filters, limit - len(found))
+        if fits < len(rows):
+            size = fits
+            continue
+        found += filter(filters.match, rows)
+        after, size = position, SEARCH_SIZE
+        if after is None or len(found) == limit:
             break
     return found, after
 
 
+def _rows_that_fit(rows: Sequence[Execution], filters: Filters, room: int) -> int:
+    """Return after how many rows as many match as there is room for, or all rows."""
+    for number, execution in enumerate(rows, 1):
+        room -= filters.match(execution)
+        if not room:
+            return number
+    return len(rows)
+
+
 def _cursor(position: int, filters: Filters) -> str:
     """Return a cursor that is valid with these filters only."""
-    return base64.urlsafe_b64encode(orjson.dumps([position, *_key(filters)])).decode()
+    return base64.urlsafe_b64encode(orjson.dumps([position, *_cursor_filters(filters)])).decode()
 
 
 def _position(text: str, filters: Filters) -> int:
-    """Return the position in a cursor, which is all that is taken from it.
+    """Return the cursor's position; its other values are only compared.
 
     Raises `InvalidRequest` for a cursor that this service did not make, or made for other filters.
     """
@@ -131,13 +143,13 @@ def _position(text: str, filters: Filters) -> int:
         raise InvalidRequest("Invalid cursor.") from None
     if not is_position(position):
         raise InvalidRequest("Invalid cursor.")
-    if others != _key(filters):
-        raise InvalidRequest("The cursor belongs to other filters or to another limit.")
+    if others != _cursor_filters(filters):
+        raise InvalidRequest("The cursor belongs to other filters.")
     return int(position)
 
 
-def _key(filters: Filters) -> list[Any]:
-    return [filters.status, filters.function, filters.prefix, filters.page_size]
+def _cursor_filters(filters: Filters) -> list[Any]:
+    return [filters.status, filters.function, filters.prefix]
 
 
 ROUTES = (web.get("/list", listing),)

@@ -20,7 +20,7 @@ FAILED: Final[Mapping[str, type[ServiceError]]] = {
     "canceled": ExecutionCanceled,
     "timedout": ExecutionTimedOut,
 }
-"""What is raised about an execution that has ended without a result."""
+"""Errors for executions that ended without a result, by status."""
 
 ENDED_AS: Final[Mapping[str, str]] = {
     "rejected": "was rejected",
@@ -30,7 +30,7 @@ ENDED_AS: Final[Mapping[str, str]] = {
 
 
 def caching_headers(execution: Execution) -> dict[str, str]:
-    """Return the headers that say how long an answer about the execution may be kept."""
+    """Return the headers that say how long to keep an answer, or when to ask again."""
     if execution.done:
         return {"Cache-Control": "private, max-age=86400"}
     return {"Retry-After": "1", "Cache-Control": "no-store"}
@@ -52,7 +52,7 @@ def state_content(execution: Execution, include: frozenset[str] = frozenset()) -
 class EndedContent:
     """Keeps the content for the last ended execution that was asked for.
 
-    A crowd of clients that waits for one execution is answered in a row, so with one content.
+    Clients that wait for one execution are answered one after another, all from this content.
     """
 
     def __init__(self) -> None:

@@ -1,1 +1,1 @@
-"""The only room that asks the Resonate server."""
+"""The only package that calls the Resonate server."""

@@ -27,17 +27,16 @@ from gateway.model.stored_promise import StoredPromise
 from shared import webhooks
 from shared.ids import cancel_key, parts_pattern, webhook_id
 from shared.resonate import tags as tag
-from shared.resonate.client import build_client
+from shared.resonate.client import SilentSource, build_client
 from shared.resonate.codec import encode_call
 from shared.resonate.store import PAGE, Store
-from shared.resonate.streams import anycast, unicast
+from shared.resonate.streams import unicast
 from shared.resonate.transport import PROMISE_EXISTS, PROMISE_NOT_FOUND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from resonate.models.durable_promise import DurablePromise
-    from resonate.models.message import Mesg
 
     from gateway.model.execution import Execution, NewExecution
     from shared.resonate.transport import Transport
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
 GROUP: Final = "gateway"
 """The group of gateways at the server's message streams; no work is offered to it."""
 
-NEWEST: Final = 10
+NEWEST_COUNT: Final = 10
 """Promises, the newest of an execution, from which its activity is read."""
 
 SUBSCRIBED_MILLISECONDS: Final = 400 * 24 * 60 * 60 * 1000
@@ -65,7 +64,7 @@ class Calls:
         self._name = name
         self._group = worker_group
         self._store = Store(transport)
-        self._client = build_client(self._store, SilentSource(), group=GROUP, pid=name)
+        self._client = build_client(self._store, SilentSource(GROUP), group=GROUP, pid=name)
 
     @property
     def address(self) -> str:
@@ -154,23 +153,18 @@ class Calls:
         return deliver(self._store.promises, execution, name, value_json)
 
     def search(
-        self,
-        pattern: str,
-        tags: Mapping[str, str],
-        state: str | None,
-        limit: int,
-        after: int | None,
+        self, pattern: str, limit: int, after: int | None
     ) -> tuple[list[Execution], int | None]:
         found, position = self._store.promises.search(
-            pattern, {tag.KIND: tag.EXECUTION, **tags}, state=state, limit=limit, after=after
+            pattern, {tag.KIND: tag.EXECUTION}, limit=limit, after=after
         )
         return [execution_of(stored(promise)) for promise in found], position
 
     def _newest_of(self, id: str) -> list[StoredPromise]:
         """Return an execution's newest promises; without a pending step, its pending ones too."""
         pattern, tags = parts_pattern(id), {tag.EXECUTION: id}
-        found, _ = self._store.promises.search(pattern, tags, limit=NEWEST)
-        if len(found) == NEWEST and not any(p.pending and tag.STEP in p.tags for p in found):
+        found, _ = self._store.promises.search(pattern, tags, limit=NEWEST_COUNT)
+        if len(found) == NEWEST_COUNT and not any(p.pending and tag.STEP in p.tags for p in found):
             known = {promise.id for promise in found}
             pending, _ = self._store.promises.search(pattern, tags, state="pending")
             found += [promise for promise in pending if promise.id not in known]
@@ -234,22 +228,3 @@ def _root(id: str, get: Callable[[str], DurablePromise]) -> Execution:
     except ValueError as error:  # another program that uses this server has created the promise
         raise unknown from error
     return execution if execution.done else replace(execution, partial=True)
-
-
-class SilentSource:
-    """The SDK's message source of a process that takes no work."""
-
-    unicast = unicast(GROUP, "none")
-    anycast = anycast(GROUP)
-
-    def start(self) -> None:
-        """Open nothing."""
-
-    def stop(self) -> None:
-        """Close nothing."""
-
-    def next(self) -> Mesg | None:
-        return None
-
-    def enqueue(self, mesg: Mesg) -> None:
-        raise RuntimeError(f"not part of this service: sending {mesg}")

@@ -7,7 +7,7 @@ import contextlib
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.backend.calls import NEWEST, Calls
+from gateway.backend.calls import NEWEST_COUNT, Calls
 from gateway.concurrency.tasks import SingleFlight
 from gateway.concurrency.threads import BoundedExecutor
 from gateway.errors import BackendUnavailable, Saturated
@@ -16,7 +16,7 @@ from shared.resonate.store import PAGE
 from shared.resonate.transport import Refused, Transport, Unanswered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
 
     from gateway.model.execution import Execution, NewExecution
     from gateway.model.stored_promise import StoredPromise
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 CANCEL_SECONDS: Final = 1.0
 """Seconds that canceling children may take before the answer; the rest are canceled after it."""
+
+SEARCH_THREADS: Final = 2
+"""Threads for searches alone: the server's one store thread runs few of them at a time."""
+
+QUEUED_SEARCHES: Final = 64
 
 CANCEL_ATTEMPTS: Final = 60
 """Attempts to cancel the remaining children while the server is unreachable, one a second."""
@@ -44,6 +49,7 @@ class Backend:
         self._calls = Calls(self._transport, self.name, settings.worker_group)
         self._executor = BoundedExecutor(settings.threads, settings.queue, deadlines.offload)
         self._ping_executor = BoundedExecutor(1, 1, deadlines.offload)
+        self._search_executor = BoundedExecutor(SEARCH_THREADS, QUEUED_SEARCHES, deadlines.offload)
         self._canceling: dict[str, asyncio.Task[None]] = {}
         self._pings: SingleFlight[str, None] = SingleFlight()
         self._log = get_logger()
@@ -61,7 +67,7 @@ class Backend:
         return await self._ask(self._calls.read, id, with_steps)
 
     async def read_root(self, id: str) -> Execution:
-        """Return the execution without its activity, which costs one call. Raises as `read`."""
+        """Return the execution with one call, without its activity. Raises as `read`."""
         return await self._ask(self._calls.read_root, id)
 
     async def history(
@@ -69,12 +75,12 @@ class Backend:
     ) -> tuple[Execution, list[StoredPromise]]:
         """Return the execution and then, read after it, what it created, newest first.
 
-        Stops at a page of `known` ids only, once all `unfinished` ids have been seen. Raises
+        Stops once a page has only `known` ids and every `unfinished` id was seen. Raises
         `UnknownExecution`.
         """
         root = await self.read_root(id)
-        # Children that run at the same time end in any order, perhaps far from the newest.
-        limit = NEWEST if known and len(unfinished) < 2 else PAGE
+        # With several unfinished children the one that ended may be old: read full pages.
+        limit = NEWEST_COUNT if known and len(unfinished) < 2 else PAGE
         parts: list[StoredPromise] = []
         unseen = set(unfinished)
         after: int | None = None
@@ -122,18 +128,14 @@ class Backend:
         return await self._ask(self._calls.signal, id, name, value_json)
 
     async def search(
-        self,
-        pattern: str,
-        tags: Mapping[str, str],
-        state: str | None,
-        limit: int,
-        after: int | None,
+        self, pattern: str, limit: int, after: int | None
     ) -> tuple[list[Execution], int | None]:
         """Return a page of executions, newest first, and the position of its last one.
 
-        `state` is one of the server's. The same search with the position as `after` continues it.
+        The same search with the position as `after` continues it.
         """
-        return await self._ask(self._calls.search, pattern, tags, state, limit, after)
+        call = self._calls.search
+        return await self._ask(call, pattern, limit, after, executor=self._search_executor)
 
     async def subscribe(self, id: str) -> Execution:
         """Have the server notify this gateway of the execution's end; notifications may get lost.
@@ -147,7 +149,7 @@ class Backend:
         return self._calls.decode(promise)
 
     async def ping(self) -> None:
-        """Return if the server answers; all who ask at the same time share one call.
+        """Return once the server has answered; callers at the same time share one call.
 
         That call has a thread of its own. Raises `Saturated` if other calls would be refused.
         """
@@ -163,6 +165,7 @@ class Backend:
             task.cancel()
         self._executor.close()
         self._ping_executor.close()
+        self._search_executor.close()
         self._transport.close()
 
     async def _ask[T](
@@ -172,7 +175,9 @@ class Backend:
             return await (executor or self._executor).run(call, *arguments)
         except Unanswered as error:
             self._log.warning("server not reached", reason=str(error))
-            raise BackendUnavailable("The server cannot be reached.") from error
+            raise BackendUnavailable(
+                "The Resonate server cannot be reached; repeat with the same id."
+            ) from error
         except Refused as refusal:
             self._log.error("server refused", reason=str(refusal))
-            raise BackendUnavailable("The server refused the call.") from refusal
+            raise BackendUnavailable("The Resonate server refused the call.") from refusal

@@ -1,8 +1,11 @@
-"""Whether a worker still holds an execution whose promises look as if it were running or waiting.
+"""Corrects the activity of an execution by the state of the server's task.
 
-The promises show that a step has begun and not ended, or that there is something to wait for. Only
-the state of the server's task shows the rest: that the worker died in the step, or before it had
-created all that the execution waits for, or that the wait is over and no worker has resumed.
+The promises show a running step, or something to wait for, even if the worker has died. The state
+of the task decides:
+
+1. FREE: the worker is gone (`recovering`).
+2. OVER and nothing waited for: the wait is over (`resumable`).
+3. Anything else: the activity stands.
 """
 
 from __future__ import annotations
@@ -22,13 +25,13 @@ if TYPE_CHECKING:
     from shared.resonate.tasks import Tasks
 
 QUIET_MILLISECONDS: Final = 1000
-"""Milliseconds after a worker's last action in which it is taken to be alive, without a call."""
+"""Milliseconds after its last action for which a worker counts as alive without a call."""
 
 
 def with_task_state(
     activity: Activity, created: Sequence[StoredPromise], tasks: Tasks, now: float
 ) -> Activity:
-    """Return the activity corrected by the state of the server's task, at a time in seconds.
+    """Return the activity, corrected by the task's state at `now`, in seconds since the epoch.
 
     Costs a call if the execution seems to run or to wait and no worker has acted for a while.
     """

@@ -1,8 +1,11 @@
 """Delivering a signal: a promise `<id>.signal.<name>` that is resolved with the signal's value.
 
-Either side creates the promise: the function when it waits for the signal, or the first sender if
-the signal comes early. An early sender creates it with the value and then resolves it. Should the
-sender die in between, the next sender or the worker that meets the promise resolves it.
+1. The function waits: it created the promise, this call resolves it.
+2. Early: the first sender creates it with its value and resolves it.
+3. A second sender finds the first one's request and value, and only compares. If the first sender
+   died after creating the promise, the second one resolves it with the first one's value.
+
+A worker that meets a promise whose sender died resolves it in the same way.
 """
 
 from __future__ import annotations
@@ -44,7 +47,7 @@ def deliver(promises: Promises, execution: Execution, name: str, value_json: str
     early = tag.REQUEST in promise.tags
     first = not early or promise.tags[tag.REQUEST] == request
     try:
-        # Strict, or a promise that has timed out would seem to take the value.
+        # `strict`, because the server otherwise answers a timed-out promise as if it were resolved.
         promises.resolve(id, ikey=request, strict=True, data=promise.param.data if early else value)
     except Refused as refusal:
         if refusal.status != 403:

@@ -23,7 +23,7 @@ class Limiter:
         return self._taken
 
     def place(self, id: str | None = None) -> Self:
-        """Return a context manager that holds one place; `id` is the execution it is for.
+        """Return a context manager that holds one place; `id` is the execution's id.
 
         Raises `TooManyRequests`.
         """

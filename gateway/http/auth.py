@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler
 
-OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"})
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json"})
 OPEN_PREFIX: Final = "/docs/"
-"""Paths of the files that the page at /docs loads."""
+"""Prefix of the paths of the files that the page at /docs loads."""
 
 
 @web.middleware
@@ -26,20 +26,20 @@ async def authorize(request: web.Request, handler: Handler) -> web.StreamRespons
     """Serve requests that carry one of the tokens, or all requests where no token is set."""
     tokens = request.app[SETTINGS].tokens
     headers = request.headers.getall("Authorization", ())
-    if tokens and not _is_open(request) and not _has_token(headers, tokens):
+    if tokens and not _needs_no_token(request) and not _has_token(headers, tokens):
         raise Unauthorized("Send Authorization: Bearer with a token that this service knows.")
     return await handler(request)
 
 
-def is_open(path: str) -> bool:
+def is_open_path(path: str) -> bool:
     """Return whether a path needs no token."""
     return path in OPEN_PATHS or path.startswith(OPEN_PREFIX)
 
 
-def _is_open(request: web.Request) -> bool:
-    # The route that was found counts: one path can be written in several ways.
+def _needs_no_token(request: web.Request) -> bool:
+    # Check the route: one path can be written in several ways.
     resource = request.match_info.route.resource
-    return is_open(request.path if resource is None else resource.canonical)
+    return is_open_path(request.path if resource is None else resource.canonical)
 
 
 def _has_token(headers: Sequence[str], tokens: Iterable[str]) -> bool:

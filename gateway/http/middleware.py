@@ -16,10 +16,10 @@ from gateway.http.keys import ACCESS_LOG, LOGGED_ID, REQUEST_ID, TRACE
 from gateway.http.problems import (
     INTERNAL,
     REPORT_TO_OPERATOR,
-    of_http,
-    of_service,
+    http_error_response,
     path_of,
     problem_response,
+    service_error_response,
 )
 from gateway.http.trace_context import trace_of
 from shared.log import get_logger
@@ -33,7 +33,7 @@ CLIENT_CLOSED_REQUEST: Final = 499
 
 
 @web.middleware
-async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def log_request(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request an id, bind the id to every log line, and log the request once."""
     sent = request.headers.get("X-Request-Id", "")
     request_id = sent if SANE_REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
@@ -62,8 +62,8 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
-async def identify(request: web.Request, response: web.StreamResponse) -> None:
-    """Send the request's id with its answer, also with one that begins before its handler ends."""
+async def add_request_id(request: web.Request, response: web.StreamResponse) -> None:
+    """Send the request's id with every answer, streams included."""
     if REQUEST_ID in request:  # no middleware has seen a request that aiohttp's parser refused
         response.headers["X-Request-Id"] = request[REQUEST_ID]
 
@@ -80,9 +80,9 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     try:
         return await handler(request)
     except ServiceError as error:
-        return of_service(request, error)
+        return service_error_response(request, error)
     except web.HTTPException as error:
-        return of_http(request, error)
+        return http_error_response(request, error)
     except Exception:  # noqa: BLE001 - the last resort
         get_logger().exception("request failed", path=path_of(request))
         return problem_response(request, INTERNAL, REPORT_TO_OPERATOR)

@@ -41,7 +41,7 @@ class ProblemBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     type: str
     title: str
     status: int
-    detail: Annotated[str, Meta(description="What to do about it.")]
+    detail: Annotated[str, Meta(description="What is wrong, or what to do.")]
     instance: Annotated[str, Meta(description="The path of the request.")] | UnsetType = UNSET
     id: str | UnsetType = UNSET
     execution_status: str | UnsetType = UNSET
@@ -50,7 +50,7 @@ class ProblemBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 INTERNAL: Final = Problem("internal", 500, "The service failed")
-UNAVAILABLE: Final = Problem("backend-unavailable", 503, "The server cannot be asked right now")
+UNAVAILABLE: Final = Problem("backend-unavailable", 503, "The service cannot answer right now")
 MALFORMED: Final = Problem("invalid-request", 400, "The request breaks a rule")
 OVERLONG_HEAD: Final = Problem("invalid-request", 431, "The request's head is too large")
 
@@ -62,9 +62,9 @@ TOO_LARGE: Final = Problem("payload-too-large", 413, "The body is too large")
 LONGEST_PATH: Final = 256
 NOT_IN_PATHS: Final = re.compile(r"[^!-~]")
 
-OF_SERVICE: Final[Mapping[type[errors.ServiceError], Problem]] = {
+PROBLEM_BY_ERROR: Final[Mapping[type[errors.ServiceError], Problem]] = {
     errors.InvalidRequest: MALFORMED,
-    errors.InvalidInput: Problem("invalid-input", 422, "The function does not take this input"),
+    errors.InvalidInput: Problem("invalid-input", 422, "The input or the callback is not valid"),
     errors.UnknownExecution: Problem("unknown-id", 404, "There is no execution of this id"),
     errors.UnknownFunction: Problem("unknown-function", 404, "There is no function of this name"),
     errors.IdReused: Problem("id-reused", 422, "The id belongs to another request"),
@@ -83,7 +83,7 @@ OF_SERVICE: Final[Mapping[type[errors.ServiceError], Problem]] = {
     errors.DeadlineExceeded: UNAVAILABLE,
 }
 
-OF_HTTP: Final[Mapping[int, Problem]] = {
+PROBLEM_BY_STATUS: Final[Mapping[int, Problem]] = {
     404: Problem("not-found", 404, "There is nothing at this path"),
     405: Problem("method-not-allowed", 405, "The path does not take this method"),
     413: TOO_LARGE,
@@ -113,9 +113,9 @@ def problem_response(  # noqa: PLR0913 - the optional members of a problem
     execution_status: str | None = None,
     faults: list[Fault] | None = None,
 ) -> web.Response:
-    """Return the answer for a problem; `detail` says what the client can do.
+    """Return the answer for a problem; `detail` is what is wrong, or what to do.
 
-    `source` is who failed: `gateway`, or `workflow` for what an execution ended with.
+    `source` is who failed. `workflow`: the execution itself failed.
     """
     body = ProblemBody(
         type=f"/problems/{problem.slug}",
@@ -141,12 +141,12 @@ def problem_response(  # noqa: PLR0913 - the optional members of a problem
     )
 
 
-def of_service(request: web.Request, error: errors.ServiceError) -> web.Response:
-    """Answer an error of the service's own tree."""
+def service_error_response(request: web.Request, error: errors.ServiceError) -> web.Response:
+    """Return the answer for an error of `gateway.errors`."""
     faults = error.faults if isinstance(error, errors.InvalidInput) else ()
     return problem_response(
         request,
-        OF_SERVICE[type(error)],
+        PROBLEM_BY_ERROR[type(error)],
         error.detail,
         source=error.source,
         id=error.id,
@@ -155,9 +155,9 @@ def of_service(request: web.Request, error: errors.ServiceError) -> web.Response
     )
 
 
-def of_http(request: web.Request, error: web.HTTPException) -> web.Response:
-    """Answer a refusal of aiohttp's own, keeping its `Allow` header."""
-    problem = OF_HTTP.get(error.status) or Problem(
+def http_error_response(request: web.Request, error: web.HTTPException) -> web.Response:
+    """Return the answer for an error of aiohttp, with its `Allow` header."""
+    problem = PROBLEM_BY_STATUS.get(error.status) or Problem(
         "invalid-request" if error.status < 500 else "internal", error.status, error.reason
     )
     response = problem_response(request, problem, DETAILS.get(error.status, problem.title))

@@ -1,7 +1,7 @@
-"""Connections of clients: how long each may take for what, and answers to bytes that are no HTTP.
+"""Connections of clients: time limits, and answers to bytes that are not HTTP.
 
-aiohttp bounds nothing of a request's way in and out but the idle time between two requests. Here
-the head of a request, and the taking of an answer, are bounded as well; its body is in `body.py`.
+aiohttp limits only the idle time between two requests. The time for a head and for taking an answer
+is limited here, the time for a body in `body.py`.
 """
 
 from __future__ import annotations

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What an execution is doing; `attempt` is how many workers have picked it up so far.
+    """What an execution is doing.
 
-    `step` is the name of the running step. An execution that is suspended has `waiting_for`
-    instead: the name of each thing it waits for, and since when in milliseconds. `resumable` means
-    that its wait is over and no worker has gone on with it yet, `recovering` that its worker is
-    gone and no other has taken it over yet. `progress` is the last report: done and total.
+    `attempt` is 1, and one more each time the execution's worker was lost. `step` is the name of
+    the running step. An execution that is suspended has `waiting_for` instead: the name of each
+    thing it waits for, and since when in milliseconds. `resumable` means that its wait is over and
+    no worker has gone on with it yet, `recovering` that its worker is gone and no other has taken
+    it over yet. `progress` is the last report: done and total.
     """
 
     worker: str

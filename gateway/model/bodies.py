@@ -82,7 +82,11 @@ class ExecutionBody(JsonBody, frozen=True, kw_only=True):
         Annotated[Name, Meta(description="The worker that runs it, or ran it last.")] | UnsetType
     ) = UNSET
     attempt: (
-        Annotated[PositiveCount, Meta(description="How many times it was picked up.")] | UnsetType
+        Annotated[
+            PositiveCount,
+            Meta(description="1, and one more each time the execution's worker was lost."),
+        ]
+        | UnsetType
     ) = UNSET
     recovered_from: (
         Annotated[Name, Meta(description="The worker from which it was taken over.")] | UnsetType

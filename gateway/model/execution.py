@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NewExecution:
-    """What a client asks for. `fingerprint` is equal for equal functions and inputs only.
+    """What a client asks for. `fingerprint` is a hash of function and input.
 
     `callback` is the URL to notify of the end, `trace_id` the trace that the request belongs to.
     """
@@ -40,8 +40,8 @@ class Execution:
     """One execution at one moment; times are milliseconds since the epoch.
 
     A resolved one has `result_json`, a rejected one `error`. `activity` is None until a worker has
-    begun its first step. `steps` are empty unless they were asked for. Of a `partial` one the
-    activity was not read.
+    created something for the execution. A `partial` execution was read without it. `steps` are
+    empty unless they were asked for.
     """
 
     id: str
@@ -63,7 +63,10 @@ class Execution:
         return self.status != "pending"
 
     def phase(self, now: float) -> str | None:
-        """Return what a pending execution does at a time in seconds, None if it is unknown."""
+        """Return the phase at `now`, in seconds since the epoch.
+
+        None once the execution has ended, or if its activity was not read.
+        """
         if self.done or self.partial:
             return None
         if self.activity is not None and self.activity.recovering:

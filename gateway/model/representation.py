@@ -34,7 +34,7 @@ def rfc3339(milliseconds: int) -> str:
 
 
 def execution_body(execution: Execution, include: frozenset[str], now: float) -> ExecutionBody:
-    """Return the body of an answer of /wait at a time in seconds.
+    """Return the body of an answer of /wait at `now`, in seconds since the epoch.
 
     `include` may hold `input` and `steps`.
     """
@@ -55,7 +55,7 @@ def execution_body(execution: Execution, include: frozenset[str], now: float) ->
         worker=activity.worker if activity else UNSET,
         attempt=activity.attempt if activity else UNSET,
         recovered_from=_if_any(activity.recovered_from if activity else None),
-        waiting_for=(waits(activity.waiting_for) if activity else []) or UNSET,
+        waiting_for=(waited_for_bodies(activity.waiting_for) if activity else []) or UNSET,
         progress=_progress(execution),
         input=Raw(execution.call.input_json.encode()) if "input" in include else UNSET,
         steps=[step_body(step) for step in execution.steps] if "steps" in include else UNSET,
@@ -81,7 +81,10 @@ def begun_body(execution: Execution, *, created: bool) -> BegunBody:
 
 
 def item_body(execution: Execution) -> ItemBody:
-    """Return a row of /list; its worker would cost a search for each row, so it is null."""
+    """Return a row of /list.
+
+    Phase, worker and attempt are null, since each row would cost a search.
+    """
     return ItemBody(
         id=execution.id,
         function=execution.call.function,
@@ -118,7 +121,7 @@ def step_body(step: StepState) -> StepBody:
     )
 
 
-def waits(waiting_for: Iterable[tuple[str, int]]) -> list[WaitedForBody]:
+def waited_for_bodies(waiting_for: Iterable[tuple[str, int]]) -> list[WaitedForBody]:
     """Return what an execution waits for."""
     return [WaitedForBody(name=name, since=rfc3339(since)) for name, since in waiting_for]
 

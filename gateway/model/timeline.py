@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import UNSET
 
 from gateway.model.bodies import ProgressEventBody, StateBody
-from gateway.model.representation import done_body, rfc3339, step_body, waits
+from gateway.model.representation import done_body, rfc3339, step_body, waited_for_bodies
 from gateway.model.steps import step_of
 from shared.ids import attempt_id
 from shared.resonate import tags as tag
@@ -133,7 +133,7 @@ def _of_parts(root: Execution, parts: Sequence[StoredPromise]) -> Iterator[Event
 
 
 def _of_wait(position: int, part: StoredPromise) -> Iterator[Event]:
-    waiting_for = waits([(part.tags.get(tag.SIGNAL, "sleep"), part.created_on)])
+    waiting_for = waited_for_bodies([(part.tags.get(tag.SIGNAL, "sleep"), part.created_on)])
     state = _running(part, phase="waiting", waiting_for=waiting_for)
     yield Event((part.created_on, position, STATE), "state", state)
     if part.completed_on is not None:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from gateway.http.budgets import BODIES_DETAIL
-from gateway.openapi.parts import EXECUTIONS, PREFER, answer, body, header, problem, query, refusals
+from gateway.openapi.parts import (
+    EXECUTIONS,
+    PREFER,
+    answer,
+    body,
+    error_responses,
+    header,
+    problem,
+    query,
+)
 from gateway.openapi.samples import INPUTS, RESULT, begun
 from gateway.openapi.struct_schemas import ref
 
@@ -44,7 +53,7 @@ def paths(catalog: Catalog) -> dict[str, Block]:
                         for name, function in catalog.functions.items()
                     },
                 ),
-                "responses": {**_answers(), **_refusals(catalog)},
+                "responses": {**_answers(), **_error_responses(catalog)},
             }
         }
     }
@@ -107,10 +116,10 @@ def _answers() -> dict[str, Block]:
     }
 
 
-def _refusals(catalog: Catalog) -> dict[str, Block]:
+def _error_responses(catalog: Catalog) -> dict[str, Block]:
     known = f"Known functions: {', '.join(catalog.names)}."
     crowded = "Too many begins are running; try again a little later."
-    return refusals(
+    return error_responses(
         "/begin",
         problem("/begin", "invalid-request", detail="The id must match [A-Za-z0-9_-]{1,128}."),
         problem("/begin", "unknown-function", detail=known),
@@ -119,13 +128,16 @@ def _refusals(catalog: Catalog) -> dict[str, Block]:
         problem(
             "/begin",
             "invalid-input",
-            detail="checkout does not take this: /pace.",
+            detail="checkout does not take the input at /pace.",
             errors=[{"pointer": "/pace", "message": "-1 is less than the minimum of 0"}],
         ),
         "id-reused",
         problem("/begin", "too-many-requests", detail=crowded),
         problem(
-            "/begin", "backend-unavailable", detail="The server cannot be reached.", id="job-1"
+            "/begin",
+            "backend-unavailable",
+            detail="The Resonate server cannot be reached; repeat with the same id.",
+            id="job-1",
         ),
         problem("/begin", "overloaded", detail=BODIES_DETAIL),
     )

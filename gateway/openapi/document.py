@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.http.auth import is_open
+from gateway.http.auth import is_open_path
 from gateway.openapi import begin, events, executions, listing, service, signals
-from gateway.openapi.parts import HEADERS, refusals
+from gateway.openapi.parts import HEADERS, error_responses
 from gateway.openapi.schemas import schemas
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ VERSION: Final = "0.1.0"
 
 ABOUT: Final = """\
 Work that takes seconds to days: begin an execution, get its id at once, poll its state with that
-id. An execution ends whatever dies, and repeating a request is always safe.
+id. An execution ends even if processes die, and repeating a request is always safe.
 
 HEAD works where GET does. A method that a path does not take is a 405 `method-not-allowed` with
 `Allow`, an unknown path a 404 `not-found`. A repeated or unknown parameter is a 400. Errors are
-`application/problem+json` (RFC 9457); `Error-Source` says whether the gateway or the workflow
+`application/problem+json` (RFC 9457); `Error-Source: workflow` means that the execution itself
 failed. After a 503 it is safe to repeat the request with the same id.
 """
 
@@ -50,7 +50,7 @@ def document(catalog: Catalog, *, secured: bool, webhooks: bool) -> dict[str, An
         "paths": {
             path: {
                 method: _operation(
-                    path, block, guarded=secured and not is_open(path), webhooks=webhooks
+                    path, block, guarded=secured and not is_open_path(path), webhooks=webhooks
                 )
                 for method, block in methods.items()
             }
@@ -80,7 +80,7 @@ def _operation(
 ) -> Mapping[str, Any]:
     """Return an operation as this gateway has it."""
     if guarded:
-        answers = {**block["responses"], "401": refusals(path, "unauthorized")["401"]}
+        answers = {**block["responses"], "401": error_responses(path, "unauthorized")["401"]}
         block = {**block, "security": [{"bearer": []}], "responses": dict(sorted(answers.items()))}
     if not webhooks and "parameters" in block:
         kept = [each for each in block["parameters"] if each["name"] != "callback"]

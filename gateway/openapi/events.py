@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from gateway.model.timeline import EVENT_ID
-from gateway.openapi.parts import EXECUTIONS, ID, answer, header, refusals
+from gateway.openapi.parts import EXECUTIONS, ID, answer, error_responses, header
 
 if TYPE_CHECKING:
     from gateway.openapi.parts import Block
@@ -35,20 +35,20 @@ def paths() -> dict[str, Block]:
         "description": (
             "All events from the first: `state`, `step` and `progress`, and at the end `done`; then"
             " the stream ends. An event has the same id at every gateway, and any gateway"
-            " continues behind `Last-Event-ID`. A comment every 15 s keeps the connection alive."
+            " continues after `Last-Event-ID`. A comment every 15 s keeps the connection alive."
         ),
         "parameters": [
             ID,
             header(
                 "Last-Event-ID",
-                "Continue behind this event.",
+                "Continue after this event.",
                 {"type": "string", "pattern": f"^{EVENT_ID.pattern}$"},
             ),
         ],
         "responses": {
             "200": answer("The events.", EVENT, "Cache-Control", kind=STREAM),
             "204": answer("The client has had the last event.", None, "Cache-Control"),
-            **refusals(
+            **error_responses(
                 "/events",
                 *("invalid-request", "unknown-id", "too-many-requests", "backend-unavailable"),
             ),

@@ -14,9 +14,9 @@ from gateway.openapi.parts import (
     PREFER,
     answer,
     body,
+    error_responses,
     problem,
     query,
-    refusals,
 )
 from gateway.openapi.samples import CANCELED, PENDING, REJECTED, RESOLVED, RESULT
 from gateway.openapi.schemas import schema_of
@@ -47,9 +47,9 @@ def _wait() -> Block:
         ),
         "parameters": [ID, *_wait_parameters(), PREFER, IF_NONE_MATCH],
         "responses": {
-            "200": answer("Its state.", ref("execution"), *headers, examples=examples),
+            "200": answer("The execution's state.", ref("execution"), *headers, examples=examples),
             "304": answer("The client's copy is current.", None, *headers),
-            **refusals(
+            **error_responses(
                 "/wait",
                 *("invalid-request", "unknown-id", "execution-canceled", "too-many-requests"),
                 *("execution-rejected", "backend-unavailable", "execution-timedout"),
@@ -97,7 +97,7 @@ def _result() -> Block:
             ),
             "202": answer("No result yet.", None, "Retry-After", "Cache-Control"),
             "304": answer("The client's copy is current.", None, "ETag", "Cache-Control"),
-            **refusals(
+            **error_responses(
                 "/result",
                 *("invalid-request", "unknown-id", "execution-canceled"),
                 *("execution-rejected", "backend-unavailable", "execution-timedout"),
@@ -113,7 +113,8 @@ def _cancel() -> Block:
         "tags": EXECUTIONS,
         "summary": "End an execution",
         "description": (
-            "The running step may still finish; no further step starts. Its children end too."
+            "The running step may still finish; no further step starts. The execution's children"
+            " end too."
         ),
         "parameters": [ID],
         "requestBody": body(
@@ -128,7 +129,7 @@ def _cancel() -> Block:
                 "Cache-Control",
                 examples={"canceled": CANCELED},
             ),
-            **refusals(
+            **error_responses(
                 "/cancel",
                 *("invalid-request", "unknown-id"),
                 problem("/cancel", "already-done", execution_status="resolved"),

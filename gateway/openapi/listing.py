@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.api.listing import DEFAULT_LIMIT, MAX_LIMIT, PageBody
-from gateway.openapi.parts import EXECUTIONS, answer, problem, query, refusals
+from gateway.openapi.parts import EXECUTIONS, answer, error_responses, problem, query
 from gateway.openapi.samples import ITEM
 from gateway.openapi.schemas import schema_of
 from gateway.openapi.struct_schemas import ref
@@ -31,7 +31,7 @@ def paths(catalog: Catalog) -> dict[str, Block]:
                 "Cache-Control",
                 examples={"last": {"items": [ITEM], "next_cursor": None}},
             ),
-            **refusals(
+            **error_responses(
                 "/list",
                 problem("/list", "invalid-request", detail=f"limit must be 1 to {MAX_LIMIT}."),
                 problem("/list", "unknown-function", detail=known),
@@ -65,7 +65,7 @@ def _parameters(catalog: Catalog) -> list[Block]:
         ),
         query(
             "cursor",
-            "The `next_cursor` of the page before; all other parameters as for that page.",
+            "The `next_cursor` of the page before, with the same status, function and prefix.",
             {"type": "string"},
         ),
     ]

@@ -89,11 +89,11 @@ IF_NONE_MATCH: Final = header("If-None-Match", "The `ETag` of a copy.", {"type":
 
 def body(description: str, schema: Schema, examples: Mapping[str, Any]) -> Block:
     """Return an optional JSON body."""
-    content = {"schema": schema, "examples": named(examples)}
+    content = {"schema": schema, "examples": as_examples(examples)}
     return {"description": description, "required": False, "content": {JSON: content}}
 
 
-def named(examples: Mapping[str, Any]) -> Block:
+def as_examples(examples: Mapping[str, Any]) -> Block:
     """Return examples in the form of the document."""
     return {name: {"value": value} for name, value in examples.items()}
 
@@ -109,7 +109,7 @@ def answer(
     """Return an answer; without a schema it has no body."""
     block: Block = {"description": description, "headers": headers(*header_names)}
     if schema is not None:
-        shown = {"examples": named(examples)} if examples else {}
+        shown = {"examples": as_examples(examples)} if examples else {}
         block["content"] = {kind: {"schema": schema, **shown}}
     return {**block, "links": links} if links else block
 
@@ -129,7 +129,7 @@ DETAILS: Final[Mapping[str, str]] = {
     "too-many-requests": "Too many clients wait here; try again a little later.",
     "overloaded": "Too many large answers are being sent; try again a little later.",
     "internal": REPORT_TO_OPERATOR,
-    "backend-unavailable": "The server cannot be reached.",
+    "backend-unavailable": "The Resonate server cannot be reached; repeat with the same id.",
 }
 """Details of problems, for the examples."""
 
@@ -162,7 +162,7 @@ def problem(path: str, slug: str, **also: Any) -> Block:
     }
 
 
-def refusals(path: str, *problems: str | Block) -> dict[str, Block]:
+def error_responses(path: str, *problems: str | Block) -> dict[str, Block]:
     """Return the answers for a route's problems by status; every route may fail with `internal`.
 
     A problem is a slug, or an example with more in it than the slug's own.
@@ -171,25 +171,25 @@ def refusals(path: str, *problems: str | Block) -> dict[str, Block]:
     examples.append(problem(path, "internal"))
     statuses = sorted({example["status"] for example in examples})
     return {
-        str(status): _refusal([found for found in examples if found["status"] == status])
+        str(status): _error_response([found for found in examples if found["status"] == status])
         for status in statuses
     }
 
 
-def _refusal(examples: list[Block]) -> Block:
+def _error_response(examples: list[Block]) -> Block:
     slugs = [example["type"].rpartition("/")[2] for example in examples]
     schemas = [ref(problem_name(slug)) for slug in dict.fromkeys(slugs)]
     sources = sorted({_source(slug) for slug in slugs})
     special = {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}
     names = ("Cache-Control", *special.get(examples[0]["status"], ()))
-    source = _header("Who failed: `gateway` or `workflow`.", {"enum": sources})
+    source = _header("Who failed. `workflow`: the execution itself failed.", {"enum": sources})
     return {
         "description": "; ".join(dict.fromkeys(PROBLEMS[slug].title for slug in slugs)),
         "headers": {**headers(*names), "Error-Source": source},
         "content": {
             PROBLEM_JSON: {
                 "schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas},
-                "examples": named(dict(zip(slugs, examples, strict=True))),
+                "examples": as_examples(dict(zip(slugs, examples, strict=True))),
             }
         },
     }

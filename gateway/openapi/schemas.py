@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from gateway.http.problems import INTERNAL, OF_HTTP, OF_SERVICE, UNAVAILABLE, ProblemBody
+from gateway.http.problems import (
+    INTERNAL,
+    PROBLEM_BY_ERROR,
+    PROBLEM_BY_STATUS,
+    UNAVAILABLE,
+    ProblemBody,
+)
 from gateway.model.bodies import BegunBody, ExecutionBody, FailureBody, ItemBody, StepBody
 from gateway.openapi.struct_schemas import StructSchemas, Variant, ref
 from shared import durations
@@ -26,7 +32,7 @@ TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}
 
 PROBLEMS: Final[Mapping[str, Problem]] = {
     problem.slug: problem
-    for problem in (*OF_SERVICE.values(), *OF_HTTP.values(), INTERNAL, UNAVAILABLE)
+    for problem in (*PROBLEM_BY_ERROR.values(), *PROBLEM_BY_STATUS.values(), INTERNAL, UNAVAILABLE)
 }
 """Every kind of problem, by the last part of its type."""
 

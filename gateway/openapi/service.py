@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.api.health import HealthBody, IndexBody
 from gateway.openapi.page import TYPES
-from gateway.openapi.parts import IF_NONE_MATCH, answer, problem, refusals
+from gateway.openapi.parts import IF_NONE_MATCH, answer, error_responses, problem
 from gateway.openapi.schemas import variant_of
 from gateway.openapi.struct_schemas import Variant
 
@@ -38,7 +38,7 @@ def _healthz() -> Block:
         "operationId": "healthz",
         "tags": TAG,
         "summary": "Return whether the process lives",
-        "responses": {"200": _healthy(), **refusals("/healthz")},
+        "responses": {"200": _healthy(), **error_responses("/healthz")},
     }
 
 
@@ -49,7 +49,7 @@ def _readyz() -> Block:
         "tags": TAG,
         "summary": "Return whether this gateway should be sent requests",
         "description": "503 names the check that fails.",
-        "responses": {"200": _healthy(), **refusals("/readyz", down)},
+        "responses": {"200": _healthy(), **error_responses("/readyz", down)},
     }
 
 
@@ -61,7 +61,10 @@ def _index() -> Block:
         "operationId": "index",
         "tags": TAG,
         "summary": "List the paths",
-        "responses": {"200": answer("Links.", variant_of(IndexBody, variant)), **refusals("/")},
+        "responses": {
+            "200": answer("Links.", variant_of(IndexBody, variant)),
+            **error_responses("/"),
+        },
     }
 
 
@@ -77,7 +80,7 @@ def _openapi() -> Block:
                 "The document.", {"type": "object", "required": required}, "ETag", "Cache-Control"
             ),
             "304": answer("The client's copy is current.", None, "ETag", "Cache-Control"),
-            **refusals("/openapi.json"),
+            **error_responses("/openapi.json"),
         },
     }
 
@@ -93,6 +96,6 @@ def _file(path: str, content_type: str) -> Block:
         "responses": {
             "200": answer("The file.", {}, *headers, kind=content_type.partition(";")[0]),
             "304": answer("The client's copy is current.", None, "ETag", "Cache-Control"),
-            **refusals(path),
+            **error_responses(path),
         },
     }

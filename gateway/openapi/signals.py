@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gateway.api.signals import DeliveredBody
 from gateway.http.budgets import BODIES_DETAIL
-from gateway.openapi.parts import EXECUTIONS, ID, answer, body, problem, query, refusals
+from gateway.openapi.parts import EXECUTIONS, ID, answer, body, error_responses, problem, query
 from gateway.openapi.samples import DELIVERED
 from gateway.openapi.schemas import variant_of
 from gateway.openapi.struct_schemas import Variant, ref
@@ -38,7 +38,7 @@ def paths() -> dict[str, Block]:
         "responses": {
             "200": _delivered("This value had been delivered before.", first=False),
             "202": _delivered("The value is delivered.", first=True),
-            **refusals(
+            **error_responses(
                 "/signal",
                 *("invalid-request", "unknown-id", "signal-conflict", "payload-too-large"),
                 *("unsupported-media-type", "backend-unavailable"),

@@ -48,7 +48,7 @@ class Reader:
     def __init__(self, backend: Backend, cache: ExecutionCache) -> None:
         self._backend = backend
         self._cache = cache
-        self._slots = asyncio.Semaphore(CONCURRENT_READS)
+        self._concurrent_reads = asyncio.Semaphore(CONCURRENT_READS)
         self._shared: SingleFlight[str, Execution] = SingleFlight()
         self.turnstile = Turnstile()
         self._answered_at = float("-inf")
@@ -83,7 +83,7 @@ class Reader:
 
     async def read_root(self, id: str) -> Execution:
         """Return the execution without its activity. Raises what `Backend.read_root` raises."""
-        async with self._slots:
+        async with self._concurrent_reads:
             return self._note(await self._backend.read_root(id))
 
     async def read_history(
@@ -93,14 +93,14 @@ class Reader:
 
         Raises what `Backend.history` raises.
         """
-        async with self._slots:
+        async with self._concurrent_reads:
             began = time.monotonic()
             root, parts = await self._backend.history(id, history.known, history.unfinished)
             return root, parts, began
 
     async def _read_in_turn(self, id: str) -> Execution:
         try:
-            async with asyncio.timeout(SHARED_READ_SECONDS), self._slots:
+            async with asyncio.timeout(SHARED_READ_SECONDS), self._concurrent_reads:
                 return self._note(await self._backend.read(id))
         except TimeoutError as error:
             raise DeadlineExceeded("Too many clients ask at the same time.") from error

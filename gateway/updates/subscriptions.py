@@ -11,6 +11,7 @@ from gateway.backend.calls import GROUP
 from gateway.concurrency.tasks import TaskSet
 from gateway.errors import BackendUnavailable, Saturated
 from gateway.updates.notifications import Notifications
+from shared.ids import id_of_stored
 from shared.resonate.transport import NOT_AS_EXPECTED
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Subscriptions:
     async def _subscribe(self, id: str, subscribed: asyncio.Future[Execution]) -> None:
         try:
             execution = await self._backend.subscribe(id)
-        except Exception as error:  # noqa: BLE001 - it belongs to whoever waits for the future
+        except Exception as error:  # noqa: BLE001 - the future raises it
             _fail(subscribed, error)
             if isinstance(error, BackendUnavailable) and not isinstance(error, Saturated):
                 # The server is away: let all know now, not one after the other.
@@ -91,7 +92,7 @@ class Subscriptions:
             subscribed.set_result(execution)
 
     def _on_end(self, promise: dict[str, Any]) -> None:
-        id: str = promise["id"]
+        id = id_of_stored(promise["id"])
         execution: Execution | None = None
         with contextlib.suppress(*NOT_AS_EXPECTED):
             if _length_of(promise) <= LARGE_BYTES:

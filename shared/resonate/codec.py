@@ -7,6 +7,7 @@ nulls and nesting arrive unchanged. A failure is a JSON object as well.
 
 from __future__ import annotations
 
+import base64
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -126,3 +127,13 @@ def decode_rejection(data: str | None) -> Failure:
             return Failure.decode(text)
         case _:
             return Failure("Error", clip(str(stored or "rejected without a reason")))
+
+
+class LenientBase64:
+    """The SDK's base64 of text; it also decodes bytes of other programs that are not UTF-8."""
+
+    def encode(self, obj: str | None) -> str | None:
+        return None if obj is None else base64.b64encode(obj.encode()).decode()
+
+    def decode(self, obj: str | None) -> str | None:
+        return None if obj is None else base64.b64decode(obj).decode("utf-8", "replace")

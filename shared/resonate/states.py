@@ -16,16 +16,6 @@ STATUS: Final[Mapping[str, str]] = {
 }
 """Status of an execution, by the state of its promise."""
 
-SEARCH_STATE: Final[Mapping[str, str]] = {
-    "pending": "pending",
-    "resolved": "resolved",
-    # The server has one search for these three.
-    "rejected": "rejected",
-    "canceled": "rejected",
-    "timedout": "rejected",
-}
-"""Search that finds the executions with a status, possibly together with others."""
-
 STATES_OF_SEARCH: Final[Mapping[str | None, tuple[str, ...]]] = {
     None: ("PENDING", "RESOLVED", "REJECTED", "REJECTED_TIMEDOUT", "REJECTED_CANCELED"),
     "pending": ("PENDING",),

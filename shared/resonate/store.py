@@ -18,6 +18,8 @@ from urllib.parse import quote, urlencode
 from resonate.models.callback import Callback
 from resonate.models.durable_promise import DurablePromise
 
+from shared.ids import id_of_stored, stored_id
+from shared.resonate.codec import LenientBase64
 from shared.resonate.cursors import cursor_at, position_of
 from shared.resonate.tasks import Schedules, Tasks, unused
 from shared.resonate.transport import Refused, Transport
@@ -33,16 +35,6 @@ PICKLED: Final = "resonate:format-py"
 
 PAGE: Final = 100
 """Promises that the server returns for one search, at most."""
-
-
-class LenientBase64:
-    """The SDK's base64 of text; it also decodes bytes of other programs that are not UTF-8."""
-
-    def encode(self, obj: str | None) -> str | None:
-        return None if obj is None else base64.b64encode(obj.encode()).decode()
-
-    def decode(self, obj: str | None) -> str | None:
-        return None if obj is None else base64.b64decode(obj).decode("utf-8", "replace")
 
 
 class Store:
@@ -66,7 +58,7 @@ class Store:
             headers = (data.get(part) or {}).get("headers")
             if headers:
                 headers.pop(PICKLED, None)
-        return DurablePromise.from_dict(self, data)
+        return DurablePromise.from_dict(self, {**data, "id": id_of_stored(data["id"])})
 
 
 # Over 150 lines: the SDK's protocol has all these methods in one class, with all their parameters.
@@ -99,7 +91,7 @@ class Promises:
         data: str | None = None,
         tags: dict[str, str] | None = None,
     ) -> DurablePromise:
-        body = {"id": id, "param": _value(data), "timeout": timeout, "tags": tags or {}}
+        body = {"id": stored_id(id), "param": _value(data), "timeout": timeout, "tags": tags or {}}
         sent = self._headers(ikey, strict=strict)
         return self._transport.call("POST", "/promises", body, sent, read=self._store.promise)
 
@@ -159,8 +151,9 @@ class Promises:
             promise = self._store.promise(answer["promise"])
             return promise, Callback.from_dict(made) if made else None
 
-        path = f"/promises/callback/{quote(promise_id, safe='')}"
-        body = {"rootPromiseId": root_promise_id, "recv": recv, "timeout": timeout}
+        path = f"/promises/callback/{quote(stored_id(promise_id), safe='')}"
+        root_id = stored_id(root_promise_id)
+        body = {"rootPromiseId": root_id, "recv": recv, "timeout": timeout}
         promise, made = self._transport.call("POST", path, body, self.fence(), read=read)
         if made is None and promise.pending:
             # Either this callback exists already, or the promise ended while the server created
@@ -183,6 +176,7 @@ class Promises:
         The next page is the same search with that position as `after`. After the last page the
         position is None.
         """
+        pattern = stored_id(pattern)
         if after is not None:
             query = {"cursor": cursor_at(after, pattern, tags, state, limit)}
         else:
@@ -194,7 +188,8 @@ class Promises:
             cursor = answer.get("cursor")
             return found, position_of(cursor) if cursor else None
 
-        return self._transport.call("GET", f"/promises?{urlencode(query)}", read=read)
+        path = f"/promises?{urlencode(query)}"
+        return self._transport.call("GET", path, read=read, retry_timeouts=False)
 
     def notify(self, id: str, name: str, recv: str, timeout: int) -> DurablePromise:
         """Subscribe `recv` to the promise's end: one message at most. Return the promise.
@@ -205,8 +200,8 @@ class Promises:
         def read(answer: Any) -> DurablePromise:
             return self._store.promise(answer["promise"])
 
-        body = {"Id": name, "promiseId": id, "recv": recv, "timeout": timeout}
-        path = f"/promises/subscribe/{quote(id, safe='')}"
+        body = {"Id": name, "promiseId": stored_id(id), "recv": recv, "timeout": timeout}
+        path = f"/promises/subscribe/{quote(stored_id(id), safe='')}"
         return self._transport.call("POST", path, body, read=read)
 
     def _headers(self, ikey: str | None, *, strict: bool) -> dict[str, str]:
@@ -243,7 +238,7 @@ def _read_ping(answer: Any) -> str:
 
 
 def _path(id: str) -> str:
-    return f"/promises/{quote(id, safe='')}"
+    return f"/promises/{quote(stored_id(id), safe='')}"
 
 
 def _value(data: str | None) -> dict[str, str]:

@@ -85,25 +85,25 @@ class Transport:
         read: Callable[[Any], T],
         budget: float | None = None,
         retry: bool = True,
+        retry_timeouts: bool = True,
     ) -> T:
         """Return the JSON of a 2xx as `read` converts it. Raises `Refused` or `Unanswered`.
 
-        An answer that `read` raises `NOT_AS_EXPECTED` for did not come from the server.
+        Where `read` raises `NOT_AS_EXPECTED`, it was not the server that answered. Expensive calls
+        are made without `retry_timeouts`: the server may still be working on the first one.
         """
-        data = None if body is None else orjson.dumps(body)
-        sent = self._headers if headers is None else {**self._headers, **headers}
         end = time.monotonic() + (self._budget if budget is None else budget)
         pause = FIRST_PAUSE
         while True:
             status, answer = 0, b""
             try:
-                status, answer = self._once(method, path, data, sent, again=retry)
+                status, answer = self._once(method, path, body, headers, again=retry)
                 if status < 300:
                     return read(orjson.loads(answer) if answer else None)
-                error_body = orjson.loads(answer)["error"]
-                refusal = Refused(status, int(error_body["code"]), str(error_body["message"]))
+                refusal = _refusal_of(status, answer)
             except (OSError, http.client.HTTPException) as error:
                 reason = repr(error)
+                retry = retry and (retry_timeouts or not isinstance(error, TimeoutError))
             except NOT_AS_EXPECTED:
                 reason = f"{status}: not an answer of the server: {answer[:200]!r}"
             else:
@@ -120,8 +120,8 @@ class Transport:
         self,
         method: str,
         path: str,
-        data: bytes | None,
-        headers: Mapping[str, str],
+        body: object,
+        headers: Mapping[str, str] | None,
         *,
         again: bool,
     ) -> tuple[int, bytes]:
@@ -129,7 +129,8 @@ class Transport:
         connection = self._take()
         kept = connection.sock is not None
         try:
-            connection.request(method, path, data, dict(headers))
+            data = None if body is None else orjson.dumps(body)
+            connection.request(method, path, data, {**self._headers, **(headers or {})})
             response = connection.getresponse()
             answer = response.read()
         except BaseException as error:
@@ -137,7 +138,7 @@ class Transport:
             # One dead connection means that the server has gone: the idle ones are dead as well.
             self.close()
             if again and kept and isinstance(error, ConnectionError):
-                return self._once(method, path, data, headers, again=False)
+                return self._once(method, path, body, headers, again=False)
             raise
         if response.will_close:
             connection.close()
@@ -158,6 +159,11 @@ class Transport:
                 self._idle.pop().close()
             except IndexError:
                 return
+
+
+def _refusal_of(status: int, answer: bytes) -> Refused:
+    error = orjson.loads(answer)["error"]
+    return Refused(status, int(error["code"]), str(error["message"]))
 
 
 def authorization(server: ServerSettings) -> dict[str, str]:

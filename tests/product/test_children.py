@@ -146,8 +146,8 @@ def test_a_child_may_fail(odd: Stack, job: str) -> None:
         ["part", {"number": 7}],
     ) == [
         ["Declined", "ship was declined"],
-        ["TimedOut", "what was waited for did not come in time"],
-        ["TimedOut", "what was waited for did not come in time"],
+        ["TimedOut", "the signal or the child did not come in time"],
+        ["TimedOut", "the signal or the child did not come in time"],
         {"number": 7, "worker": "odd"},
     ]
 
@@ -185,7 +185,7 @@ def test_a_canceled_child_is_a_failure(odd: Stack, job: str) -> None:
         )
         store.promises.cancel(f"{job}.1", ikey="x")
 
-        assert result.result() == [["Canceled", "what was waited for was canceled"]]
+        assert result.result() == [["Canceled", "the child was canceled"]]
 
 
 def test_inputs_and_results_are_what_they_are(odd: Stack, job: str) -> None:

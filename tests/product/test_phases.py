@@ -125,7 +125,7 @@ def test_a_crash_while_children_are_begun(bare_stack: Stack, job: str) -> None:
         wait_until(lambda: store.promises.search(f"{job}.*", {"kind": "child"})[0], what="a child")
         kill_all(bare_stack)
         lost = until(bare_stack, job, "recovering", worker="first", attempt=1)
-        # Not before: a write that was under way may have come after the kill.
+        # Not before: a write that was running may have come after the kill.
         begun = len(store.promises.search(f"{job}.*", {"kind": "child"})[0])
 
     assert 0 < len(lost["waiting_for"]) == begun < 80

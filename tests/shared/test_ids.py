@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from shared.ids import ancestors, attempt_id, is_execution_id, parts_pattern
+from shared.ids import (
+    ancestors,
+    attempt_id,
+    id_of_stored,
+    is_execution_id,
+    parts_pattern,
+    stored_id,
+)
 
 GOOD = ("a", "Z", "0", "_", "-", "--", "__", "a-b_C-9", "0" * 128)
 
@@ -80,3 +87,13 @@ def test_the_executions_above_a_child_are_in_its_id() -> None:
     assert ancestors("job") == []
     assert ancestors("job.2") == ["job"]
     assert ancestors("job.2.10.1") == ["job", "job.2", "job.2.10"]
+
+
+@pytest.mark.parametrize(
+    "id", ["order_4711", "_", "__a_", "order_4711.2", "order_4711.signal.go_on"]
+)
+def test_no_stored_id_is_a_wildcard(id: str) -> None:
+    """An id is stored without `_`, which the server's search takes for any character."""
+    assert "_" not in stored_id(id)
+    assert len(stored_id(id)) == len(id)
+    assert id_of_stored(stored_id(id)) == id

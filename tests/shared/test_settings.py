@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.destinations import Destinations
-from shared.environment import Reader, SettingsError
+from shared.environment import EnvironmentReader, SettingsError
 from shared.settings import (
     LogSettings,
     ServerSettings,
@@ -35,7 +35,7 @@ class Settings:
 
 def shared_settings(environment: Mapping[str, str], *, terminal: bool = False) -> Settings:
     """Read the shared settings, as if standard output were a file."""
-    read = Reader(environment)
+    read = EnvironmentReader(environment)
     settings = Settings(read_server(read), read_log(read, terminal=terminal), read_webhooks(read))
     read.finish()
     return settings

@@ -155,7 +155,7 @@ def test_webhooks_have_a_secret_and_destinations() -> None:
     settings = worker({"WEBHOOK_SECRET": secret, "GATEWAY_CALLBACK_ALLOW": allowed})
 
     assert settings.webhooks.secret == secret
-    assert settings.webhooks.to == Destinations.allowing(
+    assert settings.webhooks.destinations == Destinations.allowing(
         ["127.0.0.1", "10.0.0.0/8", "hooks.internal"]
     )
     assert secret not in repr(settings)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from worker.tasks.leases import ClaimHandle
 
 
-class Stored(str):
+class StoredOutcome(str):
     """A child's result or failure as it is stored; the state of its promise says which it is."""
 
     __slots__ = ()
@@ -28,8 +28,8 @@ class ChildEncoder:
     def encode(self, obj: object) -> str | None:
         return None if obj is None else str(obj)
 
-    def decode(self, obj: str | None) -> Stored | None:
-        return None if obj is None else Stored(obj)
+    def decode(self, obj: str | None) -> StoredOutcome | None:
+        return None if obj is None else StoredOutcome(obj)
 
 
 def encoded_call(catalog: Catalog, function: str, input_json: str) -> str:
@@ -52,6 +52,6 @@ def child_tags(function: str, handle: ClaimHandle) -> dict[str, str]:
     return {**remote.tags, **own, **trace}
 
 
-def child_result(stored: Stored | None) -> Any:
+def child_result(stored: StoredOutcome | None) -> Any:
     """Return the result of a child whose promise is resolved."""
     return orjson.loads(decode_result(None if stored is None else str(stored)))

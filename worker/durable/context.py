@@ -18,7 +18,7 @@ from shared.ids import is_signal_name, signal_id
 from shared.resonate import tags as tag
 from worker.durable.children import ChildEncoder, child_result, child_tags, encoded_call
 from worker.durable.retry import RetryPolicy
-from worker.durable.steps import Encoded, StepEncoder, StepRun
+from worker.durable.steps import EncodedResult, StepEncoder, StepRun
 from worker.durable.values import json_of
 
 if TYPE_CHECKING:
@@ -142,8 +142,8 @@ class Context:
     def progress(self, done: int, total: int) -> Command:
         """Report to clients how much is done."""
 
-        def report(_: resonate.Context) -> Encoded:
-            return Encoded("null")
+        def report(_: resonate.Context) -> EncodedResult:
+            return EncodedResult("null")
 
         command = self._sdk.run(report)
         return Command(

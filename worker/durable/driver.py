@@ -10,7 +10,7 @@ from resonate.errors import ResonateCanceledError, ResonateTimedoutError
 
 from shared.log import get_logger
 from shared.resonate.codec import Failure, decode_rejection
-from worker.durable.children import Stored
+from worker.durable.children import StoredOutcome
 from worker.durable.context import Command, Context
 from worker.durable.values import json_of
 from worker.errors import Fenced, Rejection, StepFailed, TimedOut, describe, shown
@@ -85,11 +85,11 @@ def _drive(body: Workflow[Any]) -> Generator[Any, Any, Any]:
 def _failure_of(error: Exception) -> StepFailed:
     """Return what the function's body sees of an exception of the SDK."""
     if isinstance(error, ResonateTimedoutError):
-        return TimedOut(Failure("TimedOut", "what was waited for did not come in time"))
+        return TimedOut(Failure("TimedOut", "the signal or the child did not come in time"))
     if isinstance(error, ResonateCanceledError):
-        return StepFailed(Failure("Canceled", "what was waited for was canceled"))
+        return StepFailed(Failure("Canceled", "the child was canceled"))
     match error.args:
-        case (Stored() as stored,):
+        case (StoredOutcome() as stored,):
             return StepFailed(decode_rejection(str(stored)))
         case ({"type": str(), "message": str()} as stored,):
             return StepFailed(Failure.of(stored))

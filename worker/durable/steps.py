@@ -50,7 +50,7 @@ class Step:
     log: Logger
 
 
-class Encoded(str):
+class EncodedResult(str):
     """A step's result that is JSON text already."""
 
     __slots__ = ()
@@ -65,7 +65,7 @@ class StepEncoder:
 
     def encode(self, obj: object) -> str | None:
         match obj:
-            case Encoded():
+            case EncodedResult():
                 return str(obj)
             case Rejection():
                 return str(obj)
@@ -102,7 +102,7 @@ class StepRun:
         """Return the pause before the next attempt (the SDK's protocol of retry policies)."""
         return None if self._final else self._retry.pause(attempt)
 
-    def run(self, id: str, arguments: tuple[Any, ...]) -> Encoded:
+    def run(self, id: str, arguments: tuple[Any, ...]) -> EncodedResult:
         """Make one attempt. Raises `Rejection` with the failure, or `Fenced`."""
         self._attempts += 1
         self._final = True  # no retry for what escapes below, `Fenced` above all
@@ -113,7 +113,7 @@ class StepRun:
         step = Step(handle.claim.execution, self.name, id, self._attempts, handle.worker, self._log)
         try:
             value = call_within(self._timeout, self._function, step, *arguments)
-            result = Encoded(json_of(value, handle.max_result_bytes))
+            result = EncodedResult(json_of(value, handle.max_result_bytes))
         except Fenced:
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a step may raise anything

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from worker.tasks.offers import Offer
 
 UNKNOWN_SECONDS: Final = 60.0
-"""Seconds for which an execution of a function that no worker knows is offered to all of them."""
+"""Seconds after an execution's start in which a worker that does not know its function hands it
+back; later the worker rejects it."""
 
 UNKNOWN_PAUSE: Final = 1.0
 """Seconds before such an execution is handed back each time, so that it does not spin."""
@@ -85,7 +86,7 @@ class Admission:
             self._reject(claim, Failure("UnknownFunction", f"no worker knows {wanted}"))
             return
         self._log.warning("unknown function handed back", **claim.log_fields, function=wanted)
-        self._parts.leases.give_back(claim, UNKNOWN_PAUSE)
+        self._parts.leases.hand_back(claim, UNKNOWN_PAUSE)
 
     def _cancel_orphan(self, claim: Claim) -> bool:
         """Cancel a child if an execution above it has ended; return whether one has."""
@@ -115,4 +116,4 @@ class Admission:
         if claim.finished:
             self._parts.leases.release(claim)
         else:
-            self._parts.leases.give_back(claim)
+            self._parts.leases.hand_back(claim)

@@ -95,7 +95,7 @@ class SlotClient:
             leases.release(claim)
             return False
         except Unanswered:
-            leases.give_back(claim)
+            leases.hand_back(claim)
             return False
         try:
             promises = self._admission.admit(claim, offer, root, leaf)
@@ -103,7 +103,7 @@ class SlotClient:
                 return False
             self._prepare(claim, promises)
         except BaseException:
-            leases.give_back(claim)
+            leases.hand_back(claim)
             raise
         return True
 
@@ -142,7 +142,7 @@ class SlotClient:
         if claim.lost is None:
             self._parts.leases.release(claim)
         else:
-            self._parts.leases.give_back(claim)
+            self._parts.leases.hand_back(claim)
         self._store.claim = None
         if suspended or claim.lost is not None or self._runs >= RUNS_PER_CLIENT:
             self._replace(self)

@@ -29,7 +29,7 @@ class Claim:
     """The reason why nothing more may be written for the claim."""
 
     finished: bool = False
-    """Whether the execution has its result."""
+    """Whether the execution's end is stored."""
 
     attempt: int = 1
     recovered_from: str | None = None

@@ -1,6 +1,6 @@
-"""Renews the claims that this worker holds, and drops those that it gives up.
+"""Renews the claims that this worker holds, and drops those that it hands back.
 
-The server renews all claims of a process with one call. So a claim that this worker gives up must
+The server renews all claims of a process with one call. So a claim that this worker hands back must
 be dropped at the server as well, or the renewals for its other claims would keep it for ever.
 """
 
@@ -79,7 +79,7 @@ class Leases:
         with self._lock:
             self._held.pop(claim.key, None)
 
-    def give_back(self, claim: Claim, pause: float = 0.0) -> None:
+    def hand_back(self, claim: Claim, pause: float = 0.0) -> None:
         """Drop the claim at the server after `pause` seconds; retry until the server answers."""
         with self._lock:
             self._held.pop(claim.key, None)

@@ -10,6 +10,8 @@ from typing import Final
 
 import orjson
 
+from shared.ids import id_of_stored
+
 STALE_SECONDS: Final = 4.0
 """Seconds after which an offer is not worth a claim: after 5 s (`timeToClaim` in its configuration)
 the server offers a task that nobody claimed again, with a higher counter."""
@@ -27,7 +29,7 @@ class Offer:
     @property
     def execution(self) -> str:
         """The execution's id, from the task's: `__invoke:<id>` or `__resume:<id>:<awaited>`."""
-        return self.task.split(":", 2)[1]
+        return id_of_stored(self.task.split(":", 2)[1])
 
 
 def parse(line: bytes) -> Offer | None:

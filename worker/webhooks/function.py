@@ -1,6 +1,6 @@
 """The function `webhook`, which reports the end of an execution to a client's URL.
 
-Each webhook is an execution of its own, so it survives the death of any process.
+Each webhook is sent by an execution of its own, so it survives the death of any process.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 ONCE: Final = RetryPolicy(max_attempts=1)
 FIRST_BUSY_SECONDS: Final = 1.0
 LONGEST_BUSY_SECONDS: Final = 60.0
-"""Seconds after which a webhook without a place asks for one again: the first pause, doubled up to
+"""Seconds before an attempt that found no place asks for one again: the first pause, doubled up to
 the longest."""
 
 RECEIVER_GONE: Final = 410
@@ -71,7 +71,7 @@ class Webhooks:
         self._store = store
         self._limits = limits
         self._pauses = pauses
-        self._poster = Poster(settings.to)
+        self._poster = Poster(settings.destinations)
 
     def webhook(self, context: Context, ended: dict[str, str]) -> Workflow[dict[str, Any]]:
         """Wait for the end of the execution `ended["id"]`, then report it to its callback URL.
@@ -94,7 +94,7 @@ class Webhooks:
         raise NotDelivered(f"given up after {len(self._pauses)} attempts")
 
     def _attempt(self, context: Context, id: str) -> Workflow[int]:
-        """Make one attempt, on a worker that has a place for it; the wait for one holds no slot."""
+        """Make one attempt, on a worker that has a place; the wait for a place holds no slot."""
         pause = FIRST_BUSY_SECONDS
         while True:
             status: int | None = yield context.step(self.deliver, id, retry=ONCE)

@@ -63,7 +63,7 @@ class Poster:
 
 
 class GuardedBackend(httpcore.NetworkBackend):
-    """Connects only to allowed addresses, and ends every wait at its deadline."""
+    """Connects only to allowed addresses, and ends all waits at one deadline."""
 
     def __init__(self, allowed: Destinations, seconds: float) -> None:
         self._allowed = allowed
@@ -78,21 +78,21 @@ class GuardedBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> NetworkStream:
-        failed: Exception = httpcore.ConnectError(f"{host} has no address")
+        last_error: Exception = httpcore.ConnectError(f"{host} has no address")
         for address in self._allowed.resolve(host, port):
             try:
                 stream = self._backend.connect_tcp(
                     str(address), port, _left(self._deadline), local_address, socket_options
                 )
             except httpcore.NetworkError as error:
-                failed = error
+                last_error = error
             else:
                 return _Stream(stream, self._deadline)
-        raise failed
+        raise last_error
 
 
 class _Stream(httpcore.NetworkStream):
-    """A connection whose every wait ends at the deadline, even if a receiver sends byte by byte."""
+    """A connection that ends all waits at one deadline, even if a receiver sends byte by byte."""
 
     def __init__(self, stream: NetworkStream, deadline: float) -> None:
         self._stream = stream

@@ -35,7 +35,7 @@ async def test_there_is_room_for_so_many_begins(
 
 
 async def begins(gateway: Gateway, count: int) -> None:
-    """Return once `count` begins are under way."""
+    """Return once `count` begins are running."""
     async with asyncio.timeout(5):
         while len(gateway.app[BEGIN_LIMITER]) != count:  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(0.005)

@@ -211,7 +211,12 @@ async def test_without_the_server_no_stream_begins(offline: Gateway) -> None:
     """A server that is away at the start is a 503."""
     answer = await offline.ask("GET", "/events?id=a")
 
-    assert_problem(answer, "backend-unavailable", "/events", "The server cannot be reached.")
+    assert_problem(
+        answer,
+        "backend-unavailable",
+        "/events",
+        "The Resonate server cannot be reached; repeat with the same id.",
+    )
 
 
 async def test_streams_need_a_token_like_all_else(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.support.gateway.client import Gateway, StartGateway
 
 
-UNREACHED: Final = "The server cannot be reached."
+UNREACHED: Final = "The Resonate server cannot be reached; repeat with the same id."
 
 
 TOO_LONG: Final = "The server took too long; try again with the same id."
@@ -207,7 +207,7 @@ async def test_a_full_gateway_refuses_at_once(
 async def test_room_is_there_again_after_an_outage(
     silent_port: int, job: str, start_gateway: StartGateway
 ) -> None:
-    """A gateway that was full takes calls again once those under way have ended."""
+    """A gateway that was full takes calls again once its running calls have ended."""
     short = Deadlines(store_attempt=0.3, store_budget=0, offload=2, shutdown=3)
     settings = away(silent_port, threads=1, queue=0, deadlines=short)
     gateway = await start_gateway(settings)

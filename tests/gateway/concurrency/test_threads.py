@@ -228,7 +228,7 @@ async def test_the_loop_turns_meanwhile() -> None:
 
 
 async def test_closing_does_not_wait() -> None:
-    """Closing does not wait for a call under way, whose caller still gets the result."""
+    """Closing does not wait for a running call, whose caller still gets the result."""
     call = Call()
     with offload(1, 0, 5, call) as made:
         task = asyncio.create_task(made.run(call))

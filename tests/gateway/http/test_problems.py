@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway import errors
-from gateway.http.problems import INTERNAL, OF_HTTP, OF_SERVICE, UNAVAILABLE, Problem
+from gateway.http.problems import (
+    INTERNAL,
+    PROBLEM_BY_ERROR,
+    PROBLEM_BY_STATUS,
+    UNAVAILABLE,
+    Problem,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,24 +50,24 @@ def tree(root: type[errors.ServiceError]) -> Iterator[type[errors.ServiceError]]
 
 
 EVERY = list(tree(errors.ServiceError))
-PROBLEMS = [*OF_SERVICE.values(), *OF_HTTP.values(), INTERNAL, UNAVAILABLE]
+PROBLEMS = [*PROBLEM_BY_ERROR.values(), *PROBLEM_BY_STATUS.values(), INTERNAL, UNAVAILABLE]
 
 
 @pytest.mark.parametrize("kind", EVERY)
 def test_every_error_is_a_problem(kind: type[errors.ServiceError]) -> None:
     """Every error of the tree is in the table."""
-    assert kind in OF_SERVICE
+    assert kind in PROBLEM_BY_ERROR
 
 
 def test_the_table_has_nothing_else() -> None:
     """The table names no error that is not in the tree."""
-    assert set(OF_SERVICE) == set(EVERY)
+    assert set(PROBLEM_BY_ERROR) == set(EVERY)
 
 
 @pytest.mark.parametrize("kind", [k for k in EVERY if issubclass(k, errors.BackendUnavailable)])
 def test_what_may_be_tried_again_is_one_problem(kind: type[errors.ServiceError]) -> None:
     """All reasons for which the server cannot be asked are one problem."""
-    assert OF_SERVICE[kind] is UNAVAILABLE
+    assert PROBLEM_BY_ERROR[kind] is UNAVAILABLE
 
 
 def test_every_problem_is_of_the_contract() -> None:
@@ -74,7 +80,7 @@ def test_one_slug_is_one_problem() -> None:
     assert len(set(PROBLEMS)) == len({problem.slug for problem in PROBLEMS})
 
 
-@pytest.mark.parametrize(("status", "problem"), OF_HTTP.items())
+@pytest.mark.parametrize(("status", "problem"), PROBLEM_BY_STATUS.items())
 def test_refusals_of_aiohttp_keep_their_status(status: int, problem: Problem) -> None:
     """A refusal of aiohttp keeps its status."""
     assert problem.status == status

@@ -14,7 +14,7 @@ import orjson
 import pytest
 from openapi_spec_validator import validate
 
-from gateway.http.auth import is_open
+from gateway.http.auth import is_open_path
 from gateway.openapi.document import VERSION
 from gateway.openapi.parts import DETAILS
 from gateway.openapi.schemas import PROBLEMS
@@ -186,7 +186,7 @@ async def test_the_document_asks_for_a_token_where_the_gateway_does(
     assert found == published()
     assert list(found["components"]["securitySchemes"]) == ["bearer"]
     for method, path, operation in operations(found):
-        closed = not is_open(path)
+        closed = not is_open_path(path)
         assert (asked[method, path] == 401) is closed
         assert operation.get("security") == ([{"bearer": []}] if closed else None)
         assert ("401" in operation["responses"]) is closed

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.http.auth import OPEN_PATHS, is_open
+from gateway.http.auth import OPEN_PATHS, is_open_path
 from tests.support.gateway.answers import assert_problem
 from tests.support.gateway.documents import published
 
@@ -28,8 +28,8 @@ async def test_below_the_page_is_nothing_else(gateway: Gateway, path: str) -> No
 
 def test_only_the_page_is_open_by_its_beginning() -> None:
     """Without a token only the exact open paths and the page's parts can be read."""
-    assert not any(map(is_open, ("/", "/begin", "/docsx", "/healthz/", "/openapi.json/x")))
-    assert all(map(is_open, (*OPEN_PATHS, "/docs/start.js")))
+    assert not any(map(is_open_path, ("/", "/begin", "/docsx", "/healthz/", "/openapi.json/x")))
+    assert all(map(is_open_path, (*OPEN_PATHS, "/docs/start.js")))
 
 
 class References(HTMLParser):

@@ -128,6 +128,22 @@ def test_silence_is_cut_short() -> None:
     assert len(set(server.connections)) == len(server.requests)
 
 
+def test_an_expensive_call_is_not_repeated_after_a_timeout() -> None:
+    """A search that took too long is asked once; one that met trouble is tried again."""
+    with serving(Answer(held=True)) as server:
+        slow = transport_to(server, attempt=0.05, budget=5)
+        with pytest.raises(Unanswered, match="TimeoutError"):
+            slow.call("GET", "/", read=as_is, retry_timeouts=False)
+        server.released.set()
+    with serving(Answer(503, ERROR), Answer(200, b"1")) as troubled:
+        transport = transport_to(troubled, budget=5)
+        answer = transport.call("GET", "/", read=as_is, retry_timeouts=False)
+        transport.close()
+
+    assert len(server.requests) == 1
+    assert answer == 1
+
+
 @pytest.mark.parametrize(
     ("options", "fewest", "most"),
     [({"retry": False}, 1, 1), ({"budget": 0}, 1, 1), ({"budget": 0.1}, 2, 4)],

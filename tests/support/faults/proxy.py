@@ -36,11 +36,15 @@ class Harm:
 
 @dataclass
 class Proxy:
-    """Forwards every call to the server on `upstream`; `harm` names exceptions."""
+    """Forwards every call to the server on `upstream`; `harm` names exceptions.
+
+    `calls` are the calls so far: method, path and query.
+    """
 
     upstream: int
     port: int = 0
     harms: list[Harm] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def harm(self, method: str, path: str, how: str, times: int = 1) -> Harm:
@@ -63,6 +67,7 @@ class Proxy:
         return None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.calls.append(f"{request.method} {request.path_qs}")
         how, body = self._due(request), await request.read()
         what, _, status = (how or "").partition("-")
         match what:

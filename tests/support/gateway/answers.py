@@ -18,11 +18,11 @@ PROBLEMS: Final = {
     "method-not-allowed": (405, "The path does not take this method"),
     "payload-too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The body must be JSON"),
-    "invalid-input": (422, "The function does not take this input"),
+    "invalid-input": (422, "The input or the callback is not valid"),
     "id-reused": (422, "The id belongs to another request"),
     "internal": (500, "The service failed"),
     "overloaded": (503, "This gateway holds as much as it may"),
-    "backend-unavailable": (503, "The server cannot be asked right now"),
+    "backend-unavailable": (503, "The service cannot answer right now"),
 }
 """Status and title of every problem that a client may meet."""
 

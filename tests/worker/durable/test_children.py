@@ -63,11 +63,11 @@ def test_a_child_that_failed_is_a_failed_step(stored: str, failure: Failure) -> 
     [
         (
             ResonateTimedoutError("job.1", 0),
-            Failure("TimedOut", "what was waited for did not come in time"),
+            Failure("TimedOut", "the signal or the child did not come in time"),
         ),
         (
             ResonateCanceledError("job.1"),
-            Failure("Canceled", "what was waited for was canceled"),
+            Failure("Canceled", "the child was canceled"),
         ),
     ],
 )

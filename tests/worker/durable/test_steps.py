@@ -12,7 +12,7 @@ import pytest
 from shared.resonate.codec import Failure
 from tests.support.worker.durable import AT_ONCE, FakeSdk, Work, one_step
 from worker.durable.retry import RetryPolicy
-from worker.durable.steps import Encoded, Step, StepEncoder
+from worker.durable.steps import EncodedResult, Step, StepEncoder
 from worker.errors import Fenced, NonRetryableError, Rejection, StepTimeout
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def test_a_claim_lost_between_two_attempts_ends_the_step() -> None:
 @pytest.mark.parametrize(
     ("value", "stored"),
     [
-        (Encoded('{"a":1}'), '{"a":1}'),
+        (EncodedResult('{"a":1}'), '{"a":1}'),
         (Rejection('{"type":"E"}'), '{"type":"E"}'),
         (ValueError("no"), '{"type":"ValueError","message":"no"}'),
         ("text", '"text"'),

@@ -1,4 +1,4 @@
-"""Claims are held, renewed and given back, with a server whose answers a test scripts."""
+"""Claims are held, renewed and handed back, with a server whose answers a test scripts."""
 
 from __future__ import annotations
 
@@ -79,14 +79,14 @@ def test_a_claim_is_named_by_task_and_counter() -> None:
 
 
 def test_claims_are_held() -> None:
-    """Claims are held until they are released or given back."""
+    """Claims are held until they are released or handed back."""
     leases = Leases(ScriptedTasks(), "pid-1", 2.0)
     one, two, three = claim(1), claim(2), claim(3)
     for each in (one, two, three):
         leases.hold(each)
 
     leases.release(two)
-    leases.give_back(three)
+    leases.hand_back(three)
     leases.release(two)
 
     assert leases.held() == [one]
@@ -94,13 +94,13 @@ def test_claims_are_held() -> None:
 
 
 def test_two_claims_of_a_task_are_two() -> None:
-    """An earlier claim of a task can be given up while a later one is held."""
+    """An earlier claim of a task can be handed back while a later one is held."""
     leases = Leases(ScriptedTasks(), "pid-1", 2.0)
     earlier, later = Claim("__invoke:a", 1, "a"), Claim("__invoke:a", 2, "a")
     leases.hold(earlier)
     leases.hold(later)
 
-    leases.give_back(earlier)
+    leases.hand_back(earlier)
 
     assert leases.held() == [later]
 
@@ -213,12 +213,12 @@ def test_a_new_claim_is_not_overdue_at_once() -> None:
 
 @pytest.mark.parametrize("errors", [[], [REFUSED]], ids=["dropped", "over already"])
 def test_a_claim_that_is_given_back_is_dropped_once(errors: list[Exception]) -> None:
-    """A claim that is given back is dropped at the server at once, and only once."""
+    """A claim that is handed back is dropped at the server at once, and only once."""
     tasks = ScriptedTasks(*errors)
     with running(tasks, 30) as leases:
-        leases.give_back(claim(7))
+        leases.hand_back(claim(7))
         wait_until(lambda: tasks.drops, what="the drop")
-        leases.give_back(claim(8))
+        leases.hand_back(claim(8))
         wait_until(lambda: len(tasks.drops) == 2, what="the next drop")
 
     assert tasks.drops == [("__invoke:job-7", 7, 0), ("__invoke:job-8", 8, 0)]
@@ -228,7 +228,7 @@ def test_a_drop_is_repeated_until_it_is_answered() -> None:
     """A drop is repeated while the server is unreachable, or renewals would keep the claim."""
     tasks = ScriptedTasks(UNANSWERED, UNANSWERED)
     with running(tasks) as leases:
-        leases.give_back(claim())
+        leases.hand_back(claim())
         wait_until(lambda: len(tasks.drops) == 3, what="three drops")
         before = leases._renewed_at
         wait_until(lambda: leases._renewed_at > before, what="another turn")
@@ -237,13 +237,13 @@ def test_a_drop_is_repeated_until_it_is_answered() -> None:
 
 
 def test_a_claim_can_be_given_back_later() -> None:
-    """A claim that is given back with a pause is dropped after it, and not held meanwhile."""
+    """A claim that is handed back with a pause is dropped after it, and not held meanwhile."""
     tasks = ScriptedTasks()
     with running(tasks, 0.03) as leases:
         made = claim()
         leases.hold(made)
         begun = time.monotonic()
-        leases.give_back(made, 0.15)
+        leases.hand_back(made, 0.15)
 
         assert leases.held() == []
         wait_until(lambda: tasks.drops, what="the drop")
