@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from resonate.registry import Registry
 
     from shared.catalog import Catalog
+    from shared.resonate.clock import ServerClock
     from worker.settings import WorkerSettings
 
 WRITE_ATTEMPT: Final = 5.0
@@ -65,9 +66,7 @@ class Worker:
         self._stopping = threading.Event()
         pid = uuid.uuid4().hex
         transport = self._transport_for_writes()
-        renewals = Transport(
-            settings.server, attempt=settings.lease_seconds / RENEWALS_PER_LEASE, budget=0
-        )
+        renewals = self._transport_for_renewals(transport.clock)
         self._tasks = Tasks(transport)
         webhooks = Webhooks(
             settings.webhooks, Store(transport), ReceiverLimits(settings.concurrency)
@@ -106,6 +105,10 @@ class Worker:
             budget=WRITE_BUDGET,
             stopped=self._stopping.is_set,
         )
+
+    def _transport_for_renewals(self, clock: ServerClock) -> Transport:
+        attempt = self._settings.lease_seconds / RENEWALS_PER_LEASE
+        return Transport(self._settings.server, attempt=attempt, budget=0, clock=clock)
 
     def start(self) -> None:
         self._leases.start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
@@ -15,7 +14,6 @@ from gateway.api.responses import caching_headers, raise_if_failed, state_conten
 from gateway.errors import InvalidRequest
 from gateway.http.query import query_of
 from gateway.http.responses import NO_STORE, Content, content_response, tagged_response
-from gateway.model.representation import execution_body
 
 if TYPE_CHECKING:
     from gateway.model.execution import Execution
@@ -46,7 +44,7 @@ async def wait(request: web.Request) -> web.Response:
     if execution.done and not include:
         content = request.app[ENDED_CONTENT].of(execution)
     else:
-        content = state_content(execution, include)
+        content = state_content(execution, request.app[BACKEND].clock.time(), include)
     return tagged_response(request, content, {**headers, **caching_headers(execution)})
 
 
@@ -74,7 +72,7 @@ async def cancel(request: web.Request) -> web.Response:
     id = required_id(query_of(request, "id"))
     reason = _reason(await request.app[INPUTS].read_json(request))
     execution = await request.app[BACKEND].cancel(id, reason)
-    content = Content.of_json(execution_body(execution, frozenset(), time.time()))
+    content = state_content(execution, request.app[BACKEND].clock.time())
     return content_response(request, content, NO_STORE)
 
 

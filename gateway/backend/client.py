@@ -45,6 +45,7 @@ class Backend:
         self._transport = Transport(
             settings.server, attempt=deadlines.store_attempt, budget=deadlines.store_budget
         )
+        self.clock = self._transport.clock
         self.name = uuid.uuid4().hex
         self._calls = Calls(self._transport, self.name, settings.worker_group)
         self._executor = BoundedExecutor(settings.threads, settings.queue, deadlines.offload)

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 RUNS_PER_CLIENT: Final = 200
 """Executions after which a client is replaced."""
 
+SDK_CLOCK: Final = "resonate:time"
+"""Name of the SDK dependency by which it computes the ends of sleeps, signals and children."""
+
 STEP_THREADS: Final = 2
 """Steps of one execution that run at the same time."""
 
@@ -58,6 +61,8 @@ class SlotClient:
             registry=parts.registry,
             threads=STEP_THREADS,
         )
+
+        self._client.set_dependency(SDK_CLOCK, parts.transport.clock)
 
     def start(self) -> None:
         self._client.start()
