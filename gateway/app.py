@@ -28,9 +28,10 @@ from gateway.concurrency.limiter import Limiter
 from gateway.http import body
 from gateway.http.access_log import AccessLog
 from gateway.http.auth import authorize
+from gateway.http.browsers import protect, share
 from gateway.http.budgets import AnswerBudget, BodyBudget
 from gateway.http.keys import ACCESS_LOG, ANSWER_BUDGET, BODY_BUDGET, SETTINGS
-from gateway.http.middleware import add_request_id, answer_errors, log_request
+from gateway.http.middleware import add_own_headers, answer_errors, log_request
 from gateway.openapi import routes as documentation
 from gateway.openapi.routes import DOCUMENTATION, Documentation
 from gateway.updates.cache import ExecutionCache
@@ -57,7 +58,7 @@ def create_app(
     `backend` asks the server; by default it is made from the settings. The application closes it.
     """
     app = web.Application(
-        middlewares=[log_request, answer_errors, authorize, body.count_body],
+        middlewares=[log_request, answer_errors, protect, authorize, body.count_body],
         client_max_size=settings.max_body,
     )
     app[SETTINGS] = settings
@@ -75,7 +76,7 @@ def create_app(
     )
     app[BACKEND] = backend or Backend(settings)
     _add_updates(app, settings)
-    app.on_response_prepare.append(add_request_id)
+    app.on_response_prepare.extend((add_own_headers, share))
     app.on_shutdown.append(_drain)
     app.cleanup_ctx.extend((app[ACCESS_LOG].running, app[DOCUMENTATION].running, _running))
     for resource in (begin, executions, events, signals, listing, health, documentation):

@@ -12,11 +12,14 @@ ServiceError
 ├── SignalConflict        the signal has another value already, or comes too late
 ├── TooManyRequests       this process serves as many such requests as it may
 ├── Unauthorized          tokens are set, and the request has none of them
+├── ForbiddenOrigin       a web page of another origin sent the request
+├── ForbiddenHost         the request names a host that is not this gateway
 ├── ExecutionRejected     the function failed, and the client wants a status that says so
 ├── ExecutionCanceled     the execution was canceled, and the client wants a status that says so
 ├── ExecutionTimedOut     the execution timed out, and the client wants a status that says so
 ├── Overloaded            this process holds as many bytes of requests or answers as it may
 └── BackendUnavailable    the server gave no usable answer; safe to repeat with the same id
+    ├── StoreNotWritable  the server answers, and cannot write to its store
     ├── Saturated         this process has no room for another call
     └── DeadlineExceeded  the call took longer than it may
 """
@@ -104,26 +107,42 @@ class Unauthorized(ServiceError):
     """The request has no valid token."""
 
 
-class ExecutionRejected(ServiceError):
+class ForbiddenOrigin(ServiceError):
+    """A web page of another origin sent the request, and no setting allows that origin."""
+
+
+class ForbiddenHost(ServiceError):
+    """The request was sent to a host name that is not this gateway's."""
+
+
+class OutcomeError:
+    """Mixed into the errors of executions without a result; `error` is why there is none."""
+
+    source = "workflow"
+
+    def __init__(self, detail: str, *, id: str | None = None, error: object = None) -> None:
+        super().__init__(detail, id=id)  # type: ignore[call-arg] # ServiceError is next
+        self.error = error
+
+
+class ExecutionRejected(OutcomeError, ServiceError):
     """The function failed; the client asked for a status that says so."""
 
-    source = "workflow"
 
-
-class ExecutionCanceled(ServiceError):
+class ExecutionCanceled(OutcomeError, ServiceError):
     """The execution was canceled; the client asked for a status that says so."""
 
-    source = "workflow"
 
-
-class ExecutionTimedOut(ServiceError):
+class ExecutionTimedOut(OutcomeError, ServiceError):
     """The execution did not end in time; the client asked for a status that says so."""
-
-    source = "workflow"
 
 
 class BackendUnavailable(ServiceError):
     """The server gave no usable answer; whether it acted on the request is not known."""
+
+
+class StoreNotWritable(BackendUnavailable):
+    """The server answers, but a small write of ours was not done."""
 
 
 class Saturated(BackendUnavailable):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING
 from shared.environment import EnvironmentReader
 from shared.settings import (
     MAX_RESULT_BYTES,
-    NAME_GRAMMAR,
     LogSettings,
     ServerSettings,
     WebhookSettings,
@@ -18,10 +18,18 @@ from shared.settings import (
     read_max_result_bytes,
     read_server,
     read_webhooks,
+    read_worker_group,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+HOST_GRAMMAR = re.compile(r"\*|[a-z0-9._-]+|[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*")
+"""A name, an IPv4 or an IPv6 address, or all of them."""
+
+ORIGIN_GRAMMAR = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
+DEFAULT_PORT = re.compile(r"^(http(?=:.*:80$)|https(?=:.*:443$))(.*):\d+$")
+"""An origin with the port that browsers leave out."""
 
 
 @dataclass(frozen=True)
@@ -67,21 +75,31 @@ class Limits:
 class GatewaySettings:
     """One gateway process. Without `tokens` anybody may call it.
 
+    `allowed_hosts` are its names besides those of this machine, `cors_origins` the origins whose
+    web pages may call it, both in lower case; `*` is all.
+
     Of bodies that are being read it holds `body_budget` bytes, of large answers that are being sent
-    `answer_budget`. `begins` is how many begins run at once, `waiters` how many clients wait at
-    once. Of calls to the server `threads` run at once and `queue` more wait. That is more than
-    `begins`, so that a flood of begins leaves room for reads.
+    `answer_budget`.
+
+    Of `max_connections` fewer are allowed where the process may open too few files.
+
+    `begins` is how many begins run at once, `waiters` how many clients wait at once. Of calls to
+    the server `threads` run at once and `queue` more wait. That is more than `begins`, so that a
+    flood of begins leaves room for reads.
     """
 
     server: ServerSettings = field(default_factory=ServerSettings)
     log: LogSettings = field(default_factory=LogSettings)
     host: str = "127.0.0.1"
     port: int = 5001
+    max_connections: int = 25_000
     max_body: int = 1024 * 1024
     max_result_bytes: int = MAX_RESULT_BYTES
     body_budget: int = 64 * 1024 * 1024
     answer_budget: int = 64 * 1024 * 1024
     tokens: tuple[str, ...] = field(default=(), repr=False)
+    allowed_hosts: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
     begins: int = 2000
     waiters: int = 20_000
     worker_group: str = "worker"
@@ -97,17 +115,23 @@ def gateway_settings(
 ) -> GatewaySettings:
     """Return the gateway's settings. Raises `SettingsError` with every fault."""
     read = EnvironmentReader(environment)
+    tokens = read.tokens("GATEWAY_TOKENS")
     settings = GatewaySettings(
         server=read_server(read),
         log=read_log(read, terminal=sys.stdout.isatty() if terminal is None else terminal),
         host=read.text("GATEWAY_HOST", "127.0.0.1"),
         port=read.port("GATEWAY_PORT", 5001, low=0),
+        max_connections=read.integer(
+            "GATEWAY_MAX_CONNECTIONS", 25_000, 1, 1_000_000, "connections"
+        ),
         max_body=read.integer("GATEWAY_MAX_BODY", 1024 * 1024, 1, 64 * 1024 * 1024, "bytes"),
         body_budget=_budget(read, "GATEWAY_BODY_BUDGET"),
         answer_budget=_budget(read, "GATEWAY_ANSWER_BUDGET"),
         max_result_bytes=read_max_result_bytes(read),
-        tokens=read.tokens("GATEWAY_TOKENS"),
-        worker_group=read.text("WORKER_GROUP", "worker", NAME_GRAMMAR),
+        tokens=tokens,
+        allowed_hosts=_hosts(read),
+        cors_origins=_origins(read, secured=bool(tokens)),
+        worker_group=read_worker_group(read),
         webhooks=read_webhooks(read),
     )
     read.finish()
@@ -116,3 +140,27 @@ def gateway_settings(
 
 def _budget(read: EnvironmentReader, name: str) -> int:
     return read.integer(name, 64 * 1024 * 1024, 1024 * 1024, 16 * 1024 * 1024 * 1024, "bytes")
+
+
+def _hosts(read: EnvironmentReader) -> tuple[str, ...]:
+    hosts = [host.strip("[]").removesuffix(".") for host in read.names("GATEWAY_ALLOWED_HOSTS")]
+    for host in hosts:
+        if not HOST_GRAMMAR.fullmatch(host):
+            read.faults.append(
+                f"GATEWAY_ALLOWED_HOSTS must be names without ports, or *, got {host!r}"
+            )
+    return tuple(hosts)
+
+
+def _origins(read: EnvironmentReader, *, secured: bool) -> tuple[str, ...]:
+    origins = read.names("GATEWAY_CORS_ORIGINS")
+    for origin in origins:
+        if origin == "*" and not secured:
+            read.faults.append(
+                "GATEWAY_CORS_ORIGINS must not be * without GATEWAY_TOKENS: any web page could call"
+            )
+        elif origin != "*" and not ORIGIN_GRAMMAR.fullmatch(origin):
+            read.faults.append(
+                f"GATEWAY_CORS_ORIGINS must be origins like https://app.example, got {origin!r}"
+            )
+    return tuple(DEFAULT_PORT.sub(r"\1\2", origin) for origin in origins)

@@ -96,6 +96,11 @@ class EnvironmentReader:
                 self.faults.append(f"{name}: token {number} must match {TOKEN_GRAMMAR.pattern}")
         return tuple(filter(None, tokens))
 
+    def names(self, name: str) -> list[str]:
+        """Return a comma-separated list in lower case, without blanks."""
+        parts = [part.strip() for part in self.text(name, "").lower().split(",")]
+        return list(filter(None, parts))
+
     def secret(self, name: str) -> str:
         value = self.text(name, "")
         try:

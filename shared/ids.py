@@ -22,15 +22,16 @@ def is_execution_id(text: str) -> bool:
 def stored_id(id: str) -> str:
     """Return the id under which the server stores a promise.
 
-    `_` would be a wildcard in the server's searches: one for `order_4711.*` would read every id
-    that begins with `order`. So `_` is stored as `~`, which no id of a client has.
+    `_` is a wildcard in the server's searches: one for `order_4711.*` would read every id that
+    begins with `order`. So what an execution creates, which is searched for, is stored with `~`
+    for `_`: `order~4711.1`. The execution itself is read by its id and is stored under it.
     """
-    return id.replace("_", "~")
+    return id.replace("_", "~") if "." in id else id
 
 
 def id_of_stored(id: str) -> str:
     """Return the id that clients know, from the one that the server has stored."""
-    return id.replace("~", "_")
+    return id.replace("~", "_") if "." in id else id
 
 
 def parts_pattern(execution_id: str) -> str:

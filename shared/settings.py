@@ -17,6 +17,9 @@ NAME_GRAMMAR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MAX_RESULT_BYTES: Final = 1024 * 1024
 """Bytes of JSON that a result, a child's input or a signal's value may have, by default."""
 
+GATEWAY_GROUP = "gateway"
+"""The group of gateways at the server's message streams; no work is offered to it."""
+
 
 @dataclass(frozen=True)
 class ServerSettings:
@@ -85,3 +88,13 @@ def read_webhooks(read: EnvironmentReader) -> WebhookSettings:
         secret=read.secret("WEBHOOK_SECRET"),
         destinations=read.destinations("GATEWAY_CALLBACK_ALLOW"),
     )
+
+
+def read_worker_group(read: EnvironmentReader) -> str:
+    """Read the group of workers to which gateways send work."""
+    group = read.text("WORKER_GROUP", "worker", NAME_GRAMMAR)
+    if group == GATEWAY_GROUP:
+        read.faults.append(
+            f"WORKER_GROUP must not be {GATEWAY_GROUP!r}: gateways listen there, and run no work"
+        )
+    return group

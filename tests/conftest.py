@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pytest_aiohttp import AiohttpClient
     from structlog.typing import EventDict
 
+    from shared.catalog import Catalog
     from tests.support.gateway.client import StartGateway
     from tests.support.server import Server
 
@@ -129,9 +130,11 @@ def _start_gateway(
     production_logging: None, never_blocked: None, aiohttp_client: AiohttpClient
 ) -> StartGateway:
     async def start(
-        settings: GatewaySettings, routes: Iterable[web.AbstractRouteDef] = ()
+        settings: GatewaySettings,
+        routes: Iterable[web.AbstractRouteDef] = (),
+        catalog: Catalog = CATALOG,
     ) -> Gateway:
-        app = create_app(settings, catalog=CATALOG)
+        app = create_app(settings, catalog=catalog)
         app.add_routes(routes)
         client: TestClient[web.Request, None] = await aiohttp_client(
             GatewayServer(app, settings),

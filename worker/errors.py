@@ -61,7 +61,7 @@ def describe(
         message = str(error)
     except Exception:  # noqa: BLE001 - a user's class may raise anything
         message = "its message cannot be shown"
-    return Failure(type(error).__name__, clip(message), step, attempts)
+    return Failure(clip(type(error).__name__), clip(message), step, attempts)
 
 
 def shown(error: BaseException) -> str:

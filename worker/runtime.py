@@ -17,12 +17,16 @@ from shared.webhooks import FUNCTION, VERSION
 from worker.durable.driver import durable
 from worker.durable.timeouts import overdue_threads
 from worker.slots.parts import SharedParts
+from worker.slots.restarts import record_returned
 from worker.slots.sdk_patches import replace_growing_parts
 from worker.slots.slot import Slot
-from worker.tasks.leases import RENEWALS_PER_LEASE, Leases
+from worker.tasks.board import RENEWALS_PER_LEASE, Board
+from worker.tasks.leases import Leases
 from worker.tasks.offers import Inbox
 from worker.tasks.rebalancing import Rebalancer
+from worker.tasks.renewer_process import RenewerProcess
 from worker.tasks.stream import Stream
+from worker.tasks.suspects import Suspects
 from worker.webhooks.function import Webhooks
 from worker.webhooks.limits import ReceiverLimits
 
@@ -66,17 +70,18 @@ class Worker:
         self._stopping = threading.Event()
         pid = uuid.uuid4().hex
         transport = self._transport_for_writes()
-        renewals = self._transport_for_renewals(transport.clock)
+        quick = self._quick_transport(transport.clock)
         self._tasks = Tasks(transport)
         webhooks = Webhooks(
             settings.webhooks, Store(transport), ReceiverLimits(settings.concurrency)
         )
         registry.add(durable(webhooks.webhook), FUNCTION, VERSION)
-        self._inbox = Inbox()
-        self._leases = Leases(Tasks(renewals), pid, settings.lease_seconds)
+        self._inbox, board = Inbox(), Board()
+        self._leases = Leases(Tasks(quick), board, settings.lease_seconds)
+        self._renewer = RenewerProcess(settings.server, pid, board, settings.lease_seconds)
         self._rebalancer = Rebalancer(
-            Tasks(renewals),
-            Locks(renewals),
+            Tasks(quick),
+            Locks(quick),
             self._inbox,
             group=settings.group,
             pid=pid,
@@ -94,6 +99,8 @@ class Worker:
             inbox=self._inbox,
             leases=self._leases,
             max_result_bytes=settings.max_result_bytes,
+            suspects=Suspects(),
+            max_recoveries=settings.max_recoveries,
         )
         self._slots = [Slot(self._parts) for _ in range(settings.concurrency)]
         self._log = get_logger()
@@ -106,11 +113,12 @@ class Worker:
             stopped=self._stopping.is_set,
         )
 
-    def _transport_for_renewals(self, clock: ServerClock) -> Transport:
+    def _quick_transport(self, clock: ServerClock) -> Transport:
         attempt = self._settings.lease_seconds / RENEWALS_PER_LEASE
         return Transport(self._settings.server, attempt=attempt, budget=0, clock=clock)
 
     def start(self) -> None:
+        self._renewer.start()
         self._leases.start()
         for slot in self._slots:
             slot.start()
@@ -129,12 +137,17 @@ class Worker:
         for name in ("bridge", "message-source"):
             if running.count(name) < len(self._slots):
                 return f"a {name} thread of the SDK is gone"
-        if not self._stream.is_alive():
-            return "the stream's thread is gone"
-        if not self._leases.is_alive():
-            return "the leases' thread is gone"
-        if not self._rebalancer.is_alive():
-            return "the rebalancer's thread is gone"
+        alive = {
+            "stream's": self._stream.is_alive,
+            "leases'": self._leases.is_alive,
+            "rebalancer's": self._rebalancer.is_alive,
+            "renewer's": self._renewer.is_alive,
+        }
+        for whose, is_alive in alive.items():
+            if not is_alive():
+                return f"the {whose} thread is gone"
+        if self._renewer.failed():
+            return "the renewer cannot be started"
         if self._leases.overdue() > max(BLIND_SECONDS, self._settings.lease_seconds):
             return f"no lease could be renewed for {BLIND_SECONDS:g} s"
         return None
@@ -179,6 +192,7 @@ class Worker:
         self._stopping.set()
         handed_back = self._hand_back()
         self._leases.close()
+        self._renewer.close()
         self._log.info(
             "worker stopped", handed_back=handed_back, seconds=round(time.monotonic() - began, 3)
         )
@@ -188,6 +202,7 @@ class Worker:
         for claim in held:
             claim.lost = "this worker is stopping"
         for claim in held:
+            record_returned(self._parts.transport, claim)
             try:
                 self._tasks.drop(claim.task, claim.counter, budget=DROP_BUDGET)
             except Refused as refusal:

@@ -19,6 +19,7 @@ from shared.settings import (
     read_max_result_bytes,
     read_server,
     read_webhooks,
+    read_worker_group,
 )
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 class WorkerSettings:
     """One worker process. An execution stays with a worker that died for `lease_seconds`.
 
-    A worker whose resident memory exceeds `memory_mib` drains and ends, to be started again; 0 is
-    no limit.
+    A step during which `max_recoveries` workers were lost is not started again. A worker whose
+    resident memory exceeds `memory_mib` drains and ends, to be started again; 0 is no limit.
     """
 
     server: ServerSettings = field(default_factory=ServerSettings)
@@ -40,6 +41,7 @@ class WorkerSettings:
     concurrency: int = 16
     lease_seconds: float = 2.0
     drain_seconds: float = 20.0
+    max_recoveries: int = 5
     memory_mib: int = 0
     alive_file: str = ""
     max_result_bytes: int = MAX_RESULT_BYTES
@@ -55,10 +57,11 @@ def worker_settings(
         server=read_server(read),
         log=read_log(read, terminal=sys.stdout.isatty() if terminal is None else terminal),
         name=read.text("WORKER_NAME", socket.gethostname(), NAME_GRAMMAR),
-        group=read.text("WORKER_GROUP", "worker", NAME_GRAMMAR),
+        group=read_worker_group(read),
         concurrency=read.integer("WORKER_CONCURRENCY", 16, 1, 256, "executions at once"),
         lease_seconds=read.number("WORKER_LEASE_SECONDS", 2.0, 0.5, 300, "seconds"),
         drain_seconds=read.number("WORKER_DRAIN_SECONDS", 20.0, 0, 3600, "seconds"),
+        max_recoveries=read.integer("WORKER_MAX_RECOVERIES", 5, 1, 1000, "lost workers"),
         memory_mib=read.integer("WORKER_MEMORY_MIB", 0, 0, 1024 * 1024, "MiB (0: no limit)"),
         alive_file=read.text("WORKER_ALIVE_FILE", ""),
         max_result_bytes=read_max_result_bytes(read),

@@ -15,16 +15,20 @@ from gateway.errors import (
     InvalidInput,
     TooManyRequests,
     UnknownExecution,
+    UnknownFunction,
 )
 from gateway.http.keys import BODY_SHARE, LOGGED_ID, TRACE
 from gateway.http.query import query_of
 from gateway.http.responses import NO_STORE, Content, content_response
 from gateway.model.execution import NewExecution
 from gateway.model.representation import begun_body
+from shared.catalog import Function
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gateway.api.inputs import Input
+    from gateway.errors import ServiceError
     from gateway.model.execution import Execution
 
 DAY: Final = 24 * 60 * 60
@@ -57,14 +61,15 @@ async def begin(request: web.Request) -> web.Response:
 async def _begin(request: web.Request) -> tuple[Execution, bool]:
     """Return the stored execution, and whether this request created it."""
     query = query_of(request, "id", "function", "timeout", "delay", "callback")
-    id = id_of(request, query) or str(uuid_utils.uuid7())
+    sent_id = id_of(request, query)
+    id = sent_id or str(uuid_utils.uuid7())
     request[LOGGED_ID] = id
-    catalog = request.app[CATALOG]
-    function = function_of(catalog, query.get("function", catalog.default))
     timeout, delay = _times(query)
-    given = await request.app[INPUTS].read_input(request, function)
+    function, given = await _input(request, query.get("function"), is_sent=sent_id is not None)
     trace = request.get(TRACE)
     try:
+        if given.refusal is not None:
+            return await _replayed(request, id, given.fingerprint, given.refusal), False
         new = NewExecution(
             id,
             function.name,
@@ -80,6 +85,41 @@ async def _begin(request: web.Request) -> tuple[Execution, bool]:
     except BackendUnavailable as error:
         error.id = id
         raise
+
+
+async def _input(
+    request: web.Request, name: str | None, *, is_sent: bool
+) -> tuple[Function, Input]:
+    """Return the function and its input, which has a `refusal` if nothing can be begun with it.
+
+    The refusal is raised at once unless the id `is_sent`: only then this may repeat a request from
+    before the function or its schema was changed.
+    """
+    catalog, inputs = request.app[CATALOG], request.app[INPUTS]
+    name = catalog.default if name is None else name
+    try:
+        function = function_of(catalog, name)
+    except UnknownFunction as unknown:
+        if not is_sent:
+            raise
+        return Function(name, 0, ""), await inputs.read_former(request, name, unknown)
+    given = await inputs.read_input(request, function)
+    if given.refusal is not None and not is_sent:
+        raise given.refusal
+    return function, given
+
+
+async def _replayed(
+    request: web.Request, id: str, fingerprint: str, refusal: ServiceError
+) -> Execution:
+    """Return the execution that the same request began when the catalog still allowed it.
+
+    Raises `refusal` if there is none.
+    """
+    execution = await request.app[BACKEND].replayed(id, fingerprint)
+    if execution is None:
+        raise refusal
+    return execution
 
 
 def _times(query: Mapping[str, str]) -> tuple[int, int]:

@@ -117,13 +117,14 @@ class EventResponse(EventSourceResponse):
 
 
 def _after(request: web.Request) -> Key | None:
+    """Return the key of the event to continue behind; an empty header counts as none."""
     headers = request.headers.getall(LAST_EVENT_ID, [])
-    if not headers:
-        return None
     if len(headers) > 1:
         raise InvalidRequest(f"The header {LAST_EVENT_ID} is given more than once.")
+    if not headers or not headers[0].strip():
+        return None
     try:
-        return key_of_id(headers[0])
+        return key_of_id(headers[0].strip())
     except ValueError:
         raise InvalidRequest(
             f"{LAST_EVENT_ID} must be the id of an event of this execution."

@@ -14,18 +14,18 @@ from gateway.api.responses import caching_headers, raise_if_failed, state_conten
 from gateway.errors import InvalidRequest
 from gateway.http.query import query_of
 from gateway.http.responses import NO_STORE, Content, content_response, tagged_response
+from shared.resonate.codec import REASON_LIMIT
 
 if TYPE_CHECKING:
     from gateway.model.execution import Execution
 
-LONGEST_REASON: Final = 1024
 INCLUDES: Final = frozenset({"input", "steps"})
 
 
 class CancelBody(Struct, forbid_unknown_fields=True):
     """The body of a request to /cancel."""
 
-    reason: Annotated[str, Meta(max_length=LONGEST_REASON)]
+    reason: Annotated[str, Meta(max_length=REASON_LIMIT)]
 
 
 async def wait(request: web.Request) -> web.Response:
@@ -83,7 +83,7 @@ def _reason(body: Any) -> str | None:
         return msgspec.convert(body, CancelBody).reason
     except msgspec.ValidationError:
         raise InvalidRequest(
-            f'The body must be empty or {{"reason": "…"}} of at most {LONGEST_REASON} characters.'
+            f'The body must be empty or {{"reason": "…"}} of at most {REASON_LIMIT} characters.'
         ) from None
 
 

@@ -8,7 +8,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from gateway.api.keys import BACKEND, DRAINING
-from gateway.errors import BackendUnavailable, Saturated
+from gateway.errors import BackendUnavailable, Saturated, StoreNotWritable
 from gateway.http.problems import UNAVAILABLE, problem_response
 from gateway.http.responses import json_response
 
@@ -54,6 +54,8 @@ async def readyz(request: web.Request) -> web.Response:
         await request.app[BACKEND].ping()
     except Saturated:
         return problem_response(request, UNAVAILABLE, "threads: all of them are busy")
+    except StoreNotWritable:
+        return problem_response(request, UNAVAILABLE, "store: the server cannot write to it")
     except BackendUnavailable:
         return problem_response(request, UNAVAILABLE, "server: it does not answer")
     skew = request.app[BACKEND].clock.skew

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, Final
 import jiter
 import jsonschema_rs
 import orjson
+from aiohttp import web
 
 from gateway.concurrency.threads import SerialExecutor
-from gateway.errors import InvalidInput, InvalidRequest, ValueTooLarge
+from gateway.errors import InvalidInput, InvalidRequest, Overloaded, ServiceError, ValueTooLarge
 from gateway.http.body import read_body
 from shared.settings import MAX_RESULT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from aiohttp import web
-
+    from gateway.errors import UnknownFunction
     from shared.catalog import Catalog, Function
 
 MAX_DEPTH: Final = 64
@@ -37,10 +37,14 @@ EXACT_INTEGERS: Final = 2**53
 
 @dataclass(frozen=True)
 class Input:
-    """A function's input as JSON text; `fingerprint` is a hash of function and input."""
+    """A function's input as JSON text; `fingerprint` is a hash of function and input.
+
+    `refusal` says why no execution can be begun with it, None if one can.
+    """
 
     json: str
     fingerprint: str
+    refusal: ServiceError | None = None
 
 
 class Inputs:
@@ -57,10 +61,23 @@ class Inputs:
     async def read_input(self, request: web.Request, function: Function) -> Input:
         """Return the body as the function's input; an empty body is the function's default input.
 
-        Raises `InvalidInput`, `InvalidRequest`, `UnsupportedMediaType`, or aiohttp's 413.
+        Raises `InvalidRequest`, `UnsupportedMediaType`, or aiohttp's 413.
         """
         raw = await read_body(request) or function.default_input.encode()
-        return await self._parse(raw, lambda: self._input_of(raw, function))
+        return await self._parse(raw, lambda: self._checked(raw, function))
+
+    async def read_former(self, request: web.Request, name: str, unknown: UnknownFunction) -> Input:
+        """Return the body as the input of a function that the catalog no longer has.
+
+        Raises `unknown` for any body that can be no such input.
+        """
+        try:
+            raw = await read_body(request)
+            return await self._parse(raw, lambda: _input_of(name, _parsed(raw), unknown))
+        except Overloaded:
+            raise
+        except (ServiceError, web.HTTPException) as error:
+            raise unknown from error
 
     async def read_json(self, request: web.Request) -> Any:
         """Return the body as JSON, None if it is empty; raises as `read_input` does."""
@@ -87,31 +104,30 @@ class Inputs:
     async def _parse[T](self, raw: bytes, parse: Callable[[], T]) -> T:
         return parse() if len(raw) <= LARGE_BYTES else await self._executor.run(parse)
 
-    def _input_of(self, raw: bytes, function: Function) -> Input:
+    def _checked(self, raw: bytes, function: Function) -> Input:
         value = _parsed(raw)
-        try:
-            text = orjson.dumps(value).decode()
-        except TypeError as error:
-            raise InvalidRequest(f"The body cannot be stored exactly: {error}.") from error
-        self._validate(function, value)
-        fingerprint = hashlib.sha256(f"{function.name} {_canonical_json(value)}".encode())
-        return Input(text, fingerprint.hexdigest())
+        return _input_of(function.name, value, self._refusal(function, value))
 
-    def _validate(self, function: Function, value: Any) -> None:
-        """Raise `InvalidInput` with every place at which the function does not take the input."""
+    def _refusal(self, function: Function, value: Any) -> InvalidInput | None:
+        """Return an error with every place at which the function does not take the input."""
         found = list(islice(self._validators[function.name].iter_errors(value), MAX_FAULTS))
-        if found:
-            faults = [
-                {
-                    "pointer": _pointer(fault.instance_path),
-                    "message": fault.message[:MESSAGE_LENGTH],
-                }
-                for fault in found
-            ]
-            where = ", ".join(fault["pointer"] or "its top level" for fault in faults)
-            raise InvalidInput(
-                f"{function.name} does not take the input at {where}.", faults=faults
-            )
+        if not found:
+            return None
+        faults = [
+            {"pointer": _pointer(fault.instance_path), "message": fault.message[:MESSAGE_LENGTH]}
+            for fault in found
+        ]
+        where = ", ".join(fault["pointer"] or "its top level" for fault in faults)
+        return InvalidInput(f"{function.name} does not take the input at {where}.", faults=faults)
+
+
+def _input_of(name: str, value: Any, refusal: ServiceError | None) -> Input:
+    try:
+        text = orjson.dumps(value).decode()
+    except TypeError as error:
+        raise InvalidRequest(f"The body cannot be stored exactly: {error}.") from error
+    fingerprint = hashlib.sha256(f"{name} {_canonical_json(value)}".encode())
+    return Input(text, fingerprint.hexdigest(), refusal)
 
 
 def _canonical_json(value: Any) -> str:

@@ -63,9 +63,9 @@ class Filters(Struct, frozen=True):
 async def listing(request: web.Request) -> web.Response:
     """Answer a page of executions by status, function and prefix of the id."""
     query = query_of(request, "status", "function", "prefix", "limit", "cursor")
-    if "function" in query:
-        function_of(request.app[CATALOG], query["function"])
-    filters, limit = _filters(query), _limit(query)
+    limit, filters = _limit(query), _filters(query)
+    if filters.function is not None:
+        function_of(request.app[CATALOG], filters.function)
     after = _position(query["cursor"], filters) if "cursor" in query else None
     found, after = await _search(request.app[BACKEND], filters, limit, after)
     body = PageBody(

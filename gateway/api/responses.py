@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.errors import ExecutionCanceled, ExecutionRejected, ExecutionTimedOut
 from gateway.http.responses import Content
-from gateway.model.representation import execution_body
+from gateway.model.representation import execution_body, failure_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gateway.errors import ServiceError
     from gateway.model.execution import Execution
 
-FAILED: Final[Mapping[str, type[ServiceError]]] = {
+FAILED: Final[Mapping[str, type[ExecutionRejected | ExecutionCanceled | ExecutionTimedOut]]] = {
     "rejected": ExecutionRejected,
     "canceled": ExecutionCanceled,
     "timedout": ExecutionTimedOut,
@@ -40,7 +39,9 @@ def raise_if_failed(execution: Execution) -> None:
     error = FAILED.get(execution.status)
     if error is not None:
         ended = ENDED_AS[execution.status]
-        raise error(f"The execution {ended}; see /wait?id={execution.id}.", id=execution.id)
+        why = None if execution.error is None else failure_body(execution.error)
+        detail = f"The execution {ended}; see /wait?id={execution.id}."
+        raise error(detail, id=execution.id, error=why)
 
 
 def state_content(

@@ -27,10 +27,11 @@ from shared import webhooks
 from shared.ids import cancel_key, parts_pattern, webhook_id
 from shared.resonate import tags as tag
 from shared.resonate.client import SilentSource, build_client
-from shared.resonate.codec import encode_call
+from shared.resonate.codec import encode_call, encode_reason
 from shared.resonate.store import PAGE, Store
 from shared.resonate.streams import unicast
-from shared.resonate.transport import PROMISE_EXISTS, PROMISE_NOT_FOUND
+from shared.resonate.transport import PROMISE_EXISTS, PROMISE_NOT_FOUND, Refused
+from shared.settings import GATEWAY_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
 
     from gateway.model.execution import Execution, NewExecution
     from shared.resonate.transport import Transport
-
-GROUP: Final = "gateway"
-"""The group of gateways at the server's message streams; no work is offered to it."""
 
 NEWEST_COUNT: Final = 10
 """Promises, the newest of an execution, from which its activity is read."""
@@ -64,18 +62,19 @@ class Calls:
         self._clock = transport.clock
         self._group = worker_group
         self._store = Store(transport)
-        self._client = build_client(self._store, SilentSource(GROUP), group=GROUP, pid=name)
+        source = SilentSource(GATEWAY_GROUP)
+        self._client = build_client(self._store, source, group=GATEWAY_GROUP, pid=name)
 
     @property
     def address(self) -> str:
         """Where the server sends this gateway's notifications."""
-        return unicast(GROUP, self._name)
+        return unicast(GATEWAY_GROUP, self._name)
 
     def begin(self, new: NewExecution) -> tuple[Execution, bool]:
         request = uuid.uuid4().hex
         remote = Remote(new.id, new.id, new.id, new.function).options(target=self._group)
         if not self._clock.measured:
-            self.ping()
+            self._store.ping()
         starts_at = self._clock.time() + new.delay_seconds
         tags = {tag.REQUEST: request, tag.KIND: tag.EXECUTION, tag.FUNCTION: new.function}
         if new.delay_seconds:
@@ -98,6 +97,14 @@ class Calls:
         # The status would not show this: after a lost answer the call is repeated.
         created = promise.tags.get(tag.REQUEST) == request
         return execution_of(stored(promise)), created
+
+    def replayed(self, id: str, fingerprint: str) -> Execution | None:
+        promise = existing(id, self._client.promises.get)
+        if promise is None or promise.ikey_for_create != fingerprint:
+            return None
+        if tag.CALLBACK in promise.tags:
+            self._begin_webhook(promise)
+        return execution_of(stored(promise))
 
     def _begin_webhook(self, execution: DurablePromise) -> None:
         id = webhook_id(execution.id)
@@ -138,9 +145,8 @@ class Calls:
         return replace(execution, partial=False, activity=activity, steps=steps)
 
     def cancel(self, id: str, reason: str | None) -> Execution:
-        value = orjson.dumps({"reason": reason}).decode() if reason is not None else None
         self.read_root(id)  # raises for a promise that is no execution of this service
-        promise = self._client.promises.cancel(id, ikey=cancel_key(id), data=value)
+        promise = self._client.promises.cancel(id, ikey=cancel_key(id), data=encode_reason(reason))
         execution = execution_of(stored(promise))
         if execution.status != "canceled":
             detail = f"The execution has ended: {execution.status}."
@@ -193,9 +199,6 @@ class Calls:
     def decode(self, promise: dict[str, Any]) -> Execution:
         return execution_of(stored(self._store.promise(promise)))
 
-    def ping(self) -> None:
-        self._store.ping()
-
 
 def stored(promise: DurablePromise) -> StoredPromise:
     """Return the SDK's record of a promise as one of our own."""
@@ -218,6 +221,16 @@ def _record(promise: DurablePromise, param: str | None, value: str | None) -> St
         param,
         value,
     )
+
+
+def existing(id: str, get: Callable[[str], DurablePromise]) -> DurablePromise | None:
+    """Return the promise of this id, None if there is none."""
+    try:
+        return get(id)
+    except Refused as refusal:
+        if refusal.code != PROMISE_NOT_FOUND:
+            raise
+        return None
 
 
 def _root(id: str, get: Callable[[str], DurablePromise]) -> Execution:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.backend.calls import NEWEST_COUNT, Calls
-from gateway.concurrency.tasks import SingleFlight
+from gateway.backend.readiness import Readiness
 from gateway.concurrency.threads import BoundedExecutor
 from gateway.errors import BackendUnavailable, Saturated
 from shared.log import get_logger
@@ -45,14 +46,14 @@ class Backend:
         self._transport = Transport(
             settings.server, attempt=deadlines.store_attempt, budget=deadlines.store_budget
         )
-        self.clock = self._transport.clock
-        self.name = uuid.uuid4().hex
+        self.clock, self.name = self._transport.clock, uuid.uuid4().hex
         self._calls = Calls(self._transport, self.name, settings.worker_group)
         self._executor = BoundedExecutor(settings.threads, settings.queue, deadlines.offload)
         self._ping_executor = BoundedExecutor(1, 1, deadlines.offload)
         self._search_executor = BoundedExecutor(SEARCH_THREADS, QUEUED_SEARCHES, deadlines.offload)
         self._canceling: dict[str, asyncio.Task[None]] = {}
-        self._pings: SingleFlight[str, None] = SingleFlight()
+        ask = partial(self._ask, executor=self._ping_executor)
+        self._readiness = Readiness(self._transport, self.name, ask)
         self._log = get_logger()
 
     async def begin(self, new: NewExecution) -> tuple[Execution, bool]:
@@ -62,6 +63,10 @@ class Backend:
         `IdReused` when the id belongs to another function or another input.
         """
         return await self._ask(self._calls.begin, new)
+
+    async def replayed(self, id: str, fingerprint: str) -> Execution | None:
+        """Return the execution of this id if it was begun with this fingerprint, else None."""
+        return await self._ask(self._calls.replayed, id, fingerprint)
 
     async def read(self, id: str, *, with_steps: bool = False) -> Execution:
         """Return the execution as it is now. Raises `UnknownExecution`."""
@@ -150,15 +155,13 @@ class Backend:
         return self._calls.decode(promise)
 
     async def ping(self) -> None:
-        """Return once the server has answered; callers at the same time share one call.
+        """Return once the server has answered and written; callers at one time share the calls.
 
-        That call has a thread of its own. Raises `Saturated` if other calls would be refused.
+        Raises `Saturated` if other calls would be refused, and `StoreNotWritable`.
         """
         if self._executor.is_full():
             raise Saturated("Too many calls are running.")
-        await self._pings.run(
-            "ping", lambda: self._ask(self._calls.ping, executor=self._ping_executor)
-        )
+        await self._readiness.check()
 
     def close(self) -> None:
         """Take no more calls."""

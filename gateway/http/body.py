@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import zlib
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,10 @@ CODINGS: Final = frozenset({"gzip", "x-gzip", "deflate"})
 GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
 """For zlib: detect by its header which of the two formats the data has."""
 
+BYTE_ORDER_MARK: Final = codecs.BOM_UTF8
+OTHER_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+"""Marks of encodings that JSON may not have; the one of UTF-32 LE begins like that of UTF-16 LE."""
+
 BROKEN: Final = "The body is not what its headers say, or it was cut off."
 
 
@@ -28,7 +33,7 @@ async def expect(_: web.Request) -> None:
 
 
 async def read_body(request: web.Request) -> bytes:
-    """Return the body, empty if it holds nothing but white space.
+    """Return the body without its byte order mark, empty if it holds only white space.
 
     Raises `InvalidRequest`, `UnsupportedMediaType`, `Overloaded`, or aiohttp's 413; before the body
     is read where the headers show that it is too large or cannot be read.
@@ -54,10 +59,22 @@ async def read_body(request: web.Request) -> bytes:
     if raw and coding in CODINGS:
         raw = _inflated(raw, settings.max_body)
         share.resize(len(raw))
-    if not raw.strip():
+    if not raw.removeprefix(BYTE_ORDER_MARK).strip():
         return b""
     if request.content_type != "application/json":
         raise UnsupportedMediaType("Send the body with Content-Type: application/json.")
+    return _unmarked(raw)
+
+
+def _unmarked(raw: bytes) -> bytes:
+    """Return a body without the byte order mark of UTF-8, which some Windows programs write."""
+    raw = raw.removeprefix(BYTE_ORDER_MARK)
+    if raw.startswith(BYTE_ORDER_MARK):
+        raise InvalidRequest("The body begins with more than one byte order mark.")
+    if raw.startswith(OTHER_MARKS):
+        raise InvalidRequest(
+            "The body begins with the byte order mark of UTF-16 or UTF-32; send it in UTF-8."
+        )
     return raw
 
 

@@ -16,6 +16,7 @@ from gateway.http.keys import ACCESS_LOG, LOGGED_ID, REQUEST_ID, TRACE
 from gateway.http.problems import (
     INTERNAL,
     REPORT_TO_OPERATOR,
+    SERVER_NAME,
     http_error_response,
     path_of,
     problem_response,
@@ -62,8 +63,9 @@ async def log_request(request: web.Request, handler: Handler) -> web.StreamRespo
     return response
 
 
-async def add_request_id(request: web.Request, response: web.StreamResponse) -> None:
-    """Send the request's id with every answer, streams included."""
+async def add_own_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Send the service's name and the request's id with every answer, streams included."""
+    response.headers["Server"] = SERVER_NAME
     if REQUEST_ID in request:  # no middleware has seen a request that aiohttp's parser refused
         response.headers["X-Request-Id"] = request[REQUEST_ID]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from aiohttp import web
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 RETRY_AFTER_SECONDS: Final = "1"
+SERVER_NAME: Final = "durable-http"
+"""The header `Server`, without versions, which would help nobody but an attacker."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class ProblemBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     instance: Annotated[str, Meta(description="The path of the request.")] | UnsetType = UNSET
     id: str | UnsetType = UNSET
     execution_status: str | UnsetType = UNSET
+    error: Any = UNSET
     errors: Annotated[list[Fault], Meta(min_length=1)] | UnsetType = UNSET
     request_id: Annotated[str, Meta(description="As in X-Request-Id and in the log.")]
 
@@ -73,12 +76,15 @@ PROBLEM_BY_ERROR: Final[Mapping[type[errors.ServiceError], Problem]] = {
     errors.TooManyRequests: Problem("too-many-requests", 429, "Too many requests"),
     errors.Overloaded: Problem("overloaded", 503, "This gateway holds as much as it may"),
     errors.Unauthorized: Problem("unauthorized", 401, "A token is needed"),
+    errors.ForbiddenOrigin: Problem("forbidden-origin", 403, "Pages of this origin may not call"),
+    errors.ForbiddenHost: Problem("forbidden-host", 403, "This gateway has another name"),
     errors.ExecutionRejected: Problem("execution-rejected", 500, "The execution was rejected"),
     errors.ExecutionCanceled: Problem("execution-canceled", 410, "The execution was canceled"),
     errors.ExecutionTimedOut: Problem("execution-timedout", 504, "The execution timed out"),
     errors.UnsupportedMediaType: Problem("unsupported-media-type", 415, "The body must be JSON"),
     errors.ValueTooLarge: TOO_LARGE,
     errors.BackendUnavailable: UNAVAILABLE,
+    errors.StoreNotWritable: UNAVAILABLE,
     errors.Saturated: UNAVAILABLE,
     errors.DeadlineExceeded: UNAVAILABLE,
 }
@@ -111,11 +117,12 @@ def problem_response(  # noqa: PLR0913 - the optional members of a problem
     show_path: bool = True,
     id: str | None = None,
     execution_status: str | None = None,
+    error: object = UNSET,
     faults: list[Fault] | None = None,
 ) -> web.Response:
     """Return the answer for a problem; `detail` is what is wrong, or what to do.
 
-    `source` is who failed. `workflow`: the execution itself failed.
+    `source` is who failed. `workflow`: the execution itself failed, and `error` says why.
     """
     body = ProblemBody(
         type=f"/problems/{problem.slug}",
@@ -125,6 +132,7 @@ def problem_response(  # noqa: PLR0913 - the optional members of a problem
         instance=path_of(request) if show_path else UNSET,
         id=UNSET if id is None else id,
         execution_status=UNSET if execution_status is None else execution_status,
+        error=error,
         errors=faults or UNSET,
         request_id=request[REQUEST_ID],
     )
@@ -151,6 +159,7 @@ def service_error_response(request: web.Request, error: errors.ServiceError) -> 
         source=error.source,
         id=error.id,
         execution_status=error.status if isinstance(error, errors.AlreadyDone) else None,
+        error=error.error if isinstance(error, errors.OutcomeError) else UNSET,
         faults=[Fault(**fault) for fault in faults],
     )
 

@@ -1,7 +1,8 @@
 """Connections of clients: time limits, and answers to bytes that are not HTTP.
 
-aiohttp limits only the idle time between two requests. The time for a head and for taking an answer
-is limited here, the time for a body in `body.py`.
+aiohttp limits only the idle time between two requests. Here are limits for the time of a head, the
+time for taking an answer, and the number of connections; the time for a body is in `body.py`. A
+connection whose requests come without a pause lets others go first.
 """
 
 from __future__ import annotations
@@ -11,19 +12,22 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
+from gateway.http.connection_limit import Room, refusal
 from gateway.http.keys import REQUEST_ID
 from gateway.http.problems import (
     INTERNAL,
     MALFORMED,
     OVERLONG_HEAD,
     REPORT_TO_OPERATOR,
+    SERVER_NAME,
     problem_response,
 )
 from shared.log import get_logger
 
 if TYPE_CHECKING:
+    from gateway.http.problems import Problem
     from gateway.settings import GatewaySettings, Limits
 
 BACKLOG: Final = 4096
@@ -32,6 +36,9 @@ LINGER_SECONDS: Final = 2.0
 
 NO_HTTP: Final = "This is no HTTP request; the connection is closed."
 TOO_LONG: Final = "A line of the request's head is too long; the connection is closed."
+TOO_MANY: Final = "The request has too many headers; the connection is closed."
+TOO_MANY_REASON: Final = "Too many headers received"
+"""What aiohttp says of more headers than it takes; the error has no class of its own."""
 
 
 class Connection(web.RequestHandler):
@@ -41,10 +48,11 @@ class Connection(web.RequestHandler):
     the connection. Every answer must be taken within `answer` seconds.
     """
 
-    __slots__ = ("_answer_seconds", "_answer_timer", "_head_seconds", "_head_timer")
+    __slots__ = ("_answer_seconds", "_answer_timer", "_connections", "_head_seconds", "_head_timer")
 
-    def __init__(self, server: web.Server, head: float, answer: float, **aiohttp: Any) -> None:
+    def __init__(self, server: Server, head: float, answer: float, **aiohttp: Any) -> None:
         super().__init__(server, **aiohttp)
+        self._connections = server
         self._head_seconds = head
         self._answer_seconds = answer
         self._head_timer: asyncio.TimerHandle | None = None
@@ -55,6 +63,17 @@ class Connection(web.RequestHandler):
         # With a limit of 0, writing counts as paused while the client has anything left to take.
         cast("asyncio.WriteTransport", transport).set_write_buffer_limits(high=0)
         self._head_timer = self._loop.call_later(self._head_seconds, self._cut)
+        if self._connections.room.is_overfull():
+            # A client that sends its request meanwhile may see a reset connection instead.
+            cast("asyncio.WriteTransport", transport).write(refusal())
+            self.force_close()
+
+    async def _handle_request(self, *request: Any) -> tuple[web.StreamResponse, bool]:
+        # The next request of this connection has come already: let other connections go first.
+        # aiohttp would handle all that are there in one turn of the loop.
+        if self._messages:
+            await asyncio.sleep(0)
+        return await super()._handle_request(*request)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -99,10 +118,10 @@ class Connection(web.RequestHandler):
         else:
             # What was sent may be anything, even a token, so it is not logged.
             log.info("not a request", reason=type(exc).__name__)
-            too_long = isinstance(exc, LineTooLong)
-            problem, detail = (OVERLONG_HEAD, TOO_LONG) if too_long else (MALFORMED, NO_HTTP)
+            problem, detail = _refusal(exc)
             response = problem_response(request, problem, detail, show_path=False)
         response.headers["X-Request-Id"] = request_id
+        response.headers["Server"] = SERVER_NAME
         response.force_close()
         return response
 
@@ -112,10 +131,19 @@ class Connection(web.RequestHandler):
             self.transport.abort()  # close() would wait for the client to take what is left
 
 
-class Server(web.Server):
-    """Makes a `Connection` for each client that connects."""
+def _refusal(error: BaseException | None) -> tuple[Problem, str]:
+    """Return the problem of what aiohttp could not read, and its detail."""
+    if isinstance(error, LineTooLong):
+        return OVERLONG_HEAD, TOO_LONG
+    if isinstance(error, BadHttpMessage) and error.message == TOO_MANY_REASON:
+        return OVERLONG_HEAD, TOO_MANY
+    return MALFORMED, NO_HTTP
 
-    def __init__(self, server: web.Server, limits: Limits) -> None:
+
+class Server(web.Server):
+    """Makes a `Connection` for each client that connects, and counts them."""
+
+    def __init__(self, server: web.Server, limits: Limits, room: Room) -> None:
         super().__init__(
             server.request_handler,
             request_factory=server.request_factory,
@@ -123,6 +151,17 @@ class Server(web.Server):
             loop=asyncio.get_running_loop(),
         )
         self._limits = limits
+        self.room = room
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        self.room.taken += 1
+
+    def connection_lost(
+        self, handler: web.RequestHandler, exc: BaseException | None = None
+    ) -> None:
+        super().connection_lost(handler, exc)
+        self.room.taken -= 1
 
     def __call__(self) -> Connection:
         return Connection(
@@ -145,6 +184,7 @@ class Runner(web.AppRunner):
             app, handler_cancellation=True, shutdown_timeout=settings.deadlines.shutdown
         )
         self._limits = settings.limits
+        self._most = settings.max_connections
 
     async def _make_server(self) -> Server:
-        return Server(await super()._make_server(), self._limits)
+        return Server(await super()._make_server(), self._limits, Room(self._most))

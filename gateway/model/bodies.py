@@ -37,6 +37,9 @@ class FailureBody(JsonBody, frozen=True, kw_only=True):
     message: Annotated[str, Meta(max_length=MESSAGE_LIMIT)]
     step: Name | UnsetType = UNSET
     attempts: PositiveCount | UnsetType = UNSET
+    reason: Annotated[str, Meta(description="What was given when it was canceled.")] | UnsetType = (
+        UNSET
+    )
 
 
 class WaitedForBody(JsonBody, frozen=True, kw_only=True):

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.resonate import tags as tag
-from shared.resonate.codec import Call, Failure, decode_call, decode_rejection, decode_result
+from shared.resonate.codec import (
+    TIMED_OUT,
+    Call,
+    Failure,
+    decode_call,
+    decode_cancellation,
+    decode_rejection,
+    decode_result,
+)
 from shared.resonate.states import STATUS
 
 if TYPE_CHECKING:
@@ -39,9 +47,9 @@ class NewExecution:
 class Execution:
     """One execution at one moment; times are milliseconds since the epoch.
 
-    A resolved one has `result_json`, a rejected one `error`. `activity` is None until a worker has
-    created something for the execution. A `partial` execution was read without it. `steps` are
-    empty unless they were asked for.
+    A resolved one has `result_json`, one that ended otherwise `error`. `activity` is None until a
+    worker has created something for the execution. A `partial` execution was read without it.
+    `steps` are empty unless they were asked for.
     """
 
     id: str
@@ -91,5 +99,18 @@ def execution_of(promise: StoredPromise) -> Execution:
         completed_at=promise.completed_on,
         starts_at=int(promise.tags[tag.DELAY]) if tag.DELAY in promise.tags else None,
         result_json=decode_result(promise.value) if status == "resolved" else None,
-        error=decode_rejection(promise.value) if status == "rejected" else None,
+        error=_error(status, promise.value),
     )
+
+
+def _error(status: str, value: str | None) -> Failure | None:
+    """Return why an execution of this status has no result, None if it has one or is pending."""
+    match status:
+        case "rejected":
+            return decode_rejection(value)
+        case "canceled":
+            return decode_cancellation(value)
+        case "timedout":
+            return TIMED_OUT
+        case _:
+            return None

@@ -131,16 +131,18 @@ def _outcome(execution: Execution) -> tuple[Raw | UnsetType, FailureBody | Unset
     result, error = execution.result_json, execution.error
     return (
         UNSET if result is None else Raw(result.encode()),
-        UNSET if error is None else _failure(error),
+        UNSET if error is None else failure_body(error),
     )
 
 
-def _failure(failure: Failure) -> FailureBody:
+def failure_body(failure: Failure) -> FailureBody:
+    """Return why an execution ended without a result, as answers and problems show it."""
     return FailureBody(
         type=failure.type,
         message=failure.message,
         step=_if_any(failure.step),
         attempts=_if_any(failure.attempts),
+        reason=_if_any(failure.reason),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.http.auth import is_open_path
+from gateway.http.browsers import HEALTH_PATHS
 from gateway.openapi import begin, events, executions, listing, service, signals
 from gateway.openapi.parts import HEADERS, error_responses
 from gateway.openapi.schemas import schemas
@@ -49,9 +50,7 @@ def document(catalog: Catalog, *, secured: bool, webhooks: bool) -> dict[str, An
         ],
         "paths": {
             path: {
-                method: _operation(
-                    path, block, guarded=secured and not is_open_path(path), webhooks=webhooks
-                )
+                method: _operation(path, block, secured=secured, webhooks=webhooks)
                 for method, block in methods.items()
             }
             for path, methods in _paths(catalog).items()
@@ -76,12 +75,17 @@ def _paths(catalog: Catalog) -> dict[str, Block]:
 
 
 def _operation(
-    path: str, block: Mapping[str, Any], *, guarded: bool, webhooks: bool
+    path: str, block: Mapping[str, Any], *, secured: bool, webhooks: bool
 ) -> Mapping[str, Any]:
     """Return an operation as this gateway has it."""
-    if guarded:
-        answers = {**block["responses"], "401": error_responses(path, "unauthorized")["401"]}
-        block = {**block, "security": [{"bearer": []}], "responses": dict(sorted(answers.items()))}
+    refused = {}
+    if secured and not is_open_path(path):
+        refused["401"] = error_responses(path, "unauthorized")["401"]
+        block = {**block, "security": [{"bearer": []}]}
+    if path not in HEALTH_PATHS:
+        refused["403"] = error_responses(path, "forbidden-origin", "forbidden-host")["403"]
+    answers = {**block["responses"], **refused}
+    block = {**block, "responses": dict(sorted(answers.items()))}
     if not webhooks and "parameters" in block:
         kept = [each for each in block["parameters"] if each["name"] != "callback"]
         block = {**block, "parameters": kept}

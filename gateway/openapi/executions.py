@@ -18,7 +18,7 @@ from gateway.openapi.parts import (
     problem,
     query,
 )
-from gateway.openapi.samples import CANCELED, PENDING, REJECTED, RESOLVED, RESULT
+from gateway.openapi.samples import CANCELED, PENDING, REJECTED, RESOLVED, RESULT, TIMEDOUT
 from gateway.openapi.schemas import schema_of
 from gateway.openapi.struct_schemas import NULL, ref
 
@@ -37,7 +37,13 @@ def paths() -> dict[str, Block]:
 
 def _wait() -> Block:
     headers = ("ETag", "Cache-Control", "Retry-After", "Preference-Applied")
-    examples = {"pending": PENDING, "resolved": RESOLVED, "rejected": REJECTED}
+    examples = {
+        "pending": PENDING,
+        "resolved": RESOLVED,
+        "rejected": REJECTED,
+        "canceled": CANCELED,
+        "timedout": TIMEDOUT,
+    }
     return {
         "operationId": "wait",
         "tags": EXECUTIONS,
@@ -125,7 +131,7 @@ def _cancel() -> Block:
         "responses": {
             "200": answer(
                 "The execution is canceled, by this request or before.",
-                ref("execution-stopped"),
+                ref("execution-canceled"),
                 "Cache-Control",
                 examples={"canceled": CANCELED},
             ),

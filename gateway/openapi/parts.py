@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gateway.api.parameters import LONGEST_WAIT
 from gateway.http.problems import DETAILS as HTTP_DETAILS
 from gateway.http.problems import REPORT_TO_OPERATOR
+from gateway.openapi.samples import CANCELLATION, FAILURE, TIMED_OUT
 from gateway.openapi.schemas import PROBLEMS, problem_name
 from gateway.openapi.struct_schemas import ref
 
@@ -117,6 +118,12 @@ def answer(
 DETAILS: Final[Mapping[str, str]] = {
     "invalid-request": "The parameter id is missing.",
     "unauthorized": "Send Authorization: Bearer with a token that this service knows.",
+    "forbidden-origin": (
+        "Pages of other origins may not call this gateway; GATEWAY_CORS_ORIGINS allows some."
+    ),
+    "forbidden-host": (
+        "The Host is not a name of this gateway; GATEWAY_ALLOWED_HOSTS sets its names."
+    ),
     "unknown-id": "No execution has this id.",
     "execution-canceled": "The execution was canceled; see /wait?id=job-1.",
     "execution-rejected": "The execution was rejected; see /wait?id=job-1.",
@@ -148,6 +155,14 @@ WITH_ID: Final = frozenset(
 """Problems with the execution's id."""
 
 
+FAILURES: Final[Mapping[str, Any]] = {
+    "execution-canceled": CANCELLATION,
+    "execution-rejected": FAILURE,
+    "execution-timedout": TIMED_OUT,
+}
+"""Examples of the `error` of problems that have one."""
+
+
 def problem(path: str, slug: str, **also: Any) -> Block:
     """Return an example of a problem at a path; `also` are further members, or another detail."""
     kind = PROBLEMS[slug]
@@ -158,6 +173,7 @@ def problem(path: str, slug: str, **also: Any) -> Block:
         "instance": path,
         "request_id": REQUEST_ID,
         **({"id": "job-1"} if slug in WITH_ID else {}),
+        **({"error": FAILURES[slug]} if slug in FAILURES else {}),
         **(also if "detail" in also else {"detail": DETAILS[slug], **also}),
     }
 

@@ -33,6 +33,12 @@ FAILURE: Final = {
     "attempts": 1,
 }
 
+CANCELLATION: Final = {"type": "Canceled", "message": "The execution was canceled."}
+TIMED_OUT: Final = {
+    "type": "TimedOut",
+    "message": "The execution did not end within its timeout.",
+}
+
 SEEN: Final = {"created_at": CREATED, "completed_at": ENDED, "timeout_at": DEADLINE}
 
 RESOLVED: Final = {
@@ -86,9 +92,12 @@ CANCELED: Final = {
     "status": "canceled",
     "promise_id": "job-1",
     "done": True,
+    "error": CANCELLATION,
     "function": "approval",
     **SEEN,
 }
+
+TIMEDOUT: Final = {**CANCELED, "status": "timedout", "error": TIMED_OUT}
 
 ITEM: Final = {
     "id": "job-1",

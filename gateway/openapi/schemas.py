@@ -47,11 +47,15 @@ UNTIL_END: Final = frozenset({"phase", "progress"})
 """Fields that an execution that has ended does not have."""
 
 
-def _ended(*statuses: str, **outcome: Schema) -> Variant:
-    """Return the form of an execution that has ended with one of these statuses."""
-    status = {"const": statuses[0]} if len(statuses) == 1 else {"enum": list(statuses)}
+def _failure(type: str) -> Schema:
+    """Return the schema of a failure of this type."""
+    return {"allOf": [ref("failure"), {"properties": {"type": {"const": type}}}]}
+
+
+def _ended(status: str, **outcome: Schema) -> Variant:
+    """Return the form of an execution that has ended with this status."""
     return Variant(
-        {"status": status, "done": {"const": True}, **outcome},
+        {"status": {"const": status}, "done": {"const": True}, **outcome},
         required=("completed_at", *outcome),
         absent=UNTIL_END | ({"result", "error"} - outcome.keys()),
     )
@@ -64,9 +68,17 @@ VARIANTS: Final[Mapping[str, Variant]] = {
     ),
     "resolved": _ended("resolved", result=ref("json")),
     "rejected": _ended("rejected", error=ref("failure")),
-    "stopped": _ended("canceled", "timedout"),
+    "canceled": _ended("canceled", error=_failure("Canceled")),
+    "timedout": _ended("timedout", error=_failure("TimedOut")),
 }
 """The forms in which an execution can be answered."""
+
+
+FAILURES: Final[Mapping[str, Schema]] = {
+    f"execution-{status}": VARIANTS[status].fields["error"]
+    for status in ("rejected", "canceled", "timedout")
+}
+"""The member `error` of the problems that have one."""
 
 
 def whole(pattern: str) -> str:
@@ -143,11 +155,15 @@ def _problem(structs: StructSchemas, problem: Problem) -> Schema:
         "status": {"const": problem.status},
         "id": ref("id"),
     }
-    required, absent = ["instance"], {"execution_status", "errors"}
+    required, absent = ["instance"], {"execution_status", "error", "errors"}
     if problem.slug == "already-done":
         fields["execution_status"] = {"enum": list(STATUS.values())}
         required.append("execution_status")
         absent.remove("execution_status")
+    if problem.slug in FAILURES:
+        fields["error"] = FAILURES[problem.slug]
+        required.append("error")
+        absent.remove("error")
     if problem.slug == "invalid-input":  # optional, since a callback has no faults
         absent.remove("errors")
     variant = Variant(fields, tuple(required), frozenset(absent))

@@ -99,7 +99,6 @@ class EventStreams:
 
     def __init__(self, reader: Reader, subscriptions: Subscriptions, limiter: Limiter) -> None:
         self._reader = reader
-        self._subscriptions = subscriptions
         self._limiter = limiter
         self._executor = SerialExecutor("events")
         self._streams: dict[str, EventStream] = {}
@@ -218,7 +217,7 @@ class EventStreams:
     async def _subscribe(self, stream: EventStream) -> None:
         # Without a subscription the end is read a little later.
         with contextlib.suppress(ServiceError):
-            if (await self._subscriptions.request(stream.id)).done:
+            if (await self._reader.subscribe(stream.id)).done:
                 stream.notified.set()
 
     def _on_notification(self, id: str, _: Execution | None) -> None:

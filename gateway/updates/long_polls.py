@@ -98,8 +98,7 @@ class LongPolls:
             if self._draining or self._cache.finished(id):
                 return await self._reader.read_shared(id)
             waited = self._waited.get(id) or self._add(id)
-            outcome = await self._outcome(waited, deadline)
-            match outcome:
+            match outcome := await self._outcome(waited, deadline):
                 case ServiceError():
                     raise copy.copy(outcome)  # an exception raised in many tasks would grow
                 case None:
@@ -162,7 +161,9 @@ class LongPolls:
     async def _refresh(self, waited: Waited) -> None:
         waited.read_at = time.monotonic()
         with contextlib.suppress(ServiceError):
-            self._learn(waited, await self._reader.read_root(waited.id))
+            execution = await self._reader.read_root(waited.id, lambda: bool(waited.clients))
+            if execution is not None:
+                self._learn(waited, execution)
 
     def _learn(self, waited: Waited, execution: Execution) -> None:
         waited.seen_at = time.monotonic()

@@ -12,7 +12,7 @@ from gateway.concurrency.turnstile import Turnstile
 from gateway.errors import DeadlineExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from gateway.backend.client import Backend
     from gateway.model.execution import Execution
@@ -81,10 +81,19 @@ class Reader:
         finished = self._cache.finished(id)
         return finished or await self._shared.run(id, lambda: self._read_in_turn(id))
 
-    async def read_root(self, id: str) -> Execution:
-        """Return the execution without its activity. Raises what `Backend.read_root` raises."""
+    async def read_root(self, id: str, wanted: Callable[[], bool]) -> Execution | None:
+        """Return the execution without its activity, None if it is not wanted any more.
+
+        Whether it is `wanted` is asked when the read has its turn. Raises what `Backend.read_root`
+        raises.
+        """
         async with self._concurrent_reads:
-            return self._note(await self._backend.read_root(id))
+            return self._note(await self._backend.read_root(id)) if wanted() else None
+
+    async def subscribe(self, id: str) -> Execution:
+        """Subscribe to the execution and return it. Raises what `Backend.subscribe` raises."""
+        async with self._concurrent_reads:
+            return self._note(await self._backend.subscribe(id))
 
     async def read_history(
         self, id: str, history: History

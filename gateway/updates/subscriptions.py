@@ -7,12 +7,12 @@ import contextlib
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.backend.calls import GROUP
 from gateway.concurrency.tasks import TaskSet
 from gateway.errors import BackendUnavailable, Saturated
 from gateway.updates.notifications import Notifications
 from shared.ids import id_of_stored
 from shared.resonate.transport import NOT_AS_EXPECTED
+from shared.settings import GATEWAY_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -37,10 +37,11 @@ class Subscriptions:
     def __init__(self, backend: Backend, cache: ExecutionCache, server: ServerSettings) -> None:
         self._backend = backend
         self._cache = cache
-        self._notifications = Notifications(server, GROUP, backend.name, self._on_end)
+        self._notifications = Notifications(server, GATEWAY_GROUP, backend.name, self._on_end)
         self._listeners: list[OnNotification] = []
         self._requests: deque[tuple[str, asyncio.Future[Execution]]] = deque()
-        self._subscribing = TaskSet()
+        self._tasks = TaskSet()
+        self._subscribing = 0
         self._receiving = TaskSet()
 
     @contextlib.asynccontextmanager
@@ -48,7 +49,7 @@ class Subscriptions:
         """Receive notifications until the block ends."""
         async with (
             self._receiving.running(self._notifications.run()),
-            self._subscribing.running(),
+            self._tasks.running(),
         ):
             yield
 
@@ -66,15 +67,21 @@ class Subscriptions:
         """
         subscribed = asyncio.get_running_loop().create_future()
         self._requests.append((id, subscribed))
-        if len(self._subscribing) < CONCURRENT_SUBSCRIBES:
-            self._subscribing.start(self._subscribe_all())
+        # Counted here and where a task stops taking requests: a task that has just found none left
+        # is still running, but would not take this one.
+        if self._subscribing < CONCURRENT_SUBSCRIBES:
+            self._subscribing += 1
+            self._tasks.start(self._subscribe_all())
         return subscribed
 
     async def _subscribe_all(self) -> None:
-        while self._requests:
-            id, subscribed = self._requests.popleft()
-            if not subscribed.done():
-                await self._subscribe(id, subscribed)
+        try:
+            while self._requests:
+                id, subscribed = self._requests.popleft()
+                if not subscribed.done():
+                    await self._subscribe(id, subscribed)
+        finally:
+            self._subscribing -= 1
 
     async def _subscribe(self, id: str, subscribed: asyncio.Future[Execution]) -> None:
         try:

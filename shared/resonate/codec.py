@@ -19,15 +19,22 @@ MESSAGE_LIMIT = 2048
 NAME_LIMIT = 256
 """The same for the type of an error and the name of its step."""
 
+REASON_LIMIT = 1024
+"""Characters that the reason of a cancellation may have."""
+
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an execution or a step ended without a result."""
+    """Why an execution or a step ended without a result.
+
+    `reason` is what the client gave who canceled the execution.
+    """
 
     type: str
     message: str
     step: str | None = None
     attempts: int | None = None
+    reason: str | None = None
 
     def encode(self) -> str:
         """Return the failure as JSON, with its texts within their limits whoever made it."""
@@ -114,6 +121,29 @@ def decode_result(data: str | None) -> str:
             return text
         case _:
             raise ValueError("not a result of this service")
+
+
+TIMED_OUT = Failure("TimedOut", "The execution did not end within its timeout.")
+"""The failure of an execution that has timed out."""
+
+
+def encode_reason(reason: str | None) -> str | None:
+    """Return the value with which an execution is canceled."""
+    return None if reason is None else orjson.dumps({"reason": reason}).decode()
+
+
+def decode_cancellation(data: str | None) -> Failure:
+    """Return the failure of a canceled execution, with the reason if a client gave one."""
+    try:
+        stored: Any = orjson.loads(data or "null")
+    except ValueError:
+        stored = None
+    reason = stored.get("reason") if isinstance(stored, dict) else None
+    return Failure(
+        "Canceled",
+        "The execution was canceled.",
+        reason=reason[:REASON_LIMIT] if isinstance(reason, str) else None,
+    )
 
 
 def decode_rejection(data: str | None) -> Failure:

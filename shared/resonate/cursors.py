@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 KEY: Final = b"resonate"
 """Signing key, public in the server's source (internal/kernel/t_api/cursor.go)."""
 
-HIGHEST: Final = 2**63 - 1
-"""Highest position. Positions number the rows of the server's table, from the oldest."""
+HIGHEST: Final = 2**31 - 1
+"""Highest position, since the server compares positions as 32-bit integers on PostgreSQL.
+
+Positions number the rows of the server's table, from the oldest.
+"""
 
 
 def is_position(value: object) -> bool:

@@ -57,5 +57,8 @@ CLAIM: Final = "claim"
 ATTEMPT: Final = "attempt"
 """On everything a claim creates: the number of the execution's attempt."""
 
+RECORD: Final = "record"
+"""On the record of a start, which answers to clients do not show: the execution's id."""
+
 RECOVERED_FROM: Final = "recovered_from"
 """On everything a claim creates after a recovery: the worker that held the execution before."""

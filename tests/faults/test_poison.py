@@ -12,7 +12,7 @@ import pytest
 from shared.resonate.codec import encode_call
 from tests.support.processes import call, wait_until
 from tests.support.stack import INVOKE
-from tests.support.worker.odd import ERRORS, RESULTS
+from tests.support.worker.odd import ERRORS, RESULTS, UNSTORABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,6 +151,30 @@ def test_functions_that_are_no_functions(
 
     types = {"no_arguments": "TypeError", "yields_garbage": "TypeError", "hangs": "StepTimeout"}
     assert rejection(stack, job)["type"] == types[function]
+
+
+@pytest.mark.parametrize("name", UNSTORABLE)
+def test_a_command_that_cannot_be_stored(proxied: tuple[Stack, Proxy], job: str, name: str) -> None:
+    """A name or a time that cannot be stored is an error in the body, which may go on."""
+    stack, _ = proxied
+    stack.create(job, f"makes_{name}")
+
+    wait_until(lambda: stack.state(job)["done"], what="its end")
+    with stack.store() as store:
+        result = orjson.loads(orjson.loads(store.promises.get(job).value.data or "null"))
+    assert result.startswith(f"{UNSTORABLE[name][0].__name__}: ")
+    assert [step for _, step in stack.starts(job)] == ["before"]
+
+
+def test_a_write_that_cannot_be_encoded(proxied: tuple[Stack, Proxy], job: str) -> None:
+    """A write that cannot be encoded rejects the execution, at once and with the place."""
+    stack, _ = proxied
+    stack.create(job, "unencodable")
+
+    failure = rejection(stack, job)
+    assert failure["type"] == "NotStorable"
+    assert f"{job}.2 cannot be stored" in failure["message"]
+    assert [step for _, step in stack.starts(job)] == ["before"]
 
 
 def test_an_unknown_function_waits_for_a_newer_worker(

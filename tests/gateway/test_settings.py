@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import FrozenInstanceError, astuple, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -67,6 +67,8 @@ def test_every_variable_is_read() -> None:
         "GATEWAY_BODY_BUDGET": "1048576",
         "GATEWAY_ANSWER_BUDGET": "2097152",
         "WORKER_GROUP": "blue.1",
+        "GATEWAY_ALLOWED_HOSTS": "Jobs.example., [FD00::1],gateway",
+        "GATEWAY_CORS_ORIGINS": "https://App.example:443, http://[::1]:3000",
     }
 
     assert gateway(environment) == GatewaySettings(
@@ -79,6 +81,8 @@ def test_every_variable_is_read() -> None:
         body_budget=1048576,
         answer_budget=2097152,
         worker_group="blue.1",
+        allowed_hosts=("jobs.example", "fd00::1", "gateway"),
+        cors_origins=("https://app.example", "http://[::1]:3000"),
     )
 
 
@@ -127,6 +131,39 @@ def test_a_fault_shows_what_is_allowed(name: str, value: str, fault: str) -> Non
     assert faults(gateway, {name: value}) == [f"{name} {fault}"]
 
 
+HOSTS: Final = "must be names without ports, or *, got"
+ORIGINS: Final = "must be origins like https://app.example, got"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("GATEWAY_ALLOWED_HOSTS", "a, b:80", f"{HOSTS} 'b:80'"),
+        ("GATEWAY_ALLOWED_HOSTS", "http://a", f"{HOSTS} 'http://a'"),
+        ("GATEWAY_ALLOWED_HOSTS", "*.example", f"{HOSTS} '*.example'"),
+        ("GATEWAY_CORS_ORIGINS", "app.example", f"{ORIGINS} 'app.example'"),
+        ("GATEWAY_CORS_ORIGINS", "https://app.example/", f"{ORIGINS} 'https://app.example/'"),
+        ("GATEWAY_CORS_ORIGINS", "null", f"{ORIGINS} 'null'"),
+        ("GATEWAY_CORS_ORIGINS", "https://a@b", f"{ORIGINS} 'https://a@b'"),
+        (
+            "GATEWAY_CORS_ORIGINS",
+            "*",
+            "must not be * without GATEWAY_TOKENS: any web page could call",
+        ),
+    ],
+)
+def test_hosts_and_origins_are_exact(name: str, value: str, fault: str) -> None:
+    """What is no host or no origin stops the start, and so does `*` without tokens."""
+    assert faults(gateway, {name: value}) == [f"{name} {fault}"]
+
+
+def test_any_origin_may_be_allowed_with_tokens() -> None:
+    """With tokens `*` stands for every origin."""
+    settings = gateway({"GATEWAY_TOKENS": "0123456789abcdef", "GATEWAY_CORS_ORIGINS": "*"})
+
+    assert settings.cors_origins == ("*",)
+
+
 @pytest.mark.parametrize(
     ("name", "allowed", "refused"),
     [
@@ -135,6 +172,7 @@ def test_a_fault_shows_what_is_allowed(name: str, value: str, fault: str) -> Non
         ("GATEWAY_BODY_BUDGET", "1048576..17179869184", "1048575..17179869185"),
         ("GATEWAY_ANSWER_BUDGET", "1048576..17179869184", "1048575..17179869185"),
         ("MAX_RESULT_BYTES", "1024..16777216", "1023..16777217"),
+        ("GATEWAY_MAX_CONNECTIONS", "1..1000000", "0..1000001"),
     ],
 )
 def test_limits_are_inclusive(name: str, allowed: str, refused: str) -> None:

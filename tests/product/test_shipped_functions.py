@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from gateway.openapi.document import document
+from gateway.openapi.page import TYPES
 from gateway.openapi.parts import REQUEST_ID
 from gateway.openapi.samples import INPUTS
 from gateway.openapi.schemas import TIME
@@ -48,6 +49,14 @@ WAIT, RESULT, CANCEL = "/wait?id={id}", "/result?id={id}", "/cancel?id={id}"
 SIGNAL: Final = "/signal?id={id}&name=approval"
 PLAIN: Final = {"Content-Type": "text/plain"}
 
+ROUTES: Final = {
+    "POST": ("/begin", "/cancel", "/signal"),
+    "GET": (
+        *("/", "/wait", "/result", "/events", "/list", "/openapi.json", "/docs"),
+        *(f"/docs/{name}" for name in TYPES),
+    ),
+}
+
 SCENES: Final = {
     "POST /begin 202 pending": Scene("/begin?id={id}"),
     "POST /begin 200 resolved": Scene("/begin?id={id}", "resolved"),
@@ -61,6 +70,8 @@ SCENES: Final = {
     "GET /wait 200 pending": Scene(WAIT, "waiting"),
     "GET /wait 200 resolved": Scene(WAIT, "resolved"),
     "GET /wait 200 rejected": Scene(WAIT, "rejected"),
+    "GET /wait 200 canceled": Scene(WAIT, "canceled"),
+    "GET /wait 200 timedout": Scene(WAIT, "timedout"),
     "GET /wait 400 invalid-request": Scene("/wait"),
     "GET /wait 404 unknown-id": Scene(WAIT),
     "GET /wait 410 execution-canceled": Scene(WAIT + "&raise=1", "canceled"),
@@ -107,6 +118,12 @@ SCENES: Final = {
     "POST /signal 401 unauthorized": Scene("/signal", gateway="secured"),
     "GET /list 401 unauthorized": Scene("/list", gateway="secured"),
     "GET / 401 unauthorized": Scene("/", gateway="secured"),
+    **{
+        f"{method} {path} 403 forbidden-{what.lower()}": Scene(path, headers={what: value})
+        for method, paths in ROUTES.items()
+        for path in paths
+        for what, value in (("Origin", "https://evil.example"), ("Host", "evil.example"))
+    },
 }
 """How the answer of each example comes about."""
 
@@ -160,7 +177,7 @@ def send(
 ) -> tuple[int, Any]:
     """Return status and JSON of an answer; a text is sent as it stands."""
     data = None if body is None else (body if isinstance(body, str) else json.dumps(body)).encode()
-    also = {} if data is None else {"Content-Type": "application/json", **(headers or {})}
+    also = {**({} if data is None else {"Content-Type": "application/json"}), **(headers or {})}
     request = urllib.request.Request(url, data, also, method=method)
     try:
         with urllib.request.urlopen(request, timeout=10) as response:

@@ -89,11 +89,15 @@ def test_the_executions_above_a_child_are_in_its_id() -> None:
     assert ancestors("job.2.10.1") == ["job", "job.2", "job.2.10"]
 
 
-@pytest.mark.parametrize(
-    "id", ["order_4711", "_", "__a_", "order_4711.2", "order_4711.signal.go_on"]
-)
-def test_no_stored_id_is_a_wildcard(id: str) -> None:
-    """An id is stored without `_`, which the server's search takes for any character."""
+@pytest.mark.parametrize("id", ["order_4711.2", "__a_.1", "a.signal.go_on", "a_.attempt.2"])
+def test_no_search_has_a_wildcard(id: str) -> None:
+    """What an execution creates is stored without `_`, a wildcard of the server's search."""
     assert "_" not in stored_id(id)
     assert len(stored_id(id)) == len(id)
     assert id_of_stored(stored_id(id)) == id
+
+
+@pytest.mark.parametrize("id", ["order_4711", "_", "a~b"])
+def test_an_execution_is_stored_under_its_id(id: str) -> None:
+    """The id of an execution that a client began is stored as it is."""
+    assert (stored_id(id), id_of_stored(id)) == (id, id)

@@ -32,6 +32,11 @@ SHARED_FAULTS = (
 GROUP_FAULTS = (
     ("WORKER_GROUP", "a b", f"must match {NAME}, got 'a b'"),
     ("WORKER_GROUP", "..", f"must match {NAME}, got '..'"),
+    (
+        "WORKER_GROUP",
+        "gateway",
+        "must not be 'gateway': gateways listen there, and run no work",
+    ),
     ("WORKER_GROUP", "x" * 65, f"must match {NAME}, got '{'x' * 65}'"),
 )
 """The same for the group of workers, which is in the settings of both."""

@@ -29,6 +29,7 @@ EVERY_FAULT = {
     "WORKER_LEASE_SECONDS": "0.1",
     "WORKER_DRAIN_SECONDS": "nan",
     "MAX_RESULT_BYTES": "1MiB",
+    "WORKER_MAX_RECOVERIES": "0",
 }
 
 
@@ -61,6 +62,7 @@ def test_every_variable_is_read() -> None:
         "WORKER_CONCURRENCY": "256",
         "WORKER_LEASE_SECONDS": "0.5",
         "WORKER_DRAIN_SECONDS": "0",
+        "WORKER_MAX_RECOVERIES": "7",
         "WORKER_ALIVE_FILE": "/run/alive",
         "MAX_RESULT_BYTES": "2048",
     }
@@ -72,6 +74,7 @@ def test_every_variable_is_read() -> None:
         concurrency=256,
         lease_seconds=0.5,
         drain_seconds=0.0,
+        max_recoveries=7,
         alive_file="/run/alive",
         max_result_bytes=2048,
     )
@@ -125,6 +128,7 @@ def test_a_fault_shows_what_is_allowed(name: str, value: str, fault: str) -> Non
         ("WORKER_LEASE_SECONDS", "0.5..300", "0.49..300.1"),
         ("WORKER_DRAIN_SECONDS", "0..3600", "-0.1..3600.1"),
         ("MAX_RESULT_BYTES", "1024..16777216", "1023..16777217"),
+        ("WORKER_MAX_RECOVERIES", "1..1000", "0..1001"),
     ],
 )
 def test_limits_are_inclusive(name: str, allowed: str, refused: str) -> None:

@@ -16,6 +16,12 @@ from resonate.coroutine import RFC
 
 from shared.ids import is_signal_name, signal_id
 from shared.resonate import tags as tag
+from worker.durable.arguments import (
+    checked_limit,
+    checked_name,
+    checked_report,
+    checked_seconds,
+)
 from worker.durable.children import ChildEncoder, child_result, child_tags, encoded_call
 from worker.durable.retry import RetryPolicy
 from worker.durable.steps import EncodedResult, StepEncoder, StepRun
@@ -99,12 +105,13 @@ class Context:
     def _step_run(
         self, function: StepFunction, name: str | None, retry: RetryPolicy, timeout: float | None
     ) -> StepRun:
-        label = str(name or getattr(function, "__name__", "step"))
-        return StepRun(function, label, self._handle, retry, timeout)
+        label = checked_name(getattr(function, "__name__", "step") if name is None else name)
+        limit = checked_limit(timeout, "a step's timeout")
+        return StepRun(function, label, self._handle, retry, limit)
 
     def sleep(self, seconds: float) -> Command:
         """Go on after this many seconds; meanwhile no worker holds the execution."""
-        return Command(self._sdk.sleep(float(seconds)))
+        return Command(self._sdk.sleep(checked_seconds(seconds, "a sleep")))
 
     def signal(self, name: str, *, timeout: float) -> Command:
         """Wait for a client's signal; the `yield` returns its value.
@@ -114,8 +121,9 @@ class Context:
         """
         if not is_signal_name(name):
             raise ValueError(f"{name!r} cannot name a signal")
+        limit = _sdk_timeout(timeout, "a signal's timeout")
         promise = self._sdk.promise(id=signal_id(self.id, name), tags={tag.SIGNAL: name})
-        return Command(RFC(promise.options(timeout=_sdk_timeout(timeout)).conv), orjson.loads)
+        return Command(RFC(promise.options(timeout=limit).conv), orjson.loads)
 
     def begin(self, function: str, value: Any = None, *, timeout: float | None = None) -> Command:
         """Start a child execution of a function of the catalog, on any worker.
@@ -126,13 +134,12 @@ class Context:
         child's failure, and `TimedOut` if the child took too long.
         """
         input_json = json_of(value, self._handle.max_result_bytes, f"the input of {function}")
+        limit = None if timeout is None else _sdk_timeout(timeout, "a child's timeout")
         promise = self._sdk.promise(
             data=encoded_call(self._handle.catalog, function, input_json),
             tags=child_tags(function, self._handle),
         )
-        child = promise.options(
-            encoder=CHILD_ENCODER, timeout=None if timeout is None else _sdk_timeout(timeout)
-        )
+        child = promise.options(encoder=CHILD_ENCODER, timeout=limit)
         return Command(child, lambda begun: Command(begun, child_result))
 
     def call(self, function: str, value: Any = None, *, timeout: float | None = None) -> Command:
@@ -141,14 +148,13 @@ class Context:
 
     def progress(self, done: int, total: int) -> Command:
         """Report to clients how much is done."""
+        report_of = f"{checked_report(done, 'done')}/{checked_report(total, 'total')}"
 
         def report(_: resonate.Context) -> EncodedResult:
             return EncodedResult("null")
 
         command = self._sdk.run(report)
-        return Command(
-            command.options(encoder=ENCODER, tags={tag.PROGRESS: f"{int(done)}/{int(total)}"})
-        )
+        return Command(command.options(encoder=ENCODER, tags={tag.PROGRESS: report_of}))
 
 
 def _attempt(run: StepRun, arguments: tuple[Any, ...]) -> Callable[[resonate.Context], Any]:
@@ -162,6 +168,6 @@ def _with_options(command: Any, run: StepRun) -> Any:
     return command.options(encoder=ENCODER, retry_policy=run, tags={tag.STEP: run.name})
 
 
-def _sdk_timeout(seconds: float) -> float:
+def _sdk_timeout(seconds: float, what: str) -> float:
     """Return a timeout for the SDK, for which 0 means none at all."""
-    return max(float(seconds), 0.001)
+    return max(checked_seconds(seconds, what), 0.001)

@@ -6,6 +6,8 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
+from worker.durable.arguments import checked_seconds
+
 DOUBLINGS: Final = 60
 """Doublings of a pause at most: many more would overflow a float."""
 
@@ -29,10 +31,16 @@ class RetryPolicy:
     non_retryable: tuple[type[BaseException], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.max_attempts < 1 or not 0 <= self.initial_interval <= self.max_interval:
+        whole = isinstance(self.max_attempts, int)
+        if (
+            not whole
+            or self.max_attempts < 1
+            or not 0 <= self.initial_interval <= self.max_interval
+        ):
             raise ValueError(
                 "a retry policy needs max_attempts >= 1 and 0 <= initial_interval <= max_interval"
             )
+        checked_seconds(self.max_interval, "max_interval")
 
     def pause(self, failed_attempts: int) -> float | None:
         """Return the seconds to wait after this many failed attempts, None to give up."""

@@ -107,6 +107,10 @@ class StepRun:
         self._attempts += 1
         self._final = True  # no retry for what escapes below, `Fenced` above all
         self._handle.check()
+        with self._handle.start(id, self.name):
+            return self._run(id, arguments)
+
+    def _run(self, id: str, arguments: tuple[Any, ...]) -> EncodedResult:
         self._log.info("step started", attempt=self._attempts)
         began = time.monotonic()
         handle = self._handle

@@ -9,6 +9,7 @@ from shared.log import get_logger
 from shared.resonate import tags as tag
 from shared.resonate.codec import Failure, decode_call
 from shared.resonate.transport import PROMISE_NOT_FOUND, Refused
+from worker.slots.restarts import body_starts
 
 if TYPE_CHECKING:
     from resonate.models.durable_promise import DurablePromise
@@ -67,6 +68,11 @@ class Admission:
             return None
         if root.tags.get(tag.KIND) == tag.CHILD and self._cancel_orphan(claim):
             return None
+        earlier = body_starts(self._store.promises, claim)
+        if len(earlier.lost) >= self._parts.max_recoveries:
+            self._reject(claim, earlier.failure(f"the function {call.function}"))
+            return None
+        claim.earlier_starts[claim.execution] = earlier
         return root, leaf
 
     def _knows(self, call: Call) -> bool:
@@ -115,4 +121,4 @@ class Admission:
         if claim.finished:
             self._parts.leases.release(claim)
         else:
-            self._parts.leases.hand_back(claim)
+            self._parts.leases.hand_back_failed(claim)

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Final
 from shared.log import get_logger
 from shared.resonate.client import build_client
 from shared.resonate.transport import Refused, Unanswered
+from worker.errors import Fenced
 from worker.slots.admission import Admission
 from worker.slots.fenced_store import FencedStore
+from worker.slots.restarts import Records, record_returned
 from worker.slots.sdk_adapters import SlotMessageSource, SlotTaskStore
 from worker.tasks.claims import Claim
 from worker.tasks.leases import CLAIM_DEPENDENCY, ClaimHandle
@@ -107,8 +109,11 @@ class SlotClient:
             if promises is None:
                 return False
             self._prepare(claim, promises)
-        except BaseException:
-            leases.hand_back(claim)
+        except BaseException as error:
+            claim.end_turn()
+            leases.hand_back_failed(claim)
+            if isinstance(error, Fenced):
+                return False
             raise
         return True
 
@@ -121,10 +126,25 @@ class SlotClient:
             parts.name,
             parts.group,
             parts.catalog,
+            parts.suspects,
+            Records(claim, self._store.promises.record),
+            parts.max_recoveries,
             parts.max_result_bytes,
         )
+        self._begin_body(claim, handle)
         self._client.set_dependency(CLAIM_DEPENDENCY, handle)
         self._runs += 1
+
+    def _begin_body(self, claim: Claim, handle: ClaimHandle) -> None:
+        """Wait for a turn if the function's body was lost with its workers, and record this start.
+
+        Raises `Fenced` if the claim is lost.
+        """
+        earlier = claim.earlier_starts.get(claim.execution)
+        if earlier is not None and earlier.suspect:
+            claim.turn = self._parts.suspects.acquire(earlier, handle.check)
+        if not Records(claim, self._store.promises.record).body():
+            raise Fenced(claim.execution)
 
     def wait_stopped(self) -> None:
         """Wait until the client is stopped."""
@@ -144,10 +164,12 @@ class SlotClient:
         suspended = claim.lost is None and not claim.finished
         if suspended:
             self._complete(claim)
+        claim.end_turn()
         if claim.lost is None:
             self._parts.leases.release(claim)
         else:
-            self._parts.leases.hand_back(claim)
+            record_returned(self._parts.transport, claim)
+            self._parts.leases.hand_back_failed(claim)
         self._store.claim = None
         if suspended or claim.lost is not None or self._runs >= RUNS_PER_CLIENT:
             self._replace(self)

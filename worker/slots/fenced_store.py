@@ -10,7 +10,7 @@ when a write is refused, or not answered in all the time it has:
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from resonate.models.durable_promise import DurablePromise, DurablePromiseValue
 from resonate.models.result import Ko
@@ -18,10 +18,11 @@ from resonate.models.result import Ko
 from shared.ids import attempt_id, parts_pattern
 from shared.log import get_logger
 from shared.resonate import tags as tag
-from shared.resonate.codec import Failure
+from shared.resonate.codec import Failure, clip
 from shared.resonate.store import Promises, Store
 from shared.resonate.transport import PROMISE_EXISTS, Refused, Transport, Unanswered
 from worker.errors import Fenced
+from worker.slots.restarts import starts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from resonate.models.result import Result
 
     from worker.tasks.claims import Claim
+
+
+NOT_ENCODABLE: Final = (TypeError, ValueError, OverflowError, RecursionError)
+"""Errors of a write that has not been sent: answers that cannot be read are `Unanswered`."""
 
 
 class FencedPromise(DurablePromise):
@@ -87,9 +92,24 @@ class FencedPromises(Promises):
             )
             if promise.tags.get(tag.CLAIM, claim.key) != claim.key and not claim.history_read:
                 self._read_history(claim)
+            if promise.pending:
+                claim.end_turn()
+                if tag.STEP in promise.tags and promise.tags.get(tag.CLAIM) != claim.key:
+                    claim.earlier_starts[id] = starts_of(self, promise, claim.execution)
             return self._resolve_signal(promise) if _is_unresolved_signal(promise) else promise
 
         return self._write(id, write)
+
+    def record(self, id: str, tags: dict[str, str]) -> bool:
+        """Store a record that no answer shows; return whether the claim still holds."""
+
+        def write(claim: Claim) -> DurablePromise:
+            marked = {**tags, tag.WORKER: self._worker}
+            return super(FencedPromises, self).create(
+                id, claim.deadline, ikey=claim.key, tags=marked
+            )
+
+        return not isinstance(self._write(id, write), FencedPromise)
 
     def _resolve_signal(self, signal: DurablePromise) -> DurablePromise:
         """Resolve the promise of a signal with the value that its sender stored."""
@@ -102,6 +122,7 @@ class FencedPromises(Promises):
     ) -> DurablePromise:
         def write(claim: Claim) -> DurablePromise:
             promise = super(FencedPromises, self)._settle(id, state, ikey, data, strict=strict)
+            claim.started.pop(id, None)
             if id == claim.execution:
                 claim.finished = True
             return promise
@@ -135,7 +156,13 @@ class FencedPromises(Promises):
         except Refused as refusal:
             claim.lost = str(refusal)
             if refusal.status == 400 or refusal.code == PROMISE_EXISTS:
-                self._reject_execution(claim, refusal)
+                reason = f"the server refused a write of this execution: {refusal}"
+                self._reject_execution(claim, Failure("StoreRefused", reason))
+        except NOT_ENCODABLE as error:
+            claim.lost = repr(error)
+            self._log.exception("a write cannot be encoded", id=id)
+            reason = f"{id} cannot be stored: {type(error).__name__}: {error}"
+            self._reject_execution(claim, Failure("NotStorable", clip(reason)))
         except Exception as error:  # noqa: BLE001 - whatever it is, the SDK's thread must live on
             claim.lost = repr(error)
             self._log.exception("a write failed", id=id)
@@ -145,11 +172,8 @@ class FencedPromises(Promises):
         self._log.warning("execution given up", **claim.log_fields, reason=claim.lost)
         return FencedPromise(id, self._fenced)
 
-    def _reject_execution(self, claim: Claim, refusal: Refused) -> None:
-        """Reject an execution whose write the server would refuse from every worker."""
-        failure = Failure(
-            "StoreRefused", f"the server refused a write of this execution: {refusal}"
-        )
+    def _reject_execution(self, claim: Claim, failure: Failure) -> None:
+        """Reject an execution whose write would be refused from every worker."""
         try:
             super()._settle(
                 claim.execution, "REJECTED", claim.execution, failure.rejection(), strict=False

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from shared.resonate.transport import Transport
     from worker.tasks.leases import Leases
     from worker.tasks.offers import Inbox
+    from worker.tasks.suspects import Suspects
 
 
 @dataclass(frozen=True)
@@ -28,4 +29,6 @@ class SharedParts:
     tasks: Tasks
     inbox: Inbox
     leases: Leases
+    suspects: Suspects
+    max_recoveries: int
     max_result_bytes: int

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from worker.tasks.suspects import Starts, Turn
 
 
 @dataclass(eq=False)
@@ -19,9 +23,6 @@ class Claim:
     """Milliseconds since the epoch when the execution's time ends; set with the grant."""
 
     taken_at: float = field(default_factory=time.monotonic)
-    renewed_at: float = field(init=False)
-    """Time when the claim was taken, or was last renewed without a gap since then."""
-
     written_at: float = float("-inf")
     """Start of the latest write that the server accepted for the claim."""
 
@@ -39,14 +40,26 @@ class Claim:
     history_read: bool = False
     """Whether `attempt` and `recovered_from` were read from the store."""
 
+    earlier_starts: dict[str, Starts] = field(default_factory=dict)
+    """Starts of the steps that earlier claims have begun and not ended, by the step's id."""
+
+    started: dict[str, int] = field(default_factory=dict)
+    """The steps that were started here and have not ended: which start it is, by the step's id."""
+
+    turn: Turn | None = None
+    """The turn in which the function's body runs until it reaches a step, if it is a suspect."""
+
     progress: str | None = None
     """The function's latest report."""
 
     trace_id: str | None = None
     """The trace in which the execution was begun."""
 
-    def __post_init__(self) -> None:
-        self.renewed_at = self.taken_at
+    def end_turn(self) -> None:
+        """Let the next suspect run, if the function's body was one."""
+        if self.turn is not None:
+            self.turn.release()
+            self.turn = None
 
     @property
     def key(self) -> str:

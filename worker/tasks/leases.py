@@ -1,28 +1,33 @@
-"""Renews the claims that this worker holds, and drops those that it hands back.
+"""The claims that this worker holds, whether they still hold, and those that it hands back.
 
-The server renews all claims of a process with one call. So a claim that this worker hands back must
-be dropped at the server as well, or the renewals for its other claims would keep it for ever.
+The worker's renewer renews all claims of a process with one call. So a claim that this worker hands
+back must be dropped at the server as well, or the renewals for its other claims would keep it for
+ever.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
 
 from shared.log import get_logger
 from shared.resonate.transport import Refused, Unanswered
 from shared.settings import MAX_RESULT_BYTES
-from worker.errors import Fenced
+from worker.errors import Fenced, Rejection
+from worker.tasks.board import RENEWALS_PER_LEASE
+from worker.tasks.pauses import GrowingPauses
+from worker.tasks.suspects import Suspects
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shared.catalog import Catalog
     from shared.resonate.tasks import Tasks
+    from worker.tasks.board import Board
     from worker.tasks.claims import Claim
-
-RENEWALS_PER_LEASE: Final = 3
-"""Renewals in the time of one lease: enough for one to be lost and the next to be late."""
 
 PROOF_SHARE: Final = 0.5
 """Share of a lease for which an accepted write proves that the claim is still ours."""
@@ -32,19 +37,21 @@ CLAIM_DEPENDENCY: Final = "claim"
 
 
 class Leases:
-    """Holds and renews this worker's claims, each with a lease of `seconds`.
+    """Holds this worker's claims, each with a lease of `seconds`.
 
-    Safe to use from any thread. `tasks` should answer or fail well within a lease.
+    On the `board` the renewer shows what was renewed. Safe to use from any thread. `tasks` should
+    answer or fail well within a lease.
     """
 
-    def __init__(self, tasks: Tasks, pid: str, seconds: float) -> None:
+    def __init__(self, tasks: Tasks, board: Board, seconds: float) -> None:
         self._tasks = tasks
-        self._pid = pid
+        self._board = board
         self._seconds = seconds
         self._lock = threading.Lock()
         self._held: dict[str, Claim] = {}
         self._dropping: dict[str, tuple[float, Claim]] = {}
-        self._renewed_at = time.monotonic()
+        self._pauses = GrowingPauses()
+        self._failures = board.failures
         self._closed = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
@@ -58,7 +65,7 @@ class Leases:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop renewing. Claims that are still held are lost when their leases end."""
+        """Drop nothing more. Claims that are still held are lost when their leases end."""
         self._closed.set()
         self._wake.set()
 
@@ -73,18 +80,28 @@ class Leases:
         """Record a claim before the server is asked for it, in case the answer is lost."""
         with self._lock:
             self._held[claim.key] = claim
+            self._board.held = len(self._held) + len(self._dropping)
 
     def release(self, claim: Claim) -> None:
         """Forget a claim that the server knows to be over, or never granted."""
         with self._lock:
-            self._held.pop(claim.key, None)
+            self._forget(claim)
 
     def hand_back(self, claim: Claim, pause: float = 0.0) -> None:
         """Drop the claim at the server after `pause` seconds; retry until the server answers."""
         with self._lock:
-            self._held.pop(claim.key, None)
             self._dropping[claim.key] = (time.monotonic() + pause, claim)
+            self._forget(claim)
         self._wake.set()
+
+    def hand_back_failed(self, claim: Claim) -> None:
+        """Hand a claim back that went wrong here; do it later each time for the same execution."""
+        self.hand_back(claim, self._pauses.next(claim.execution))
+
+    def _forget(self, claim: Claim) -> None:
+        self._held.pop(claim.key, None)
+        # What waits to be dropped is renewed, or it would be offered again before its time.
+        self._board.held = len(self._held) + len(self._dropping)
 
     def valid(self, claim: Claim) -> bool:
         """Return whether the server still keeps the claim for us, as far as can be known here.
@@ -92,15 +109,18 @@ class Leases:
         A renewal is for all claims that a process still has, so after a gap it does not prove that
         this claim is among them; an accepted write does. With a lease of 2 s:
         1. Renewed at 10.0 s: the claim is valid until 12.0 s.
-        2. The process is frozen until 15.0 s, then renews: the claim stays invalid.
+        2. The process is frozen until 15.0 s, then its claims are renewed: the claim stays invalid.
         3. A write that began at 15.1 s is accepted: the claim is valid until 16.1 s, and renewals
            count for it again.
         """
         return claim.lost is None and time.monotonic() < self._valid_until(claim)
 
     def _valid_until(self, claim: Claim) -> float:
-        written = claim.written_at + self._seconds * PROOF_SHARE
-        return max(claim.renewed_at + self._seconds, written)
+        taken = claim.taken_at + self._seconds
+        proven = max(taken, claim.written_at + self._seconds * PROOF_SHARE)
+        renewed = self._board.renewed_at + self._seconds
+        # A renewal came before the proof had ended, and none was late since then.
+        return max(proven, renewed) if self._board.unbroken_since < proven else proven
 
     def overdue(self) -> float:
         """Return the seconds for which claims are held without an acknowledged renewal."""
@@ -108,14 +128,21 @@ class Leases:
             if not self._held:
                 return 0.0
             oldest = min(claim.taken_at for claim in self._held.values())
-        return time.monotonic() - max(self._renewed_at, oldest)
+        return time.monotonic() - max(self._board.renewed_at, oldest)
 
     def _run(self) -> None:
         while not self._closed.is_set():
             self._wake.wait(self._seconds / RENEWALS_PER_LEASE)
             self._wake.clear()
+            self._board.beat()
+            self._log_failures()
             self._drop_due()
-            self._renew()
+
+    def _log_failures(self) -> None:
+        failures = self._board.failures
+        if failures != self._failures:
+            self._failures = failures
+            self._log.warning("leases not renewed", reason=self._board.reason)
 
     def _drop_due(self) -> None:
         with self._lock:
@@ -130,22 +157,18 @@ class Leases:
                 return
             with self._lock:
                 self._dropping.pop(claim.key, None)
+                self._forget(claim)
 
-    def _renew(self) -> None:
-        held = self.held()
-        asked_at = time.monotonic()
-        if not held:
-            self._renewed_at = asked_at
-            return
-        try:
-            self._tasks.heartbeat(self._pid)
-        except (Refused, Unanswered) as error:
-            self._log.warning("leases not renewed", reason=str(error))
-            return
-        self._renewed_at = asked_at
-        for claim in held:
-            if asked_at < self._valid_until(claim):
-                claim.renewed_at = max(claim.renewed_at, asked_at)
+
+class StartRecords(Protocol):
+    """Stores records of a claim, for the worker that recovers the execution."""
+
+    def start(self, step: str, number: int) -> bool:
+        """Record a start of a step before it runs; return whether the claim still holds."""
+        ...
+
+    def reached(self) -> None:
+        """Record that a body has reached a step that waits for its turn."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +180,9 @@ class ClaimHandle:
     worker: str
     group: str
     catalog: Catalog
+    suspects: Suspects = field(default_factory=Suspects)
+    records: StartRecords | None = None
+    max_recoveries: int = 5
     max_result_bytes: int = MAX_RESULT_BYTES
 
     def check(self) -> None:
@@ -164,3 +190,32 @@ class ClaimHandle:
         if not self.leases.valid(self.claim):
             self.claim.lost = self.claim.lost or "the lease ran out"
             raise Fenced(self.claim.execution)
+
+    @contextmanager
+    def start(self, step: str, name: str) -> Iterator[None]:
+        """Run a step within this: it has its turn, and this start is recorded.
+
+        Raises `Rejection` if the step was lost with its workers too often, and as `check` does.
+        """
+        earlier = self.claim.earlier_starts.get(step)
+        turn = None
+        if earlier is not None and len(earlier.lost) >= self.max_recoveries:
+            raise Rejection(earlier.failure(f"the step {name}", name).encode())
+        if earlier is not None and earlier.suspect:
+            if self.records is not None:
+                self.records.reached()
+            turn = self.suspects.acquire(earlier, self.check)
+        try:
+            self._record(step, 1 if earlier is None else earlier.count + 1)
+            yield
+        finally:
+            if turn is not None:
+                turn.release()
+
+    def _record(self, step: str, number: int) -> None:
+        """Record the start unless it is the first one, whose record is the step's promise."""
+        if step in self.claim.started:
+            return
+        if number > 1 and self.records is not None and not self.records.start(step, number):
+            raise Fenced(self.claim.execution)
+        self.claim.started[step] = number

@@ -48,7 +48,6 @@ async def test_an_empty_body_is_the_default(
         b'"\\x41"',
         b'"\xff"',
         b'"\\ud800"',
-        b"\xef\xbb\xbf{}",
         '{"a":1}'.encode("utf-16"),
         b"// no\n1",
         b"\x00",

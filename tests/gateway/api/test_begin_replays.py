@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Final
 import orjson
 import pytest
 
+from shared.catalog import Catalog, Function
 from shared.resonate.codec import Failure
 from tests.support.gateway.answers import assert_problem
 
 if TYPE_CHECKING:
+    from gateway.settings import GatewaySettings
     from shared.resonate.store import Store
-    from tests.support.gateway.client import Gateway
+    from tests.support.gateway.client import Gateway, StartGateway
 
 
 REUSED: Final = "This id already belongs to another function or another input."
@@ -186,6 +188,57 @@ async def test_another_input_is_refused_after_the_end(
     await asyncio.to_thread(store.promises.resolve, job, data='"1"')
 
     assert_problem(await gateway.begin(job, 2), "id-reused", "/begin", REUSED, id=job)
+
+
+STRICT: Final = Catalog.of(
+    Function("foo", 2, "Takes texts only.", input_schema={"type": "string"}, default_input='""'),
+    default="foo",
+)
+"""The catalog of a later release, which takes less and lacks all other functions."""
+
+
+@pytest.fixture(name="later")
+async def _later(settings: GatewaySettings, start_gateway: StartGateway) -> Gateway:
+    """Return a gateway of a later release, at the same server."""
+    return await start_gateway(settings, catalog=STRICT)
+
+
+@pytest.mark.parametrize("function", ["foo", "checkout"])
+async def test_a_stricter_catalog_replays_what_is_stored(
+    gateway: Gateway, later: Gateway, store: Store, job: str, function: str
+) -> None:
+    """A repeated request is answered though its function takes its input no longer, or is gone."""
+    await gateway.begin(job, {"pace": 1}, function=function)
+    pending = await later.begin(job, {"pace": 1.0}, function=function)
+    await asyncio.to_thread(store.promises.resolve, job, data='"1"')
+    ended = await later.begin(job, {"pace": 1}, function=function)
+
+    assert (pending.status, pending.body["created"], pending.body["done"]) == (202, False, False)
+    assert (ended.status, ended.body["created"], ended.body["result"]) == (200, False, 1)
+    assert pending.headers["Idempotent-Replayed"] == "true"
+
+
+async def test_a_stricter_catalog_begins_nothing_with_it(
+    gateway: Gateway, later: Gateway, store: Store, job: str
+) -> None:
+    """Another input, another id and a request without an id are refused as ever."""
+    await gateway.begin(job, {"pace": 1})
+    await gateway.begin(f"{job}-c", {"pace": 1}, function="checkout")
+    typed = {"Content-Type": "application/json"}
+    refused = [
+        await later.begin(job, {"pace": 2}),
+        await later.begin(f"{job}-new", {"pace": 1}),
+        await later.ask("POST", "/begin", b"1", typed),
+    ]
+    unknown = [
+        await later.begin(f"{job}-c", {"pace": 2}, function="checkout"),
+        await later.begin(f"{job}-c", function="checkout"),
+        await later.ask("POST", "/begin?function=checkout", b"1", typed),
+    ]
+
+    assert {answer.body["type"] for answer in refused} == {"/problems/invalid-input"}
+    assert {answer.body["type"] for answer in unknown} == {"/problems/unknown-function"}
+    assert (await gateway.wait(f"{job}-new")).status == 404
 
 
 async def test_the_deadline_is_the_first_ones(gateway: Gateway, store: Store, job: str) -> None:

@@ -207,6 +207,18 @@ async def test_what_is_no_event_id_is_refused(offline: Gateway, given: str) -> N
     assert_problem(answer, "invalid-request", "/events", detail)
 
 
+@pytest.mark.parametrize("given", ["", " ", "\t"])
+async def test_an_empty_event_id_is_none(
+    gateway: Gateway, store: Store, job: str, given: str
+) -> None:
+    """An empty `Last-Event-ID`, which some clients send at first, has all events sent."""
+    await gateway.begin(job)
+    await resolve(store, job)
+
+    assert len((await follow(gateway, job, Last_Event_ID=given)).events) == 2
+    assert (await follow(gateway, job, Last_Event_ID=given)).events[-1].name == "done"
+
+
 async def test_without_the_server_no_stream_begins(offline: Gateway) -> None:
     """A server that is away at the start is a 503."""
     answer = await offline.ask("GET", "/events?id=a")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 import pytest
@@ -112,19 +112,26 @@ async def test_an_error_is_shown_and_is_no_error_of_the_request(
     assert (answer.status, answer.body) == (200, ended(promise, "rejected", error=error))
 
 
+CANCELED: Final = {"type": "Canceled", "message": "The execution was canceled."}
+TIMED_OUT: Final = {
+    "type": "TimedOut",
+    "message": "The execution did not end within its timeout.",
+}
+
+
 async def test_a_canceled_execution_says_so(gateway: Gateway, store: Store, job: str) -> None:
-    """A canceled execution is done and has neither result nor error."""
+    """A canceled execution is done, and its error says that it was canceled."""
     await gateway.begin(job, 1)
     promise = await asyncio.to_thread(store.promises.cancel, job)
 
     answer = await gateway.wait(job)
 
-    assert (answer.status, answer.body) == (200, ended(promise, "canceled"))
+    assert (answer.status, answer.body) == (200, ended(promise, "canceled", error=CANCELED))
     assert (await gateway.begin(job, 1)).body["status"] == "canceled"
 
 
 async def test_a_timed_out_execution_says_so(gateway: Gateway, store: Store, job: str) -> None:
-    """An execution whose deadline has passed is done and has neither result nor error."""
+    """An execution whose deadline has passed is done, and its error says so."""
     soon = int((time.time() + 0.2) * 1000)
     call = encode_call("foo", 1, "1")
     await asyncio.to_thread(store.promises.create, job, soon, ikey=job, data=call)
@@ -137,7 +144,8 @@ async def test_a_timed_out_execution_says_so(gateway: Gateway, store: Store, job
     assert promise is not None
     answer = await gateway.wait(job)
 
-    assert (answer.status, answer.body) == (200, ended(promise, "timedout"))
+    assert (answer.status, answer.body) == (200, ended(promise, "timedout", error=TIMED_OUT))
+    assert (await gateway.ask("GET", f"/result?id={job}")).body["error"] == TIMED_OUT
 
 
 async def test_an_end_is_never_taken_back(gateway: Gateway, store: Store, job: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -11,10 +12,15 @@ import pytest
 from gateway.api.keys import DRAINING
 from gateway.settings import Deadlines, GatewaySettings
 from shared.settings import ServerSettings
+from tests.support.faults.proxy import proxy_to
 from tests.support.gateway.answers import JSON, assert_problem
+from tests.support.server import resonate_server
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.gateway.client import Gateway, StartGateway
+    from tests.support.server import Server
 
 
 async def test_a_full_gateway_says_so_and_lives(
@@ -73,6 +79,46 @@ async def test_a_gateway_without_a_server_lives_but_is_not_ready(offline: Gatewa
     """/healthz is about the process only; /readyz names the check that fails."""
     assert (await offline.ask("GET", "/healthz")).status == 200
     assert_problem(await offline.ask("GET", "/readyz"), "backend-unavailable", "/readyz", AWAY)
+
+
+NOT_WRITTEN: Final = "store: the server cannot write to it"
+
+
+async def test_a_store_that_cannot_be_written_is_not_ready(
+    tmp_path: Path, start_gateway: StartGateway
+) -> None:
+    """While another program locks the store, as when its disk is full, nothing could be begun."""
+    with resonate_server(tmp_path) as server:
+        address = ServerSettings("http://127.0.0.1", server.store_port, server.message_port)
+        gateway = await start_gateway(GatewaySettings(server=address))
+        store = sqlite3.connect(server.database, isolation_level=None)
+        try:
+            store.execute("BEGIN IMMEDIATE")
+            refused = await gateway.ask("GET", "/readyz")
+            store.execute("ROLLBACK")
+        finally:
+            store.close()
+
+        assert_problem(refused, "backend-unavailable", "/readyz", NOT_WRITTEN)
+        async with asyncio.timeout(10):
+            while (await gateway.ask("GET", "/readyz")).status != 200:  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0.05)
+
+
+async def test_a_refused_write_is_not_ready(server: Server, start_gateway: StartGateway) -> None:
+    """A server that answers, and refuses to write, is named as such; so is one that is back."""
+    with proxy_to(server.store_port) as proxy:
+        gateway = await start_gateway(
+            GatewaySettings(
+                server=ServerSettings("http://127.0.0.1", proxy.port, server.message_port)
+            )
+        )
+        harm = proxy.harm("POST", "/locks/acquire", "refuse-500")
+        refused = await gateway.ask("GET", "/readyz")
+        ready = [await gateway.ask("GET", "/readyz") for _ in range(20)]
+
+    assert_problem(refused, "backend-unavailable", "/readyz", NOT_WRITTEN)
+    assert ({answer.status for answer in ready}, harm.done) == ({200}, 1)
 
 
 async def test_a_draining_gateway_is_not_ready(gateway: Gateway) -> None:

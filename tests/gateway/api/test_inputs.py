@@ -34,6 +34,8 @@ async def _read(request: web.Request) -> web.Response:
         query = query_of(request, "function", "other")
         function = CATALOG.functions[query.get("function", "foo")]
         given = await request.app[INPUTS].read_input(request, function)
+        if given.refusal is not None:
+            raise given.refusal
     except ServiceError as error:
         return web.json_response({"error": [type(error).__name__, error.detail]})
     return web.json_response({"json": given.json, "fingerprint": given.fingerprint})

@@ -223,4 +223,4 @@ async def test_the_guard_sees_blocking_calls(gateway: Gateway) -> None:
     await gateway.ask("GET", "/readyz")
 
     with pytest.raises(BlockingError):
-        gateway.app[BACKEND]._calls.ping()
+        gateway.app[BACKEND]._calls.read_root("blocked")

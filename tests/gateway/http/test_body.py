@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import gzip
 from typing import TYPE_CHECKING, Final
 
@@ -59,6 +60,44 @@ async def test_json_is_declared_in_any_spelling(
     assert await gateway.input_of(job) == "é"
 
 
+MARK: Final = codecs.BOM_UTF8
+
+
+async def test_one_byte_order_mark_is_no_part_of_the_body(gateway: Gateway, job: str) -> None:
+    """A body with the mark of UTF-8 is the same body as without, also if nothing else is in it."""
+    assert (await gateway.begin(job, MARK + b'{"a": 1}')).status == 202
+    replay = await gateway.begin(job, {"a": 1})
+    empty = await gateway.begin(f"{job}-empty", MARK + b" \n")
+
+    assert (replay.body["created"], empty.body["created"]) == (False, True)
+    assert await gateway.input_of(f"{job}-empty") == {"foo": "bar"}
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (MARK * 2 + b"1", "The body begins with more than one byte order mark."),
+        (
+            "1".encode("utf-16"),
+            "The body begins with the byte order mark of UTF-16 or UTF-32; send it in UTF-8.",
+        ),
+        (
+            codecs.BOM_UTF32_BE + "1".encode("utf-32-be"),
+            "The body begins with the byte order mark of UTF-16 or UTF-32; send it in UTF-8.",
+        ),
+    ],
+    ids=["twice", "utf-16", "utf-32"],
+)
+@pytest.mark.parametrize("route", ["/begin?id=a", "/signal?id=a&name=a", "/cancel?id=a"])
+async def test_another_byte_order_mark_is_named(
+    offline: Gateway, route: str, body: bytes, detail: str
+) -> None:
+    """A mark that JSON cannot have is a 400 that names it."""
+    answer = await offline.ask("POST", route, body, {"Content-Type": "application/json"})
+
+    assert_problem(answer, "invalid-request", route.partition("?")[0], detail)
+
+
 async def test_a_body_of_the_limit_is_taken(gateway: Gateway, job: str) -> None:
     """A body of exactly 1 MiB is not over the limit."""
     body = orjson.dumps("x" * (MIB - 2))
@@ -80,7 +119,7 @@ async def test_an_endless_body_is_read_no_further(offline: Gateway) -> None:
     reader, writer = await asyncio.open_connection(offline.host, offline.port)
     try:
         writer.write(
-            b"POST /begin?id=some-job HTTP/1.1\r\nHost: x\r\n"
+            b"POST /begin?id=some-job HTTP/1.1\r\nHost: localhost\r\n"
             b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
         )
         for _ in range(17):

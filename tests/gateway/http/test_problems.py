@@ -32,6 +32,8 @@ CONTRACT = {
     "backend-unavailable": 503,
     "overloaded": 503,
     "unauthorized": 401,
+    "forbidden-origin": 403,
+    "forbidden-host": 403,
     "already-done": 409,
     "signal-conflict": 409,
     "too-many-requests": 429,

@@ -171,7 +171,6 @@ NO_HTTP: Final = {
     "an unknown transfer": posted("/begin", "Transfer-Encoding: nonsense"),
     "a header without a colon": request("GET /healthz HTTP/1.1", "nothing"),
     "a folded header": request("GET /healthz HTTP/1.1", "X: a", " b"),
-    "too many headers": request("GET /healthz HTTP/1.1", *(f"X{n}: a" for n in range(200))),
 }
 
 
@@ -191,20 +190,31 @@ async def test_what_is_no_http_is_a_problem(offline: Gateway, sent: bytes) -> No
     [
         request(f"GET /wait?id={'a' * 9000} HTTP/1.1"),
         request("GET /healthz HTTP/1.1", f"X: {'a' * 9000}"),
+        request("GET /healthz HTTP/1.1", *(f"X{n}: a" for n in range(200))),
+        request("GET /healthz HTTP/1.1", *(f"X{n}: a" for n in range(10_000))),
+        request("GET /healthz HTTP/1.1", *["X: a"] * 200),
     ],
+    ids=["line", "header", "200 headers", "10000 headers", "one header 200 times"],
 )
 async def test_a_head_that_is_too_large_says_so(offline: Gateway, sent: bytes) -> None:
-    """A line of the head that is too long is a 431."""
+    """A line of the head that is too long, or too many headers, is a 431."""
     async with connected(offline, sent) as wire:
         answer = await wire.answer(1)
 
     assert (answer.status, answer.body["title"]) == (431, "The request's head is too large")
 
 
+async def test_no_answer_tells_versions(offline: Gateway) -> None:
+    """The header `Server` is the service's name only, in refusals of aiohttp's own as well."""
+    for sent in (HEALTHZ, request("GET /nope HTTP/1.1"), b"\x16\x03\x01\r\n\r\n"):
+        async with connected(offline, sent) as wire:
+            assert (await wire.answer(1)).headers["server"] == "durable-http"
+
+
 ODD: Final = {
     "percents": (request("GET /wait?id=%zz%&%=%% HTTP/1.1"), 400),
     "another host": (request("GET http://evil.example/healthz HTTP/1.1"), 200),
-    "a host that is none": (b"GET /healthz HTTP/1.1\r\nHost: [::\r\n\r\n", 200),
+    "a host that is none": (b"GET /wait?id=a HTTP/1.1\r\nHost: [::\r\n\r\n", 403),
     "HTTP/1.0": (b"GET /healthz HTTP/1.0\r\n\r\n", 200),
     "CONNECT": (request("CONNECT a:443 HTTP/1.1"), 404),
     "OPTIONS *": (request("OPTIONS * HTTP/1.1"), 404),

@@ -11,7 +11,7 @@ from shared.resonate.cursors import cursor_at, position_of
 SEARCH: dict[str, Any] = {"pattern": "job-*", "tags": {}, "state": None, "limit": 10}
 
 
-@pytest.mark.parametrize("position", [1, 1234, 2**63 - 1])
+@pytest.mark.parametrize("position", [1, 1234, 2**31 - 1])
 def test_a_position_is_carried(position: int) -> None:
     """A cursor made for a position contains that position."""
     assert position_of(cursor_at(position, **SEARCH)) == position
@@ -20,7 +20,7 @@ def test_a_position_is_carried(position: int) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        *({"position": position} for position in (0, -1, 2**63)),
+        *({"position": position} for position in (0, -1, 2**31)),
         {"pattern": ""},
         *({"limit": limit} for limit in (0, -1)),
     ],

@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer, get_port_socket
 
 from gateway.http.server import BACKLOG, Runner
+from tests.support.catalog import CATALOG
 from tests.support.processes import Answer
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict
 
     from gateway.settings import GatewaySettings
+    from shared.catalog import Catalog
 
 
 class GatewayServer(TestServer):
@@ -98,7 +100,10 @@ class StartGateway(Protocol):
     """The fixture `start_gateway`: starts a gateway, which is closed at the end of the test."""
 
     async def __call__(
-        self, settings: GatewaySettings, routes: Iterable[web.AbstractRouteDef] = ()
+        self,
+        settings: GatewaySettings,
+        routes: Iterable[web.AbstractRouteDef] = (),
+        catalog: Catalog = CATALOG,
     ) -> Gateway:
         """Return a client of a new gateway; `routes` are added to the gateway's own."""
         ...

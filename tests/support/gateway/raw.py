@@ -66,7 +66,7 @@ async def connected(gateway: Gateway, sent: bytes = b"") -> AsyncIterator[Wire]:
 
 def request(line: str, *headers: str, body: bytes = b"") -> bytes:
     """Return a request; its line and headers may hold any byte, as latin-1."""
-    return "\r\n".join((line, "Host: test", *headers, "", "")).encode("latin-1") + body
+    return "\r\n".join((line, "Host: localhost", *headers, "", "")).encode("latin-1") + body
 
 
 JSON_TYPE: Final = "Content-Type: application/json"

@@ -21,6 +21,7 @@ from shared.settings import ServerSettings
 from worker.durable.driver import durable
 from worker.durable.retry import RetryPolicy
 from worker.errors import Fenced, Rejection
+from worker.tasks.board import Board
 from worker.tasks.claims import Claim
 from worker.tasks.leases import CLAIM_DEPENDENCY, ClaimHandle, Leases
 
@@ -77,7 +78,7 @@ class FakeSdk:
         tasks = Tasks(Transport(ServerSettings(), attempt=1, budget=1))
         self.claim = Claim("__invoke:job", 1, "job")
         self.handle = ClaimHandle(
-            self.claim, Leases(tasks, "pid", self.lease_seconds), "worker-1", "workers", CATALOG
+            self.claim, Leases(tasks, Board(), self.lease_seconds), "worker-1", "workers", CATALOG
         )
 
     def run(self, function: DurableFunction, value: object = None, *, id: str = "job") -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tests.support.catalog import CATALOG
@@ -15,12 +17,16 @@ from worker.durable.retry import RetryPolicy
 from worker.errors import NonRetryableError, StepFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from resonate.registry import Registry
 
     from shared.catalog import Catalog
     from worker.durable.context import Context, DurableFunction, Workflow
     from worker.durable.steps import Step
 
+NAN = float("nan")
+INFINITY = float("inf")
 QUICK = RetryPolicy(max_attempts=2, initial_interval=0.01, max_interval=0.01)
 
 
@@ -243,6 +249,98 @@ def stubborn(context: Context, pause: float) -> Workflow[Any]:
     )
 
 
+def holds_gil(context: Context, seconds: float) -> Workflow[str]:
+    """Run a step that keeps the interpreter's lock, as a C extension may, and then another."""
+
+    def hold(_: Step) -> None:
+        # Functions of a PyDLL keep the lock while they run.
+        ctypes.PyDLL(None).usleep(int(seconds * 1_000_000))
+
+    yield context.step(hold, retry=QUICK)
+    yield context.step(nothing, name="after")
+    return "done"
+
+
+def dies(how: Callable[[], object]) -> DurableFunction:
+    """Make a generator whose second step ends the worker, and which names the failure of that."""
+
+    def function(context: Context, _: Any) -> Workflow[dict[str, Any]]:
+        yield context.step(nothing, name="before")
+        try:
+            yield context.step(lambda _: how(), name="die", retry=QUICK)
+        except StepFailed as error:
+            yield context.step(nothing, name="compensate")
+            return {"caught": error.failure.type, "attempts": error.failure.attempts}
+        return {}
+
+    return function
+
+
+def kills(_: Step, seconds: float | None) -> None:
+    """End the worker after this many seconds."""
+    time.sleep(seconds or 0)
+    os._exit(1)
+
+
+def body_kills(context: Context, after: int) -> Workflow[None]:
+    """End the worker in the body, after this many steps."""
+    for _ in range(after):
+        yield context.step(nothing)
+    os._exit(1)
+
+
+UNSTORABLE: dict[str, tuple[type[Exception], Callable[[Context], object]]] = {
+    "sleep_nan": (ValueError, lambda context: context.sleep(NAN)),
+    "sleep_inf": (ValueError, lambda context: context.sleep(INFINITY)),
+    "sleep_past": (ValueError, lambda context: context.sleep(-1e300)),
+    "sleep_long": (ValueError, lambda context: context.sleep(10**400)),
+    "sleep_text": (TypeError, lambda context: context.sleep("1")),  # type: ignore[arg-type]
+    "signal_nan": (ValueError, lambda context: context.signal("a", timeout=NAN)),
+    "signal_none": (TypeError, lambda context: context.signal("a", timeout=None)),  # type: ignore[arg-type]
+    "call_nan": (ValueError, lambda context: context.call("foo", timeout=NAN)),
+    "begin_inf": (ValueError, lambda context: context.begin("foo", timeout=INFINITY)),
+    "step_timeout": (ValueError, lambda context: context.step(nothing, timeout=NAN)),
+    "name_surrogate": (ValueError, lambda context: context.step(nothing, name="caf\udce9")),
+    "name_nul": (ValueError, lambda context: context.begin_step(nothing, name="a\0b")),
+    "name_empty": (ValueError, lambda context: context.step(nothing, name="")),
+    "name_long": (ValueError, lambda context: context.step(nothing, name="x" * 201)),
+    "name_bytes": (TypeError, lambda context: context.step(nothing, name=b"x")),  # type: ignore[arg-type]
+    "progress_nan": (ValueError, lambda context: context.progress(NAN, 1)),  # type: ignore[arg-type]
+    "progress_huge": (ValueError, lambda context: context.progress(1, 10**30)),
+    "retry_endless": (
+        ValueError,
+        lambda context: context.step(nothing, retry=RetryPolicy(max_attempts=NAN)),  # type: ignore[arg-type]
+    ),
+    "retry_pause": (
+        ValueError,
+        lambda context: context.step(nothing, retry=RetryPolicy(max_interval=INFINITY)),
+    ),
+}
+"""Commands that cannot be stored, and the errors that the body gets where it makes them."""
+
+
+def body_making(make: Callable[[Context], object]) -> DurableFunction:
+    """Make a generator that returns the name of the error of making a command."""
+
+    def function(context: Context, _: Any) -> Workflow[str]:
+        yield context.step(nothing, name="before")
+        try:
+            make(context)
+        except (TypeError, ValueError) as error:
+            return f"{type(error).__name__}: {error}"
+        return "no error"
+
+    return function
+
+
+def unencodable(context: Context, _: Any) -> Workflow[None]:
+    """Pass the context by, with a step whose tag has no encoding."""
+    yield context.step(nothing, name="before")
+    command = context.step(nothing)
+    bad = command.for_sdk.options(tags={"step": "caf\udce9"})
+    yield replace(command, for_sdk=bad)
+
+
 def registry(catalog: Catalog) -> Registry:
     """Return the catalog's functions and the odd ones."""
     made = build_registry(catalog)
@@ -264,6 +362,13 @@ def registry(catalog: Catalog) -> Registry:
         "bulky_parent": bulky_parent,
         "long_names": long_names,
         "beside": beside,
+        "unencodable": unencodable,
+        **{f"makes_{name}": body_making(make) for name, (_, make) in UNSTORABLE.items()},
+        "holds_gil": holds_gil,
+        "kills": kills,
+        "body_kills": body_kills,
+        "dies": dies(lambda: os._exit(1)),
+        "segfaults": dies(lambda: ctypes.string_at(0)),
     }
     for name, function in odd.items():
         made.add(durable(function), name, 1)

@@ -21,6 +21,7 @@ from worker.durable.steps import Step
 from worker.errors import NonRetryableError, StepFailed, describe
 from worker.functions.checkout import DEFAULT_PACE, STEPS, Declined, checkout, notify, reserve
 from worker.functions.foo import foo
+from worker.tasks.board import Board
 from worker.tasks.claims import Claim
 from worker.tasks.leases import ClaimHandle, Leases
 
@@ -37,7 +38,11 @@ class Direct(Context):
     def __init__(self) -> None:
         tasks = Tasks(Transport(ServerSettings(), attempt=1, budget=1))
         self._handle = ClaimHandle(
-            Claim("__invoke:o-1", 1, "o-1"), Leases(tasks, "pid", 60), "worker-1", "worker", SHIPPED
+            Claim("__invoke:o-1", 1, "o-1"),
+            Leases(tasks, Board(), 60),
+            "worker-1",
+            "worker",
+            SHIPPED,
         )
 
     def step(self, function: Callable[..., Any], *arguments: Any, **_: Any) -> Any:

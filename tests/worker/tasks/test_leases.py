@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,8 +15,10 @@ from shared.resonate.transport import Refused, Transport, Unanswered
 from shared.settings import ServerSettings
 from tests.support.processes import wait_until
 from worker.errors import Fenced
+from worker.tasks.board import Board
 from worker.tasks.claims import Claim
 from worker.tasks.leases import ClaimHandle, Leases
+from worker.tasks.renewer import Renewals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +33,7 @@ class ScriptedTasks(Tasks):
     def __init__(self, *errors: Exception) -> None:
         super().__init__(Transport(ServerSettings(), attempt=1, budget=1))
         self.errors = list(errors)
+        self.drop_errors: list[Exception] = []
         self.lasting: Exception | None = None
         self.renewals: list[str] = []
         self.drops: list[tuple[str, int, float | None]] = []
@@ -43,7 +47,8 @@ class ScriptedTasks(Tasks):
     def drop(self, id: str, counter: int, *, budget: float | None = None) -> None:
         self.drops.append((id, counter, budget))
         self.dropped_at.append(time.monotonic())
-        self._answer()
+        if self.drop_errors:
+            raise self.drop_errors.pop(0)
 
     def _answer(self) -> None:
         if self.errors:
@@ -53,14 +58,26 @@ class ScriptedTasks(Tasks):
 
 
 @contextmanager
-def running(tasks: Tasks, seconds: float = 0.06) -> Iterator[Leases]:
+def running(tasks: Tasks, seconds: float = 0.06) -> Iterator[tuple[Leases, Board]]:
     """Run leases of this many seconds, which are renewed three times in that time."""
-    leases = Leases(tasks, "pid-1", seconds)
+    board = Board()
+    leases = Leases(tasks, board, seconds)
+    renewals = Renewals(tasks, "pid-1", board, seconds)
+    closed = threading.Event()
+
+    def renew() -> None:
+        while not closed.wait(renewals.turn("S")):
+            pass
+
+    renewer = threading.Thread(target=renew)
+    renewer.start()
     leases.start()
     try:
-        yield leases
+        yield leases, board
     finally:
+        closed.set()
         leases.close()
+        renewer.join(5)
         leases._thread.join(5)
         assert not leases.is_alive()
 
@@ -80,7 +97,7 @@ def test_a_claim_is_named_by_task_and_counter() -> None:
 
 def test_claims_are_held() -> None:
     """Claims are held until they are released or handed back."""
-    leases = Leases(ScriptedTasks(), "pid-1", 2.0)
+    leases = Leases(ScriptedTasks(), Board(), 2.0)
     one, two, three = claim(1), claim(2), claim(3)
     for each in (one, two, three):
         leases.hold(each)
@@ -95,7 +112,7 @@ def test_claims_are_held() -> None:
 
 def test_two_claims_of_a_task_are_two() -> None:
     """An earlier claim of a task can be handed back while a later one is held."""
-    leases = Leases(ScriptedTasks(), "pid-1", 2.0)
+    leases = Leases(ScriptedTasks(), Board(), 2.0)
     earlier, later = Claim("__invoke:a", 1, "a"), Claim("__invoke:a", 2, "a")
     leases.hold(earlier)
     leases.hold(later)
@@ -124,7 +141,7 @@ def test_a_claim_is_valid_for_its_lease(
     valid: bool,  # noqa: FBT001
 ) -> None:
     """A claim is valid for one lease, or for half of one after a write, unless it was lost."""
-    leases = Leases(ScriptedTasks(), "pid-1", 60.0)
+    leases = Leases(ScriptedTasks(), Board(), 60.0)
     made = claim(age=age)
     made.lost = lost
     if written is not None:
@@ -136,25 +153,25 @@ def test_a_claim_is_valid_for_its_lease(
 def test_a_claim_that_ran_out_is_not_renewed() -> None:
     """After a gap a renewal proves nothing for a claim, but an accepted write does."""
     tasks = ScriptedTasks()
-    with running(tasks, 0.3) as leases:
+    with running(tasks, 0.3) as (leases, board):
         frozen, other = claim(1, age=10), claim(2)
         for each in (frozen, other):
             leases.hold(each)
-        wait_until(lambda: leases._renewed_at > other.taken_at + 0.3, what="more than a lease")
+        wait_until(lambda: board.renewed_at > other.taken_at + 0.3, what="more than a lease")
 
         assert (leases.valid(frozen), leases.valid(other)) == (False, True)
         frozen.written_at = time.monotonic()
-        wait_until(lambda: frozen.renewed_at > frozen.written_at + 0.3, what="renewals")
+        wait_until(lambda: board.renewed_at > frozen.written_at + 0.3, what="renewals")
         assert leases.valid(frozen)
 
 
 def test_renewals_keep_a_claim() -> None:
     """While the server acknowledges renewals a claim outlives its first lease."""
     tasks = ScriptedTasks()
-    with running(tasks, 0.3) as leases:
+    with running(tasks, 0.3) as (leases, board):
         made = claim()
         leases.hold(made)
-        wait_until(lambda: leases._renewed_at > made.taken_at + 0.3, what="more than a lease")
+        wait_until(lambda: board.renewed_at > made.taken_at + 0.3, what="more than a lease")
 
         assert leases.valid(made)
         assert leases.overdue() < 0.3
@@ -167,7 +184,7 @@ def test_renewals_that_fail_lose_a_claim(error: Exception) -> None:
     """Without an acknowledged renewal a claim ends with its lease, and the delay is reported."""
     tasks = ScriptedTasks()
     tasks.lasting = error
-    with running(tasks) as leases:
+    with running(tasks) as (leases, _):
         made = claim()
         leases.hold(made)
 
@@ -180,11 +197,12 @@ def test_renewals_that_fail_lose_a_claim(error: Exception) -> None:
 def test_renewals_go_on_after_a_failure() -> None:
     """After a renewal that failed, the next one succeeds."""
     tasks = ScriptedTasks(UNANSWERED)
-    with running(tasks, 0.3) as leases:
+    with running(tasks, 0.3) as (leases, board):
         leases.hold(claim())
-        before = leases._renewed_at
 
-        wait_until(lambda: len(tasks.renewals) >= 2 and leases._renewed_at > before)
+        wait_until(lambda: len(tasks.renewals) >= 2 and board.renewed_at > 0)
+        assert board.failures == 1
+        assert board.reason == "nobody there"
 
     assert tasks.errors == []
 
@@ -192,9 +210,9 @@ def test_renewals_go_on_after_a_failure() -> None:
 def test_nothing_is_renewed_without_claims() -> None:
     """A worker without claims sends no renewals, and none are overdue."""
     tasks = ScriptedTasks()
-    with running(tasks, 0.03) as leases:
-        before = leases._renewed_at
-        wait_until(lambda: leases._renewed_at > before, what="a turn")
+    with running(tasks, 0.03) as (leases, board):
+        before = board.beats
+        wait_until(lambda: board.beats > before + 2, what="two turns")
 
         assert leases.overdue() == 0.0
 
@@ -203,8 +221,7 @@ def test_nothing_is_renewed_without_claims() -> None:
 
 def test_a_new_claim_is_not_overdue_at_once() -> None:
     """The delay of renewals counts from the time when the oldest claim was taken."""
-    leases = Leases(ScriptedTasks(), "pid-1", 2.0)
-    leases._renewed_at -= 1000
+    leases = Leases(ScriptedTasks(), Board(), 2.0)
     leases.hold(claim(age=5))
     leases.hold(claim(2))
 
@@ -214,8 +231,9 @@ def test_a_new_claim_is_not_overdue_at_once() -> None:
 @pytest.mark.parametrize("errors", [[], [REFUSED]], ids=["dropped", "over already"])
 def test_a_claim_that_is_given_back_is_dropped_once(errors: list[Exception]) -> None:
     """A claim that is handed back is dropped at the server at once, and only once."""
-    tasks = ScriptedTasks(*errors)
-    with running(tasks, 30) as leases:
+    tasks = ScriptedTasks()
+    tasks.drop_errors = list(errors)
+    with running(tasks, 30) as (leases, _):
         leases.hand_back(claim(7))
         wait_until(lambda: tasks.drops, what="the drop")
         leases.hand_back(claim(8))
@@ -226,12 +244,13 @@ def test_a_claim_that_is_given_back_is_dropped_once(errors: list[Exception]) -> 
 
 def test_a_drop_is_repeated_until_it_is_answered() -> None:
     """A drop is repeated while the server is unreachable, or renewals would keep the claim."""
-    tasks = ScriptedTasks(UNANSWERED, UNANSWERED)
-    with running(tasks) as leases:
+    tasks = ScriptedTasks()
+    tasks.drop_errors = [UNANSWERED, UNANSWERED]
+    with running(tasks) as (leases, board):
         leases.hand_back(claim())
         wait_until(lambda: len(tasks.drops) == 3, what="three drops")
-        before = leases._renewed_at
-        wait_until(lambda: leases._renewed_at > before, what="another turn")
+        before = board.beats
+        wait_until(lambda: board.beats > before + 1, what="another turn")
 
     assert tasks.drops == [("__invoke:job-1", 1, 0)] * 3
 
@@ -239,7 +258,7 @@ def test_a_drop_is_repeated_until_it_is_answered() -> None:
 def test_a_claim_can_be_given_back_later() -> None:
     """A claim that is handed back with a pause is dropped after it, and not held meanwhile."""
     tasks = ScriptedTasks()
-    with running(tasks, 0.03) as leases:
+    with running(tasks, 0.03) as (leases, board):
         made = claim()
         leases.hold(made)
         begun = time.monotonic()
@@ -247,6 +266,8 @@ def test_a_claim_can_be_given_back_later() -> None:
 
         assert leases.held() == []
         wait_until(lambda: tasks.drops, what="the drop")
+        assert tasks.renewals, "or the server would offer the task before the pause is over"
+        wait_until(lambda: board.held == 0, what="the end of renewals")
 
     assert tasks.dropped_at[0] - begun >= 0.15
 
@@ -255,7 +276,7 @@ def test_a_valid_claim_passes_the_check() -> None:
     """The check of a valid claim raises nothing and changes nothing."""
     made = claim()
 
-    ClaimHandle(made, Leases(ScriptedTasks(), "pid-1", 60.0), "a", "workers", SHIPPED).check()
+    ClaimHandle(made, Leases(ScriptedTasks(), Board(), 60.0), "a", "workers", SHIPPED).check()
 
     assert made.lost is None
 
@@ -269,6 +290,21 @@ def test_a_lost_claim_fails_the_check(lost: str | None, reason: str) -> None:
     made.lost = lost
 
     with pytest.raises(Fenced, match=r"^job-1$"):
-        ClaimHandle(made, Leases(ScriptedTasks(), "pid-1", 0.0), "a", "workers", SHIPPED).check()
+        ClaimHandle(made, Leases(ScriptedTasks(), Board(), 0.0), "a", "workers", SHIPPED).check()
 
     assert made.lost == reason
+
+
+def test_an_execution_that_goes_wrong_again_is_handed_back_later() -> None:
+    """The first claim that goes wrong is dropped at once, the next one after a pause."""
+    tasks = ScriptedTasks()
+    with running(tasks, 0.03) as (leases, _):
+        leases.hand_back_failed(claim(1))
+        wait_until(lambda: len(tasks.drops) == 1, what="the first drop")
+        begun = time.monotonic()
+        leases.hand_back_failed(Claim("__invoke:job-1", 2, "job-1"))
+        leases.hand_back_failed(claim(3))
+        wait_until(lambda: len(tasks.drops) == 3, what="the other drops")
+
+    assert [counter for _, counter, _ in tasks.drops] == [1, 3, 2]
+    assert tasks.dropped_at[2] - begun >= 0.5

@@ -1,0 +1,63 @@
+"""Whether the server answers, and whether it can write to its store.
+
+A server with a full disk answers reads and refuses every begin. So the check writes something: a
+lock of this gateway's own, which is one row that is rewritten each time. The server deletes the row
+once the gateway is gone.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from gateway.concurrency.tasks import SingleFlight
+from gateway.errors import BackendUnavailable, StoreNotWritable
+from shared.resonate.store import Store
+from shared.resonate.tasks import Locks
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from shared.resonate.transport import Transport
+
+WRITE_SECONDS: Final = 2.0
+"""Seconds for which a write shows that the server can write."""
+
+LOCK_MILLISECONDS: Final = 60_000
+"""Milliseconds that the server keeps the row."""
+
+
+class Ask(Protocol):
+    """Makes a blocking call in a thread of its own. Raises `BackendUnavailable`."""
+
+    def __call__(self, call: Callable[..., None], *arguments: Any) -> Awaitable[None]: ...
+
+
+class Readiness:
+    """Checks the server; all who ask at one time share the calls."""
+
+    def __init__(self, transport: Transport, name: str, ask: Ask) -> None:
+        self._ping = Store(transport).ping
+        self._locks = Locks(transport)
+        self._name = name
+        self._ask = ask
+        self._written = float("-inf")
+        self._checks: SingleFlight[str, None] = SingleFlight()
+
+    async def check(self) -> None:
+        """Return if the server answers and can write.
+
+        Raises `BackendUnavailable` if it does not answer, `StoreNotWritable` if it cannot write.
+        """
+        await self._checks.run("check", self._check)
+
+    async def _check(self) -> None:
+        await self._ask(self._ping)
+        if time.monotonic() - self._written < WRITE_SECONDS:
+            return
+        lock = (f"ready.{self._name}", self._name, self._name, LOCK_MILLISECONDS)
+        try:
+            await self._ask(self._locks.acquire, *lock)
+        except BackendUnavailable as error:
+            raise StoreNotWritable("The server cannot write to its store.") from error
+        self._written = time.monotonic()

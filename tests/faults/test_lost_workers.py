@@ -1,0 +1,127 @@
+"""What ends its workers is not started for ever, and what ran beside it comes to its end."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from tests.support.faults.supervisor import supervised
+from tests.support.processes import wait_until
+
+if TYPE_CHECKING:
+    from tests.support.stack import Stack
+
+ODD = "tests.support.worker.odd"
+MOST = 5
+
+
+def value_of(stack: Stack, id: str) -> Any:
+    """Return the stored result of an execution."""
+    with stack.store() as store:
+        return orjson.loads(orjson.loads(store.promises.get(id).value.data or "null"))
+
+
+# Takes half a minute: five workers are lost, each with its lease, and suspects run in turn.
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_a_step_that_ends_its_workers(bare_stack: Stack, job: str, workers: int) -> None:
+    """The step is started five times and then rejected; nine long jobs beside it resolve."""
+    for number in range(workers):
+        bare_stack.add_worker(f"worker-{number}", ODD, WORKER_LEASE_SECONDS="1")
+    others = [f"{job}-{n}" for n in range(9)]
+    for id in others:
+        bare_stack.create(id, "sleeps", 2.0, 300)
+    wait_until(lambda: all(map(bare_stack.starts, others)), what="the starts of the others")
+
+    with supervised(bare_stack) as ended:
+        began = time.monotonic()
+        bare_stack.create(job, "kills", None, 300)
+        outcome = bare_stack.outcome(job, 60)
+        seconds = time.monotonic() - began
+        assert {bare_stack.outcome(id, 120)["status"] for id in others} == {"resolved"}
+
+    assert (outcome["status"], seconds < 60) == ("rejected", True)
+    failure = outcome["error"]
+    assert (failure["type"], failure["step"], failure["attempts"]) == ("WorkerLost", "kills", MOST)
+    assert "5 workers were lost while the step kills ran: worker-" in failure["message"]
+    assert len(bare_stack.starts(job)) == MOST
+    assert len(ended) == MOST
+    most = max(Counter(bare_stack.starts(id)).most_common(1)[0][1] for id in others)
+    assert most <= MOST
+    assert [step["name"] for step in outcome["steps"]] == ["kills"]
+
+
+@pytest.mark.parametrize("function", ["dies", "segfaults"])
+def test_the_function_can_compensate(bare_stack: Stack, job: str, function: str) -> None:
+    """The body is sent the failure of the lost step, and runs its compensation."""
+    bare_stack.add_worker("a", ODD, WORKER_MAX_RECOVERIES="2", WORKER_LEASE_SECONDS="1")
+
+    with supervised(bare_stack) as ended:
+        bare_stack.create(job, function)
+        assert bare_stack.outcome(job, 40)["status"] == "resolved"
+
+    assert value_of(bare_stack, job) == {"caught": "WorkerLost", "attempts": 2}
+    steps = [step for _, step in bare_stack.starts(job)]
+    assert steps == ["before", "die", "die", "compensate"]
+    assert ended == ["a", "a"]
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_body_that_ends_its_workers(bare_stack: Stack, job: str, after: int) -> None:
+    """A body that ends its workers, before or after a step, is rejected; a job beside it is not."""
+    bare_stack.add_worker("a", ODD, WORKER_MAX_RECOVERIES="3", WORKER_LEASE_SECONDS="1")
+    bare_stack.create(f"{job}-other", "sleeps", 3.0, 300)
+    wait_until(lambda: bare_stack.starts(f"{job}-other"), what="the start of the other")
+
+    with supervised(bare_stack) as ended:
+        bare_stack.create(job, "body_kills", after)
+        outcome = bare_stack.outcome(job, 50)
+        other = bare_stack.outcome(f"{job}-other", 50)
+
+    assert (outcome["status"], outcome["error"]["type"]) == ("rejected", "WorkerLost")
+    assert "while the function body_kills ran" in outcome["error"]["message"]
+    assert 3 <= len(ended) <= 5
+    assert other["status"] == "resolved"
+
+
+def test_a_worker_that_stops_in_order_is_not_lost(bare_stack: Stack, job: str) -> None:
+    """A long step is handed over by more workers than may be lost, and ends."""
+    bare_stack.add_worker("w-0", ODD, WORKER_MAX_RECOVERIES="2", WORKER_DRAIN_SECONDS="0")
+    bare_stack.create(job, "sleeps", 3.0)
+
+    def started_by(name: str) -> bool:
+        return (name, "first") in bare_stack.starts(job)
+
+    for number in range(3):
+        wait_until(partial(started_by, f"w-{number}"), what="its start")
+        name = f"w-{number + 1}"
+        bare_stack.add_worker(name, ODD, WORKER_MAX_RECOVERIES="2", WORKER_DRAIN_SECONDS="0")
+        bare_stack.workers[f"w-{number}"].stop()
+
+    assert bare_stack.outcome(job)["status"] == "resolved"
+
+
+def test_a_worker_that_was_only_frozen_is_not_lost(bare_stack: Stack, job: str) -> None:
+    """A worker that comes back without its claim says that it lives; the records stay hidden."""
+    frozen = bare_stack.add_worker("frozen", ODD)
+    bare_stack.create(job, "sleeps", 1.5)
+    wait_until(lambda: bare_stack.starts(job), what="its start")
+    bare_stack.add_worker("other", ODD)
+    frozen.signal(signal.SIGSTOP)
+    wait_until(lambda: len(bare_stack.starts(job)) > 1, what="its next start")
+    frozen.signal(signal.SIGCONT)
+
+    outcome = bare_stack.outcome(job)
+
+    assert (outcome["status"], outcome["worker"]) == ("resolved", "other")
+    assert [step["name"] for step in outcome["steps"]] == ["first", "second"]
+    with bare_stack.store() as store:
+        records = partial(store.promises.search, f"{job}.1.*", {})
+        wait_until(lambda: len(records()[0]) == 2, what="the record of the return")
+        assert {record.id for record in records()[0]} == {f"{job}.1.start.2", f"{job}.1.returned.1"}
