@@ -108,6 +108,12 @@ def connections(url: str, count: int) -> Iterator[list[socket.socket]]:
         yield opened
 
 
+def answered(clients: list[socket.socket], count: int) -> list[socket.socket]:
+    """Return those of the clients that have an answer, once they are this many."""
+    found, _, _ = select.select(clients, [], [], 0)
+    return found if len(found) >= count else []
+
+
 @pytest.mark.parametrize("path", ["/begin", "/signal", "/cancel"])
 def test_bodies_that_never_end_take_no_more_than_their_budget(
     sized: Stack, tight: str, job: str, path: str
@@ -115,14 +121,15 @@ def test_bodies_that_never_end_take_no_more_than_their_budget(
     """60 bodies of 1 MiB that lack their last bytes; a small begin beside them is answered."""
     gateway = sized.gateways["tight"]
     before = resident_mib(gateway.pid)
-    head = f"POST {path}?id={job}{'&name=a' if path == '/signal' else ''} HTTP/1.1\r\nHost: x\r\n"
-    head += f"Content-Type: application/json\r\nContent-Length: {MIB}\r\n\r\n"
+    head = f"POST {path}?id={job}{'&name=a' if path == '/signal' else ''} HTTP/1.1\r\n"
+    head += f"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: {MIB}\r\n\r\n"
 
     with connections(tight, 60) as clients:
         for client in clients:
             with contextlib.suppress(OSError):
                 client.sendall(head.encode() + b" " * (MIB - 10))
-        wait_until(lambda: len(select.select(clients, [], [], 0)[0]) > 50, what="most refusals")
+        refused = wait_until(lambda: answered(clients, 50), what="most refusals")
+        assert {client.recv(12) for client in refused} == {b"HTTP/1.1 503"}
         assert resident_mib(gateway.pid) - before < 30
         assert call(f"{tight}/begin?id={job}-small", "POST", {}).status == 202
 
@@ -144,7 +151,7 @@ def test_a_crowd_that_takes_nothing_shares_one_copy(
 
     with connections(tight, 60) as clients:
         for client in clients:
-            client.sendall(f"GET {path}?id={job} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            client.sendall(f"GET {path}?id={job} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         for client in clients:
             assert client.recv(15).startswith(b"HTTP/1.1 200 OK")
         assert resident_mib(gateway.pid) - before < 30
@@ -161,7 +168,9 @@ def test_large_answers_beyond_the_budget_are_refused_for_a_while(
 
     with connections(tight, 2) as clients:
         for number, client in enumerate(clients):
-            client.sendall(f"GET /result?id={job}-{number} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            client.sendall(
+                f"GET /result?id={job}-{number} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+            )
             assert client.recv(15).startswith(b"HTTP/1.1 200 OK")
         refused = call(f"{tight}/result?id={job}-2")
         assert (refused.status, refused.headers.get("Retry-After")) == (503, "1")
