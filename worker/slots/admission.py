@@ -70,6 +70,7 @@ class Admission:
             return None
         earlier = body_starts(self._store.promises, claim)
         if len(earlier.lost) >= self._parts.max_recoveries:
+            self._parts.suspects.found_out()
             self._reject(claim, earlier.failure(f"the function {call.function}"))
             return None
         claim.earlier_starts[claim.execution] = earlier

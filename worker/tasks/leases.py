@@ -200,6 +200,7 @@ class ClaimHandle:
         earlier = self.claim.earlier_starts.get(step)
         turn = None
         if earlier is not None and len(earlier.lost) >= self.max_recoveries:
+            self.suspects.found_out()
             raise Rejection(earlier.failure(f"the step {name}", name).encode())
         if earlier is not None and earlier.suspect:
             if self.records is not None:

@@ -8,7 +8,9 @@ suspects one at a time, so that what ends it is found:
 2. All ten run on worker-2, which is lost too. Each has lost two workers: all are suspects.
 3. On worker-3 the one that was started last is first. It ends worker-3, and has lost three workers.
 4. From now on it comes before the others, which are not started and so lose nothing more.
-5. When it has lost `WORKER_MAX_RECOVERIES` workers it is not started again. The others run.
+5. When it has lost `WORKER_MAX_RECOVERIES` workers it is not started again. That explains what the
+   others on its worker have lost, so they run at the same time. Should one of them end a worker,
+   the others have lost three by then, and wait for their turns from now on.
 """
 
 from __future__ import annotations
@@ -31,6 +33,9 @@ GATHER_SECONDS: Final = 0.5
 
 TURN_SECONDS: Final = 30.0
 """Seconds after which the next suspect is started beside one that still runs."""
+
+EXPLAINED_SECONDS: Final = 5.0
+"""Seconds after a suspect was found out for which the others run as if they were none."""
 
 PERIOD_SECONDS: Final = 0.1
 """Seconds between two looks of a suspect that waits."""
@@ -82,6 +87,7 @@ class Suspects:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._turns: list[Turn] = []
+        self._explained_until = float("-inf")
 
     def acquire(self, starts: Starts, check: Callable[[], None]) -> Turn:
         """Wait for a turn; raise what `check` raises, which is called again and again meanwhile."""
@@ -105,8 +111,16 @@ class Suspects:
                 self._turns.remove(turn)
             self._changed.notify_all()
 
+    def found_out(self) -> None:
+        """Note that one has lost so many workers that it is not started again."""
+        with self._changed:
+            self._explained_until = time.monotonic() + EXPLAINED_SECONDS
+            self._changed.notify_all()
+
     def _is_next(self, turn: Turn) -> bool:
         now = time.monotonic()
+        if now < self._explained_until and len(turn.starts.lost) == SUSPECT:
+            return True
         if now - turn.since < GATHER_SECONDS:
             return False
         if any(other.running and now - other.since < TURN_SECONDS for other in self._turns):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
@@ -34,17 +35,28 @@ class Harm:
     done: int = 0
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A call as it came, its path with the query and still encoded."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
 @dataclass
 class Proxy:
     """Forwards every call to the server on `upstream`; `harm` names exceptions.
 
-    `calls` are the calls so far: method, path and query.
+    `calls` are the calls so far: method, path and query. `seen` are the latest ones, whole.
     """
 
     upstream: int
     port: int = 0
     harms: list[Harm] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    seen: deque[Seen] = field(default_factory=lambda: deque(maxlen=10_000))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def harm(self, method: str, path: str, how: str, times: int = 1) -> Harm:
@@ -69,6 +81,8 @@ class Proxy:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.calls.append(f"{request.method} {request.path_qs}")
         how, body = self._due(request), await request.read()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.seen.append(Seen(request.method, request.raw_path, headers, body))
         what, _, status = (how or "").partition("-")
         match what:
             case "refuse":

@@ -59,6 +59,24 @@ def test_one_that_runs_for_long_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) 
     assert suspects._turns == []
 
 
+def test_when_one_is_found_out_the_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that have lost two workers run beside a suspect; those that have lost more wait."""
+    suspects = Suspects()
+    running = suspects.acquire(starts(2), nothing)
+    with ThreadPoolExecutor(3) as pool:
+        others = [pool.submit(suspects.acquire, starts(lost), nothing) for lost in (2, 2, 3)]
+        wait_until(lambda: len(suspects._turns) == 4, what="three that wait")
+
+        suspects.found_out()
+
+        turns = [other.result(5) for other in others[:2]]
+        assert not others[2].done()
+        monkeypatch.setattr(suspects, "_explained_until", 0.0)
+        for turn in (running, *turns):
+            turn.release()
+        others[2].result(5)
+
+
 def test_one_whose_claim_is_lost_gives_way() -> None:
     """A suspect whose claim is lost leaves, and the next one runs."""
     suspects, lost = Suspects(), threading.Event()
