@@ -56,6 +56,9 @@ def _options(**properties: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
 
 
+PACE: Final = {"type": "number", "minimum": 0, "maximum": 60}
+"""Seconds that a step takes, and for which it holds a slot."""
+
 SHIPPED: Final = Catalog.of(
     Function("foo", 1, "Processes the input and returns the time.", default_input='{"foo":"bar"}'),
     Function(
@@ -63,7 +66,7 @@ SHIPPED: Final = Catalog.of(
         1,
         "Reserves, charges, packs, ships and notifies; on failure it undoes the finished steps.",
         input_schema=_options(
-            pace={"type": "number", "minimum": 0, "maximum": 86400},
+            pace=PACE,
             fail={"enum": ["reserve", "charge", "pack", "ship", "notify", None]},
         ),
     ),
@@ -91,7 +94,7 @@ SHIPPED: Final = Catalog.of(
         "Runs its parts as child executions, spread over the workers, and collects the results.",
         input_schema=_options(
             parts={"type": "integer", "minimum": 1, "maximum": 100},
-            pace={"type": "number", "minimum": 0, "maximum": 86400},
+            pace=PACE,
         ),
     ),
     Function(
@@ -100,7 +103,7 @@ SHIPPED: Final = Catalog.of(
         "Runs one part of a fanout and returns the name of its worker.",
         input_schema=_options(
             number={"type": "integer", "minimum": 1},
-            pace={"type": "number", "minimum": 0, "maximum": 86400},
+            pace=PACE,
         ),
     ),
     default="foo",

@@ -59,7 +59,7 @@ def describe(
         return error.failure
     try:
         message = str(error)
-    except Exception:  # noqa: BLE001 - a user's class may raise anything
+    except BaseException:  # noqa: BLE001 - a user's class may raise anything
         message = "its message cannot be shown"
     return Failure(clip(type(error).__name__), clip(message), step, attempts)
 
@@ -68,5 +68,5 @@ def shown(error: BaseException) -> str:
     """Return the text of an exception for the log. Never raises, even if `__repr__` does."""
     try:
         return clip(repr(error))
-    except Exception:  # noqa: BLE001 - as above
+    except BaseException:  # noqa: BLE001 - as above
         return type(error).__name__

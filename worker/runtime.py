@@ -15,11 +15,11 @@ from shared.resonate.tasks import Locks, Tasks
 from shared.resonate.transport import Refused, Transport, Unanswered
 from shared.webhooks import FUNCTION, VERSION
 from worker.durable.driver import durable
-from worker.durable.timeouts import overdue_threads
 from worker.slots.parts import SharedParts
 from worker.slots.restarts import record_returned
 from worker.slots.sdk_patches import replace_growing_parts
 from worker.slots.slot import Slot
+from worker.slots.watcher import Watcher
 from worker.tasks.board import RENEWALS_PER_LEASE, Board
 from worker.tasks.leases import Leases
 from worker.tasks.offers import Inbox
@@ -27,14 +27,16 @@ from worker.tasks.rebalancing import Rebalancer
 from worker.tasks.renewer_process import RenewerProcess
 from worker.tasks.stream import Stream
 from worker.tasks.suspects import Suspects
+from worker.user_calls import UserCalls
 from worker.webhooks.function import Webhooks
 from worker.webhooks.limits import ReceiverLimits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from resonate.registry import Registry
 
     from shared.catalog import Catalog
-    from shared.resonate.clock import ServerClock
     from worker.settings import WorkerSettings
 
 WRITE_ATTEMPT: Final = 5.0
@@ -51,8 +53,9 @@ BLIND_SECONDS: Final = 120.0
 """Seconds (or one lease, if that is longer) that a worker holds claims without an acknowledged
 renewal before it ends, to be started again: the fault may be its own."""
 
-MOST_OVERDUE: Final = 100
-"""Threads past their timeouts, which nothing can end: a worker with more of them is replaced."""
+MOST_LEFT_BEHIND: Final = 100
+"""Threads left behind in user code, which nothing can end: a worker with more of them is
+replaced."""
 
 DROP_BUDGET: Final = 1.0
 """Seconds for which a worker that stops tries to hand one claim back."""
@@ -69,24 +72,18 @@ class Worker:
         self._settings = settings
         self._stopping = threading.Event()
         pid = uuid.uuid4().hex
-        transport = self._transport_for_writes()
-        quick = self._quick_transport(transport.clock)
+        transport, quick = _transports(settings, self._stopping.is_set)
         self._tasks = Tasks(transport)
         webhooks = Webhooks(
             settings.webhooks, Store(transport), ReceiverLimits(settings.concurrency)
         )
         registry.add(durable(webhooks.webhook), FUNCTION, VERSION)
-        self._inbox, board = Inbox(), Board()
+        self._inbox = Inbox()
+        self._calls = UserCalls(settings.step_timeout_seconds)
+        board = Board()
         self._leases = Leases(Tasks(quick), board, settings.lease_seconds)
         self._renewer = RenewerProcess(settings.server, pid, board, settings.lease_seconds)
-        self._rebalancer = Rebalancer(
-            Tasks(quick),
-            Locks(quick),
-            self._inbox,
-            group=settings.group,
-            pid=pid,
-            slots=settings.concurrency,
-        )
+        self._rebalancer = _rebalancer(settings, quick, self._inbox, pid)
         self._stream = Stream(settings.server, settings.group, pid, self._inbox)
         self._parts = SharedParts(
             name=settings.name,
@@ -99,29 +96,20 @@ class Worker:
             inbox=self._inbox,
             leases=self._leases,
             max_result_bytes=settings.max_result_bytes,
+            calls=self._calls,
             suspects=Suspects(),
             max_recoveries=settings.max_recoveries,
         )
         self._slots = [Slot(self._parts) for _ in range(settings.concurrency)]
+        self._watcher = Watcher(self._slots, Tasks(quick), self._leases, self._calls)
         self._log = get_logger()
-
-    def _transport_for_writes(self) -> Transport:
-        return Transport(
-            self._settings.server,
-            attempt=WRITE_ATTEMPT,
-            budget=WRITE_BUDGET,
-            stopped=self._stopping.is_set,
-        )
-
-    def _quick_transport(self, clock: ServerClock) -> Transport:
-        attempt = self._settings.lease_seconds / RENEWALS_PER_LEASE
-        return Transport(self._settings.server, attempt=attempt, budget=0, clock=clock)
 
     def start(self) -> None:
         self._renewer.start()
         self._leases.start()
         for slot in self._slots:
             slot.start()
+        self._watcher.start()
         self._rebalancer.start()
         self._stream.start()
         self._log.info(
@@ -133,12 +121,13 @@ class Worker:
 
     def fault(self) -> str | None:
         """Return what is broken and cannot be mended in this process, or None."""
-        running = [thread.name for thread in threading.enumerate()]
-        for name in ("bridge", "message-source"):
-            if running.count(name) < len(self._slots):
-                return f"a {name} thread of the SDK is gone"
+        for slot in self._slots:
+            dead = slot.dead_thread()
+            if dead is not None:
+                return f"a {dead} thread of the SDK is gone"
         alive = {
             "stream's": self._stream.is_alive,
+            "watcher's": self._watcher.is_alive,
             "leases'": self._leases.is_alive,
             "rebalancer's": self._rebalancer.is_alive,
             "renewer's": self._renewer.is_alive,
@@ -157,8 +146,8 @@ class Worker:
         limit = self._settings.memory_mib
         if limit > 0 and resident_mib() > limit:
             return f"memory: {resident_mib():.0f} MiB"
-        overdue = overdue_threads()
-        return f"threads that do not end: {overdue}" if overdue > MOST_OVERDUE else None
+        left = self._calls.left_behind()
+        return f"threads left behind in user code: {left}" if left > MOST_LEFT_BEHIND else None
 
     def watch(self, stop: threading.Event) -> str | None:
         """Return None when the worker should stop in order, or at once what is broken.
@@ -189,6 +178,7 @@ class Worker:
         end = began + self._settings.drain_seconds
         while self._leases.held() and time.monotonic() < end and not hurry.wait(0.02):
             pass
+        self._watcher.close()
         self._stopping.set()
         handed_back = self._hand_back()
         self._leases.close()
@@ -211,6 +201,26 @@ class Worker:
                 self._log.warning("claim not handed back", **claim.log_fields, reason=str(error))
                 break
         return len(held)
+
+
+def _transports(settings: WorkerSettings, stopped: Callable[[], bool]) -> tuple[Transport, ...]:
+    """Return the transport for writes, and one whose calls answer or fail well within a lease."""
+    server, quick = settings.server, settings.lease_seconds / RENEWALS_PER_LEASE
+    writes = Transport(server, attempt=WRITE_ATTEMPT, budget=WRITE_BUDGET, stopped=stopped)
+    return writes, Transport(server, attempt=quick, budget=0, clock=writes.clock)
+
+
+def _rebalancer(
+    settings: WorkerSettings, transport: Transport, inbox: Inbox, pid: str
+) -> Rebalancer:
+    return Rebalancer(
+        Tasks(transport),
+        Locks(transport),
+        inbox,
+        group=settings.group,
+        pid=pid,
+        slots=settings.concurrency,
+    )
 
 
 def resident_mib() -> float:

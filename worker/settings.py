@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 class WorkerSettings:
     """One worker process. An execution stays with a worker that died for `lease_seconds`.
 
-    A step during which `max_recoveries` workers were lost is not started again. A worker whose
-    resident memory exceeds `memory_mib` drains and ends, to be started again; 0 is no limit.
+    An attempt of a step that has no `timeout` may take `step_timeout_seconds`. A step during which
+    `max_recoveries` workers were lost is not started again. A worker whose resident memory exceeds
+    `memory_mib` drains and ends, to be started again. 0 is no limit.
     """
 
     server: ServerSettings = field(default_factory=ServerSettings)
@@ -41,6 +42,7 @@ class WorkerSettings:
     concurrency: int = 16
     lease_seconds: float = 2.0
     drain_seconds: float = 20.0
+    step_timeout_seconds: float = 3600.0
     max_recoveries: int = 5
     memory_mib: int = 0
     alive_file: str = ""
@@ -61,6 +63,9 @@ def worker_settings(
         concurrency=read.integer("WORKER_CONCURRENCY", 16, 1, 256, "executions at once"),
         lease_seconds=read.number("WORKER_LEASE_SECONDS", 2.0, 0.5, 300, "seconds"),
         drain_seconds=read.number("WORKER_DRAIN_SECONDS", 20.0, 0, 3600, "seconds"),
+        step_timeout_seconds=read.number(
+            "WORKER_STEP_TIMEOUT_SECONDS", 3600.0, 0, 31_536_000, "seconds (0: no limit)"
+        ),
         max_recoveries=read.integer("WORKER_MAX_RECOVERIES", 5, 1, 1000, "lost workers"),
         memory_mib=read.integer("WORKER_MEMORY_MIB", 0, 0, 1024 * 1024, "MiB (0: no limit)"),
         alive_file=read.text("WORKER_ALIVE_FILE", ""),

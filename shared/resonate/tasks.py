@@ -5,9 +5,12 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from shared.resonate.transport import Refused
+from shared.ids import stored_id
+from shared.resonate.transport import FENCED, PROMISE_EXISTS, Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from resonate.models.durable_promise import DurablePromise
     from resonate.models.schedules import Schedule
 
@@ -69,6 +72,21 @@ class Tasks:
             except ValueError:
                 raise refusal from None
         return TaskState.UNKNOWN
+
+    def holds(self, execution_id: str, fence: Mapping[str, str]) -> bool:
+        """Return whether the server keeps this very claim, and its execution has not ended.
+
+        The server has no call for this. So this method creates a promise that exists already, the
+        execution's own: the fence is refused with 412, the id with 409. No value is read for that.
+        """
+        body = {"id": stored_id(execution_id), "timeout": 0}
+        try:
+            self._transport.call("POST", "/promises", body, fence, read=read_nothing, budget=0)
+        except Refused as refusal:
+            if refusal.code not in {PROMISE_EXISTS, FENCED}:
+                raise
+            return refusal.code == PROMISE_EXISTS
+        return False  # the store has lost the execution
 
     def complete(self, id: str, counter: int) -> bool:
         self._transport.call(

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from shared.forks import keep_private
 from shared.resonate.clock import ServerClock
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ NOT_AS_EXPECTED: Final = (ValueError, KeyError, TypeError, AttributeError)
 PROMISE_NOT_FOUND: Final = 40400
 PROMISE_EXISTS: Final = 40900
 """Codes of the server; the last one means that the id belongs to another idempotency key."""
+
+FENCED: Final = 41200
+"""Code of the server: the claim in the write's headers is over."""
 
 FIRST_PAUSE: Final = 0.02
 LONGEST_PAUSE: Final = 1.0
@@ -134,6 +138,9 @@ class Transport:
         kept = connection.sock is not None
         try:
             data = None if body is None else orjson.dumps(body)
+            if not kept:
+                connection.connect()
+                keep_private(connection.sock)
             asked_at = self.clock.local()
             connection.request(method, path, data, {**self._headers, **(headers or {})})
             response = connection.getresponse()

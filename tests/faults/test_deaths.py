@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.processes import wait_until
-from worker.runtime import MOST_OVERDUE
+from worker.runtime import MOST_LEFT_BEHIND
 
 if TYPE_CHECKING:
     from tests.support.stack import Stack
@@ -204,13 +204,13 @@ def test_a_worker_that_grows_too_large_is_replaced(bare_stack: Stack, job: str) 
 def test_a_worker_with_too_many_stuck_threads_is_replaced(bare_stack: Stack, job: str) -> None:
     """Each step that ran out of time fails and is counted; at last the worker ends in order."""
     worker = bare_stack.add_worker("a", "tests.support.worker.odd", WORKER_DRAIN_SECONDS="1")
-    for n in range(MOST_OVERDUE + 20):
+    for n in range(MOST_LEFT_BEHIND + 20):
         bare_stack.create(f"{job}-{n}", "hangs", 60)
 
     assert worker.child is not None
     assert worker.child.wait(30) == 0
-    counts = [event["overdue_threads"] for event in worker.events("step failed")]
-    assert max(counts) > MOST_OVERDUE
+    counts = [event["threads"] for event in worker.events("thread left behind")]
+    assert max(counts) > MOST_LEFT_BEHIND
     assert worker.events("worker to be replaced")
 
 

@@ -57,6 +57,33 @@ def test_a_step_that_ends_its_workers(bare_stack: Stack, job: str, workers: int)
     assert [step["name"] for step in outcome["steps"]] == ["kills"]
 
 
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_four_that_end_their_workers(bare_stack: Stack, job: str, workers: int) -> None:
+    """At once, slowly, by a crash and in the body: all four end, and six long jobs resolve."""
+    for number in range(workers):
+        bare_stack.add_worker(f"worker-{number}", ODD, WORKER_LEASE_SECONDS="1")
+    others = [f"{job}-{n}" for n in range(6)]
+    for id in others:
+        bare_stack.create(id, "sleeps", 6.0, 300)
+    wait_until(lambda: all(map(bare_stack.starts, others)), what="the starts of the others")
+
+    with supervised(bare_stack):
+        for id, function, value in (
+            (f"a{job}", "kills", None),
+            (f"z{job}", "kills", 0.5),
+            (f"m{job}", "body_kills", 0),
+        ):
+            bare_stack.create(id, function, value, 300)
+        bare_stack.create(f"{job}-4x", "segfaults", None, 300)
+        lost = [bare_stack.outcome(f"{letter}{job}", 200)["error"]["type"] for letter in "azm"]
+        statuses = {bare_stack.outcome(id, 200)["status"] for id in (*others, f"{job}-4x")}
+
+    assert lost == ["WorkerLost"] * 3
+    assert statuses == {"resolved"}
+
+
 @pytest.mark.parametrize("function", ["dies", "segfaults"])
 def test_the_function_can_compensate(bare_stack: Stack, job: str, function: str) -> None:
     """The body is sent the failure of the lost step, and runs its compensation."""

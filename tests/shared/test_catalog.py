@@ -58,3 +58,11 @@ def test_a_summary_is_a_sentence(entry: Function) -> None:
 def test_no_input_is_null() -> None:
     """A function without a default input gets null when a client sends no body."""
     assert Function("f", 1, "Does it.").default_input == "null"
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_no_client_makes_a_step_hold_a_slot_for_long(entry: Function) -> None:
+    """A step's time that a client may choose is at most a minute."""
+    pace = entry.input_schema.get("properties", {}).get("pace", {"maximum": 0})
+
+    assert pace["maximum"] <= 60

@@ -29,6 +29,7 @@ EVERY_FAULT = {
     "WORKER_LEASE_SECONDS": "0.1",
     "WORKER_DRAIN_SECONDS": "nan",
     "MAX_RESULT_BYTES": "1MiB",
+    "WORKER_STEP_TIMEOUT_SECONDS": "-1",
     "WORKER_MAX_RECOVERIES": "0",
 }
 
@@ -48,6 +49,7 @@ def test_an_empty_environment_is_enough() -> None:
         concurrency=16,
         lease_seconds=2.0,
         drain_seconds=20.0,
+        step_timeout_seconds=3600.0,
         alive_file="",
     )
     assert worker({"WORKER_NAME": "worker"}) == WorkerSettings()
@@ -62,6 +64,7 @@ def test_every_variable_is_read() -> None:
         "WORKER_CONCURRENCY": "256",
         "WORKER_LEASE_SECONDS": "0.5",
         "WORKER_DRAIN_SECONDS": "0",
+        "WORKER_STEP_TIMEOUT_SECONDS": "7.5",
         "WORKER_MAX_RECOVERIES": "7",
         "WORKER_ALIVE_FILE": "/run/alive",
         "MAX_RESULT_BYTES": "2048",
@@ -74,6 +77,7 @@ def test_every_variable_is_read() -> None:
         concurrency=256,
         lease_seconds=0.5,
         drain_seconds=0.0,
+        step_timeout_seconds=7.5,
         max_recoveries=7,
         alive_file="/run/alive",
         max_result_bytes=2048,
@@ -128,6 +132,7 @@ def test_a_fault_shows_what_is_allowed(name: str, value: str, fault: str) -> Non
         ("WORKER_LEASE_SECONDS", "0.5..300", "0.49..300.1"),
         ("WORKER_DRAIN_SECONDS", "0..3600", "-0.1..3600.1"),
         ("MAX_RESULT_BYTES", "1024..16777216", "1023..16777217"),
+        ("WORKER_STEP_TIMEOUT_SECONDS", "0..31536000", "-0.1..31536000.1"),
         ("WORKER_MAX_RECOVERIES", "1..1000", "0..1001"),
     ],
 )

@@ -8,6 +8,7 @@ and everything that uses the outside world, the clock or chance belongs in a ste
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -82,7 +83,8 @@ class Context:
         """Run `function(step, *arguments)`; the `yield` returns its result, which must be JSON.
 
         A failed attempt is repeated as `retry` says. After the last one the `yield` raises
-        `StepFailed`. With a `timeout` in seconds, an attempt that takes longer counts as failed.
+        `StepFailed`. With a `timeout` in seconds, an attempt that takes longer counts as failed;
+        None is the worker's default, `math.inf` is no limit.
         """
         run = self._step_run(function, name, retry, timeout)
         return Command(_with_options(self._sdk.run(_attempt(run, arguments)), run))
@@ -106,7 +108,8 @@ class Context:
         self, function: StepFunction, name: str | None, retry: RetryPolicy, timeout: float | None
     ) -> StepRun:
         label = checked_name(getattr(function, "__name__", "step") if name is None else name)
-        limit = checked_limit(timeout, "a step's timeout")
+        # Infinite is no limit, None is the worker's default.
+        limit = timeout if timeout == math.inf else checked_limit(timeout, "a step's timeout")
         return StepRun(function, label, self._handle, retry, limit)
 
     def sleep(self, seconds: float) -> Command:

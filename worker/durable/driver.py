@@ -15,6 +15,7 @@ from worker.durable.context import Command, Context
 from worker.durable.values import json_of
 from worker.errors import Fenced, Rejection, StepFailed, TimedOut, describe, shown
 from worker.tasks.leases import CLAIM_DEPENDENCY
+from worker.user_calls import UserCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -41,11 +42,12 @@ def durable(function: DurableFunction) -> Callable[..., Generator[Any, Any, str]
         handle: ClaimHandle = sdk.get_dependency(CLAIM_DEPENDENCY)
         log = get_logger(**handle.claim.log_fields)
         try:
-            value = yield from _drive(workflow(Context(sdk, handle), orjson.loads(input_json)))
-            return json_of(value, handle.max_result_bytes)
+            body = workflow(Context(sdk, handle), orjson.loads(input_json))
+            return json_of((yield from _drive(body, handle)), handle.max_result_bytes)
         except Fenced:
             raise
-        except (Exception, SystemExit) as error:
+        except Exception as raised:
+            error = raised.error if isinstance(raised, _BodyFailed) else raised
             expected = isinstance(error, StepFailed)
             log.warning(
                 "execution failed", error=shown(error), exc_info=None if expected else error
@@ -55,17 +57,30 @@ def durable(function: DurableFunction) -> Callable[..., Generator[Any, Any, str]
     return execution
 
 
-def _drive(body: Workflow[Any]) -> Generator[Any, Any, Any]:
+class _BodyFailed(Exception):
+    """Carries what a body has raised, which may be no `Exception`: the SDK takes nothing else."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _drive(body: Workflow[Any], handle: ClaimHandle) -> Generator[Any, Any, Any]:
     """Run the function's body, and translate the SDK's exceptions at its yields.
 
     When the claim is lost the body is closed: its `finally` blocks run, its `except` blocks do not.
     """
     send, value = body.send, None
     while True:
+        call = handle.calls.begin(UserCall(handle.claim, None))
         try:
             command = send(value)
         except StopIteration as end:
             return end.value
+        except BaseException as error:  # noqa: BLE001 - a body may raise anything
+            raise _BodyFailed(error) from None
+        finally:
+            handle.calls.end(call)
         if not isinstance(command, Command):
             what = type(command).__name__
             send, value = body.throw, TypeError(f"yield what the context makes, not {what}")
@@ -76,10 +91,20 @@ def _drive(body: Workflow[Any]) -> Generator[Any, Any, Any]:
                 outcome = outcome.read((yield outcome.for_sdk))
             send, value = body.send, outcome
         except Fenced:
-            body.close()
+            _close(body, handle)
             raise
         except Exception as error:  # noqa: BLE001 - all that the SDK can raise here is an outcome
             send, value = body.throw, _failure_of(error)
+
+
+def _close(body: Workflow[Any], handle: ClaimHandle) -> None:
+    call = handle.calls.begin(UserCall(handle.claim, None))
+    try:
+        body.close()
+    except BaseException as error:  # noqa: BLE001 - nobody waits for what a `finally` raises
+        get_logger(**handle.claim.log_fields).warning("finally failed", error=shown(error))
+    finally:
+        handle.calls.end(call)
 
 
 def _failure_of(error: Exception) -> StepFailed:

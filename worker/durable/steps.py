@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from shared.log import Logger, get_logger
-from worker.durable.timeouts import call_within, overdue_threads
+from worker.durable.timeouts import call_within
 from worker.durable.values import json_of
 from worker.errors import (
     Fenced,
@@ -19,6 +20,7 @@ from worker.errors import (
     describe,
     shown,
 )
+from worker.user_calls import UserCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +42,10 @@ class Step:
     `idempotency_key` is the same whenever this step of this execution runs, and different for every
     other step. Pass it to the service that the step calls: then a repeated step has no second
     effect there.
+
+    `canceled()` costs next to nothing and returns True once nobody waits for this attempt: the
+    execution was canceled, its deadline has passed, the attempt's time is over, or another worker
+    has taken the execution over. A long step asks it now and then, and stops by itself.
     """
 
     execution: str
@@ -48,6 +54,7 @@ class Step:
     attempt: int
     worker: str
     log: Logger
+    canceled: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
 
 
 class EncodedResult(str):
@@ -114,17 +121,53 @@ class StepRun:
         self._log.info("step started", attempt=self._attempts)
         began = time.monotonic()
         handle = self._handle
-        step = Step(handle.claim.execution, self.name, id, self._attempts, handle.worker, self._log)
+        call = UserCall(handle.claim, self.name)
+        step = Step(
+            handle.claim.execution,
+            self.name,
+            id,
+            self._attempts,
+            handle.worker,
+            self._log,
+            lambda: call.is_over,
+        )
         try:
-            value = call_within(self._timeout, self._function, step, *arguments)
+            value = self._call(call, step, arguments)
             result = EncodedResult(json_of(value, handle.max_result_bytes))
         except Fenced:
             raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a step may raise anything
-            self._final = self._is_final(error)
-            raise Rejection(self._failure(error).encode()) from None
+        except BaseException as error:  # noqa: BLE001 - a step may raise anything
+            if call.job_failed:
+                raise Fenced(handle.claim.execution) from None  # this outcome comes too late
+            raise self._rejection(error) from None
         self._log.debug("step finished", seconds=round(time.monotonic() - began, 3))
         return result
+
+    def _call(self, call: UserCall, step: Step, arguments: tuple[Any, ...]) -> Any:
+        """Call the function. Without a time limit of its own the default one holds.
+
+        A thread for each attempt would be dear. So the thread of the SDK calls the function, and
+        the watcher ends an attempt that exceeds the default limit.
+        """
+        calls = self._handle.calls
+        if self._timeout is not None and self._timeout != math.inf:
+            return call_within(self._timeout, calls, call, self._function, step, *arguments)
+        if self._timeout is None and calls.default_limit is not None:
+            call.limit = calls.default_limit
+            call.overdue = self._overdue
+        calls.begin(call)
+        try:
+            return self._function(step, *arguments)
+        finally:
+            calls.end(call)
+
+    def _overdue(self) -> Rejection:
+        seconds = self._handle.calls.default_limit or 0
+        return self._rejection(StepTimeout(f"not done within {seconds:g} s"))
+
+    def _rejection(self, error: BaseException) -> Rejection:
+        self._final = self._is_final(error)
+        return Rejection(self._failure(error).encode())
 
     def _is_final(self, error: BaseException) -> bool:
         never: tuple[type[BaseException], ...] = (*NEVER_RETRIED, *self._retry.non_retryable)
@@ -132,13 +175,11 @@ class StepRun:
 
     def _failure(self, error: BaseException) -> Failure:
         expected = isinstance(error, (NonRetryableError, StepTimeout))
-        overdue = {"overdue_threads": overdue_threads()} if isinstance(error, StepTimeout) else {}
         self._log.warning(
             "step failed",
             attempt=self._attempts,
             again=not self._final,
             error=shown(error),
             exc_info=None if expected else error,
-            **overdue,
         )
         return describe(error, step=self.name, attempts=self._attempts)

@@ -11,6 +11,7 @@ With one client for each running execution none of this does harm:
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from shared.log import get_logger
@@ -18,9 +19,11 @@ from shared.resonate.client import build_client
 from shared.resonate.transport import Refused, Unanswered
 from worker.errors import Fenced
 from worker.slots.admission import Admission
+from worker.slots.claim_ends import begin_body, complete, settle
 from worker.slots.fenced_store import FencedStore
-from worker.slots.restarts import Records, record_returned
+from worker.slots.restarts import Records
 from worker.slots.sdk_adapters import SlotMessageSource, SlotTaskStore
+from worker.slots.sdk_client import SdkClient
 from worker.tasks.claims import Claim
 from worker.tasks.leases import CLAIM_DEPENDENCY, ClaimHandle
 
@@ -49,7 +52,9 @@ class SlotClient:
         self._replace = replace
         self._log = get_logger()
         self._free = threading.Semaphore(1)
-        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self.claim: Claim | None = None
+        """The claim under which an execution runs."""
         self._runs = 0
         self._promises: ClaimedPromises | None = None
         self._store = FencedStore(parts.transport, parts.name)
@@ -63,22 +68,44 @@ class SlotClient:
             registry=parts.registry,
             threads=STEP_THREADS,
         )
-
+        self.sdk = SdkClient(self._client)
         self._client.set_dependency(SDK_CLOCK, parts.transport.clock)
 
-    def start(self) -> None:
-        self._client.start()
+    def give_up(self, claim: Claim) -> None:
+        """Let the slot go on with another client, since the claim is over.
 
-    def stop(self) -> None:
-        """End the client's threads; wait for a step that is still running."""
-        self._stopped.set()
+        This client is of no more use: its threads may never come back from user code. If they do,
+        nothing that they write reaches the server.
+        """
+        if not self._take(claim):
+            return
+        may_be_held = claim.lost is not None
+        claim.lost = claim.lost or "canceled, timed out, or taken over by another worker"
+        self._log.info("slot given back", **claim.log_fields, reason=claim.lost)
+        claim.end_turn()
+        self._retire()
+        # The body ends as it does with every fence, and then the SDK calls `ended`.
+        self.sdk.end_execution(Fenced(claim.execution))
+        settling = partial(settle, self._parts, claim, may_be_held=may_be_held)
+        threading.Thread(target=settling, name="settling", daemon=True).start()
+
+    def _take(self, claim: Claim) -> bool:
+        """Return whether this call is the one to end the claim."""
+        with self._lock:
+            if self.claim is not claim:
+                return False
+            self.claim = None
+            return True
+
+    def _retire(self) -> None:
+        self.sdk.retired.set()
         self._free.release()
-        self._client.stop()
+        self._replace(self)
 
     def next_task(self) -> Offer | None:
         """Wait until the client is free, and claim a task; None when the client is to end."""
         self._free.acquire()
-        while not self._stopped.is_set():
+        while not self.sdk.retired.is_set():
             offer = self._parts.inbox.take()
             if offer is None:
                 return None
@@ -120,6 +147,7 @@ class SlotClient:
     def _prepare(self, claim: Claim, promises: ClaimedPromises) -> None:
         self._promises = promises
         parts = self._parts
+        records = Records(claim, self._store.promises.record)
         handle = ClaimHandle(
             claim,
             parts.leases,
@@ -127,28 +155,15 @@ class SlotClient:
             parts.group,
             parts.catalog,
             parts.suspects,
-            Records(claim, self._store.promises.record),
+            records,
             parts.max_recoveries,
+            parts.calls,
             parts.max_result_bytes,
         )
-        self._begin_body(claim, handle)
+        begin_body(parts, claim, handle, records)
         self._client.set_dependency(CLAIM_DEPENDENCY, handle)
         self._runs += 1
-
-    def _begin_body(self, claim: Claim, handle: ClaimHandle) -> None:
-        """Wait for a turn if the function's body was lost with its workers, and record this start.
-
-        Raises `Fenced` if the claim is lost.
-        """
-        earlier = claim.earlier_starts.get(claim.execution)
-        if earlier is not None and earlier.suspect:
-            claim.turn = self._parts.suspects.acquire(earlier, handle.check)
-        if not Records(claim, self._store.promises.record).body():
-            raise Fenced(claim.execution)
-
-    def wait_stopped(self) -> None:
-        """Wait until the client is stopped."""
-        self._stopped.wait()
+        self.claim = claim
 
     def claimed(self) -> ClaimedPromises:
         """Return the server's answer to the claim that `next_task` has made."""
@@ -161,24 +176,20 @@ class SlotClient:
         claim = self._store.claim
         if claim is None:
             return
+        if not self._take(claim):  # it was given up, and its last thread is back
+            self.sdk.stop_soon()
+            return
         suspended = claim.lost is None and not claim.finished
         if suspended:
-            self._complete(claim)
+            complete(self._parts, claim)
         claim.end_turn()
         if claim.lost is None:
             self._parts.leases.release(claim)
         else:
-            record_returned(self._parts.transport, claim)
-            self._parts.leases.hand_back_failed(claim)
-        self._store.claim = None
+            settle(self._parts, claim, may_be_held=True)
         if suspended or claim.lost is not None or self._runs >= RUNS_PER_CLIENT:
-            self._replace(self)
+            self._retire()
+            self.sdk.stop_soon()
         else:
+            self._store.claim = None
             self._free.release()
-
-    def _complete(self, claim: Claim) -> None:
-        try:
-            self._parts.tasks.complete(claim.task, claim.counter)
-        except (Refused, Unanswered) as error:
-            claim.lost = str(error)
-            self._log.warning("task not completed", task=claim.task, reason=claim.lost)

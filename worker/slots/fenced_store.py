@@ -86,7 +86,7 @@ class FencedPromises(Promises):
     ) -> DurablePromise:
         def write(claim: Claim) -> DurablePromise:
             claim.progress = (tags or {}).get(tag.PROGRESS, claim.progress)
-            marked = {**(tags or {}), **self._claim_tags(claim)}
+            marked = {**(tags or {}), **_claim_tags(claim, self._worker)}
             promise = super(FencedPromises, self).create(
                 id, timeout, ikey=ikey, strict=strict, data=data, tags=marked
             )
@@ -181,19 +181,6 @@ class FencedPromises(Promises):
         except (Refused, Unanswered) as error:
             self._log.error("execution not rejected", **claim.log_fields, reason=str(error))
 
-    def _claim_tags(self, claim: Claim) -> dict[str, str]:
-        tags = {
-            tag.EXECUTION: claim.execution,
-            tag.WORKER: self._worker,
-            tag.CLAIM: claim.key,
-            tag.ATTEMPT: str(claim.attempt),
-        }
-        if claim.recovered_from is not None:
-            tags[tag.RECOVERED_FROM] = claim.recovered_from
-        if claim.progress is not None:
-            tags[tag.REPORTED] = claim.progress
-        return tags
-
     def _read_history(self, claim: Claim) -> None:
         """Read what earlier claims have left, and record a recovery if this claim is one.
 
@@ -218,13 +205,25 @@ class FencedPromises(Promises):
         claim.attempt += 1
         claim.recovered_from = newest.get(tag.WORKER)
         marker = attempt_id(claim.execution, claim.attempt)
-        super().create(marker, claim.deadline, ikey=claim.key, tags=self._claim_tags(claim))
-        self._log.info(
-            "execution recovered",
-            **claim.log_fields,
-            attempt=claim.attempt,
-            recovered_from=claim.recovered_from,
+        super().create(
+            marker, claim.deadline, ikey=claim.key, tags=_claim_tags(claim, self._worker)
         )
+        shown = {"attempt": claim.attempt, "recovered_from": claim.recovered_from}
+        self._log.info("execution recovered", **claim.log_fields, **shown)
+
+
+def _claim_tags(claim: Claim, worker: str) -> dict[str, str]:
+    tags = {
+        tag.EXECUTION: claim.execution,
+        tag.WORKER: worker,
+        tag.CLAIM: claim.key,
+        tag.ATTEMPT: str(claim.attempt),
+    }
+    if claim.recovered_from is not None:
+        tags[tag.RECOVERED_FROM] = claim.recovered_from
+    if claim.progress is not None:
+        tags[tag.REPORTED] = claim.progress
+    return tags
 
 
 def _is_unresolved_signal(promise: DurablePromise) -> bool:

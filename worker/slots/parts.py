@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from worker.tasks.leases import Leases
     from worker.tasks.offers import Inbox
     from worker.tasks.suspects import Suspects
+    from worker.user_calls import UserCalls
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class SharedParts:
     tasks: Tasks
     inbox: Inbox
     leases: Leases
+    calls: UserCalls
     suspects: Suspects
     max_recoveries: int
     max_result_bytes: int

@@ -60,5 +60,5 @@ class SlotTaskStore(Tasks):
         return True
 
     def heartbeat(self, pid: str) -> int:
-        self._client.wait_stopped()
+        self._client.sdk.wait_stopped()
         return 0

@@ -1,15 +1,21 @@
-"""Removes two causes of growth in the SDK 0.6.7 by replacing public names of its modules.
+"""Replaces parts of the SDK 0.6.7 that grow or wait for ever, by public names of its modules.
 
 Check with each new version of the SDK whether they are still needed.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any
 
 import resonate.bridge
 import resonate.resonate
 from resonate.delay_q import DelayQ
+
+from worker.slots.step_threads import StepThreads
+
+if TYPE_CHECKING:
+    import threading
 
 
 class SilentLogger:
@@ -34,18 +40,48 @@ class WakingDelayQ[T](DelayQ[T]):
 
     The SDK's own queue lets that thread wait without a limit while nothing is delayed. So the
     thread outlives `stop()` and keeps the client, with all that it remembers, in memory.
-    (In 0.6.7 `empty` means "has items".)
+    (In 0.6.7 `empty` means "has items".) Once `hurried` is set, nothing is delayed any more.
     """
+
+    hurried = False
 
     def empty(self) -> bool:
         return True
 
     def get(self, time: float) -> tuple[list[T], float]:
-        items, next_time = super().get(time)
+        items, next_time = super().get(math.inf if self.hurried else time)
         return items, min(next_time or time + 1, time + 1)
+
+
+class SdkThreads:
+    """The threads of one client. The SDK has no public name for them."""
+
+    def __init__(self, client: resonate.Resonate) -> None:
+        bridge = vars(vars(client)["_bridge"])
+        self._delayed: WakingDelayQ[Any] = bridge["_delay_q"]
+        self._steps: StepThreads = bridge["_processor"]
+        self._threads: dict[str, threading.Thread] = {
+            "bridge": bridge["_bridge_thread"],
+            "message source": bridge["_message_source_thread"],
+            "delay queue": bridge["_delay_q_thread"],
+            "heartbeat": bridge["_heartbeat_thread"],
+        }
+
+    def dead(self) -> str | None:
+        """Return the name of a thread that has ended, or None; call it after the start."""
+        for name, thread in self._threads.items():
+            if not thread.is_alive():
+                return name
+        return None if self._steps.are_alive() else "step"
+
+    def end_steps(self, error: BaseException) -> None:
+        """End the running steps with an error, and delay nothing more, so that the body ends."""
+        self._delayed.hurried = True
+        self._steps.fail_all(error)
 
 
 def replace_growing_parts() -> None:
     """Install the replacements; call this before the first client is built."""
     vars(resonate.resonate)["ContextLogger"] = SilentLogger
     vars(resonate.bridge)["DelayQ"] = WakingDelayQ
+    vars(resonate.bridge)["Processor"] = StepThreads

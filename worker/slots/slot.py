@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from worker.slots.client import SlotClient
 
 if TYPE_CHECKING:
     from worker.slots.parts import SharedParts
+    from worker.tasks.claims import Claim
 
 
 class Slot:
@@ -19,13 +19,24 @@ class Slot:
         self._client = SlotClient(parts, self._replace)
 
     def start(self) -> None:
-        self._client.start()
+        self._client.sdk.start()
+
+    @property
+    def claim(self) -> Claim | None:
+        """The claim under which an execution runs, or None."""
+        return self._client.claim
+
+    def give_up(self, claim: Claim) -> None:
+        """Go on with a new client, since the claim is over."""
+        self._client.give_up(claim)
+
+    def dead_thread(self) -> str | None:
+        """Return which thread of the client has ended although the client is in use, or None."""
+        return self._client.sdk.dead_thread()
 
     def _replace(self, client: SlotClient) -> None:
         """Go on with a new client."""
         if client is not self._client:
             return
         self._client = SlotClient(self._parts, self._replace)
-        self._client.start()
-        # This is a thread of the old client, and stopping it waits for its threads.
-        threading.Thread(target=client.stop, name="closing", daemon=True).start()
+        self._client.sdk.start()

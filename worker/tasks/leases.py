@@ -20,6 +20,7 @@ from worker.errors import Fenced, Rejection
 from worker.tasks.board import RENEWALS_PER_LEASE
 from worker.tasks.pauses import GrowingPauses
 from worker.tasks.suspects import Suspects
+from worker.user_calls import UserCalls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,6 +184,7 @@ class ClaimHandle:
     suspects: Suspects = field(default_factory=Suspects)
     records: StartRecords | None = None
     max_recoveries: int = 5
+    calls: UserCalls = field(default_factory=UserCalls)
     max_result_bytes: int = MAX_RESULT_BYTES
 
     def check(self) -> None:

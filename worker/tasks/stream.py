@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from shared.forks import keep_private
 from shared.log import get_logger
 from shared.resonate.streams import (
     FIRST_PAUSE,
@@ -107,6 +108,7 @@ class _Connection:
         try:
             connection.connect()
             self._socket: socket.socket = connection.sock
+            keep_private(self._socket)
             connection.request("GET", path, headers=authorization(server))
             self._response = connection.getresponse()
             if self._response.status != 200:

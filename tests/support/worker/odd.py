@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import sys
@@ -43,6 +44,15 @@ class Awkward(Exception):
     __repr__ = __str__
 
 
+class Panic(BaseException):
+    """What an extension raises when its own code has panicked; it cannot be shown as text."""
+
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+    __repr__ = __str__
+
+
 def circle() -> list[Any]:
     """Return a list that contains itself."""
     made: list[Any] = []
@@ -77,6 +87,8 @@ ERRORS: dict[str, BaseException] = {
     "recursion": RecursionError("too deep"),
     "timeout": TimeoutError(),
     "stop_iteration": StopIteration(1),
+    "cancelled_task": asyncio.CancelledError(),
+    "panic": Panic(),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import threading
 from typing import TYPE_CHECKING, Any
@@ -226,3 +227,79 @@ def test_a_step_is_stored_as_json(value: object, stored: str) -> None:
 def test_nothing_stored_is_nothing() -> None:
     """A promise without a value decodes to nothing."""
     assert StepEncoder().decode(None) is None
+
+
+def test_only_a_timeout_costs_a_thread() -> None:
+    """Only with a timeout does a step's function run in a thread of its own."""
+
+    def where(_: Step) -> str:
+        return threading.current_thread().name
+
+    def function(context: Context, _: Any) -> Workflow[list[str]]:
+        plain = yield context.step(where)
+        endless = yield context.step(where, timeout=math.inf)
+        limited = yield context.step(where, timeout=5.0)
+        return [plain, endless, limited]
+
+    here = threading.current_thread().name
+    assert FakeSdk().run(function) == [here, here, "step"]
+
+
+@pytest.mark.parametrize("timeout", [math.nan, -1.0])
+def test_a_timeout_is_no_nonsense(timeout: float) -> None:
+    """A timeout that no clock can reach is refused in the body."""
+    failure = FakeSdk().failure(one_step(Work(), timeout=timeout))
+
+    assert failure.type == "ValueError"
+
+
+class Panic(BaseException):
+    """What an extension raises when its own code has panicked."""
+
+    def __str__(self) -> str:
+        raise Panic
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit(), Panic()]
+)
+def test_whatever_a_step_raises_is_retried(production_logging: None, error: BaseException) -> None:
+    """A step may raise what is no `Exception`; that is a failed attempt like any other."""
+    work = Work([error, error])
+
+    assert FakeSdk().run(one_step(work, retry=AT_ONCE)) == "done"
+    failure = FakeSdk().failure(one_step(Work([error] * 3), retry=AT_ONCE))
+    assert (failure.type, failure.attempts) == (type(error).__name__, 3)
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit(), Panic()]
+)
+def test_whatever_a_body_raises_is_its_end(production_logging: None, error: BaseException) -> None:
+    """A body may raise what is no `Exception`; the execution is rejected with it."""
+
+    def function(context: Context, _: Any) -> Workflow[None]:
+        yield context.step(Work())
+        raise error
+
+    assert FakeSdk().failure(function).type == type(error).__name__
+
+
+def test_a_step_can_ask_whether_it_is_canceled() -> None:
+    """`step.canceled()` is True once the claim is over."""
+    sdk = FakeSdk()
+    seen = []
+
+    def work(step: Step) -> None:
+        seen.append(step.canceled())
+        sdk.claim.lost = "canceled"
+        seen.append(step.canceled())
+
+    def function(context: Context, _: Any) -> Workflow[None]:
+        yield context.step(work)
+
+    sdk.run(function)
+
+    assert seen == [False, True]

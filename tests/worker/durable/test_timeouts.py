@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.processes import wait_until
-from worker.durable.timeouts import call_within, overdue_threads
+from worker.durable.timeouts import call_within as timed_call
 from worker.errors import StepTimeout
+from worker.tasks.claims import Claim
+from worker.user_calls import UserCall, UserCalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 CALLER: contextvars.ContextVar[str] = contextvars.ContextVar("CALLER", default="nobody")
+
+CALLS = UserCalls()
+
+
+def call_within(seconds: float, function: Callable[..., Any], *arguments: object) -> Any:
+    """Make a call of a step, counted in `CALLS`."""
+    call = UserCall(Claim("__invoke:job", 1, "job"), "work")
+    return timed_call(seconds, CALLS, call, function, *arguments)
 
 
 def fail(error: BaseException) -> None:
@@ -23,30 +34,36 @@ def fail(error: BaseException) -> None:
     raise error
 
 
-@pytest.mark.parametrize("seconds", [None, 5.0])
-def test_a_call_in_time_is_a_call(seconds: float | None) -> None:
-    """With or without a limit, the call gets its arguments and its result is returned."""
-    assert call_within(seconds, divmod, 7, 2) == (3, 1)
+def test_a_call_in_time_is_a_call() -> None:
+    """Within its limit, the call gets its arguments and its result is returned."""
+    assert call_within(5.0, divmod, 7, 2) == (3, 1)
 
 
-@pytest.mark.parametrize("seconds", [None, 5.0])
 @pytest.mark.parametrize(
-    "error", [ValueError("no"), TimeoutError("its own"), SystemExit(3), StepTimeout("inner")]
+    "error",
+    [
+        ValueError("no"),
+        TimeoutError("its own"),
+        SystemExit(3),
+        StepTimeout("inner"),
+        KeyboardInterrupt(),
+        asyncio.CancelledError(),
+        GeneratorExit(),
+    ],
 )
-def test_an_error_reaches_the_caller(seconds: float | None, error: BaseException) -> None:
+def test_an_error_reaches_the_caller(error: BaseException) -> None:
     """The function's error reaches the caller unchanged, even if it is a timeout."""
     with pytest.raises(type(error)) as caught:
-        call_within(seconds, fail, error)
+        call_within(5.0, fail, error)
 
     assert caught.value is error
 
 
-@pytest.mark.parametrize("seconds", [None, 5.0])
-def test_a_call_sees_the_callers_context(seconds: float | None) -> None:
+def test_a_call_sees_the_callers_context() -> None:
     """Context variables of the caller, which its log lines carry, are set in the call."""
     token = CALLER.set("somebody")
     try:
-        assert call_within(seconds, CALLER.get) == "somebody"
+        assert call_within(5.0, CALLER.get) == "somebody"
     finally:
         CALLER.reset(token)
 
@@ -70,17 +87,9 @@ def test_a_call_out_of_time_goes_on_alone(seconds: float, message: str) -> None:
 
     wait_until(lambda: thread, what="the call")
     assert str(caught.value) == message
-    assert (thread[0].name, thread[0].daemon, ended.is_set()) == ("overdue", True, False)
-    counted = overdue_threads()
+    assert (thread[0].name, thread[0].daemon, ended.is_set()) == ("left-behind", True, False)
+    counted = CALLS.left_behind()
     go.set()
     thread[0].join(5)
-    assert (counted >= 1, overdue_threads()) == (True, counted - 1)
+    assert (counted, CALLS.left_behind()) == (1, 0)
     assert (ended.is_set(), thread[0].is_alive()) == (True, False)
-
-
-def test_only_a_limit_costs_a_thread() -> None:
-    """Only with a limit does the function run in a thread of its own."""
-    where: Callable[[], str] = lambda: threading.current_thread().name  # noqa: E731
-
-    assert call_within(None, where) == threading.current_thread().name
-    assert call_within(5.0, where) == "step"

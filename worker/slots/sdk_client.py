@@ -1,0 +1,54 @@
+"""The life of one client of the SDK: its start, its threads and its end."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from worker.slots.sdk_patches import SdkThreads
+
+if TYPE_CHECKING:
+    import resonate
+
+
+class SdkClient:
+    """Starts and stops a client. A client that is retired gets no more work."""
+
+    def __init__(self, client: resonate.Resonate) -> None:
+        self._client = client
+        self._threads: SdkThreads | None = None
+        self._lock = threading.Lock()
+        self._stopping = False
+        self._stopped = threading.Event()
+        self.retired = threading.Event()
+
+    def start(self) -> None:
+        self._client.start()
+        self._threads = SdkThreads(self._client)
+
+    def dead_thread(self) -> str | None:
+        """Return which thread has ended although the client is in use, or None."""
+        dead = None if self._threads is None else self._threads.dead()
+        return None if self.retired.is_set() else dead
+
+    def end_execution(self, error: BaseException) -> None:
+        """End running steps with an error and delay no attempt, so that the body gets it soon."""
+        if self._threads is not None:
+            self._threads.end_steps(error)
+
+    def stop_soon(self) -> None:
+        """End the client's threads; it may be one of them that calls this."""
+        with self._lock:
+            if self._stopping:
+                return
+            self._stopping = True
+        self.retired.set()
+        threading.Thread(target=self._stop, name="closing", daemon=True).start()
+
+    def _stop(self) -> None:
+        self._stopped.set()
+        self._client.stop()
+
+    def wait_stopped(self) -> None:
+        """Wait until the client is stopped."""
+        self._stopped.wait()
