@@ -29,7 +29,8 @@ from gateway.http import body
 from gateway.http.access_log import AccessLog
 from gateway.http.auth import authorize
 from gateway.http.browsers import protect, share
-from gateway.http.keys import ACCESS_LOG, SETTINGS
+from gateway.http.budgets import AnswerBudget, BodyBudget
+from gateway.http.keys import ACCESS_LOG, ANSWER_BUDGET, BODY_BUDGET, SETTINGS
 from gateway.http.middleware import add_own_headers, answer_errors, log_request
 from gateway.openapi import routes as documentation
 from gateway.openapi.routes import DOCUMENTATION, Documentation
@@ -57,16 +58,18 @@ def create_app(
     `backend` asks the server; by default it is made from the settings. The application closes it.
     """
     app = web.Application(
-        middlewares=[log_request, answer_errors, protect, authorize],
+        middlewares=[log_request, answer_errors, protect, authorize, body.count_body],
         client_max_size=settings.max_body,
     )
     app[SETTINGS] = settings
     app[CATALOG] = catalog
+    app[ANSWER_BUDGET] = AnswerBudget(settings.answer_budget)
+    app[BODY_BUDGET] = BodyBudget(settings.body_budget)
     app[ACCESS_LOG] = AccessLog()
     app[DRAINING] = asyncio.Event()
     app[DOCUMENTATION] = Documentation(settings, catalog)
     app[CALLBACK_CHECKER] = CallbackChecker(settings.webhooks)
-    app[INPUTS] = Inputs(catalog)
+    app[INPUTS] = Inputs(catalog, settings.max_result_bytes)
     app[ENDED_CONTENT] = EndedContent()
     app[BEGIN_LIMITER] = Limiter(
         settings.begins, "Too many begins are running; try again a little later."

@@ -4,6 +4,7 @@ ServiceError
 ├── InvalidRequest        the request breaks a rule of the contract
 ├── InvalidInput          the input is not valid, or no webhook can be sent to the callback
 ├── UnsupportedMediaType  the body is not declared as JSON, or has another content encoding
+├── ValueTooLarge         the value has more bytes of JSON than may be stored
 ├── UnknownExecution      the server says that no execution has this id
 ├── UnknownFunction       the catalog has no such function
 ├── IdReused              the id belongs to another function or another input
@@ -16,6 +17,7 @@ ServiceError
 ├── ExecutionRejected     the function failed, and the client wants a status that says so
 ├── ExecutionCanceled     the execution was canceled, and the client wants a status that says so
 ├── ExecutionTimedOut     the execution timed out, and the client wants a status that says so
+├── Overloaded            this process holds as many bytes of requests or answers as it may
 └── BackendUnavailable    the server gave no usable answer; safe to repeat with the same id
     ├── StoreNotWritable  the server answers, and cannot write to its store
     ├── Saturated         this process has no room for another call
@@ -65,6 +67,10 @@ class UnsupportedMediaType(ServiceError):
     """The body has another content type than JSON, or a content encoding that is not read here."""
 
 
+class ValueTooLarge(ServiceError):
+    """A value of more bytes of JSON than `MAX_RESULT_BYTES`."""
+
+
 class UnknownExecution(ServiceError):
     """The server was asked and has no such execution."""
 
@@ -91,6 +97,10 @@ class SignalConflict(ServiceError):
 
 class TooManyRequests(ServiceError):
     """Refused at once, because this process serves as many requests of this kind as it may."""
+
+
+class Overloaded(ServiceError):
+    """Refused at once, because this process holds as many bytes of this kind as it may."""
 
 
 class Unauthorized(ServiceError):

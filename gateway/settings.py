@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from shared.environment import EnvironmentReader
 from shared.settings import (
+    MAX_RESULT_BYTES,
     LogSettings,
     ServerSettings,
     WebhookSettings,
     read_log,
+    read_max_result_bytes,
     read_server,
     read_webhooks,
     read_worker_group,
@@ -76,6 +78,9 @@ class GatewaySettings:
     `allowed_hosts` are its names besides those of this machine, `cors_origins` the origins whose
     web pages may call it, both in lower case; `*` is all.
 
+    Of bodies that are being read it holds `body_budget` bytes, of large answers that are being sent
+    `answer_budget`.
+
     Of `max_connections` fewer are allowed where the process may open too few files.
 
     `begins` is how many begins run at once, `waiters` how many clients wait at once. Of calls to
@@ -89,6 +94,9 @@ class GatewaySettings:
     port: int = 5001
     max_connections: int = 25_000
     max_body: int = 1024 * 1024
+    max_result_bytes: int = MAX_RESULT_BYTES
+    body_budget: int = 64 * 1024 * 1024
+    answer_budget: int = 64 * 1024 * 1024
     tokens: tuple[str, ...] = field(default=(), repr=False)
     allowed_hosts: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
@@ -117,6 +125,9 @@ def gateway_settings(
             "GATEWAY_MAX_CONNECTIONS", 25_000, 1, 1_000_000, "connections"
         ),
         max_body=read.integer("GATEWAY_MAX_BODY", 1024 * 1024, 1, 64 * 1024 * 1024, "bytes"),
+        body_budget=_budget(read, "GATEWAY_BODY_BUDGET"),
+        answer_budget=_budget(read, "GATEWAY_ANSWER_BUDGET"),
+        max_result_bytes=read_max_result_bytes(read),
         tokens=tokens,
         allowed_hosts=_hosts(read),
         cors_origins=_origins(read, secured=bool(tokens)),
@@ -125,6 +136,10 @@ def gateway_settings(
     )
     read.finish()
     return settings
+
+
+def _budget(read: EnvironmentReader, name: str) -> int:
+    return read.integer(name, 64 * 1024 * 1024, 1024 * 1024, 16 * 1024 * 1024 * 1024, "bytes")
 
 
 def _hosts(read: EnvironmentReader) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from shared.destinations import Destinations
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 NAME_GRAMMAR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Worker names and groups: parts of the server's URLs and of answers to clients."""
+
+MAX_RESULT_BYTES: Final = 1024 * 1024
+"""Bytes of JSON that a result, a child's input or a signal's value may have, by default."""
 
 GATEWAY_GROUP = "gateway"
 """The group of gateways at the server's message streams; no work is offered to it."""
@@ -69,6 +72,14 @@ def read_log(read: EnvironmentReader, *, terminal: bool) -> LogSettings:
         level=read.choice("LOG_LEVEL", "info", "debug", "info", "warning", "error"),
         format=read.choice("LOG_FORMAT", "console" if terminal else "json", "console", "json"),
     )
+
+
+def read_max_result_bytes(read: EnvironmentReader) -> int:
+    """Read how many bytes of JSON one stored value may have.
+
+    The server reads values as wholes, again and again: from a few MiB on, all calls become slow.
+    """
+    return read.integer("MAX_RESULT_BYTES", MAX_RESULT_BYTES, 1024, 16 * 1024 * 1024, "bytes")
 
 
 def read_webhooks(read: EnvironmentReader) -> WebhookSettings:

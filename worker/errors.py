@@ -1,7 +1,8 @@
 """Exceptions that a durable function can raise or see.
 
 NonRetryableError   raise it in a step: another attempt would not help
-└── NotJson         the result of a step or of a function cannot be stored
+├── NotJson         the result of a step or of a function cannot be stored
+└── ResultTooLarge  it has more bytes than may be stored
 StepFailed          a step or a child has failed for good; catch it to compensate
 └── TimedOut        a signal or a child did not come in time
 StepTimeout         an attempt of a step took longer than its timeout
@@ -10,10 +11,6 @@ Rejection           takes a failure through the SDK to the store; functions neve
 """
 
 from __future__ import annotations
-
-from typing import Any
-
-import orjson
 
 from shared.resonate.codec import Failure, clip
 
@@ -24,6 +21,10 @@ class NonRetryableError(Exception):
 
 class NotJson(NonRetryableError):
     """A result that is not JSON; another attempt would return the same."""
+
+
+class ResultTooLarge(NonRetryableError):
+    """A result, or a child's input, of more than `MAX_RESULT_BYTES`."""
 
 
 class StepFailed(Exception):
@@ -69,11 +70,3 @@ def shown(error: BaseException) -> str:
         return clip(repr(error))
     except BaseException:  # noqa: BLE001 - as above
         return type(error).__name__
-
-
-def json_of(result: Any) -> str:
-    """Return a result as JSON text, or raise `NotJson`."""
-    try:
-        return orjson.dumps(result).decode()
-    except TypeError as error:
-        raise NotJson(f"the result cannot be stored: {error}") from error

@@ -95,6 +95,7 @@ class Worker:
             tasks=self._tasks,
             inbox=self._inbox,
             leases=self._leases,
+            max_result_bytes=settings.max_result_bytes,
             calls=self._calls,
             suspects=Suspects(),
             max_recoveries=settings.max_recoveries,
@@ -205,10 +206,8 @@ class Worker:
 def _transports(settings: WorkerSettings, stopped: Callable[[], bool]) -> tuple[Transport, ...]:
     """Return the transport for writes, and one whose calls answer or fail well within a lease."""
     server, quick = settings.server, settings.lease_seconds / RENEWALS_PER_LEASE
-    return (
-        Transport(server, attempt=WRITE_ATTEMPT, budget=WRITE_BUDGET, stopped=stopped),
-        Transport(server, attempt=quick, budget=0),
-    )
+    writes = Transport(server, attempt=WRITE_ATTEMPT, budget=WRITE_BUDGET, stopped=stopped)
+    return writes, Transport(server, attempt=quick, budget=0, clock=writes.clock)
 
 
 def _rebalancer(

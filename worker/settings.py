@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from shared.environment import EnvironmentReader
 from shared.settings import (
+    MAX_RESULT_BYTES,
     NAME_GRAMMAR,
     LogSettings,
     ServerSettings,
     WebhookSettings,
     read_log,
+    read_max_result_bytes,
     read_server,
     read_webhooks,
     read_worker_group,
@@ -44,6 +46,7 @@ class WorkerSettings:
     max_recoveries: int = 5
     memory_mib: int = 0
     alive_file: str = ""
+    max_result_bytes: int = MAX_RESULT_BYTES
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
 
 
@@ -66,6 +69,7 @@ def worker_settings(
         max_recoveries=read.integer("WORKER_MAX_RECOVERIES", 5, 1, 1000, "lost workers"),
         memory_mib=read.integer("WORKER_MEMORY_MIB", 0, 0, 1024 * 1024, "MiB (0: no limit)"),
         alive_file=read.text("WORKER_ALIVE_FILE", ""),
+        max_result_bytes=read_max_result_bytes(read),
         webhooks=read_webhooks(read),
     )
     read.finish()

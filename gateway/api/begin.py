@@ -17,9 +17,9 @@ from gateway.errors import (
     UnknownExecution,
     UnknownFunction,
 )
-from gateway.http.keys import LOGGED_ID, TRACE
+from gateway.http.keys import BODY_SHARE, LOGGED_ID, TRACE
 from gateway.http.query import query_of
-from gateway.http.responses import NO_STORE, json_response
+from gateway.http.responses import NO_STORE, Content, content_response
 from gateway.model.execution import NewExecution
 from gateway.model.representation import begun_body
 from shared.catalog import Function
@@ -41,6 +41,7 @@ async def begin(request: web.Request) -> web.Response:
     """Start an execution and answer as soon as it is stored."""
     with request.app[BEGIN_LIMITER].place():
         execution, created = await _begin(request)
+    request[BODY_SHARE].resize(0)  # it is stored, and this request may wait for long
     headers = {"Location": f"/wait?id={execution.id}"}
     if not created:
         headers["Idempotent-Replayed"] = "true"
@@ -49,10 +50,11 @@ async def begin(request: web.Request) -> web.Response:
         execution, seconds = await _wait(request, execution, seconds)
     if seconds is not None:
         headers["Preference-Applied"] = f"wait={seconds}"
-    return json_response(
-        begun_body(execution, created=created),
+    return content_response(
+        request,
+        Content.of_json(begun_body(execution, created=created)),
+        {**headers, **caching_headers(execution), **NO_STORE},
         status=200 if execution.done else 202,
-        headers={**headers, **caching_headers(execution), **NO_STORE},
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -9,13 +11,16 @@ from aiohttp_sse import EventSourceResponse
 
 from gateway.api.keys import EVENT_STREAMS, READER
 from gateway.api.parameters import required_id
-from gateway.errors import InvalidRequest
+from gateway.errors import InvalidRequest, Overloaded
+from gateway.http.budgets import PIECE, SMALL_ANSWER
+from gateway.http.keys import ANSWER_BUDGET
 from gateway.http.query import query_of
 from gateway.http.responses import NO_STORE
 from gateway.model.timeline import done_key, id_of_key, key_of_id
 
 if TYPE_CHECKING:
-    from gateway.model.timeline import Key
+    from gateway.http.budgets import AnswerBudget
+    from gateway.model.timeline import Event, Key
     from gateway.updates.event_streams import EventStream
 
 LAST_EVENT_ID: Final = "Last-Event-ID"
@@ -23,7 +28,7 @@ COMMENT_SECONDS: Final = 15.0
 """Seconds between two comments, which keep the connection alive."""
 
 SEND_SECONDS: Final = 30.0
-"""Seconds after which a client that takes nothing is disconnected."""
+"""Seconds after which a client that has not taken an event is disconnected."""
 
 RETRY: Final = b"retry: 1000\n\n"
 HEADERS: Final = {
@@ -53,9 +58,7 @@ async def events(request: web.Request) -> web.StreamResponse:
 
 
 async def _send(request: web.Request, stream: EventStream, after: Key | None) -> web.StreamResponse:
-    response = EventSourceResponse(
-        sep="\n", send_timeout=SEND_SECONDS, ping_interval=COMMENT_SECONDS
-    )
+    response = EventResponse(request.app[ANSWER_BUDGET])
     response.headers.update(HEADERS)
     try:
         await response.prepare(request)
@@ -64,12 +67,53 @@ async def _send(request: web.Request, stream: EventStream, after: Key | None) ->
             async for item in stream.read(after):
                 if item is not None:
                     event, data = item
-                    await response.send(data, id=id_of_key(event.key), event=event.name)
+                    await response.send_event(f"{stream.id} {id_of_key(event.key)}", event, data)
                 elif request.transport is None:
                     break
-    except (ConnectionError, TimeoutError):
-        pass  # the client has gone, or takes nothing
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()  # close() would wait for the client to take what is left
+    except (ConnectionError, Overloaded):
+        pass  # the client has gone, or is to connect again when there is room for the event
     return response
+
+
+class EventResponse(EventSourceResponse):
+    """Server-sent events; a large one is sent in pieces, from one copy for all its clients."""
+
+    def __init__(self, budget: AnswerBudget) -> None:
+        super().__init__(sep="\n", send_timeout=SEND_SECONDS, ping_interval=COMMENT_SECONDS)
+        self._budget = budget
+        self._whole = asyncio.Lock()
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Write between two events; comments come from a task of their own."""
+        async with self._whole:
+            await super().write(data)
+
+    async def send_event(self, key: str, event: Event, data: bytes) -> None:
+        """Send an event with its data as JSON; `key` is equal for equal events only.
+
+        Raises `TimeoutError`, `ConnectionError`, or `Overloaded` before anything is sent.
+        """
+        head = f"id: {id_of_key(event.key)}\nevent: {event.name}\ndata: ".encode()
+        async with asyncio.timeout(SEND_SECONDS):
+            if len(data) <= SMALL_ANSWER:
+                await self.write(head + data + b"\n\n")
+            else:
+                self._budget.require(key, len(data))
+                async with self._whole:
+                    await self._send_large(key, head, data)
+
+    async def _send_large(self, key: str, head: bytes, data: bytes) -> None:
+        transport = self._req.transport if self._req is not None else None
+        with self._budget.sending(key, data, transport) as (reader, shared):
+            await super().write(head)
+            view = memoryview(shared)
+            for start in range(0, len(shared), PIECE):
+                await super().write(view[start : start + PIECE])
+                reader.moved_at = time.monotonic()
+            await super().write(b"\n\n")
 
 
 def _after(request: web.Request) -> Key | None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from aiohttp import web
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Struct
 
 from gateway.api.keys import BACKEND, ENDED_CONTENT, INPUTS, LONG_POLLS, READER
 from gateway.api.parameters import requested_wait, required_id
 from gateway.api.responses import caching_headers, raise_if_failed, state_content
 from gateway.errors import InvalidRequest
 from gateway.http.query import query_of
-from gateway.http.responses import Content, json_response, tagged_response
-from gateway.model.representation import execution_body
+from gateway.http.responses import NO_STORE, Content, content_response, tagged_response
 from shared.resonate.codec import REASON_LIMIT
 
 if TYPE_CHECKING:
@@ -46,7 +44,7 @@ async def wait(request: web.Request) -> web.Response:
     if execution.done and not include:
         content = request.app[ENDED_CONTENT].of(execution)
     else:
-        content = state_content(execution, include)
+        content = state_content(execution, request.app[BACKEND].clock.time(), include)
     return tagged_response(request, content, {**headers, **caching_headers(execution)})
 
 
@@ -65,7 +63,7 @@ async def result(request: web.Request) -> web.Response:
     raise_if_failed(execution)
     if not execution.done:
         return web.Response(status=202, headers=caching_headers(execution))
-    content = Content.of_json(Raw((execution.result_json or "null").encode()))
+    content = Content.of_bytes((execution.result_json or "null").encode())
     return tagged_response(request, content, caching_headers(execution))
 
 
@@ -74,7 +72,8 @@ async def cancel(request: web.Request) -> web.Response:
     id = required_id(query_of(request, "id"))
     reason = _reason(await request.app[INPUTS].read_json(request))
     execution = await request.app[BACKEND].cancel(id, reason)
-    return json_response(execution_body(execution, frozenset(), time.time()))
+    content = state_content(execution, request.app[BACKEND].clock.time())
+    return content_response(request, content, NO_STORE)
 
 
 def _reason(body: Any) -> str | None:

@@ -24,6 +24,9 @@ LINKS: Final = {
     "docs": "/docs",
 }
 
+MOST_SKEW_SECONDS: Final = 10.0
+"""Seconds that this machine's clock may be wrong; all it rules is corrected, but logs are not."""
+
 
 class HealthBody(Struct, frozen=True, forbid_unknown_fields=True):
     """The answer of a healthy gateway."""
@@ -55,6 +58,11 @@ async def readyz(request: web.Request) -> web.Response:
         return problem_response(request, UNAVAILABLE, "store: the server cannot write to it")
     except BackendUnavailable:
         return problem_response(request, UNAVAILABLE, "server: it does not answer")
+    skew = request.app[BACKEND].clock.skew
+    if abs(skew) > MOST_SKEW_SECONDS:
+        ahead = "behind" if skew > 0 else "ahead of"
+        detail = f"clock: this machine's is {abs(skew):.0f} s {ahead} the server's"
+        return problem_response(request, UNAVAILABLE, detail)
     return json_response(HealthBody())
 
 

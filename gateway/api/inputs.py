@@ -14,8 +14,9 @@ import orjson
 from aiohttp import web
 
 from gateway.concurrency.threads import SerialExecutor
-from gateway.errors import InvalidInput, InvalidRequest, ServiceError
+from gateway.errors import InvalidInput, InvalidRequest, Overloaded, ServiceError, ValueTooLarge
 from gateway.http.body import read_body
+from shared.settings import MAX_RESULT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -49,7 +50,8 @@ class Input:
 class Inputs:
     """Reads bodies, and checks the inputs of functions against the schemas of a catalog."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, max_value: int = MAX_RESULT_BYTES) -> None:
+        self._max_value = max_value
         self._executor = SerialExecutor("parsing")
         self._validators = {
             name: jsonschema_rs.Draft202012Validator(dict(function.input_schema))
@@ -72,6 +74,8 @@ class Inputs:
         try:
             raw = await read_body(request)
             return await self._parse(raw, lambda: _input_of(name, _parsed(raw), unknown))
+        except Overloaded:
+            raise
         except (ServiceError, web.HTTPException) as error:
             raise unknown from error
 
@@ -81,9 +85,17 @@ class Inputs:
         return await self._parse(raw, lambda: _parsed(raw)) if raw else None
 
     async def read_canonical(self, request: web.Request) -> str:
-        """Return the body as JSON text that is equal for equal bodies; raises as `read_input`."""
+        """Return the body as JSON text that is equal for equal bodies.
+
+        Raises `ValueTooLarge`, and what `read_input` does.
+        """
         raw = await read_body(request) or b"null"
-        return await self._parse(raw, lambda: _canonical_json(_parsed(raw)))
+        text = await self._parse(raw, lambda: _canonical_json(_parsed(raw)))
+        size = len(text.encode())
+        if size > self._max_value:
+            allowed = f"MAX_RESULT_BYTES allows {self._max_value}"
+            raise ValueTooLarge(f"The value has {size} bytes of JSON; {allowed}.")
+        return text
 
     def close(self) -> None:
         """Parse nothing more."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Final
 
 from gateway.errors import ExecutionCanceled, ExecutionRejected, ExecutionTimedOut
@@ -45,9 +44,14 @@ def raise_if_failed(execution: Execution) -> None:
         raise error(detail, id=execution.id, error=why)
 
 
-def state_content(execution: Execution, include: frozenset[str] = frozenset()) -> Content:
-    """Return the content of an answer of /wait; `include` may hold `input` and `steps`."""
-    return Content.of_json(execution_body(execution, include, time.time()))
+def state_content(
+    execution: Execution, now: float, include: frozenset[str] = frozenset()
+) -> Content:
+    """Return the content of an answer of /wait at the server's time `now`.
+
+    `include` may hold `input` and `steps`.
+    """
+    return Content.of_json(execution_body(execution, include, now))
 
 
 class EndedContent:
@@ -62,5 +66,5 @@ class EndedContent:
     def of(self, execution: Execution) -> Content:
         """Return the content of an answer of /wait about an execution that has ended."""
         if self._last is None or self._last[0] is not execution:
-            self._last = execution, state_content(execution)
+            self._last = execution, state_content(execution, 0.0)
         return self._last[1]

@@ -7,7 +7,6 @@ cancelling them can end the process. The client is never started, so it has no t
 
 from __future__ import annotations
 
-import time
 import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -60,6 +59,7 @@ class Calls:
 
     def __init__(self, transport: Transport, name: str, worker_group: str) -> None:
         self._name = name
+        self._clock = transport.clock
         self._group = worker_group
         self._store = Store(transport)
         source = SilentSource(GATEWAY_GROUP)
@@ -73,7 +73,9 @@ class Calls:
     def begin(self, new: NewExecution) -> tuple[Execution, bool]:
         request = uuid.uuid4().hex
         remote = Remote(new.id, new.id, new.id, new.function).options(target=self._group)
-        starts_at = time.time() + new.delay_seconds
+        if not self._clock.measured:
+            self._store.ping()
+        starts_at = self._clock.time() + new.delay_seconds
         tags = {tag.REQUEST: request, tag.KIND: tag.EXECUTION, tag.FUNCTION: new.function}
         if new.delay_seconds:
             tags[tag.DELAY] = str(int(starts_at * 1000))
@@ -121,7 +123,7 @@ class Calls:
     def subscribe(self, id: str) -> Execution:
         # The server keeps one subscription for each gateway and execution, so it must outlive all
         # clients that will ever wait.
-        until = int(time.time() * 1000) + SUBSCRIBED_MILLISECONDS
+        until = int(self._clock.time() * 1000) + SUBSCRIBED_MILLISECONDS
         return _root(
             id,
             lambda id: self._store.promises.notify(id, f"{self._name}.{id}", self.address, until),
@@ -134,7 +136,7 @@ class Calls:
         created = self._created_by(id) if with_steps else self._newest_of(id)
         seen = activity = activity_of(created)
         if seen is not None and not execution.done:
-            activity = with_task_state(seen, created, self._store.tasks, time.time())
+            activity = with_task_state(seen, created, self._store.tasks, self._clock.time())
         if activity is not seen:  # it may have ended meanwhile
             execution = self.read_root(id)
             if execution.done and not with_steps:

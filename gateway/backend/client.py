@@ -46,7 +46,7 @@ class Backend:
         self._transport = Transport(
             settings.server, attempt=deadlines.store_attempt, budget=deadlines.store_budget
         )
-        self.name = uuid.uuid4().hex
+        self.clock, self.name = self._transport.clock, uuid.uuid4().hex
         self._calls = Calls(self._transport, self.name, settings.worker_group)
         self._executor = BoundedExecutor(settings.threads, settings.queue, deadlines.offload)
         self._ping_executor = BoundedExecutor(1, 1, deadlines.offload)

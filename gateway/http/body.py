@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import HttpVersion11, web
 
 from gateway.errors import InvalidRequest, UnsupportedMediaType
-from gateway.http.keys import SETTINGS
+from gateway.http.budgets import BodyShare
+from gateway.http.keys import BODY_BUDGET, BODY_SHARE, SETTINGS
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
+    from aiohttp.typedefs import Handler
 
 CODINGS: Final = frozenset({"gzip", "x-gzip", "deflate"})
 GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
@@ -33,8 +35,8 @@ async def expect(_: web.Request) -> None:
 async def read_body(request: web.Request) -> bytes:
     """Return the body without its byte order mark, empty if it holds only white space.
 
-    Raises `InvalidRequest`, `UnsupportedMediaType`, or aiohttp's 413; before the body is read where
-    the headers show that it is too large or cannot be read.
+    Raises `InvalidRequest`, `UnsupportedMediaType`, `Overloaded`, or aiohttp's 413; before the body
+    is read where the headers show that it is too large or cannot be read.
     """
     settings = request.app[SETTINGS]
     if (request.content_length or 0) > settings.max_body:
@@ -42,11 +44,13 @@ async def read_body(request: web.Request) -> bytes:
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in CODINGS and coding != "identity" and request.body_exists:
         raise UnsupportedMediaType("Send the body as it is, or with Content-Encoding: gzip.")
+    share = request[BODY_SHARE]
+    share.require(request.content_length or 0)
     if request.version >= HttpVersion11 and _expects_continue(request):
         await _continue(request.writer)
     try:
         async with asyncio.timeout(settings.limits.body):
-            raw = await request.read()
+            raw = await _arrived(request, share, settings.max_body)
     except web.RequestPayloadError as error:
         raise InvalidRequest(BROKEN) from error
     except TimeoutError as error:
@@ -54,6 +58,7 @@ async def read_body(request: web.Request) -> bytes:
         raise InvalidRequest(f"The body did not arrive within {limit:g} s.") from error
     if raw and coding in CODINGS:
         raw = _inflated(raw, settings.max_body)
+        share.resize(len(raw))
     if not raw.removeprefix(BYTE_ORDER_MARK).strip():
         return b""
     if request.content_type != "application/json":
@@ -71,6 +76,27 @@ def _unmarked(raw: bytes) -> bytes:
             "The body begins with the byte order mark of UTF-16 or UTF-32; send it in UTF-8."
         )
     return raw
+
+
+async def _arrived(request: web.Request, share: BodyShare, limit: int) -> bytes:
+    """Return the body as it is sent, all of it counted as it arrives."""
+    body = bytearray()
+    while chunk := await request.content.readany():
+        if len(body) + len(chunk) > limit:
+            raise web.HTTPRequestEntityTooLarge(limit)
+        share.resize(len(body) + len(chunk))
+        body += chunk
+    return bytes(body)
+
+
+@web.middleware
+async def count_body(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request a share of the budget for bodies, and take it back at the end."""
+    share = request[BODY_SHARE] = BodyShare(request.app[BODY_BUDGET])
+    try:
+        return await handler(request)
+    finally:
+        share.resize(0)
 
 
 def _expects_continue(request: web.Request) -> bool:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from aiohttp import web
 
 from gateway.http.access_log import AccessLog
+from gateway.http.budgets import AnswerBudget, BodyBudget, BodyShare
 from gateway.http.trace_context import Trace
 from gateway.settings import GatewaySettings
 
 SETTINGS = web.AppKey("settings", GatewaySettings)
 ACCESS_LOG = web.AppKey("access_log", AccessLog)
+ANSWER_BUDGET = web.AppKey("answer_budget", AnswerBudget)
+BODY_BUDGET = web.AppKey("body_budget", BodyBudget)
+BODY_SHARE = web.RequestKey("body_share", BodyShare)
 REQUEST_ID = web.RequestKey("request_id", str)
 TRACE = web.RequestKey("trace", Trace)
 LOGGED_ID = web.RequestKey("logged_id", str)

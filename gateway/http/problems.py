@@ -60,6 +60,8 @@ OVERLONG_HEAD: Final = Problem("invalid-request", 431, "The request's head is to
 REPORT_TO_OPERATOR: Final = "Give the request_id to the operator of this service."
 """The detail of every `internal` problem."""
 
+TOO_LARGE: Final = Problem("payload-too-large", 413, "The body is too large")
+
 LONGEST_PATH: Final = 256
 NOT_IN_PATHS: Final = re.compile(r"[^!-~]")
 
@@ -72,6 +74,7 @@ PROBLEM_BY_ERROR: Final[Mapping[type[errors.ServiceError], Problem]] = {
     errors.AlreadyDone: Problem("already-done", 409, "The execution has ended already"),
     errors.SignalConflict: Problem("signal-conflict", 409, "The signal cannot be delivered"),
     errors.TooManyRequests: Problem("too-many-requests", 429, "Too many requests"),
+    errors.Overloaded: Problem("overloaded", 503, "This gateway holds as much as it may"),
     errors.Unauthorized: Problem("unauthorized", 401, "A token is needed"),
     errors.ForbiddenOrigin: Problem("forbidden-origin", 403, "Pages of this origin may not call"),
     errors.ForbiddenHost: Problem("forbidden-host", 403, "This gateway has another name"),
@@ -79,6 +82,7 @@ PROBLEM_BY_ERROR: Final[Mapping[type[errors.ServiceError], Problem]] = {
     errors.ExecutionCanceled: Problem("execution-canceled", 410, "The execution was canceled"),
     errors.ExecutionTimedOut: Problem("execution-timedout", 504, "The execution timed out"),
     errors.UnsupportedMediaType: Problem("unsupported-media-type", 415, "The body must be JSON"),
+    errors.ValueTooLarge: TOO_LARGE,
     errors.BackendUnavailable: UNAVAILABLE,
     errors.StoreNotWritable: UNAVAILABLE,
     errors.Saturated: UNAVAILABLE,
@@ -88,7 +92,7 @@ PROBLEM_BY_ERROR: Final[Mapping[type[errors.ServiceError], Problem]] = {
 PROBLEM_BY_STATUS: Final[Mapping[int, Problem]] = {
     404: Problem("not-found", 404, "There is nothing at this path"),
     405: Problem("method-not-allowed", 405, "The path does not take this method"),
-    413: Problem("payload-too-large", 413, "The body is too large"),
+    413: TOO_LARGE,
     415: Problem("unsupported-media-type", 415, "The body must be JSON"),
 }
 

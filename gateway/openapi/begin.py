@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from gateway.http.budgets import BODIES_DETAIL
 from gateway.openapi.parts import (
     EXECUTIONS,
     PREFER,
@@ -138,4 +139,5 @@ def _error_responses(catalog: Catalog) -> dict[str, Block]:
             detail="The Resonate server cannot be reached; repeat with the same id.",
             id="job-1",
         ),
+        problem("/begin", "overloaded", detail=BODIES_DETAIL),
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gateway.api.executions import INCLUDES, CancelBody
 from gateway.api.parameters import LONGEST_WAIT
+from gateway.http.budgets import BODIES_DETAIL
 from gateway.openapi.parts import (
     EXECUTIONS,
     ID,
@@ -58,6 +59,7 @@ def _wait() -> Block:
                 "/wait",
                 *("invalid-request", "unknown-id", "execution-canceled", "too-many-requests"),
                 *("execution-rejected", "backend-unavailable", "execution-timedout"),
+                "overloaded",
             ),
         },
     }
@@ -105,6 +107,7 @@ def _result() -> Block:
                 "/result",
                 *("invalid-request", "unknown-id", "execution-canceled"),
                 *("execution-rejected", "backend-unavailable", "execution-timedout"),
+                "overloaded",
             ),
         },
     }
@@ -137,6 +140,7 @@ def _cancel() -> Block:
                 *("invalid-request", "unknown-id"),
                 problem("/cancel", "already-done", execution_status="resolved"),
                 *("payload-too-large", "unsupported-media-type", "backend-unavailable"),
+                problem("/cancel", "overloaded", detail=BODIES_DETAIL),
             ),
         },
     }

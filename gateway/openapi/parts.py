@@ -134,6 +134,7 @@ DETAILS: Final[Mapping[str, str]] = {
     "unsupported-media-type": "Send the body with Content-Type: application/json.",
     "id-reused": "This id already belongs to another function or another input.",
     "too-many-requests": "Too many clients wait here; try again a little later.",
+    "overloaded": "Too many large answers are being sent; try again a little later.",
     "internal": REPORT_TO_OPERATOR,
     "backend-unavailable": "The Resonate server cannot be reached; repeat with the same id.",
 }

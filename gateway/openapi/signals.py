@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.api.signals import DeliveredBody
-from gateway.openapi.parts import EXECUTIONS, ID, answer, body, error_responses, query
+from gateway.http.budgets import BODIES_DETAIL
+from gateway.openapi.parts import EXECUTIONS, ID, answer, body, error_responses, problem, query
 from gateway.openapi.samples import DELIVERED
 from gateway.openapi.schemas import variant_of
 from gateway.openapi.struct_schemas import Variant, ref
@@ -41,6 +42,7 @@ def paths() -> dict[str, Block]:
                 "/signal",
                 *("invalid-request", "unknown-id", "signal-conflict", "payload-too-large"),
                 *("unsupported-media-type", "backend-unavailable"),
+                problem("/signal", "overloaded", detail=BODIES_DETAIL),
             ),
         },
     }

@@ -57,14 +57,14 @@ class EventStream:
         self.clients = 0
         self.notified = asyncio.Event()
         self._changed = asyncio.Event()
-        self._encoded: list[str] = []
+        self._encoded: list[bytes] = []
 
     def wake(self) -> None:
         """Wake every client, because there are new events or the stream has ended."""
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    async def read(self, after: Key | None) -> AsyncIterator[tuple[Event, str] | None]:
+    async def read(self, after: Key | None) -> AsyncIterator[tuple[Event, bytes] | None]:
         """Yield each event after a key, with its data as JSON, until the stream ends.
 
         Yields None when there was none for a while. `done` is yielded whatever its key.
@@ -87,10 +87,10 @@ class EventStream:
             except TimeoutError:
                 yield None
 
-    def _data(self, index: int) -> str:
+    def _data(self, index: int) -> bytes:
         """Return an event's data, encoded once for all clients."""
         for event in self.history.events[len(self._encoded) : index + 1]:
-            self._encoded.append(msgspec.json.encode(event.data).decode())
+            self._encoded.append(msgspec.json.encode(event.data))
         return self._encoded[index]
 
 

@@ -16,6 +16,9 @@ import orjson
 MESSAGE_LIMIT = 2048
 """Bytes of UTF-8 that a stored error message may have."""
 
+NAME_LIMIT = 256
+"""The same for the type of an error and the name of its step."""
+
 REASON_LIMIT = 1024
 """Characters that the reason of a cancellation may have."""
 
@@ -34,7 +37,14 @@ class Failure:
     reason: str | None = None
 
     def encode(self) -> str:
-        return orjson.dumps({k: v for k, v in asdict(self).items() if v is not None}).decode()
+        """Return the failure as JSON, with its texts within their limits whoever made it."""
+        kept = {
+            **asdict(self),
+            "type": clip(self.type, NAME_LIMIT),
+            "message": clip(self.message),
+            "step": None if self.step is None else clip(self.step, NAME_LIMIT),
+        }
+        return orjson.dumps({k: v for k, v in kept.items() if v is not None}).decode()
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> Failure:
@@ -43,9 +53,9 @@ class Failure:
             case {"type": str(type), "message": str(message)}:
                 step, attempts = stored.get("step"), stored.get("attempts")
                 return cls(
-                    type,
+                    clip(type, NAME_LIMIT),
                     clip(message),
-                    step if isinstance(step, str) else None,
+                    clip(step, NAME_LIMIT) if isinstance(step, str) else None,
                     attempts if isinstance(attempts, int) else None,
                 )
             case _:
@@ -64,12 +74,12 @@ class Failure:
             return cls("Error", clip(text))
 
 
-def clip(message: str) -> str:
-    """Return a message as valid UTF-8, cut to `MESSAGE_LIMIT`."""
-    raw = message.encode("utf-8", "replace")
-    if len(raw) <= MESSAGE_LIMIT:
+def clip(text: str, limit: int = MESSAGE_LIMIT) -> str:
+    """Return a text as valid UTF-8, cut to `limit` bytes."""
+    raw = text[: limit + 1].encode("utf-8", "replace")
+    if len(raw) <= limit:
         return raw.decode()
-    return raw[: MESSAGE_LIMIT - 3].decode("utf-8", "ignore") + "…"
+    return raw[: limit - 3].decode("utf-8", "ignore") + "…"
 
 
 def encode_call(function: str, version: int, input_json: str) -> str:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from shared.forks import keep_private
+from shared.resonate.clock import ServerClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,7 +59,7 @@ class Transport:
     A call is tried again with growing, jittered pauses while the server cannot be reached, does not
     answer within `attempt` seconds, answers 429 or 5xx, or something else than the server
     answers (a proxy, an error page), until `budget` seconds have passed. All our calls may be
-    repeated safely, except claims (`retry=False`).
+    repeated safely, except claims (`retry=False`). From each answer `clock` learns the time.
     """
 
     def __init__(
@@ -68,7 +69,9 @@ class Transport:
         attempt: float,
         budget: float,
         stopped: Callable[[], bool] = lambda: False,
+        clock: ServerClock | None = None,
     ) -> None:
+        self.clock = clock or ServerClock()
         url = urlsplit(server.host)
         self._connection = (
             http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
@@ -138,8 +141,10 @@ class Transport:
             if not kept:
                 connection.connect()
                 keep_private(connection.sock)
+            asked_at = self.clock.local()
             connection.request(method, path, data, {**self._headers, **(headers or {})})
             response = connection.getresponse()
+            self.clock.learn(response.getheader("Date"), asked_at)
             answer = response.read()
         except BaseException as error:
             connection.close()

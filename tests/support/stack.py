@@ -55,10 +55,17 @@ class Stack:
         self.gateways: dict[str, Process] = {}
         self.url = ""
 
-    def add_gateway(self, name: str = "gateway", *, ready: bool = True, **environment: str) -> str:
+    def add_gateway(
+        self,
+        name: str = "gateway",
+        module: str | None = None,
+        *,
+        ready: bool = True,
+        **environment: str,
+    ) -> str:
         """Start a gateway and return its URL once it is ready, or listens where it won't be."""
         own = {"GATEWAY_NAME": name, "GATEWAY_PORT": "0", **environment}
-        process = self._start(self._modules.gateway, name, own)
+        process = self._start(module or self._modules.gateway, name, own)
         self.gateways[name] = process
         url = f"http://127.0.0.1:{process.started('gateway started')['port']}"
         if ready:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.resonate.codec import Failure
-from worker.errors import StepFailed, describe
+from worker.errors import ResultTooLarge, StepFailed, describe
 
 
 class Mute(Exception):
@@ -22,6 +22,7 @@ class Mute(Exception):
         (KeyError("k"), Failure("KeyError", "'k'", "s", 1)),
         (ValueError("\ud800"), Failure("ValueError", "?", "s", 1)),
         (Mute(), Failure("Mute", "its message cannot be shown", "s", 1)),
+        (ResultTooLarge("2 bytes"), Failure("ResultTooLarge", "2 bytes", "s", 1)),
         (StepFailed(Failure("E", "m", "t", 9)), Failure("E", "m", "t", 9)),
     ],
 )

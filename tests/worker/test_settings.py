@@ -28,6 +28,7 @@ EVERY_FAULT = {
     "WORKER_CONCURRENCY": "0",
     "WORKER_LEASE_SECONDS": "0.1",
     "WORKER_DRAIN_SECONDS": "nan",
+    "MAX_RESULT_BYTES": "1MiB",
     "WORKER_STEP_TIMEOUT_SECONDS": "-1",
     "WORKER_MAX_RECOVERIES": "0",
 }
@@ -66,6 +67,7 @@ def test_every_variable_is_read() -> None:
         "WORKER_STEP_TIMEOUT_SECONDS": "7.5",
         "WORKER_MAX_RECOVERIES": "7",
         "WORKER_ALIVE_FILE": "/run/alive",
+        "MAX_RESULT_BYTES": "2048",
     }
 
     assert worker(environment) == WorkerSettings(
@@ -78,6 +80,7 @@ def test_every_variable_is_read() -> None:
         step_timeout_seconds=7.5,
         max_recoveries=7,
         alive_file="/run/alive",
+        max_result_bytes=2048,
     )
 
 
@@ -128,6 +131,7 @@ def test_a_fault_shows_what_is_allowed(name: str, value: str, fault: str) -> Non
         ("WORKER_CONCURRENCY", "1..256", "0..257"),
         ("WORKER_LEASE_SECONDS", "0.5..300", "0.49..300.1"),
         ("WORKER_DRAIN_SECONDS", "0..3600", "-0.1..3600.1"),
+        ("MAX_RESULT_BYTES", "1024..16777216", "1023..16777217"),
         ("WORKER_STEP_TIMEOUT_SECONDS", "0..31536000", "-0.1..31536000.1"),
         ("WORKER_MAX_RECOVERIES", "1..1000", "0..1001"),
     ],

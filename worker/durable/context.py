@@ -26,7 +26,7 @@ from worker.durable.arguments import (
 from worker.durable.children import ChildEncoder, child_result, child_tags, encoded_call
 from worker.durable.retry import RetryPolicy
 from worker.durable.steps import EncodedResult, StepEncoder, StepRun
-from worker.errors import json_of
+from worker.durable.values import json_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -136,9 +136,10 @@ class Context:
         this execution while it waits. Waiting raises `StepFailed` if the child failed, with the
         child's failure, and `TimedOut` if the child took too long.
         """
+        input_json = json_of(value, self._handle.max_result_bytes, f"the input of {function}")
         limit = None if timeout is None else _sdk_timeout(timeout, "a child's timeout")
         promise = self._sdk.promise(
-            data=encoded_call(self._handle.catalog, function, json_of(value)),
+            data=encoded_call(self._handle.catalog, function, input_json),
             tags=child_tags(function, self._handle),
         )
         child = promise.options(encoder=CHILD_ENCODER, timeout=limit)

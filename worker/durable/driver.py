@@ -12,7 +12,8 @@ from shared.log import get_logger
 from shared.resonate.codec import Failure, decode_rejection
 from worker.durable.children import StoredOutcome
 from worker.durable.context import Command, Context
-from worker.errors import Fenced, Rejection, StepFailed, TimedOut, describe, json_of, shown
+from worker.durable.values import json_of
+from worker.errors import Fenced, Rejection, StepFailed, TimedOut, describe, shown
 from worker.tasks.leases import CLAIM_DEPENDENCY
 from worker.user_calls import UserCall
 
@@ -42,7 +43,7 @@ def durable(function: DurableFunction) -> Callable[..., Generator[Any, Any, str]
         log = get_logger(**handle.claim.log_fields)
         try:
             body = workflow(Context(sdk, handle), orjson.loads(input_json))
-            return json_of((yield from _drive(body, handle)))
+            return json_of((yield from _drive(body, handle)), handle.max_result_bytes)
         except Fenced:
             raise
         except Exception as raised:

@@ -11,13 +11,13 @@ import orjson
 
 from shared.log import Logger, get_logger
 from worker.durable.timeouts import call_within
+from worker.durable.values import json_of
 from worker.errors import (
     Fenced,
     NonRetryableError,
     Rejection,
     StepTimeout,
     describe,
-    json_of,
     shown,
 )
 from worker.user_calls import UserCall
@@ -132,7 +132,8 @@ class StepRun:
             lambda: call.is_over,
         )
         try:
-            result = EncodedResult(json_of(self._call(call, step, arguments)))
+            value = self._call(call, step, arguments)
+            result = EncodedResult(json_of(value, handle.max_result_bytes))
         except Fenced:
             raise
         except BaseException as error:  # noqa: BLE001 - a step may raise anything

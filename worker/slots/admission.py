@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.ids import ancestors, cancel_key
@@ -89,7 +88,7 @@ class Admission:
         # In the middle of an update newer workers know functions that this one does not.
         ready_at = max(root.created_on, int(root.tags.get(tag.DELAY, "0"))) / 1000
         wanted = f"{call.function} version {call.version}"
-        if time.time() - ready_at > UNKNOWN_SECONDS:
+        if self._parts.transport.clock.time() - ready_at > UNKNOWN_SECONDS:
             self._reject(claim, Failure("UnknownFunction", f"no worker knows {wanted}"))
             return
         self._log.warning("unknown function handed back", **claim.log_fields, function=wanted)

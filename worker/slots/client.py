@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 RUNS_PER_CLIENT: Final = 200
 """Executions after which a client is replaced."""
 
+SDK_CLOCK: Final = "resonate:time"
+"""Name of the SDK dependency by which it computes the ends of sleeps, signals and children."""
+
 STEP_THREADS: Final = 2
 """Steps of one execution that run at the same time."""
 
@@ -66,6 +69,7 @@ class SlotClient:
             threads=STEP_THREADS,
         )
         self.sdk = SdkClient(self._client)
+        self._client.set_dependency(SDK_CLOCK, parts.transport.clock)
 
     def give_up(self, claim: Claim) -> None:
         """Let the slot go on with another client, since the claim is over.
@@ -154,6 +158,7 @@ class SlotClient:
             records,
             parts.max_recoveries,
             parts.calls,
+            parts.max_result_bytes,
         )
         begin_body(parts, claim, handle, records)
         self._client.set_dependency(CLAIM_DEPENDENCY, handle)

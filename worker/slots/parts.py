@@ -33,3 +33,4 @@ class SharedParts:
     calls: UserCalls
     suspects: Suspects
     max_recoveries: int
+    max_result_bytes: int

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from shared.log import get_logger
 from shared.resonate.transport import Refused, Unanswered
+from shared.settings import MAX_RESULT_BYTES
 from worker.errors import Fenced, Rejection
 from worker.tasks.board import RENEWALS_PER_LEASE
 from worker.tasks.pauses import GrowingPauses
@@ -184,6 +185,7 @@ class ClaimHandle:
     records: StartRecords | None = None
     max_recoveries: int = 5
     calls: UserCalls = field(default_factory=UserCalls)
+    max_result_bytes: int = MAX_RESULT_BYTES
 
     def check(self) -> None:
         """Raise `Fenced` unless the claim is valid; call it before anything is started."""

@@ -15,7 +15,9 @@ from gateway.api.inputs import MAX_DEPTH, Input, Inputs
 from gateway.api.keys import INPUTS
 from gateway.api.parameters import checked_id
 from gateway.errors import InvalidRequest, ServiceError
-from gateway.http.keys import SETTINGS
+from gateway.http.body import count_body
+from gateway.http.budgets import BodyBudget
+from gateway.http.keys import BODY_BUDGET, SETTINGS
 from gateway.http.query import query_of
 from gateway.settings import GatewaySettings
 from tests.support.catalog import CATALOG
@@ -41,8 +43,9 @@ async def _read(request: web.Request) -> web.Response:
 
 @pytest.fixture(name="client")
 async def _client(aiohttp_client: AiohttpClient) -> Client:
-    app = web.Application()
+    app = web.Application(middlewares=[count_body])
     app[SETTINGS] = GatewaySettings()
+    app[BODY_BUDGET] = BodyBudget(app[SETTINGS].body_budget)
     app[INPUTS] = Inputs(CATALOG)
     app.router.add_post("/", _read)
     return await aiohttp_client(app)

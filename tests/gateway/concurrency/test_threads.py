@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import gc
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -239,3 +240,14 @@ async def test_closing_does_not_wait() -> None:
 
         assert still
         assert (await task).startswith("offload")
+
+
+async def test_a_call_that_ends_while_the_loop_is_busy_has_ended() -> None:
+    """An outcome that came in time counts, even if the loop gets to it after the deadline."""
+    executor = BoundedExecutor(1, 1, 0.05)
+    call = asyncio.create_task(executor.run(lambda: "done"))
+    await asyncio.sleep(0)
+    time.sleep(0.2)  # noqa: ASYNC251 - the loop is busy
+
+    assert await call == "done"
+    executor.close()

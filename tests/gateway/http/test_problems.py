@@ -30,6 +30,7 @@ CONTRACT = {
     "invalid-input": 422,
     "internal": 500,
     "backend-unavailable": 503,
+    "overloaded": 503,
     "unauthorized": 401,
     "forbidden-origin": 403,
     "forbidden-host": 403,

@@ -21,6 +21,7 @@ PROBLEMS: Final = {
     "invalid-input": (422, "The input or the callback is not valid"),
     "id-reused": (422, "The id belongs to another request"),
     "internal": (500, "The service failed"),
+    "overloaded": (503, "This gateway holds as much as it may"),
     "backend-unavailable": (503, "The service cannot answer right now"),
 }
 """Status and title of every problem that a client may meet."""

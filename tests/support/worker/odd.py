@@ -77,6 +77,7 @@ RESULTS: dict[str, Any] = {
     "surrogate": "\udce9",
     "huge_integer": 2**70,
     "some_bytes": b"\xff",
+    "not_finite": {"rows": [1.0, {"ratio": float("-inf")}]},
 }
 ERRORS: dict[str, BaseException] = {
     "awkward": Awkward(1, two=2),
@@ -225,6 +226,28 @@ def careless(context: Context, well: bool) -> Workflow[str]:  # noqa: FBT001 - i
     return "done"
 
 
+def bulky(_: Step, kibibytes: int) -> str:
+    """Return this many KiB."""
+    return "x" * (kibibytes * 1024)
+
+
+def bulky_body(context: Context, kibibytes: int) -> Workflow[str]:
+    """Return this many KiB after a step."""
+    yield context.step(nothing, retry=QUICK)
+    return "x" * (kibibytes * 1024)
+
+
+def bulky_parent(context: Context, kibibytes: int) -> Workflow[Any]:
+    """Call a child with this many KiB."""
+    return (yield context.call("part", {"pad": "x" * (kibibytes * 1024)}))
+
+
+def long_names(context: Context, _: Any) -> Workflow[Any]:
+    """Raise an error whose class has a name of 10 MB."""
+    yield context.step(nothing, retry=QUICK)
+    raise type("E" * 10_000_000, (Exception,), {})
+
+
 def stubborn(context: Context, pause: float) -> Workflow[Any]:
     """Run a step that fails, with this many seconds between its attempts."""
 
@@ -346,6 +369,10 @@ def registry(catalog: Catalog) -> Registry:
         "forest": forest,
         "careless": careless,
         "stubborn": stubborn,
+        "bulky": bulky,
+        "bulky_body": bulky_body,
+        "bulky_parent": bulky_parent,
+        "long_names": long_names,
         "beside": beside,
         "unencodable": unencodable,
         **{f"makes_{name}": body_making(make) for name, (_, make) in UNSTORABLE.items()},

@@ -118,7 +118,7 @@ def test_any_other_error_is_retried(error: Exception) -> None:
     assert FakeSdk().run(one_step(work, retry=AT_ONCE)) == "done"
 
 
-@pytest.mark.parametrize("result", [object(), {1, 2}, {1: 2}, 2**64, b"x", "\ud800"])
+@pytest.mark.parametrize("result", [object(), {1, 2}, {1: 2}, 2**64, b"x", "\ud800", math.nan])
 def test_a_result_that_is_no_json_fails_the_step(result: object) -> None:
     """A result that cannot be stored fails the step at once, without a retry."""
     work = Work(result=result)
@@ -138,7 +138,6 @@ def test_a_result_that_is_no_json_fails_the_step(result: object) -> None:
         ({"type": "E", "message": "m"}, {"type": "E", "message": "m"}),
         ({"__error__": "x"}, {"__error__": "x"}),
         ({"py/object": "os.system"}, {"py/object": "os.system"}),
-        (math.nan, None),
         ("é😀", "é😀"),
     ],
 )

@@ -1,0 +1,52 @@
+"""The cache of executions counts the memory that they take."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import orjson
+import pytest
+
+from gateway.model.execution import Execution
+from gateway.updates import cache
+from gateway.updates.cache import ExecutionCache
+from shared.resonate.codec import Call, Failure
+
+MIB = 1024 * 1024
+
+
+def execution(number: int, raw: str, field: str) -> Execution:
+    """Return an ended execution with this text, read from JSON as the server's answers are."""
+    text = orjson.loads(orjson.dumps(raw))
+    orjson.loads(orjson.dumps(text))
+    call = Call("foo", 1, text if field == "input" else "null")
+    return Execution(
+        id=f"job-{number}",
+        status="resolved",
+        call=call,
+        created_at=number,
+        timeout_at=number,
+        result_json=text if field == "result" else "null",
+        error=Failure("E", text) if field == "error" else None,
+    )
+
+
+@pytest.mark.parametrize("field", ["input", "result", "error"])
+@pytest.mark.parametrize(
+    "text", ["x" * 10_000, "é" * 10_000, "日" * 10_000, "😀" + "x" * 10_000, "x"]
+)
+def test_the_budget_is_memory(monkeypatch: pytest.MonkeyPatch, field: str, text: str) -> None:
+    """However its texts are made, a full cache takes no more than its budget."""
+    monkeypatch.setattr(cache, "FINISHED_BYTES", MIB)
+    kept = ExecutionCache()
+
+    tracemalloc.start()
+    try:
+        for number in range(1500):
+            kept.learn(execution(number, text, field))
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert 0.4 * MIB < taken < 1.05 * MIB
+    assert kept.finished("job-1499") is not None
