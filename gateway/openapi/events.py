@@ -42,7 +42,7 @@ def paths() -> dict[str, Block]:
             header(
                 "Last-Event-ID",
                 "Continue after this event.",
-                {"type": "string", "pattern": f"^{EVENT_ID.pattern}$"},
+                {"type": "string", "pattern": f"^({EVENT_ID.pattern})?$"},
             ),
         ],
         "responses": {

@@ -20,24 +20,22 @@ if TYPE_CHECKING:
 
     from tests.support.faults.proxy import Seen
 
-ID: Final = r"[A-Za-z0-9~-]{1,128}"
-"""An execution's id as it is stored, with `~` for `_`."""
+ID: Final = r"[A-Za-z0-9_-]{1,128}"
+STORED: Final = r"[A-Za-z0-9~-]{1,128}"
+"""An execution's id in the id of what it creates: with `~` for `_`, a wildcard of searches."""
 
 NAME: Final = r"[A-Za-z0-9~-]{1,64}"
 HEX: Final = r"[0-9a-f]{32}"
 FINGERPRINT: Final = r"[0-9a-f]{64}"
-PROMISE: Final = rf"{ID}(\.webhook|\.signal\.{NAME})?"
+PROMISE: Final = rf"{ID}|{STORED}(\.webhook|\.signal\.{NAME})"
 URL: Final = r"https?://[!-~]{1,2040}"
 FUNCTIONS: Final = "|".join([*CATALOG.names, "webhook"])
 MILLISECONDS: Final = r"[0-9]{13}"
-EXECUTION: Final = r"[A-Za-z0-9_-]{1,128}"
-"""An execution's id in a tag, as the client knows it."""
-
 TAGS: Final[Mapping[str, str]] = {
     "resonate:invoke": "poll://any@worker",
     "resonate:scope": "global",
-    "resonate:root": rf"{EXECUTION}(\.webhook)?|{PROMISE}",
-    "resonate:parent": rf"{EXECUTION}(\.webhook)?|{PROMISE}",
+    "resonate:root": rf"{ID}(\.webhook)?|{PROMISE}",
+    "resonate:parent": rf"{ID}(\.webhook)?|{PROMISE}",
     tag.REQUEST: HEX,
     tag.KIND: tag.EXECUTION,
     tag.FUNCTION: FUNCTIONS,
@@ -47,13 +45,13 @@ TAGS: Final[Mapping[str, str]] = {
     tag.SIGNAL: r"[A-Za-z0-9_-]{1,64}",
 }
 SEARCH: Final[Mapping[str, str]] = {
-    "id": rf"({ID})?\*|{ID}\.\*",
+    "id": rf"({ID})?\*|{STORED}\.\*",
     "limit": r"[1-9][0-9]?|100",
     "state": "pending|resolved|rejected",
     "cursor": r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+",
     f"tags[{tag.KIND}]": f"{tag.EXECUTION}|{tag.CHILD}",
-    f"tags[{tag.EXECUTION}]": EXECUTION,
-    f"tags[{tag.ROOT}]": EXECUTION,
+    f"tags[{tag.EXECUTION}]": ID,
+    f"tags[{tag.ROOT}]": ID,
 }
 HEADERS: Final[Mapping[str, str]] = {
     "host": r"127\.0\.0\.1:\d+",
@@ -63,7 +61,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "content-length": r"\d+",
     "connection": "keep-alive",
     "user-agent": r"[!-~]+",
-    "idempotency-key": rf"{FINGERPRINT}|{HEX}|(cancel-)?{EXECUTION}(\.webhook|\.signal\.[\w-]+)?",
+    "idempotency-key": rf"{FINGERPRINT}|{HEX}|(cancel-)?{ID}(\.webhook|\.signal\.[\w-]+)?",
     "strict": "true",
 }
 
@@ -103,13 +101,13 @@ def check(call: Seen) -> None:
             assert body == {}
         case "POST", "promises", subscribed:
             fits(rf"subscribe/{ID}", unquote(subscribed))
-            fits(rf"{HEX}\.{EXECUTION}", body.pop("Id"))
+            fits(rf"{HEX}\.{ID}", body.pop("Id"))
             fits(ID, body.pop("promiseId"))
             fits(MILLISECONDS, body.pop("timeout"))
             fits(rf"poll://uni@gateway/{HEX}", body.pop("recv"))
             assert body == {}
         case "POST", "tasks", "claim":
-            fits(rf"__\w+:{ID}", body["id"])
+            fits(rf"__\w+:({ID}|{STORED})", body["id"])
             assert body["counter"] == -1
         case "POST", "locks", "acquire":
             fits(rf"ready\.{HEX}", body["resourceId"])
