@@ -100,24 +100,22 @@ class Transport:
         Where `read` raises `NOT_AS_EXPECTED`, it was not the server that answered. Expensive calls
         are made without `retry_timeouts`: the server may still be working on the first one.
         """
+        # Encoded here, since a body that cannot be encoded is no fault of the server's answer.
+        data = None if body is None else orjson.dumps(body)
         end = time.monotonic() + (self._budget if budget is None else budget)
         pause = FIRST_PAUSE
         while True:
             status, answer = 0, b""
             try:
-                status, answer = self._once(method, path, body, headers, again=retry)
+                status, answer = self._once(method, path, data, headers, again=retry)
                 if status < 300:
                     return read(orjson.loads(answer) if answer else None)
-                refusal = _refusal_of(status, answer)
+                reason = _reason_unless_final(status, answer)
             except (OSError, http.client.HTTPException) as error:
                 reason = repr(error)
                 retry = retry and (retry_timeouts or not isinstance(error, TimeoutError))
             except NOT_AS_EXPECTED:
                 reason = f"{status}: not an answer of the server: {answer[:200]!r}"
-            else:
-                if status < 500 and status != 429:
-                    raise refusal
-                reason = str(refusal)
             wait = pause * (0.5 + random.random())  # noqa: S311 - jitter
             if not retry or self._stopped() or time.monotonic() + wait > end:
                 raise Unanswered(reason)
@@ -128,7 +126,7 @@ class Transport:
         self,
         method: str,
         path: str,
-        body: object,
+        data: bytes | None,
         headers: Mapping[str, str] | None,
         *,
         again: bool,
@@ -137,7 +135,6 @@ class Transport:
         connection = self._take()
         kept = connection.sock is not None
         try:
-            data = None if body is None else orjson.dumps(body)
             if not kept:
                 connection.connect()
                 keep_private(connection.sock)
@@ -151,7 +148,7 @@ class Transport:
             # One dead connection means that the server has gone: the idle ones are dead as well.
             self.close()
             if again and kept and isinstance(error, ConnectionError):
-                return self._once(method, path, body, headers, again=False)
+                return self._once(method, path, data, headers, again=False)
             raise
         if response.will_close:
             connection.close()
@@ -174,9 +171,13 @@ class Transport:
                 return
 
 
-def _refusal_of(status: int, answer: bytes) -> Refused:
+def _reason_unless_final(status: int, answer: bytes) -> str:
+    """Return why the call may be tried again. Raises `Refused` if the refusal is final."""
     error = orjson.loads(answer)["error"]
-    return Refused(status, int(error["code"]), str(error["message"]))
+    refusal = Refused(status, int(error["code"]), str(error["message"]))
+    if status < 500 and status != 429:
+        raise refusal
+    return str(refusal)
 
 
 def authorization(server: ServerSettings) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import selectors
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 import structlog
+
+from tools.run.line_writer import LineWriter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +32,7 @@ SUPERVISOR_NOISE: Final = (b"success:", b"waiting for", b"supervisord started", 
 class Output:
     """Reads a named pipe per process and prints whole lines; `log` prints events of our own.
 
-    Lines that cannot be printed, because the terminal was closed, are dropped.
+    Lines that cannot be printed, because the terminal was closed or nobody reads them, are dropped.
     """
 
     def __init__(self, *, readable: bool) -> None:
@@ -41,6 +44,7 @@ class Output:
         self._selector = selectors.DefaultSelector()
         self._thread = threading.Thread(target=self._read, name="output", daemon=True)
         self._lock = threading.Lock()
+        self._writer = LineWriter(sys.stdout.fileno())
         self._partial: dict[str, bytes] = {}
 
     def add_pipe(self, name: str, path: Path) -> None:
@@ -119,9 +123,5 @@ class Output:
         self._print(str(self._renderer(None, "", event)).encode() + b"\n")
 
     def _print(self, line: bytes) -> None:
-        with self._lock:
-            try:
-                sys.stdout.buffer.write(line)
-                sys.stdout.buffer.flush()
-            except OSError:
-                pass
+        with self._lock, contextlib.suppress(OSError):
+            self._writer.write(line)
