@@ -131,8 +131,13 @@ FULL: Final = {
     "GET /wait 429 too-many-requests",
     "GET /events 429 too-many-requests",
     "POST /begin 429 too-many-requests",
+    "POST /begin 503 overloaded",
+    "GET /wait 503 overloaded",
+    "GET /result 503 overloaded",
+    "POST /cancel 503 overloaded",
+    "POST /signal 503 overloaded",
 }
-"""A gateway would have to be filled with clients for these; other tests do."""
+"""A gateway would have to be filled with clients or bytes for these; other tests do."""
 
 
 def examples() -> dict[str, Any]:
