@@ -67,13 +67,13 @@ class LargeBody(Payload):
         self._seconds = seconds
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        raise NotImplementedError("a large answer is sent, and not read")
+        """Return the body as text. Raises `RuntimeError` once it is sent."""
+        return self._unsent().raw.decode(encoding, errors)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Send the body. Raises `ConnectionError` if the client has gone or is too slow."""
-        content, self._content, self._value = self._content, None, None
-        if content is None:
-            raise RuntimeError("a large answer is sent once")
+        content = self._unsent()
+        self._content = self._value = None
         tag, raw = content.tag, content.raw
         transport = writer.transport
         with self._budget.sending(tag, raw, transport) as (reader, shared):
@@ -89,6 +89,11 @@ class LargeBody(Payload):
                 if transport is not None:
                     transport.abort()
                 raise ConnectionResetError("the answer was not taken in time") from None
+
+    def _unsent(self) -> Content:
+        if self._content is None:
+            raise RuntimeError("a large answer is sent once")
+        return self._content
 
 
 def content_response(
