@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from gateway.api.keys import BEGIN_LIMITER, LONG_POLLS
+from tests.support.gateway.client import until
 from tests.support.gateway.raw import connected, request
 
 if TYPE_CHECKING:
@@ -36,9 +37,7 @@ async def test_there_is_room_for_so_many_begins(
 
 async def begins(gateway: Gateway, count: int) -> None:
     """Return once `count` begins are running."""
-    async with asyncio.timeout(5):
-        while len(gateway.app[BEGIN_LIMITER]) != count:  # noqa: ASYNC110 - no event to wait for
-            await asyncio.sleep(0.005)
+    await until(lambda: len(gateway.app[BEGIN_LIMITER]) == count, 5)
 
 
 async def test_every_begin_gives_its_place_back(
@@ -48,9 +47,7 @@ async def test_every_begin_gives_its_place_back(
     gateway = await start_gateway(replace(settings, begins=1))
     prefer = {"Prefer": "wait=20"}
     waits = asyncio.create_task(gateway.ask("POST", f"/begin?id={job}", None, prefer))
-    async with asyncio.timeout(5):
-        while len(gateway.app[LONG_POLLS]) != 1:  # noqa: ASYNC110 - no event to wait for
-            await asyncio.sleep(0.005)
+    await until(lambda: len(gateway.app[LONG_POLLS]) == 1, 5)
     statuses = [
         (await gateway.begin(f"{job}-{n}", body)).status
         for n, body in enumerate((b"{", 1, b"[1", 2))

@@ -21,6 +21,7 @@ from gateway.http.keys import BODY_BUDGET, SETTINGS
 from gateway.http.query import query_of
 from gateway.settings import GatewaySettings
 from tests.support.catalog import CATALOG
+from tests.support.gateway.client import until
 
 if TYPE_CHECKING:
     from pytest_aiohttp import AiohttpClient
@@ -217,8 +218,7 @@ async def test_a_large_body_holds_nobody_up(client: Client) -> None:
 
     try:
         async with asyncio.timeout(10):
-            while reading.waiting < 40:  # noqa: ASYNC110 - no event to wait for
-                await asyncio.sleep(0.005)
+            await until(lambda: reading.waiting >= 40)
             small = await read(client, b"[]")
     finally:
         release.set()

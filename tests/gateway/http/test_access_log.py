@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from gateway.api.keys import LONG_POLLS
-from tests.support.gateway.client import logged_requests
+from tests.support.gateway.client import logged_requests, until
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict
@@ -70,9 +70,7 @@ async def test_a_client_that_disconnects_is_logged(
     """A request whose client has disconnected is logged with the status 499."""
     await gateway.begin(job)
     asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
-    async with asyncio.timeout(5):
-        while len(gateway.app[LONG_POLLS]) != 1:  # noqa: ASYNC110 - no event to wait for
-            await asyncio.sleep(0.005)
+    await until(lambda: len(gateway.app[LONG_POLLS]) == 1, 5)
     asked.cancel()
     _, line = await logged_requests(log, 2)
     assert (line["path"], line["status"]) == ("/wait", 499)

@@ -15,6 +15,7 @@ import pytest
 from gateway.api.keys import BACKEND, BEGIN_LIMITER, LONG_POLLS
 from gateway.settings import GatewaySettings, Limits
 from shared.settings import ServerSettings
+from tests.support.gateway.client import until
 from tests.support.gateway.raw import connected, posted, request
 
 if TYPE_CHECKING:
@@ -136,9 +137,7 @@ async def test_an_answer_that_is_not_taken_is_given_up(
 
 async def connections(gateway: Gateway, count: int) -> None:
     """Return once `count` connections are open; the test's own client has one."""
-    async with asyncio.timeout(5):
-        while len(gateway.server.handler.connections) != count:  # noqa: ASYNC110 - no event to wait for
-            await asyncio.sleep(0.005)
+    await until(lambda: len(gateway.server.handler.connections) == count, 5)
 
 
 async def test_many_silent_connections_do_no_harm(gateway: Gateway) -> None:
@@ -287,9 +286,7 @@ async def test_clients_that_vanish_leave_nothing(
 async def held(gateway: Gateway, waiters: int, begins: int) -> None:
     """Return once `waiters` clients wait and `begins` begins are running."""
     waiting, beginning = gateway.app[LONG_POLLS]._limiter, gateway.app[BEGIN_LIMITER]
-    async with asyncio.timeout(5):
-        while (len(waiting), len(beginning)) != (waiters, begins):  # noqa: ASYNC110 - no event for it
-            await asyncio.sleep(0.005)
+    await until(lambda: (len(waiting), len(beginning)) == (waiters, begins), 5)
 
 
 async def test_calls_of_clients_that_vanished_are_not_made(
@@ -310,6 +307,4 @@ async def test_calls_of_clients_that_vanished_are_not_made(
 
 async def fullness(gateway: Gateway, *, full: bool) -> None:
     """Return once the executor is full, or has room."""
-    async with asyncio.timeout(1):
-        while gateway.app[BACKEND]._executor.is_full() != full:  # noqa: ASYNC110 - no event to wait for
-            await asyncio.sleep(0.005)
+    await until(lambda: gateway.app[BACKEND]._executor.is_full() == full, 1)

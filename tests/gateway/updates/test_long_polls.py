@@ -15,6 +15,7 @@ from gateway.settings import Deadlines, GatewaySettings
 from shared.settings import ServerSettings
 from tests.support.faults.proxy import proxy_to
 from tests.support.gateway.answers import assert_problem
+from tests.support.gateway.client import until
 from tests.support.gateway.played_worker import resolve
 from tests.support.server import resonate_server
 
@@ -30,9 +31,7 @@ if TYPE_CHECKING:
 
 async def waiting(gateway: Gateway, count: int) -> None:
     """Return once `count` executions are waited for."""
-    async with asyncio.timeout(5):
-        while len(gateway.app[LONG_POLLS]) != count:  # noqa: ASYNC110 - no event to wait for
-            await asyncio.sleep(0.005)
+    await until(lambda: len(gateway.app[LONG_POLLS]) == count, 5)
 
 
 async def test_a_finished_job_wakes_every_waiter(gateway: Gateway, store: Store, job: str) -> None:
@@ -213,9 +212,7 @@ async def test_the_message_is_enough(
 
 async def subscribed(gateway: Gateway, id: str) -> None:
     """Return once this gateway has subscribed to the end of the execution."""
-    async with asyncio.timeout(5):
-        while gateway.app[LONG_POLLS]._cache.subscribed(id) is None:  # noqa: ASYNC110 - no event to wait for
-            await asyncio.sleep(0.005)
+    await until(lambda: gateway.app[LONG_POLLS]._cache.subscribed(id) is not None, 5)
 
 
 async def test_asking_again_costs_no_call(
@@ -295,9 +292,7 @@ async def test_a_crowd_does_not_stop_the_others(gateway: Gateway, store: Store, 
         done.append(target)
 
     crowd = [asyncio.create_task(ask(f"/wait?id={job}&wait=20s")) for _ in range(1000)]
-    async with asyncio.timeout(10):
-        while len(gateway.app[LONG_POLLS]._limiter) < 1000:  # noqa: ASYNC110 - no event to wait for
-            await asyncio.sleep(0.005)
+    await until(lambda: len(gateway.app[LONG_POLLS]._limiter) >= 1000, 10)
     await resolve(store, job)
     while not done:  # noqa: ASYNC110 - as above
         await asyncio.sleep(0)

@@ -35,8 +35,10 @@ def hang(_: Step, seconds: float | None) -> None:
     time.sleep(seconds or LONG)
 
 
-def hang_in_body(_: Context, __: Any) -> Workflow[None]:
-    """Do not come to the first `yield`."""
+def hang_in_body(_: Context, path: str | None) -> Workflow[None]:
+    """Leave a file, if one is named, and do not come to the first `yield`."""
+    if path is not None:
+        Path(path).touch()
     time.sleep(LONG)
     yield  # type: ignore[misc]  # never
 

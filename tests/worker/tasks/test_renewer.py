@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -194,8 +193,7 @@ def test_the_renewer_ends_with_its_worker(closed_port: int) -> None:
     worker = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert worker.stdout is not None
     renewer = int(worker.stdout.readline())
-    time.sleep(0.3)
-    assert state_of(renewer) in "RSD"
+    wait_until(lambda: state_of(renewer) in "RSD", what="its start")
 
     worker.kill()
     worker.wait()
