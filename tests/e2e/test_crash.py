@@ -48,12 +48,7 @@ def test_what_was_killed_stays_down_until_it_is_revived(compose: Compose) -> Non
 def test_a_worker_that_crashes_by_itself_is_restarted(compose: Compose) -> None:
     """After a crash inside the container Docker starts it again."""
     before = compose.inspect("worker-1")["State"]["StartedAt"]
-    crash = (
-        "import os, pathlib; [os.kill(int(p.name), 9) for p in pathlib.Path('/proc').iterdir()"
-        " if p.name.isdigit() and b'worker' in (p / 'cmdline').read_bytes()"
-        " and int(p.name) not in (1, os.getpid())]"
-    )
-    docker("exec", f"{PREFIX}worker-1", "python", "-c", crash)
+    compose.crash("worker-1")
 
     def restarted() -> bool:
         state = compose.inspect("worker-1")["State"]

@@ -56,6 +56,18 @@ class Compose:
     def kill(self, name: str) -> None:
         docker("kill", PREFIX + name)
 
+    def crash(self, name: str) -> None:
+        """End a worker's process from within its container.
+
+        The container ends with it, and may take this command along. So the exit code says nothing.
+        """
+        script = (
+            "import os, pathlib; [os.kill(int(p.name), 9) for p in pathlib.Path('/proc').iterdir()"
+            " if p.name.isdigit() and (p / 'cmdline').read_bytes().endswith(b'-m\\0worker\\0')"
+            " and int(p.name) != 1]"
+        )
+        docker("exec", PREFIX + name, "python", "-c", script, check=False)
+
     def start(self, name: str) -> None:
         docker("start", PREFIX + name)
 
@@ -113,8 +125,13 @@ class Compose:
         return Counter(step for _, _, step in self.starts(id))
 
 
-def docker(*arguments: str, seconds: float = 60, environment: dict[str, str] | None = None) -> str:
-    """Run docker, which must succeed, and return its standard output and error."""
+def docker(
+    *arguments: str,
+    seconds: float = 60,
+    environment: dict[str, str] | None = None,
+    check: bool = True,
+) -> str:
+    """Run docker, which must succeed if `check`, and return its standard output and error."""
     done = subprocess.run(
         ["docker", *arguments],
         cwd=ROOT,
@@ -125,5 +142,5 @@ def docker(*arguments: str, seconds: float = 60, environment: dict[str, str] | N
         timeout=seconds,
         check=False,
     )
-    assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stdout}"
+    assert done.returncode == 0 or not check, f"docker {' '.join(arguments)}: {done.stdout}"
     return done.stdout
