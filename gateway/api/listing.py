@@ -51,8 +51,8 @@ class Filters(Struct, frozen=True):
 
     def match(self, execution: Execution) -> bool:
         """Return whether to list the execution."""
-        # The server only searches by prefix, whatever its case. A search by status or function
-        # would read its whole table where few executions match, and keep it from all other work.
+        # A search of the server by status or function would read its whole table where few
+        # executions match, and keep it from all other work. So does one by a prefix of many ids.
         return (
             execution.id.startswith(self.prefix)
             and self.status in {None, execution.status}
@@ -104,9 +104,9 @@ async def _search(
     3. That search's position is the page's cursor.
     """
     found: list[Execution] = []
-    size = SEARCH_SIZE
+    size, pattern = SEARCH_SIZE, await backend.pattern_of(filters.prefix)
     for _ in range(MAX_SEARCHES):
-        rows, position = await backend.search(f"{filters.prefix}*", size, after)
+        rows, position = await backend.search(pattern, size, after)
         fits = _rows_that_fit(rows, filters, limit - len(found))
         if fits < len(rows):
             size = fits

@@ -15,6 +15,7 @@ import orjson
 from resonate.conventions import Remote
 
 from gateway.backend.cancellation import cancel_below
+from gateway.backend.id_sample import IdSample, take_sample
 from gateway.backend.recovery import with_task_state
 from gateway.backend.refusals import refusal_means
 from gateway.backend.signals import deliver
@@ -167,6 +168,9 @@ class Calls:
             pattern, {tag.KIND: tag.EXECUTION}, limit=limit, after=after
         )
         return [execution_of(stored(promise)) for promise in found], position
+
+    def sample_ids(self) -> IdSample:
+        return take_sample(self._store.promises)
 
     def _newest_of(self, id: str) -> list[StoredPromise]:
         """Return an execution's newest promises; without a pending step, its pending ones too."""
