@@ -12,7 +12,7 @@ import pytest
 from shared.resonate.codec import encode_call
 from tests.support.processes import call, wait_until
 from tests.support.stack import INVOKE
-from tests.support.worker.odd import ERRORS, RESULTS, UNSTORABLE
+from tests.support.worker.misbehaving import ERRORS, RESULTS, UNSTORABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
