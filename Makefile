@@ -68,8 +68,8 @@ server: sync ## Build the Resonate server as .bin/resonate
 format: sync ## Format the code
 	$(BIN)/ruff format && $(BIN)/ruff check --fix
 
-bench: sync ## Measure waiting clients, endurance, the shortest lease, and begins beside lists
-	@for bench in waiters endurance lease lists; do echo "$$bench"; $(BIN)/python -m bench.$$bench || exit 1; done
+bench: sync ## Measure waiting clients, endurance, the shortest lease, and begins beside heavy load
+	@for bench in waiters endurance lease lists large_results; do echo "$$bench"; $(BIN)/python -m bench.$$bench || exit 1; done
 
 ##@ Check
 

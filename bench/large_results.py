@@ -1,0 +1,128 @@
+"""Measures executions beside a step that returns 40 MiB: `python -m bench.large_results`.
+
+A client begins 100 `foo` a second, however long they take, and measures each until its end is
+known. In turn nothing else runs, and one execution after the other whose step returns 40 MiB, which
+is refused. For each round it prints both p50 and both p99; at the end, the most memory that server
+and workers had.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from tests.support.stack import Modules, Stack, running_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROUNDS = 5
+ROUND_SECONDS = 10
+RATE = 100
+"""Executions of `foo` that are begun each second."""
+
+LARGE_KIB = 40 * 1024
+PAUSE_SECONDS = 0.5
+"""Seconds between the end of a large execution and the begin of the next one."""
+
+MODULES = Modules("tests.support.gateway.product", "tests.support.worker.odd")
+
+
+@dataclass(frozen=True)
+class Latencies:
+    """Seconds from a begin to its known end: median and 99th percentile."""
+
+    p50: float
+    p99: float
+
+
+async def latencies(stack: Stack) -> Latencies:
+    """Begin executions at a fixed rate, and wait for the end of each."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def one() -> float:
+            began = time.monotonic()
+            headers = {"Prefer": "wait=20"}
+            async with session.post(f"{stack.url}/begin?function=foo", headers=headers) as answer:
+                if answer.status != 200:
+                    raise RuntimeError(f"begin answered {answer.status}: {await answer.text()}")
+            return time.monotonic() - began
+
+        tasks = []
+        began = time.monotonic()
+        for number in range(RATE * ROUND_SECONDS):
+            await asyncio.sleep(max(0, began + number / RATE - time.monotonic()))
+            tasks.append(asyncio.create_task(one()))
+        taken = await asyncio.gather(*tasks)
+    return Latencies(statistics.median(taken), statistics.quantiles(taken, n=100)[98])
+
+
+@contextmanager
+def large_results(stack: Stack, name: str) -> Iterator[list[str]]:
+    """Run executions with a large result until the block ends; yields their ids."""
+    over, ids = threading.Event(), list[str]()
+
+    def run() -> None:
+        while not over.is_set():
+            id = f"{name}-{len(ids)}"
+            stack.create(id, "bulky", LARGE_KIB)
+            error = stack.outcome(id, 60)["error"]
+            if error["type"] != "ResultTooLarge":
+                raise RuntimeError(f"{id} ended with {error}")
+            ids.append(id)
+            over.wait(PAUSE_SECONDS)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield ids
+    finally:
+        over.set()
+        thread.join()
+
+
+def peak_mib(pid: int) -> float:
+    """Return the most memory that a process has ever had, from /proc."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024
+
+
+def main() -> None:
+    """Run all rounds and print a table."""
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        running_stack(Path(directory), workers=2, modules=MODULES) as stack,
+    ):
+        asyncio.run(latencies(stack))
+        print("p50 alone", "beside", "ratio", "p99 alone", "beside", "ratio", "large", sep="\t")
+        ratios: list[float] = []
+        large: list[str] = []
+        for number in range(ROUNDS):
+            alone = asyncio.run(latencies(stack))
+            with large_results(stack, f"large-{number}") as ids:
+                beside = asyncio.run(latencies(stack))
+            ratios.append(beside.p99 / alone.p99)
+            large += ids
+            halves = f"{alone.p50:.3f} s\t{beside.p50:.3f} s\t{beside.p50 / alone.p50:.2f}"
+            nines = f"{alone.p99:.3f} s\t{beside.p99:.3f} s\t{ratios[-1]:.2f}"
+            print(halves, nines, len(ids), sep="\t", flush=True)
+        print(f"median ratio of p99: {statistics.median(ratios):.2f}")
+        runs = {id: len(stack.starts(id)) for id in large}
+        print(f"steps started for {len(runs)} large results: {sum(runs.values())}")
+        print(f"peak of the server: {peak_mib(stack.server.pid):.0f} MiB")
+        for name, process in stack.workers.items():
+            print(f"peak of {name}: {peak_mib(process.pid):.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()
