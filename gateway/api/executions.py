@@ -72,6 +72,7 @@ async def cancel(request: web.Request) -> web.Response:
     id = required_id(query_of(request, "id"))
     reason = _reason(await request.app[INPUTS].read_json(request))
     execution = await request.app[BACKEND].cancel(id, reason)
+    request.app[READER].note_change(id)
     content = state_content(execution, request.app[BACKEND].clock.time())
     return content_response(request, content, NO_STORE)
 

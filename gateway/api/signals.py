@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 from msgspec import Struct
 
-from gateway.api.keys import BACKEND, INPUTS
+from gateway.api.keys import BACKEND, INPUTS, READER
 from gateway.api.parameters import required_id
 from gateway.errors import InvalidRequest
 from gateway.http.query import query_of
@@ -31,6 +31,7 @@ async def signal(request: web.Request) -> web.Response:
         raise InvalidRequest(f"The name must match {SIGNAL_GRAMMAR.pattern}.")
     value_json = await request.app[INPUTS].read_canonical(request)
     first = await request.app[BACKEND].signal(id, name, value_json)
+    request.app[READER].note_change(id)
     body = DeliveredBody(promise_id=id, signal=name, delivered=True, first=first)
     return json_response(body, status=202 if first else 200)
 

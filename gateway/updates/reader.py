@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.concurrency.tasks import SingleFlight
 from gateway.concurrency.turnstile import Turnstile
 from gateway.errors import DeadlineExceeded
+from gateway.updates.costly_reads import CostlyReads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -50,6 +51,7 @@ class Reader:
         self._cache = cache
         self._concurrent_reads = asyncio.Semaphore(CONCURRENT_READS)
         self._shared: SingleFlight[str, Execution] = SingleFlight()
+        self._costly = CostlyReads(backend.read)
         self.turnstile = Turnstile()
         self._answered_at = float("-inf")
 
@@ -60,6 +62,7 @@ class Reader:
             yield
         finally:
             await self._shared.close()
+            await self._costly.close()
 
     def note_answer(self) -> None:
         """Take note that the server has just answered."""
@@ -70,8 +73,15 @@ class Reader:
         return is_fresh(self._answered_at)
 
     async def read(self, id: str) -> Execution:
-        """Return the execution as it is now. Raises what `Backend.read` raises."""
-        return self._cache.finished(id) or self._cache.learn(await self._backend.read(id))
+        """Return the execution as it is now, or was up to a second ago if the server is slow.
+
+        Raises what `Backend.read` raises.
+        """
+        return self._cache.finished(id) or self._cache.learn(await self._costly.read(id))
+
+    def note_change(self, id: str) -> None:
+        """Take note that this gateway has just changed an execution: read it anew."""
+        self._costly.forget(id)
 
     async def read_shared(self, id: str) -> Execution:
         """Return the execution as it is now, from one read for all who ask at the same time.
