@@ -23,7 +23,7 @@ from shared.resonate.states import STATUS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gateway.backend.client import Backend
+    from gateway.backend.searches import Searches
     from gateway.model.execution import Execution
 
 DEFAULT_LIMIT: Final = 50
@@ -67,7 +67,7 @@ async def listing(request: web.Request) -> web.Response:
     if filters.function is not None:
         function_of(request.app[CATALOG], filters.function)
     after = _position(query["cursor"], filters) if "cursor" in query else None
-    found, after = await _search(request.app[BACKEND], filters, limit, after)
+    found, after = await _search(request.app[BACKEND].searches, filters, limit, after)
     body = PageBody(
         items=[item_body(execution) for execution in found],
         next_cursor=None if after is None else _cursor(after, filters),
@@ -92,7 +92,7 @@ def _limit(query: Mapping[str, str]) -> int:
 
 
 async def _search(
-    backend: Backend, filters: Filters, limit: int, after: int | None
+    searches: Searches, filters: Filters, limit: int, after: int | None
 ) -> tuple[list[Execution], int | None]:
     """Return executions after a position, and the position of the last row that was looked at.
 
@@ -104,9 +104,9 @@ async def _search(
     3. That search's position is the page's cursor.
     """
     found: list[Execution] = []
-    size, pattern = SEARCH_SIZE, await backend.pattern_of(filters.prefix)
+    size, pattern = SEARCH_SIZE, await searches.pattern_of(filters.prefix)
     for _ in range(MAX_SEARCHES):
-        rows, position = await backend.search(pattern, size, after)
+        rows, position = await searches.page(pattern, size, after)
         fits = _rows_that_fit(rows, filters, limit - len(found))
         if fits < len(rows):
             size = fits

@@ -9,9 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.backend.calls import NEWEST_COUNT, Calls
-from gateway.backend.id_sample import LatestSample
 from gateway.backend.readiness import Readiness
-from gateway.concurrency.paced_executor import PacedExecutor
+from gateway.backend.searches import Searches
 from gateway.concurrency.threads import BoundedExecutor
 from gateway.errors import BackendUnavailable, Saturated
 from shared.log import get_logger
@@ -21,15 +20,13 @@ from shared.resonate.transport import Refused, Transport, Unanswered
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from gateway.concurrency.paced_executor import PacedExecutor
     from gateway.model.execution import Execution, NewExecution
     from gateway.model.stored_promise import StoredPromise
     from gateway.settings import GatewaySettings
 
 CANCEL_SECONDS: Final = 1.0
 """Seconds that canceling children may take before the answer; the rest are canceled after it."""
-
-QUEUED_SEARCHES: Final = 64
-"""Searches that wait for their turn: the server has one thread for its store, for all calls."""
 
 CANCEL_ATTEMPTS: Final = 60
 """Attempts to cancel the remaining children while the server is unreachable, one a second."""
@@ -50,12 +47,8 @@ class Backend:
         self._calls = Calls(self._transport, self.name, settings.worker_group)
         self._executor = BoundedExecutor(settings.threads, settings.queue, deadlines.offload)
         self._ping_executor = BoundedExecutor(1, 1, deadlines.offload)
-        self._running = 0
-        self._search_executor = PacedExecutor(
-            QUEUED_SEARCHES, deadlines.offload, lambda: self._running > 0
-        )
-        self._sample = LatestSample(
-            partial(self._ask, self._calls.sample_ids, executor=self._search_executor)
+        self.searches = Searches(
+            self._calls, self._ask, deadlines.offload, lambda: self._executor.callers > 0
         )
         self._canceling: dict[str, asyncio.Task[None]] = {}
         ask = partial(self._ask, executor=self._ping_executor)
@@ -139,24 +132,6 @@ class Backend:
         """
         return await self._ask(self._calls.signal, id, name, value_json)
 
-    async def search(
-        self, pattern: str, limit: int, after: int | None
-    ) -> tuple[list[Execution], int | None]:
-        """Return a page of executions, newest first, and the position of its last one.
-
-        The same search with the position as `after` continues it. Searches are made one at a time,
-        and leave half of the time to other calls.
-        """
-        call = self._calls.search
-        return await self._ask(call, pattern, limit, after, executor=self._search_executor)
-
-    async def pattern_of(self, prefix: str) -> str:
-        """Return the pattern of a search that finds all executions with a prefix, and others.
-
-        A search by a prefix that many ids have would read them all, so it is one for everything.
-        """
-        return f"{prefix}*" if not prefix or (await self._sample.get()).has_few(prefix) else "*"
-
     async def subscribe(self, id: str) -> Execution:
         """Have the server notify this gateway of the execution's end; notifications may get lost.
 
@@ -183,7 +158,7 @@ class Backend:
             task.cancel()
         self._executor.close()
         self._ping_executor.close()
-        self._search_executor.close()
+        self.searches.close()
         self._transport.close()
 
     async def _ask[T](
@@ -193,9 +168,7 @@ class Backend:
         executor: BoundedExecutor | PacedExecutor | None = None,
     ) -> T:
         try:
-            if executor is not None:
-                return await executor.run(call, *arguments)
-            return await self._run(call, *arguments)
+            return await (executor or self._executor).run(call, *arguments)
         except Unanswered as error:
             self._log.warning("server not reached", reason=str(error))
             raise BackendUnavailable(
@@ -204,10 +177,3 @@ class Backend:
         except Refused as refusal:
             self._log.error("server refused", reason=str(refusal))
             raise BackendUnavailable("The Resonate server refused the call.") from refusal
-
-    async def _run[T](self, call: Callable[..., T], *arguments: Any) -> T:
-        self._running += 1
-        try:
-            return await self._executor.run(call, *arguments)
-        finally:
-            self._running -= 1

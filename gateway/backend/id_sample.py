@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway.concurrency.tasks import SingleFlight
 
@@ -70,7 +70,7 @@ def take_sample(promises: Promises) -> IdSample:
 class LatestSample:
     """A sample that is not old; `take` takes another one."""
 
-    def __init__(self, take: Callable[[], Coroutine[None, None, IdSample]]) -> None:
+    def __init__(self, take: Callable[[], Coroutine[Any, Any, IdSample]]) -> None:
         self._take = take
         self._taking: SingleFlight[None, IdSample] = SingleFlight()
         self._sample: IdSample | None = None

@@ -26,9 +26,18 @@ class BoundedExecutor:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="offload")
         self._places = threading.Semaphore(threads + queue)
         self._deadline = deadline
+        self.callers = 0
+        """How many callers wait for their call to return."""
 
     async def run[T](self, call: Callable[..., T], *arguments: Any) -> T:
         """Return what the call returns, or raise `Saturated`, `DeadlineExceeded` or its error."""
+        self.callers += 1
+        try:
+            return await self._run(call, *arguments)
+        finally:
+            self.callers -= 1
+
+    async def _run[T](self, call: Callable[..., T], *arguments: Any) -> T:
         if not self._places.acquire(blocking=False):
             raise Saturated("Too many calls are running; try again with the same id.")
         context = contextvars.copy_context()
