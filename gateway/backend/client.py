@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gateway.backend.calls import NEWEST_COUNT, Calls
 from gateway.backend.readiness import Readiness
 from gateway.backend.searches import Searches
+from gateway.concurrency.paced_executor import PacedExecutor
 from gateway.concurrency.threads import BoundedExecutor
 from gateway.errors import BackendUnavailable, Saturated
 from shared.log import get_logger
@@ -20,13 +21,16 @@ from shared.resonate.transport import Refused, Transport, Unanswered
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from gateway.concurrency.paced_executor import PacedExecutor
     from gateway.model.execution import Execution, NewExecution
     from gateway.model.stored_promise import StoredPromise
     from gateway.settings import GatewaySettings
 
 CANCEL_SECONDS: Final = 1.0
 """Seconds that canceling children may take before the answer; the rest are canceled after it."""
+
+QUEUED_PAGES: Final = 64
+"""Reads of a further page of a long history that wait for their turn: each costs the server as much
+as the whole history is long."""
 
 CANCEL_ATTEMPTS: Final = 60
 """Attempts to cancel the remaining children while the server is unreachable, one a second."""
@@ -47,9 +51,9 @@ class Backend:
         self._calls = Calls(self._transport, self.name, settings.worker_group)
         self._executor = BoundedExecutor(settings.threads, settings.queue, deadlines.offload)
         self._ping_executor = BoundedExecutor(1, 1, deadlines.offload)
-        self.searches = Searches(
-            self._calls, self._ask, deadlines.offload, lambda: self._executor.callers > 0
-        )
+        others_work = self._executor.has_callers
+        self.searches = Searches(self._calls, self._ask, deadlines.offload, others_work)
+        self._page_executor = PacedExecutor(QUEUED_PAGES, deadlines.offload, others_work)
         self._canceling: dict[str, asyncio.Task[None]] = {}
         ask = partial(self._ask, executor=self._ping_executor)
         self._readiness = Readiness(self._transport, self.name, ask)
@@ -90,7 +94,8 @@ class Backend:
         unseen = set(unfinished)
         after: int | None = None
         while True:
-            page, after = await self._ask(self._calls.parts_of, id, limit, after)
+            executor = None if after is None else self._page_executor
+            page, after = await self._ask(self._calls.parts_of, id, limit, after, executor=executor)
             parts += page
             unseen -= {part.id for part in page}
             if after is None or not (unseen or any(part.id not in known for part in page)):
@@ -158,6 +163,7 @@ class Backend:
             task.cancel()
         self._executor.close()
         self._ping_executor.close()
+        self._page_executor.close()
         self.searches.close()
         self._transport.close()
 

@@ -20,6 +20,9 @@ LEFT_RUNNING: Final = 1
 """Calls whose callers have left and that their thread is still busy with, while the next waits."""
 
 
+BUSY: Final = "Too many reads are waiting; try again a little later."
+
+
 class PacedExecutor:
     """Runs one call at a time. After a call of 20 ms it rests for 20 ms if others are at work.
 
@@ -50,13 +53,13 @@ class PacedExecutor:
     async def _next(self) -> AsyncIterator[None]:
         """Wait for the turn of a call, within the deadline, and hold it."""
         if self._waiting >= self._queue:
-            raise Saturated("Too many lists are being read; try again a little later.")
+            raise Saturated(BUSY)
         self._waiting += 1
         try:
             async with asyncio.timeout(self._deadline):
                 await self._turn.acquire()
         except TimeoutError as error:
-            raise DeadlineExceeded("Too many lists are being read; try again later.") from error
+            raise DeadlineExceeded(BUSY) from error
         finally:
             self._waiting -= 1
         try:

@@ -26,16 +26,15 @@ class BoundedExecutor:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="offload")
         self._places = threading.Semaphore(threads + queue)
         self._deadline = deadline
-        self.callers = 0
-        """How many callers wait for their call to return."""
+        self._callers = 0
 
     async def run[T](self, call: Callable[..., T], *arguments: Any) -> T:
         """Return what the call returns, or raise `Saturated`, `DeadlineExceeded` or its error."""
-        self.callers += 1
+        self._callers += 1
         try:
             return await self._run(call, *arguments)
         finally:
-            self.callers -= 1
+            self._callers -= 1
 
     async def _run[T](self, call: Callable[..., T], *arguments: Any) -> T:
         if not self._places.acquire(blocking=False):
@@ -62,6 +61,10 @@ class BoundedExecutor:
             raise DeadlineExceeded(
                 "The server took too long; try again with the same id."
             ) from error
+
+    def has_callers(self) -> bool:
+        """Return whether anybody waits for a call to return."""
+        return self._callers > 0
 
     def is_full(self) -> bool:
         """Return whether another call would be refused right now."""
