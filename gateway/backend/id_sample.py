@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.concurrency.tasks import SingleFlight
+from shared.resonate import tags as tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -34,7 +35,7 @@ WILDCARD: Final = "_"
 
 @dataclass(frozen=True, slots=True)
 class IdSample:
-    """Ids of promises from everywhere in a store of at most `rows` promises."""
+    """Ids of executions from everywhere in a store of at most `rows` promises."""
 
     rows: int = 0
     ids: Sequence[str] = field(default=())
@@ -53,14 +54,15 @@ class IdSample:
 def take_sample(promises: Promises) -> IdSample:
     """Look at ids all over the store. Raises `Refused` or `Unanswered`."""
     until = time.monotonic() + SAMPLE_SECONDS
-    _, newest = promises.search("*", {}, limit=1)
+    wanted = {tag.KIND: tag.EXECUTION}  # what has other tags, or none, may be large
+    _, newest = promises.search("*", wanted, limit=1)
     if newest is None or newest <= FEW_ROWS:
         return IdSample()
     ids: list[str] = []
     for place in random.sample(range(PLACES), PLACES):
         # Somewhere else each time, so that no run of equal ids stays unseen between the places.
         before = 1 + round(newest * (place + random.random()) / PLACES)  # noqa: S311 - no secret
-        found, _ = promises.search("*", {}, limit=IDS_PER_PLACE, after=before)
+        found, _ = promises.search("*", wanted, limit=IDS_PER_PLACE, after=before)
         ids += (promise.id for promise in found)
         if time.monotonic() > until:
             break

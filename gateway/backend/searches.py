@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from gateway.backend.id_sample import LatestSample
+from cachetools import TTLCache
+
+from gateway.backend.id_sample import KEPT_SECONDS, LatestSample
 from gateway.concurrency.paced_executor import PacedExecutor
 
 if TYPE_CHECKING:
@@ -16,6 +19,18 @@ if TYPE_CHECKING:
 
 QUEUED: Final = 64
 """Searches that wait for their turn: the server has one thread for its store, for all calls."""
+
+
+type Page = tuple[list[Execution], int | None]
+
+EVERYTHING: Final = "*"
+"""The pattern of a search that reads rows, newest first, until its page is full."""
+
+LONG_SECONDS: Final = 0.1
+"""Seconds of a search by prefix after which it is not made again for a while. The sample does not
+see how many steps an execution has, whose ids have the same prefix."""
+
+LONG_PATTERNS: Final = 1_000
 
 
 class Ask(Protocol):
@@ -40,23 +55,32 @@ class Searches:
         self._calls = calls
         self._executor = PacedExecutor(QUEUED, deadline, others_work)
         self._ask = partial(ask, executor=self._executor)
+        self._long: TTLCache[str, bool] = TTLCache(LONG_PATTERNS, KEPT_SECONDS)
         self._sample = LatestSample(lambda: self._ask(calls.sample_ids))
 
-    async def page(
-        self, pattern: str, limit: int, after: int | None
-    ) -> tuple[list[Execution], int | None]:
+    async def page(self, pattern: str, limit: int, after: int | None) -> Page:
         """Return a page of executions, newest first, and the position of its last one.
 
         The same search with the position as `after` continues it.
         """
-        return await self._ask(self._calls.search, pattern, limit, after)
+        page, seconds = await self._ask(self._timed, pattern, limit, after)
+        if pattern != EVERYTHING and seconds > LONG_SECONDS:
+            self._long[pattern] = True
+        return page
+
+    def _timed(self, pattern: str, limit: int, after: int | None) -> tuple[Page, float]:
+        began = time.monotonic()
+        return self._calls.search(pattern, limit, after), time.monotonic() - began
 
     async def pattern_of(self, prefix: str) -> str:
         """Return the pattern of a search that finds all executions with a prefix, and others.
 
         A search by a prefix that many ids have would read them all, so it is one for everything.
         """
-        return f"{prefix}*" if not prefix or (await self._sample.get()).has_few(prefix) else "*"
+        pattern = f"{prefix}*"
+        if pattern == EVERYTHING or pattern in self._long:
+            return EVERYTHING
+        return pattern if (await self._sample.get()).has_few(prefix) else EVERYTHING
 
     def close(self) -> None:
         """Take no more searches."""

@@ -80,8 +80,24 @@ async def test_what_many_ids_begin_with_is_not_searched_for(
 
     assert len(ids) == len(set(ids)) == count
     searches = [unquote(call) for call in proxy.calls if call.startswith("GET /promises?id=")]
-    by_prefix = [call for call in searches if "tags[kind]" in call]
-    assert {call.partition("id=")[2].partition("&")[0] for call in by_prefix} == {searched}
+    for_the_list = [call for call in searches if "limit=1&" not in call]
+    assert {call.partition("id=")[2].partition("&")[0] for call in for_the_list} == {searched}
+
+
+async def test_a_long_search_is_not_repeated(
+    full_server: Server, start_gateway: StartGateway
+) -> None:
+    """A prefix whose search took long, since it reads very many steps, is walked for next time."""
+    with proxy_to(full_server.store_port) as proxy:
+        server = ServerSettings("http://127.0.0.1", proxy.port)
+        gateway = await start_gateway(GatewaySettings(server=server))
+        assert await listed(gateway, "zzz") == []  # takes the sample
+        proxy.harm("GET", "/promises", "slow", times=1)
+        found = [await listed(gateway, "rare") for _ in range(2)]
+
+    assert found == [["rare-1"]] * 2
+    searches = [call for call in map(unquote, proxy.calls) if "id=rare*" in call]
+    assert len(searches) == 1
 
 
 def test_a_sample_sees_the_whole_store(full_server: Server) -> None:
