@@ -70,11 +70,11 @@ def create_app(
     app[DOCUMENTATION] = Documentation(settings, catalog)
     app[CALLBACK_CHECKER] = CallbackChecker(settings.webhooks)
     app[INPUTS] = Inputs(catalog, settings.max_result_bytes)
-    app[ENDED_CONTENT] = EndedContent()
     app[BEGIN_LIMITER] = Limiter(
         settings.begins, "Too many begins are running; try again a little later."
     )
     app[BACKEND] = backend or Backend(settings)
+    app[ENDED_CONTENT] = EndedContent(app[BACKEND])
     _add_updates(app, settings)
     app.on_response_prepare.extend((add_own_headers, share))
     app.on_shutdown.append(_drain)

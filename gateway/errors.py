@@ -17,6 +17,7 @@ ServiceError
 ├── ExecutionRejected     the function failed, and the client wants a status that says so
 ├── ExecutionCanceled     the execution was canceled, and the client wants a status that says so
 ├── ExecutionTimedOut     the execution timed out, and the client wants a status that says so
+├── ValueLost             a large value of the execution is missing in the store, or damaged
 ├── Overloaded            this process holds as many bytes of requests or answers as it may
 └── BackendUnavailable    the server gave no usable answer; safe to repeat with the same id
     ├── StoreNotWritable  the server answers, and cannot write to its store
@@ -101,6 +102,10 @@ class TooManyRequests(ServiceError):
 
 class Overloaded(ServiceError):
     """Refused at once, because this process holds as many bytes of this kind as it may."""
+
+
+class ValueLost(ServiceError):
+    """A large value is missing in the server's store or is not what was stored."""
 
 
 class Unauthorized(ServiceError):

@@ -57,6 +57,14 @@ def webhook_id(execution: str) -> str:
     return f"{execution}.webhook"
 
 
+def value_id(owner: str, digest: str) -> str:
+    """Return the id of a large value of a promise; `digest` is the value's.
+
+    No other id begins with `=`, so no search for what begins with an id finds or even reads it.
+    """
+    return f"={owner}={digest}"
+
+
 def cancel_key(execution_id: str) -> str:
     """Return the idempotency key with which gateways and workers cancel an execution."""
     return f"cancel-{execution_id}"

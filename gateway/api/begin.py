@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import uuid_utils
 from aiohttp import web
 
 from gateway.api.keys import BACKEND, BEGIN_LIMITER, CALLBACK_CHECKER, CATALOG, INPUTS, LONG_POLLS
 from gateway.api.parameters import function_of, id_of, preferred_wait, seconds_of
-from gateway.api.responses import caching_headers
+from gateway.api.responses import caching_headers, content_of
 from gateway.errors import (
     BackendUnavailable,
     InvalidInput,
@@ -19,7 +20,7 @@ from gateway.errors import (
 )
 from gateway.http.keys import BODY_SHARE, LOGGED_ID, TRACE
 from gateway.http.query import query_of
-from gateway.http.responses import NO_STORE, Content, content_response
+from gateway.http.responses import NO_STORE, content_response
 from gateway.model.execution import NewExecution
 from gateway.model.representation import begun_body
 from shared.catalog import Function
@@ -50,9 +51,13 @@ async def begin(request: web.Request) -> web.Response:
         execution, seconds = await _wait(request, execution, seconds)
     if seconds is not None:
         headers["Preference-Applied"] = f"wait={seconds}"
-    return content_response(
+
+    def begun(execution: Execution) -> bytes:
+        return msgspec.json.encode(begun_body(execution, created=created))
+
+    return await content_response(
         request,
-        Content.of_json(begun_body(execution, created=created)),
+        content_of(request.app[BACKEND], execution, begun),
         {**headers, **caching_headers(execution), **NO_STORE},
         status=200 if execution.done else 202,
     )

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
-from gateway.api.keys import EVENT_STREAMS, READER
+from gateway.api.keys import BACKEND, EVENT_STREAMS, READER
 from gateway.api.parameters import required_id
-from gateway.errors import InvalidRequest, Overloaded
+from gateway.api.responses import content_of
+from gateway.errors import InvalidRequest, ServiceError, ValueLost
 from gateway.http.budgets import PIECE, SMALL_ANSWER
 from gateway.http.keys import ANSWER_BUDGET
 from gateway.http.query import query_of
-from gateway.http.responses import NO_STORE
+from gateway.http.responses import NO_STORE, LateContent
+from gateway.model.representation import done_body
 from gateway.model.timeline import done_key, id_of_key, key_of_id
+from shared.resonate.codec import Failure
 
 if TYPE_CHECKING:
-    from gateway.http.budgets import AnswerBudget
+    from gateway.backend.client import Backend
+    from gateway.http.budgets import AnswerBudget, HeldContent
+    from gateway.model.execution import Execution
     from gateway.model.timeline import Event, Key
     from gateway.updates.event_streams import EventStream
 
@@ -58,7 +65,7 @@ async def events(request: web.Request) -> web.StreamResponse:
 
 
 async def _send(request: web.Request, stream: EventStream, after: Key | None) -> web.StreamResponse:
-    response = EventResponse(request.app[ANSWER_BUDGET])
+    response = EventResponse(request.app[ANSWER_BUDGET], request.app[BACKEND])
     response.headers.update(HEADERS)
     try:
         await response.prepare(request)
@@ -73,17 +80,18 @@ async def _send(request: web.Request, stream: EventStream, after: Key | None) ->
     except TimeoutError:
         if request.transport is not None:
             request.transport.abort()  # close() would wait for the client to take what is left
-    except (ConnectionError, Overloaded):
-        pass  # the client has gone, or is to connect again when there is room for the event
+    except (ConnectionError, ServiceError):
+        pass  # the client has gone, or is to connect again when the event can be read and held
     return response
 
 
 class EventResponse(EventSourceResponse):
     """Server-sent events; a large one is sent in pieces, from one copy for all its clients."""
 
-    def __init__(self, budget: AnswerBudget) -> None:
+    def __init__(self, budget: AnswerBudget, backend: Backend) -> None:
         super().__init__(sep="\n", send_timeout=SEND_SECONDS, ping_interval=COMMENT_SECONDS)
         self._budget = budget
+        self._backend = backend
         self._whole = asyncio.Lock()
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -94,26 +102,47 @@ class EventResponse(EventSourceResponse):
     async def send_event(self, key: str, event: Event, data: bytes) -> None:
         """Send an event with its data as JSON; `key` is equal for equal events only.
 
-        Raises `TimeoutError`, `ConnectionError`, or `Overloaded` before anything is sent.
+        Raises `TimeoutError`, `ConnectionError`, or a `ServiceError` before anything is sent.
         """
         head = f"id: {id_of_key(event.key)}\nevent: {event.name}\ndata: ".encode()
         async with asyncio.timeout(SEND_SECONDS):
-            if len(data) <= SMALL_ANSWER:
+            held: HeldContent | None = None
+            if event.data is None and event.ended is not None:
+                held, data = await self._read_done(key, event.ended)
+            elif len(data) > SMALL_ANSWER:
+                held = self._budget.hold(key, len(data))
+                held.set(data)
+            if held is None:
                 await self.write(head + data + b"\n\n")
-            else:
-                self._budget.require(key, len(data))
-                async with self._whole:
-                    await self._send_large(key, head, data)
+                return
+            async with self._whole:
+                await self._send_large(head, held)
 
-    async def _send_large(self, key: str, head: bytes, data: bytes) -> None:
+    async def _read_done(self, key: str, ended: Execution) -> tuple[HeldContent | None, bytes]:
+        """Return the data of `done` with a large result; an error without one that is lost."""
+        content = content_of(self._backend, ended, _done)
+        if not isinstance(content, LateContent):
+            return None, content.raw
+        held = self._budget.hold(key, content.size)
+        try:
+            return held, await held.read(content.read)
+        except ValueLost as lost:  # the client would ask for this event for ever
+            error = Failure("ValueLost", lost.detail)
+            return None, _done(replace(ended, result=None, error=error))
+
+    async def _send_large(self, head: bytes, held: HeldContent) -> None:
         transport = self._req.transport if self._req is not None else None
-        with self._budget.sending(key, data, transport) as (reader, shared):
+        with held.sending(transport) as reader:
             await super().write(head)
-            view = memoryview(shared)
-            for start in range(0, len(shared), PIECE):
+            view = memoryview(held.raw)
+            for start in range(0, len(view), PIECE):
                 await super().write(view[start : start + PIECE])
                 reader.moved_at = time.monotonic()
             await super().write(b"\n\n")
+
+
+def _done(execution: Execution) -> bytes:
+    return msgspec.json.encode(done_body(execution))
 
 
 def _after(request: web.Request) -> Key | None:

@@ -10,10 +10,11 @@ from msgspec import Meta, Struct
 
 from gateway.api.keys import BACKEND, ENDED_CONTENT, INPUTS, LONG_POLLS, READER
 from gateway.api.parameters import requested_wait, required_id
-from gateway.api.responses import caching_headers, raise_if_failed, state_content
+from gateway.api.responses import caching_headers, content_of, raise_if_failed, state_content
 from gateway.errors import InvalidRequest
 from gateway.http.query import query_of
-from gateway.http.responses import NO_STORE, Content, content_response, tagged_response
+from gateway.http.responses import NO_STORE, content_response, tagged_response
+from gateway.model.representation import json_of
 from shared.resonate.codec import REASON_LIMIT
 
 if TYPE_CHECKING:
@@ -44,8 +45,9 @@ async def wait(request: web.Request) -> web.Response:
     if execution.done and not include:
         content = request.app[ENDED_CONTENT].of(execution)
     else:
-        content = state_content(execution, request.app[BACKEND].clock.time(), include)
-    return tagged_response(request, content, {**headers, **caching_headers(execution)})
+        backend = request.app[BACKEND]
+        content = state_content(backend, execution, backend.clock.time(), include)
+    return await tagged_response(request, content, {**headers, **caching_headers(execution)})
 
 
 async def _read(request: web.Request, id: str, seconds: int, *, with_steps: bool) -> Execution:
@@ -63,18 +65,23 @@ async def result(request: web.Request) -> web.Response:
     raise_if_failed(execution)
     if not execution.done:
         return web.Response(status=202, headers=caching_headers(execution))
-    content = Content.of_bytes((execution.result_json or "null").encode())
-    return tagged_response(request, content, caching_headers(execution))
+    content = content_of(request.app[BACKEND], execution, _bare_result)
+    return await tagged_response(request, content, caching_headers(execution))
+
+
+def _bare_result(execution: Execution) -> bytes:
+    return bytes(json_of("null" if execution.result is None else execution.result))
 
 
 async def cancel(request: web.Request) -> web.Response:
     """End an execution; its running step may still finish, no further step starts."""
     id = required_id(query_of(request, "id"))
     reason = _reason(await request.app[INPUTS].read_json(request))
-    execution = await request.app[BACKEND].cancel(id, reason)
+    backend = request.app[BACKEND]
+    execution = await backend.cancel(id, reason)
     request.app[READER].note_change(id)
-    content = state_content(execution, request.app[BACKEND].clock.time())
-    return content_response(request, content, NO_STORE)
+    content = state_content(backend, execution, backend.clock.time())
+    return await content_response(request, content, NO_STORE)
 
 
 def _reason(body: Any) -> str | None:

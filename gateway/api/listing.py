@@ -56,7 +56,7 @@ class Filters(Struct, frozen=True):
         return (
             execution.id.startswith(self.prefix)
             and self.status in {None, execution.status}
-            and self.function in {None, execution.call.function}
+            and self.function in {None, execution.function}
         )
 
 

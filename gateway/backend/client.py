@@ -13,8 +13,9 @@ from gateway.backend.readiness import Readiness
 from gateway.backend.searches import Searches
 from gateway.concurrency.paced_executor import PacedExecutor
 from gateway.concurrency.threads import BoundedExecutor
-from gateway.errors import BackendUnavailable, Saturated
+from gateway.errors import BackendUnavailable, Saturated, ValueLost
 from shared.log import get_logger
+from shared.resonate import large_values
 from shared.resonate.store import PAGE
 from shared.resonate.transport import Refused, Transport, Unanswered
 
@@ -31,6 +32,11 @@ CANCEL_SECONDS: Final = 1.0
 QUEUED_PAGES: Final = 64
 """Reads of a further page of a long history that wait for their turn: each costs the server as much
 as the whole history is long."""
+
+VALUE_THREADS: Final = 2
+"""Threads that read large values: reading one takes about five times its size meanwhile."""
+
+VALUE_LOST: Final = "A value of this execution is missing in the store, or damaged."
 
 CANCEL_ATTEMPTS: Final = 60
 """Attempts to cancel the remaining children while the server is unreachable, one a second."""
@@ -54,6 +60,7 @@ class Backend:
         others_work = self._executor.has_callers
         self.searches = Searches(self._calls, self._ask, deadlines.offload, others_work)
         self._page_executor = PacedExecutor(QUEUED_PAGES, deadlines.offload, others_work)
+        self._value_executor = BoundedExecutor(VALUE_THREADS, settings.queue, deadlines.offload)
         self._canceling: dict[str, asyncio.Task[None]] = {}
         ask = partial(self._ask, executor=self._ping_executor)
         self._readiness = Readiness(self._transport, self.name, ask)
@@ -144,6 +151,22 @@ class Backend:
         """
         return await self._ask(self._calls.subscribe, id)
 
+    async def with_values[T](
+        self, execution: Execution, made_of: Callable[[Execution], T], *, with_input: bool
+    ) -> T:
+        """Return what a thread makes of the execution with its result, and its input if wanted.
+
+        Raises `ValueLost`. Only large values have to be read; the caller must have room for them.
+        """
+        try:
+            return await self._ask(
+                *(self._calls.with_values, execution, made_of, with_input),
+                executor=self._value_executor,
+            )
+        except large_values.ValueLost as lost:
+            self._log.error("value lost", id=execution.id, reason=str(lost))
+            raise ValueLost(VALUE_LOST, id=execution.id) from lost
+
     def decode(self, promise: dict[str, Any]) -> Execution:
         """Return the execution in a notification. Raises `NOT_AS_EXPECTED` for anything else."""
         return self._calls.decode(promise)
@@ -165,6 +188,7 @@ class Backend:
         self._ping_executor.close()
         self._page_executor.close()
         self.searches.close()
+        self._value_executor.close()
         self._transport.close()
 
     async def _ask[T](

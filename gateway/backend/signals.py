@@ -19,6 +19,7 @@ from gateway.backend.refusals import refusal_means
 from gateway.errors import SignalConflict
 from shared.ids import signal_id
 from shared.resonate import tags as tag
+from shared.resonate.large_values import data_of, is_same
 from shared.resonate.transport import PROMISE_NOT_FOUND, Refused
 
 if TYPE_CHECKING:
@@ -32,11 +33,12 @@ def deliver(promises: Promises, execution: Execution, name: str, value_json: str
     Raises `SignalConflict` for another value than the delivered one, or one that comes too late.
     """
     id = signal_id(execution.id, name)
-    value = orjson.dumps(value_json).decode()
+    text = orjson.dumps(value_json).decode()
     if execution.done:
-        _require_delivered(promises, id, value, execution.id)
+        _require_delivered(promises, id, text, execution.id)
         return False
     request = uuid.uuid4().hex
+    value = promises.values.stored(id, text)
     promise = promises.create(
         id,
         execution.timeout_at,
@@ -48,21 +50,22 @@ def deliver(promises: Promises, execution: Execution, name: str, value_json: str
     first = not early or promise.tags[tag.REQUEST] == request
     try:
         # `strict`, because the server otherwise answers a timed-out promise as if it were resolved.
-        promises.resolve(id, ikey=request, strict=True, data=promise.param.data if early else value)
+        value = data_of(promise.param) if early else value
+        promises.resolve(id, ikey=request, strict=True, data=value)
     except Refused as refusal:
         if refusal.status != 403:
             raise
         first = first and early
-    _require_delivered(promises, id, value, execution.id)
+    _require_delivered(promises, id, text, execution.id)
     return first
 
 
-def _require_delivered(promises: Promises, id: str, value: str, execution_id: str) -> None:
+def _require_delivered(promises: Promises, id: str, text: str, execution_id: str) -> None:
     """Raise `SignalConflict` unless the signal was delivered with this value."""
     ended = SignalConflict("The execution has ended.", id=execution_id)
     with refusal_means(PROMISE_NOT_FOUND, ended):
         promise = promises.get(id)
     if promise.state != "RESOLVED":
         raise SignalConflict("The signal comes too late.", id=execution_id)
-    if promise.value.data != value:
+    if not is_same(data_of(promise.value), text):
         raise SignalConflict("The signal was delivered with another value.", id=execution_id)

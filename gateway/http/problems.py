@@ -74,6 +74,7 @@ PROBLEM_BY_ERROR: Final[Mapping[type[errors.ServiceError], Problem]] = {
     errors.AlreadyDone: Problem("already-done", 409, "The execution has ended already"),
     errors.SignalConflict: Problem("signal-conflict", 409, "The signal cannot be delivered"),
     errors.TooManyRequests: Problem("too-many-requests", 429, "Too many requests"),
+    errors.ValueLost: Problem("value-lost", 500, "A stored value cannot be read"),
     errors.Overloaded: Problem("overloaded", 503, "This gateway holds as much as it may"),
     errors.Unauthorized: Problem("unauthorized", 401, "A token is needed"),
     errors.ForbiddenOrigin: Problem("forbidden-origin", 403, "Pages of this origin may not call"),

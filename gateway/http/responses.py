@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 from aiohttp import web
@@ -16,11 +16,11 @@ from gateway.http.budgets import PIECE, SMALL_ANSWER
 from gateway.http.keys import ANSWER_BUDGET, SETTINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from aiohttp.abc import AbstractStreamWriter
 
-    from gateway.http.budgets import AnswerBudget
+    from gateway.http.budgets import HeldContent
 
 JSON: Final = "application/json; charset=utf-8"
 NO_STORE: Final[Mapping[str, str]] = {"Cache-Control": "no-store"}
@@ -53,17 +53,28 @@ class Content:
         return cls(raw, hashlib.sha256(raw).hexdigest()[:32])
 
 
+@dataclass(frozen=True)
+class LateContent:
+    """The content of an answer with values that are not read yet.
+
+    `size` are the bytes for which there must be room before `read` is called.
+    """
+
+    tag: str
+    size: int
+    read: Callable[[], Coroutine[Any, Any, bytes]]
+
+
 class LargeBody(Payload):
     """The body of a large answer, sent in pieces, each when the client has taken the one before.
 
     Its connection holds no more than a piece, and all answers with the same content hold one copy.
     """
 
-    def __init__(self, content: Content, budget: AnswerBudget, seconds: float) -> None:
-        super().__init__(content, content_type="application/octet-stream")
-        self._size = len(content.raw)
-        self._content: Content | None = content
-        self._budget = budget
+    def __init__(self, held: HeldContent, seconds: float) -> None:
+        super().__init__(None, content_type="application/octet-stream")
+        self._size = len(held.raw)
+        self._held: HeldContent | None = held
         self._seconds = seconds
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
@@ -72,16 +83,14 @@ class LargeBody(Payload):
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Send the body. Raises `ConnectionError` if the client has gone or is too slow."""
-        content = self._unsent()
-        self._content = self._value = None
-        tag, raw = content.tag, content.raw
+        held = self._unsent()
+        self._held = None
         transport = writer.transport
-        with self._budget.sending(tag, raw, transport) as (reader, shared):
-            del content, raw
+        with held.sending(transport) as reader:
             try:
                 async with asyncio.timeout(self._seconds):
-                    view = memoryview(shared)
-                    for start in range(0, len(shared), PIECE):
+                    view = memoryview(held.raw)
+                    for start in range(0, len(view), PIECE):
                         await writer.write(view[start : start + PIECE])
                         await writer.drain()
                         reader.moved_at = time.monotonic()
@@ -90,30 +99,44 @@ class LargeBody(Payload):
                     transport.abort()
                 raise ConnectionResetError("the answer was not taken in time") from None
 
-    def _unsent(self) -> Content:
-        if self._content is None:
+    def _unsent(self) -> HeldContent:
+        if self._held is None:
             raise RuntimeError("a large answer is sent once")
-        return self._content
+        return self._held
 
 
-def content_response(
-    request: web.Request, content: Content, headers: Mapping[str, str], *, status: int = 200
+async def content_response(
+    request: web.Request,
+    content: Content | LateContent,
+    headers: Mapping[str, str],
+    *,
+    status: int = 200,
 ) -> web.Response:
     """Return an answer of any size. Raises `Overloaded` if there is no room for a large one.
 
-    The content is JSON unless `headers` have another `Content-Type`.
+    Late content is read then; raises what its `read` raises. A HEAD needs no content, so its answer
+    has no length if the content is late. The content is JSON unless `headers` have another
+    `Content-Type`.
     """
     headers = {"Content-Type": JSON, **headers}
-    if len(content.raw) <= SMALL_ANSWER:
+    if isinstance(content, LateContent):
+        if request.method == "HEAD":
+            return web.Response(status=status, headers=headers)
+        held = request.app[ANSWER_BUDGET].hold(content.tag, content.size)
+        await held.read(content.read)
+    elif len(content.raw) <= SMALL_ANSWER:
         return web.Response(body=content.raw, status=status, headers=headers)
-    budget = request.app[ANSWER_BUDGET]
-    budget.require(content.tag, len(content.raw))
-    seconds = request.app[SETTINGS].limits.answer
-    return web.Response(body=LargeBody(content, budget, seconds), status=status, headers=headers)
+    else:
+        held = request.app[ANSWER_BUDGET].hold(content.tag, len(content.raw))
+        held.set(content.raw)
+    if len(held.raw) <= SMALL_ANSWER:  # known only now
+        return web.Response(body=held.raw, status=status, headers=headers)
+    body = LargeBody(held, request.app[SETTINGS].limits.answer)
+    return web.Response(body=body, status=status, headers=headers)
 
 
-def tagged_response(
-    request: web.Request, content: Content, headers: Mapping[str, str]
+async def tagged_response(
+    request: web.Request, content: Content | LateContent, headers: Mapping[str, str]
 ) -> web.Response:
     """Return an answer with its `ETag`, or a 304 to a client that has this content already.
 
@@ -123,4 +146,4 @@ def tagged_response(
     if any(known.value in {content.tag, "*"} for known in request.if_none_match or ()):
         del headers["Content-Type"]
         return web.Response(status=304, headers=headers)
-    return content_response(request, content, headers)
+    return await content_response(request, content, headers)

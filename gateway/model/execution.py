@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shared.resonate import tags as tag
 from shared.resonate.codec import (
     TIMED_OUT,
-    Call,
     Failure,
     decode_call,
     decode_cancellation,
     decode_rejection,
     decode_result,
+    stored_call,
+    stored_result,
 )
+from shared.resonate.large_values import Reference
 from shared.resonate.states import STATUS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gateway.model.activity import Activity
     from gateway.model.steps import StepState
     from gateway.model.stored_promise import StoredPromise
+    from shared.resonate.large_values import Data
 
 
 @dataclass(frozen=True)
@@ -47,19 +50,21 @@ class NewExecution:
 class Execution:
     """One execution at one moment; times are milliseconds since the epoch.
 
-    A resolved one has `result_json`, one that ended otherwise `error`. `activity` is None until a
-    worker has created something for the execution. A `partial` execution was read without it.
-    `steps` are empty unless they were asked for.
+    A resolved one has a `result`, one that ended otherwise an `error`. `input` and `result` are
+    JSON, or where it is, if it is large. `activity` is None until a worker has created something
+    for the execution. A `partial` execution was read without it. `steps` are empty unless they were
+    asked for.
     """
 
     id: str
     status: str
-    call: Call
+    function: str
+    input: Data
     created_at: int
     timeout_at: int
     completed_at: int | None = None
     starts_at: int | None = None
-    result_json: str | None = None
+    result: Data | None = None
     error: Failure | None = None
     activity: Activity | None = None
     steps: Sequence[StepState] = ()
@@ -69,6 +74,18 @@ class Execution:
     def done(self) -> bool:
         """Whether it has ended, in whatever way."""
         return self.status != "pending"
+
+    def large_values(self, *, with_input: bool) -> list[Reference]:
+        """Return where the result is, and the input if it is wanted, as far as they are large."""
+        values = [self.result, self.input if with_input else None]
+        return [value for value in values if isinstance(value, Reference)]
+
+    def by_digest(self) -> Execution:
+        """Return the execution with the digest of each large value, as JSON, for the value.
+
+        What is made of it is equal only where what is made of the values is equal.
+        """
+        return replace(self, input=_digest(self.input), result=_digest(self.result))
 
     def phase(self, now: float) -> str | None:
         """Return the phase at `now`, in seconds since the epoch.
@@ -90,26 +107,62 @@ def execution_of(promise: StoredPromise) -> Execution:
     Raises `ValueError` for a promise that is no execution of this service.
     """
     status = STATUS[promise.state]
+    function, input = _call(promise)
     return Execution(
         id=promise.id,
         status=status,
-        call=decode_call(promise.param),
+        function=function,
+        input=input,
         created_at=promise.created_on,
         timeout_at=promise.timeout,
         completed_at=promise.completed_on,
         starts_at=int(promise.tags[tag.DELAY]) if tag.DELAY in promise.tags else None,
-        result_json=decode_result(promise.value) if status == "resolved" else None,
+        result=_result(promise.value) if status == "resolved" else None,
         error=_error(status, promise.value),
     )
 
 
-def _error(status: str, value: str | None) -> Failure | None:
+def with_values(
+    execution: Execution, read: Callable[[Reference], bytes], *, with_input: bool
+) -> Execution:
+    """Return the execution with its large values, which `read` returns as they are stored.
+
+    Raises `ValueError` for a value that is not of this service.
+    """
+    input, result = execution.input, execution.result
+    if with_input and isinstance(input, Reference):
+        input = stored_call(read(input)).input_json
+    if isinstance(result, Reference):
+        result = stored_result(read(result))
+    return replace(execution, input=input, result=result)
+
+
+def _call(promise: StoredPromise) -> tuple[str, Data]:
+    """Return the name of the function, and the input."""
+    if isinstance(promise.param, Reference):
+        if tag.FUNCTION not in promise.tags:
+            raise ValueError("not an invocation of this service")
+        return promise.tags[tag.FUNCTION], promise.param
+    call = decode_call(promise.param)
+    return call.function, call.input_json
+
+
+def _result(value: Data | None) -> Data:
+    return value if isinstance(value, Reference) else decode_result(value)
+
+
+def _digest[T](data: T | Reference) -> T | str:
+    return f'"{data.digest}"' if isinstance(data, Reference) else data
+
+
+def _error(status: str, value: Data | None) -> Failure | None:
     """Return why an execution of this status has no result, None if it has one or is pending."""
+    text = None if isinstance(value, Reference) else value  # only results are large
     match status:
         case "rejected":
-            return decode_rejection(value)
+            return decode_rejection(text)
         case "canceled":
-            return decode_cancellation(value)
+            return decode_cancellation(text)
         case "timedout":
             return TIMED_OUT
         case _:

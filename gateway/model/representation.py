@@ -18,6 +18,7 @@ from gateway.model.bodies import (
     StepBody,
     WaitedForBody,
 )
+from shared.resonate.large_values import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gateway.model.execution import Execution
     from gateway.model.steps import StepState
     from shared.resonate.codec import Failure
+    from shared.resonate.large_values import Data
 
 
 def rfc3339(milliseconds: int) -> str:
@@ -46,7 +48,7 @@ def execution_body(execution: Execution, include: frozenset[str], now: float) ->
         done=execution.done,
         result=result,
         error=error,
-        function=execution.call.function,
+        function=execution.function,
         created_at=rfc3339(execution.created_at),
         completed_at=_time_if_any(execution.completed_at),
         timeout_at=rfc3339(execution.timeout_at),
@@ -57,7 +59,7 @@ def execution_body(execution: Execution, include: frozenset[str], now: float) ->
         recovered_from=_if_any(activity.recovered_from if activity else None),
         waiting_for=(waited_for_bodies(activity.waiting_for) if activity else []) or UNSET,
         progress=_progress(execution),
-        input=Raw(execution.call.input_json.encode()) if "input" in include else UNSET,
+        input=json_of(execution.input) if "input" in include else UNSET,
         steps=[step_body(step) for step in execution.steps] if "steps" in include else UNSET,
     )
 
@@ -71,7 +73,7 @@ def begun_body(execution: Execution, *, created: bool) -> BegunBody:
         wait=f"/wait?id={execution.id}",
         created=created,
         done=execution.done,
-        function=execution.call.function,
+        function=execution.function,
         timeout_at=rfc3339(execution.timeout_at),
         starts_at=_time_if_any(execution.starts_at),
         result=result,
@@ -87,7 +89,7 @@ def item_body(execution: Execution) -> ItemBody:
     """
     return ItemBody(
         id=execution.id,
-        function=execution.call.function,
+        function=execution.function,
         status=execution.status,
         phase=None,
         worker=None,
@@ -128,11 +130,18 @@ def waited_for_bodies(waiting_for: Iterable[tuple[str, int]]) -> list[WaitedForB
 
 def _outcome(execution: Execution) -> tuple[Raw | UnsetType, FailureBody | UnsetType]:
     """Return the result and the error, of which an execution has one at most."""
-    result, error = execution.result_json, execution.error
+    result, error = execution.result, execution.error
     return (
-        UNSET if result is None else Raw(result.encode()),
+        UNSET if result is None else json_of(result),
         UNSET if error is None else failure_body(error),
     )
+
+
+def json_of(data: Data) -> Raw:
+    """Return data as a part of a body. Raises `TypeError` for a value that was not read."""
+    if isinstance(data, Reference):
+        raise TypeError("this value is to be read first")
+    return Raw(data.encode())
 
 
 def failure_body(failure: Failure) -> FailureBody:

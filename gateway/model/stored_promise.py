@@ -10,14 +10,16 @@ from shared.resonate import tags as tag
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from shared.resonate.large_values import Data
+
 
 @dataclass(frozen=True, slots=True)
 class StoredPromise:
     """One promise of the server; times are milliseconds since the epoch.
 
     An execution, each of its steps, children, sleeps and signals, and each report of progress is a
-    promise. `param` is what it was created with, `value` what it was settled with, as text; both
-    are None where they were not kept.
+    promise. `param` is what it was created with, `value` what it was settled with: text, or where
+    it is if it is large. Both are None where they were not kept.
     """
 
     id: str
@@ -26,8 +28,8 @@ class StoredPromise:
     completed_on: int | None
     timeout: int
     tags: Mapping[str, str]
-    param: str | None = None
-    value: str | None = None
+    param: Data | None = None
+    value: Data | None = None
 
     @property
     def pending(self) -> bool:

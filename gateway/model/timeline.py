@@ -41,11 +41,15 @@ EVENT_ID: Final = re.compile(r"(\d{1,15})-(\d{1,9})-(\d)", re.ASCII)
 
 @dataclass(frozen=True)
 class Event:
-    """One event of an execution; `data` is its JSON."""
+    """One event of an execution; `data` is its JSON.
+
+    The data of `done` are None if they have a large value; they are made of `ended`.
+    """
 
     key: Key
     name: str
-    data: JsonBody
+    data: JsonBody | None
+    ended: Execution | None = None
 
 
 def id_of_key(key: Key) -> str:
@@ -80,7 +84,10 @@ def timeline(root: Execution, created: Sequence[StoredPromise]) -> list[Event]:
         key=lambda event: event.key,
     )
     key = done_key(root)
-    return events if key is None else [*events, Event(key, "done", done_body(root))]
+    if key is None:
+        return events
+    large = root.large_values(with_input=False)
+    return [*events, Event(key, "done", None if large else done_body(root), root)]
 
 
 def _order(root: Execution, part: StoredPromise) -> tuple[int, int, str]:

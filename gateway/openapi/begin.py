@@ -139,5 +139,6 @@ def _error_responses(catalog: Catalog) -> dict[str, Block]:
             detail="The Resonate server cannot be reached; repeat with the same id.",
             id="job-1",
         ),
+        "value-lost",
         problem("/begin", "overloaded", detail=BODIES_DETAIL),
     )

@@ -59,7 +59,7 @@ def _wait() -> Block:
                 "/wait",
                 *("invalid-request", "unknown-id", "execution-canceled", "too-many-requests"),
                 *("execution-rejected", "backend-unavailable", "execution-timedout"),
-                "overloaded",
+                *("value-lost", "overloaded"),
             ),
         },
     }
@@ -107,7 +107,7 @@ def _result() -> Block:
                 "/result",
                 *("invalid-request", "unknown-id", "execution-canceled"),
                 *("execution-rejected", "backend-unavailable", "execution-timedout"),
-                "overloaded",
+                *("value-lost", "overloaded"),
             ),
         },
     }

@@ -61,20 +61,20 @@ def _swagger_files() -> Path:
 async def openapi(request: web.Request) -> web.Response:
     """Answer with the document of this gateway; its settings change what it takes."""
     content = request.app[DOCUMENTATION].document
-    return tagged_response(request, content, {"Cache-Control": "no-cache"})
+    return await tagged_response(request, content, {"Cache-Control": "no-cache"})
 
 
 async def page(request: web.Request) -> web.Response:
     """Answer with the page that tries the routes."""
     headers = {**HEADERS, "Content-Type": "text/html; charset=utf-8"}
-    return tagged_response(request, request.app[DOCUMENTATION].files["docs"], headers)
+    return await tagged_response(request, request.app[DOCUMENTATION].files["docs"], headers)
 
 
 async def file(request: web.Request) -> web.Response:
     """Answer with a file of the page."""
     name = request.path.rpartition("/")[2]
     headers = {**HEADERS, "Content-Type": TYPES[name]}
-    return tagged_response(request, request.app[DOCUMENTATION].files[name], headers)
+    return await tagged_response(request, request.app[DOCUMENTATION].files[name], headers)
 
 
 ROUTES = (

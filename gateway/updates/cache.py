@@ -56,8 +56,9 @@ class ExecutionCache:
 def _bytes(execution: Execution) -> int:
     """Return the memory that an execution takes: of texts that Python holds, not of characters.
 
+    Large values are not in it, only where they are, unless they were stored by an older version.
     Beside one emoji, a text of ASCII takes four bytes a character, and one more as UTF-8.
     """
     error = execution.error
-    texts = [execution.call.input_json, execution.result_json, error and error.message]
+    texts = [execution.input, execution.result, error and error.message]
     return ENTRY_BYTES + sum(map(sys.getsizeof, filter(None, texts)))

@@ -65,7 +65,7 @@ class EventStream:
         changed.set()
 
     async def read(self, after: Key | None) -> AsyncIterator[tuple[Event, bytes] | None]:
-        """Yield each event after a key, with its data as JSON, until the stream ends.
+        """Yield each event after a key, with its data as JSON if it has any, until the stream ends.
 
         Yields None when there was none for a while. `done` is yielded whatever its key.
         """

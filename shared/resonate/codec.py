@@ -100,14 +100,20 @@ class Call:
 
 def decode_call(data: str | None) -> Call:
     """Return a stored invocation. Raises `ValueError` for data that `encode_call` cannot make."""
-    match orjson.loads(data or ""):
+    call = stored_call(data or "")
+    orjson.loads(call.input_json)
+    return call
+
+
+def stored_call(data: str | bytes) -> Call:
+    """Return an invocation as `decode_call` does, with an input that was checked when stored."""
+    match orjson.loads(data):
         case {
             "func": str(function),
             "args": [str(text)],
             "kwargs": {**named},
             "version": int(n),
         } if not named and not isinstance(n, bool):
-            orjson.loads(text)
             return Call(function, n, text)
         case _:
             raise ValueError("not an invocation of this service")
@@ -115,9 +121,15 @@ def decode_call(data: str | None) -> Call:
 
 def decode_result(data: str | None) -> str:
     """Return the JSON text of a stored result. Raises `ValueError` for any other data."""
-    match orjson.loads(data or ""):
+    text = stored_result(data or "")
+    orjson.loads(text)
+    return text
+
+
+def stored_result(data: str | bytes) -> str:
+    """Return the text of a result as `decode_result` does, which was checked when stored."""
+    match orjson.loads(data):
         case str(text):
-            orjson.loads(text)
             return text
         case _:
             raise ValueError("not a result of this service")

@@ -5,13 +5,13 @@ It differs from the SDK's own store:
 - connections are kept, tries are finite, and a refusal has its status and code;
 - ids are escaped in paths;
 - a settlement that lost a race returns the stored promise;
+- large values are stored in promises of their own (`large_values.py`), and are read on demand only;
 - the header for pickled values is neither sent nor read, so that write access to the server's store
   is not enough to run code here.
 """
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
@@ -21,14 +21,17 @@ from resonate.models.durable_promise import DurablePromise
 from shared.ids import id_of_stored, stored_id
 from shared.resonate.codec import LenientBase64
 from shared.resonate.cursors import cursor_at, position_of
+from shared.resonate.large_values import LargeValues, Reference, is_large, part_of
 from shared.resonate.tasks import Schedules, Tasks, unused
-from shared.resonate.transport import Refused, Transport
+from shared.resonate.transport import PROMISE_NOT_FOUND, Refused, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from resonate.models.encoder import Encoder
     from resonate.models.task import Task
+
+    from shared.resonate.large_values import Data
 
 PICKLED: Final = "resonate:format-py"
 """Header in which the SDK sends pickled values, which jsonpickle would unpickle."""
@@ -68,6 +71,7 @@ class Promises:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._transport = store.transport
+        self.values = LargeValues(self._transport, self.fence)
 
     def fence(self) -> Mapping[str, str]:
         """Return headers that bind a write to a claim: none here, overridden by workers.
@@ -88,12 +92,26 @@ class Promises:
         ikey: str | None = None,
         strict: bool = False,
         headers: dict[str, str] | None = None,
-        data: str | None = None,
+        data: Data | None = None,
         tags: dict[str, str] | None = None,
     ) -> DurablePromise:
-        body = {"id": stored_id(id), "param": _value(data), "timeout": timeout, "tags": tags or {}}
+        if isinstance(data, str) and is_large(data) and self._exists(id):
+            # Then the server stores nothing, but compares the idempotency keys.
+            data = Reference.to(id, data.encode())
+        param = part_of(self.values.stored(id, data))
+        body = {"id": stored_id(id), "param": param, "timeout": timeout, "tags": tags or {}}
         sent = self._headers(ikey, strict=strict)
         return self._transport.call("POST", "/promises", body, sent, read=self._store.promise)
+
+    def _exists(self, id: str) -> bool:
+        """Return whether there is a promise of this id."""
+        try:
+            self.get(id)
+        except Refused as refusal:
+            if refusal.code != PROMISE_NOT_FOUND:
+                raise
+            return False
+        return True
 
     def resolve(
         self,
@@ -102,7 +120,7 @@ class Promises:
         ikey: str | None = None,
         strict: bool = False,
         headers: dict[str, str] | None = None,
-        data: str | None = None,
+        data: Data | None = None,
     ) -> DurablePromise:
         return self._settle(id, "RESOLVED", ikey, data, strict=strict)
 
@@ -113,7 +131,7 @@ class Promises:
         ikey: str | None = None,
         strict: bool = False,
         headers: dict[str, str] | None = None,
-        data: str | None = None,
+        data: Data | None = None,
     ) -> DurablePromise:
         return self._settle(id, "REJECTED", ikey, data, strict=strict)
 
@@ -124,14 +142,16 @@ class Promises:
         ikey: str | None = None,
         strict: bool = False,
         headers: dict[str, str] | None = None,
-        data: str | None = None,
+        data: Data | None = None,
     ) -> DurablePromise:
         return self._settle(id, "REJECTED_CANCELED", ikey, data, strict=strict)
 
     def _settle(
-        self, id: str, state: str, ikey: str | None, data: str | None, *, strict: bool
+        self, id: str, state: str, ikey: str | None, data: Data | None, *, strict: bool
     ) -> DurablePromise:
-        body = {"state": state, "value": _value(data)}
+        if state == "RESOLVED":  # failures and reasons have limits of their own
+            data = self.values.stored(id, data)
+        body = {"state": state, "value": part_of(data)}
         sent = self._headers(ikey, strict=strict)
         try:
             return self._transport.call("PATCH", _path(id), body, sent, read=self._store.promise)
@@ -239,7 +259,3 @@ def _read_ping(answer: Any) -> str:
 
 def _path(id: str) -> str:
     return f"/promises/{quote(stored_id(id), safe='')}"
-
-
-def _value(data: str | None) -> dict[str, str]:
-    return {} if data is None else {"data": base64.b64encode(data.encode()).decode()}

@@ -25,6 +25,7 @@ NAMES = {
     "durable_callbacks_promise",
     "durable_promises_id",
     "durable_tasks_done",
+    "durable_values_untagged",
 }
 
 

@@ -136,8 +136,12 @@ FULL: Final = {
     "GET /result 503 overloaded",
     "POST /cancel 503 overloaded",
     "POST /signal 503 overloaded",
+    "POST /begin 500 value-lost",
+    "GET /wait 500 value-lost",
+    "GET /result 500 value-lost",
 }
-"""A gateway would have to be filled with clients or bytes for these; other tests do."""
+"""A gateway would have to be filled with clients or bytes, or its store be damaged; other tests do
+that."""
 
 
 def examples() -> dict[str, Any]:

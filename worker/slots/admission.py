@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from resonate.models.durable_promise import DurablePromiseValue
+
 from shared.ids import ancestors, cancel_key
 from shared.log import get_logger
 from shared.resonate import tags as tag
 from shared.resonate.codec import Failure, decode_call
+from shared.resonate.large_values import ValueLost, data_of
 from shared.resonate.transport import PROMISE_NOT_FOUND, Refused
 from worker.slots.restarts import body_starts
 
@@ -56,12 +59,20 @@ class Admission:
         claim.trace_id = root.tags.get(tag.TRACE)
         self._store.claim = claim
         try:
+            root.param = DurablePromiseValue(
+                None, self._store.promises.values.text(data_of(root.param))
+            )
+            if leaf is not None:
+                self._store.promises.with_value(leaf)
             call = decode_call(root.param.data)
             if offer.kind == "resume" and leaf is None:
                 raise ValueError("nothing to resume with")  # noqa: TRY301 - unfit either way
         except ValueError as error:
             # The SDK would end this process, and then every other worker that is offered the task.
             self._reject(claim, Failure("InvalidCall", str(error)))
+            return None
+        except ValueLost as error:
+            self._reject(claim, Failure("ValueLost", str(error)))
             return None
         if not self._knows(call):
             self._hand_back(claim, call, root)

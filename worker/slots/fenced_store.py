@@ -19,6 +19,7 @@ from shared.ids import attempt_id, parts_pattern
 from shared.log import get_logger
 from shared.resonate import tags as tag
 from shared.resonate.codec import Failure, clip
+from shared.resonate.large_values import Reference, ValueLost, data_of, has_value
 from shared.resonate.store import Promises, Store
 from shared.resonate.transport import PROMISE_EXISTS, Refused, Transport, Unanswered
 from worker.errors import Fenced
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from resonate.models.encoder import Encoder
     from resonate.models.result import Result
 
+    from shared.resonate.large_values import Data
     from worker.tasks.claims import Claim
 
 
@@ -81,7 +83,7 @@ class FencedPromises(Promises):
         ikey: str | None = None,
         strict: bool = False,
         headers: dict[str, str] | None = None,
-        data: str | None = None,
+        data: Data | None = None,
         tags: dict[str, str] | None = None,
     ) -> DurablePromise:
         def write(claim: Claim) -> DurablePromise:
@@ -96,7 +98,9 @@ class FencedPromises(Promises):
                 claim.end_turn()
                 if tag.STEP in promise.tags and promise.tags.get(tag.CLAIM) != claim.key:
                     claim.earlier_starts[id] = starts_of(self, promise, claim.execution)
-            return self._resolve_signal(promise) if _is_unresolved_signal(promise) else promise
+            if _is_unresolved_signal(promise):
+                promise = self._resolve_signal(promise)
+            return self.with_value(promise)
 
         return self._write(id, write)
 
@@ -115,17 +119,21 @@ class FencedPromises(Promises):
         """Resolve the promise of a signal with the value that its sender stored."""
         # A signal that comes early is stored first and resolved then; its gateway died in between.
         self._log.info("signal delivered for its sender", id=signal.id)
-        return super()._settle(signal.id, "RESOLVED", signal.id, signal.param.data, strict=False)
+        value = data_of(signal.param)
+        return super()._settle(signal.id, "RESOLVED", signal.id, value, strict=False)
 
     def _settle(
-        self, id: str, state: str, ikey: str | None, data: str | None, *, strict: bool
+        self, id: str, state: str, ikey: str | None, data: Data | None, *, strict: bool
     ) -> DurablePromise:
         def write(claim: Claim) -> DurablePromise:
             promise = super(FencedPromises, self)._settle(id, state, ikey, data, strict=strict)
             claim.started.pop(id, None)
             if id == claim.execution:
                 claim.finished = True
-            return promise
+            stored = data_of(promise.value)
+            if isinstance(stored, Reference) and isinstance(data, str) and stored.is_to(data):
+                promise.value = DurablePromiseValue(None, data)
+            return self.with_value(promise)
 
         return self._write(id, write)
 
@@ -139,10 +147,20 @@ class FencedPromises(Promises):
                 promise_id, root_promise_id, recv, timeout
             )
             registered.append(callback)
-            return promise
+            return self.with_value(promise)
 
         promise = self._write(promise_id, write)
         return promise, registered[0] if registered else None
+
+    def with_value(self, promise: DurablePromise) -> DurablePromise:
+        """Return a promise with its value, which the SDK decodes.
+
+        A client's execution is waited for by its webhook only, which does not want the result.
+        """
+        if has_value(promise) and promise.tags.get(tag.KIND) != tag.EXECUTION:
+            text = self.values.text(data_of(promise.value))
+            promise.value = DurablePromiseValue(None, text)
+        return promise
 
     def _write(self, id: str, write: Callable[[Claim], DurablePromise]) -> DurablePromise:
         claim = self._fenced.claim
@@ -158,6 +176,9 @@ class FencedPromises(Promises):
             if refusal.status == 400 or refusal.code == PROMISE_EXISTS:
                 reason = f"the server refused a write of this execution: {refusal}"
                 self._reject_execution(claim, Failure("StoreRefused", reason))
+        except ValueLost as error:
+            claim.lost = str(error)
+            self._reject_execution(claim, Failure("ValueLost", claim.lost))
         except NOT_ENCODABLE as error:
             claim.lost = repr(error)
             self._log.exception("a write cannot be encoded", id=id)

@@ -29,6 +29,7 @@ CONTRACT = {
     "id-reused": 422,
     "invalid-input": 422,
     "internal": 500,
+    "value-lost": 500,
     "backend-unavailable": 503,
     "overloaded": 503,
     "unauthorized": 401,

@@ -12,7 +12,7 @@ from gateway.model.execution import execution_of
 from gateway.model.steps import StepState, steps_of
 from gateway.model.stored_promise import StoredPromise
 from shared.resonate import tags as tag
-from shared.resonate.codec import Call, Failure, encode_call
+from shared.resonate.codec import Failure, encode_call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +70,7 @@ def test_every_state_has_a_word(state: str, status: str) -> None:
     execution = execution_of(promise(state=state, value=RESULT))
 
     assert (execution.status, execution.done) == (status, status != "pending")
-    assert (execution.result_json is not None) == (status == "resolved")
+    assert (execution.result is not None) == (status == "resolved")
     assert (execution.error is not None) == (status not in {"pending", "resolved"})
 
 
@@ -84,12 +84,12 @@ def test_an_execution_has_its_call_and_times() -> None:
     """Function, version, input and times come from the promise as they are."""
     execution = execution_of(promise(state="RESOLVED", value=RESULT, completed=2_000))
 
-    assert (execution.id, execution.call) == ("job-1", Call("foo", 1, '{"n":1}'))
+    assert (execution.id, execution.function, execution.input) == ("job-1", "foo", '{"n":1}')
     assert (execution.created_at, execution.completed_at, execution.timeout_at) == (
         *(1_000, 2_000),
         90_000,
     )
-    assert (execution.result_json, execution.activity, execution.steps) == ("[1,2]", None, ())
+    assert (execution.result, execution.activity, execution.steps) == ("[1,2]", None, ())
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from gateway.model.execution import Execution
 from gateway.updates import cache
 from gateway.updates.cache import ExecutionCache
-from shared.resonate.codec import Call, Failure
+from shared.resonate.codec import Failure
 
 MIB = 1024 * 1024
 
@@ -19,14 +19,14 @@ def execution(number: int, raw: str, field: str) -> Execution:
     """Return an ended execution with this text, read from JSON as the server's answers are."""
     text = orjson.loads(orjson.dumps(raw))
     orjson.loads(orjson.dumps(text))
-    call = Call("foo", 1, text if field == "input" else "null")
     return Execution(
         id=f"job-{number}",
         status="resolved",
-        call=call,
+        function="foo",
+        input=text if field == "input" else "null",
         created_at=number,
         timeout_at=number,
-        result_json=text if field == "result" else "null",
+        result=text if field == "result" else "null",
         error=Failure("E", text) if field == "error" else None,
     )
 

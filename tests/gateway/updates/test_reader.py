@@ -10,7 +10,6 @@ import pytest
 from gateway.model.execution import Execution
 from gateway.updates.cache import ExecutionCache
 from gateway.updates.reader import CONCURRENT_READS, Reader
-from shared.resonate.codec import Call
 
 if TYPE_CHECKING:
     from gateway.backend.client import Backend
@@ -26,7 +25,7 @@ class HeldBackend:
     async def read_root(self, id: str) -> Execution:
         self.asked.append(id)
         await self.released.wait()
-        return Execution(id, "pending", Call("foo", 1, "null"), 1_000, 2_000)
+        return Execution(id, "pending", "foo", "null", 1_000, 2_000)
 
     read = read_root
 

@@ -11,7 +11,6 @@ from gateway.errors import BackendUnavailable, Saturated
 from gateway.model.execution import Execution
 from gateway.updates.cache import ExecutionCache
 from gateway.updates.subscriptions import CONCURRENT_SUBSCRIBES, Subscriptions
-from shared.resonate.codec import Call
 from shared.settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ class HeldBackend:
         await self.released.wait()
         if self.error is not None:
             raise self.error
-        return Execution(id, "pending", Call("foo", 1, "null"), 1_000, 2_000)
+        return Execution(id, "pending", "foo", "null", 1_000, 2_000)
 
 
 @pytest.fixture(name="backend")

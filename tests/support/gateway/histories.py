@@ -9,7 +9,6 @@ import msgspec
 from gateway.model.execution import Execution
 from gateway.model.stored_promise import StoredPromise
 from shared.resonate import tags as tag
-from shared.resonate.codec import Call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,12 +26,13 @@ def root(
     return Execution(
         id="job-1",
         status="pending" if ended is None else status,
-        call=Call("foo", 1, "null"),
+        function="foo",
+        input="null",
         created_at=1_000,
         timeout_at=LIMIT,
         completed_at=ended,
         starts_at=starts_at,
-        result_json="7" if ended is not None and status == "resolved" else None,
+        result="7" if ended is not None and status == "resolved" else None,
     )
 
 

@@ -28,6 +28,13 @@ NAME: Final = r"[A-Za-z0-9~-]{1,64}"
 HEX: Final = r"[0-9a-f]{32}"
 FINGERPRINT: Final = r"[0-9a-f]{64}"
 PROMISE: Final = rf"{ID}|{STORED}(\.webhook|\.signal\.{NAME})"
+OWNED: Final = rf"=({PROMISE})={FINGERPRINT}"
+"""A large value of a promise, as the gateway names it."""
+
+STORED_VALUE: Final = rf"=({ID}|{STORED}\.signal\.{NAME})={FINGERPRINT}"
+"""The same as the server stores it."""
+
+NEVER: Final = str(2**53 - 1)
 URL: Final = r"https?://[!-~]{1,2040}"
 FUNCTIONS: Final = "|".join([*CATALOG.names, "webhook"])
 MILLISECONDS: Final = r"[0-9]{13}"
@@ -53,6 +60,11 @@ SEARCH: Final[Mapping[str, str]] = {
     f"tags[{tag.EXECUTION}]": ID,
     f"tags[{tag.ROOT}]": ID,
 }
+REFERENCE: Final[Mapping[str, str]] = {
+    "value-id": OWNED,
+    "value-bytes": r"[1-9][0-9]*",
+    "value-sha256": FINGERPRINT,
+}
 HEADERS: Final[Mapping[str, str]] = {
     "host": r"127\.0\.0\.1:\d+",
     "accept-encoding": "identity",
@@ -61,7 +73,9 @@ HEADERS: Final[Mapping[str, str]] = {
     "content-length": r"\d+",
     "connection": "keep-alive",
     "user-agent": r"[!-~]+",
-    "idempotency-key": rf"{FINGERPRINT}|{HEX}|(cancel-)?{ID}(\.webhook|\.signal\.[\w-]+)?",
+    "idempotency-key": "|".join(
+        (FINGERPRINT, HEX, rf"(cancel-)?{ID}(\.webhook|\.signal\.[\w-]+)?", STORED_VALUE)
+    ),
     "strict": "true",
 }
 
@@ -90,7 +104,7 @@ def check(call: Seen) -> None:
         case "GET", "promises", "":
             search(dict(parse_qsl(url.query, strict_parsing=True, keep_blank_values=True)))
         case "GET", "promises", id:
-            fits(PROMISE, unquote(id))
+            fits(rf"{PROMISE}|{STORED_VALUE}", unquote(id))
             assert (body, url.query) == (None, "")
         case "POST", "promises", "":
             create(body)
@@ -129,7 +143,14 @@ def search(query: dict[str, str]) -> None:
 
 
 def create(body: Any) -> None:
-    """Check the creation of an execution, a webhook or a signal."""
+    """Check the creation of an execution, a webhook, a signal or a large value."""
+    if body["id"].startswith("="):
+        fits(STORED_VALUE, body.pop("id"))
+        fits(NEVER, body.pop("timeout"))
+        assert body.pop("tags") == {}
+        value(body.pop("param"))
+        assert body == {}
+        return
     fits(PROMISE, body.pop("id"))
     fits(MILLISECONDS, body.pop("timeout"))
     each_fits(TAGS, body.pop("tags"))
@@ -138,9 +159,15 @@ def create(body: Any) -> None:
 
 
 def value(stored: Any) -> None:
-    """Check a stored value: a call, a reason, or the text of a signal's JSON, all encoded by us."""
+    """Check a stored value: a call, a reason, or the text of a signal's JSON, all encoded by us.
+
+    A large one is a reference.
+    """
     assert set(stored) <= {"data", "headers"}
-    assert not stored.get("headers")
+    if stored.get("headers"):
+        each_fits(REFERENCE, stored["headers"])
+        assert "data" not in stored
+        return
     if not stored.get("data"):
         return
     match orjson.loads(base64.b64decode(stored["data"], validate=True)):
