@@ -65,7 +65,7 @@ def content_of(
     return LateContent(
         Content.of_bytes(b"by digest: " + by_digest).tag,
         len(by_digest) + sum(value.size for value in values),
-        lambda: backend.with_values(execution, made_of, with_input=with_input),
+        lambda: backend.values.made_of(execution, made_of, with_input=with_input),
     )
 
 

@@ -21,7 +21,7 @@ from gateway.backend.refusals import refusal_means
 from gateway.backend.signals import deliver
 from gateway.errors import AlreadyDone, IdReused, UnknownExecution
 from gateway.model.activity import activity_of
-from gateway.model.execution import execution_of, with_values
+from gateway.model.execution import execution_of
 from gateway.model.steps import steps_of
 from gateway.model.stored_promise import StoredPromise
 from shared import webhooks
@@ -29,7 +29,7 @@ from shared.ids import cancel_key, parts_pattern, webhook_id
 from shared.resonate import tags as tag
 from shared.resonate.client import SilentSource, build_client
 from shared.resonate.codec import encode_call, encode_reason
-from shared.resonate.large_values import ValueLost, data_of
+from shared.resonate.large_values import data_of
 from shared.resonate.store import PAGE, Store
 from shared.resonate.streams import unicast
 from shared.resonate.transport import PROMISE_EXISTS, PROMISE_NOT_FOUND, Refused
@@ -193,19 +193,6 @@ class Calls:
             if after is None:
                 break
         return created
-
-    def with_values[T](
-        self,
-        execution: Execution,
-        made_of: Callable[[Execution], T],
-        with_input: bool,  # noqa: FBT001 - called through a thread
-    ) -> T:
-        read = self._store.promises.values.read
-        try:
-            whole = with_values(execution, read, with_input=with_input)
-        except ValueError as error:
-            raise ValueLost(f"a stored value of {execution.id} is not of this service") from error
-        return made_of(whole)
 
     def parts_of(
         self, id: str, limit: int, after: int | None

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 from gateway.backend.calls import NEWEST_COUNT, Calls
 from gateway.backend.readiness import Readiness
 from gateway.backend.searches import Searches
+from gateway.backend.values import ValueReader
 from gateway.concurrency.paced_executor import PacedExecutor
 from gateway.concurrency.threads import BoundedExecutor
-from gateway.errors import BackendUnavailable, Saturated, ValueLost
+from gateway.errors import BackendUnavailable, Saturated
 from shared.log import get_logger
-from shared.resonate import large_values
 from shared.resonate.store import PAGE
 from shared.resonate.transport import Refused, Transport, Unanswered
 
@@ -36,8 +36,6 @@ as the whole history is long."""
 VALUE_THREADS: Final = 2
 """Threads that read large values: reading one takes about five times its size meanwhile."""
 
-VALUE_LOST: Final = "A value of this execution is missing in the store, or damaged."
-
 CANCEL_ATTEMPTS: Final = 60
 """Attempts to cancel the remaining children while the server is unreachable, one a second."""
 
@@ -56,14 +54,16 @@ class Backend:
         self.clock, self.name = self._transport.clock, uuid.uuid4().hex
         self._calls = Calls(self._transport, self.name, settings.worker_group)
         self._executor = BoundedExecutor(settings.threads, settings.queue, deadlines.offload)
-        self._ping_executor = BoundedExecutor(1, 1, deadlines.offload)
+        pings = BoundedExecutor(1, 1, deadlines.offload)
+        reads = BoundedExecutor(VALUE_THREADS, settings.queue, deadlines.offload)
         others_work = self._executor.has_callers
+        self._pages = PacedExecutor(QUEUED_PAGES, deadlines.offload, others_work)
         self.searches = Searches(self._calls, self._ask, deadlines.offload, others_work)
-        self._page_executor = PacedExecutor(QUEUED_PAGES, deadlines.offload, others_work)
-        self._value_executor = BoundedExecutor(VALUE_THREADS, settings.queue, deadlines.offload)
+        self._closed_at_end = (self._executor, pings, reads, self._pages, self.searches)
         self._canceling: dict[str, asyncio.Task[None]] = {}
-        ask = partial(self._ask, executor=self._ping_executor)
+        ask = partial(self._ask, executor=pings)
         self._readiness = Readiness(self._transport, self.name, ask)
+        self.values = ValueReader(self._transport, partial(self._ask, executor=reads))
         self._log = get_logger()
 
     async def begin(self, new: NewExecution) -> tuple[Execution, bool]:
@@ -101,7 +101,7 @@ class Backend:
         unseen = set(unfinished)
         after: int | None = None
         while True:
-            executor = None if after is None else self._page_executor
+            executor = None if after is None else self._pages
             page, after = await self._ask(self._calls.parts_of, id, limit, after, executor=executor)
             parts += page
             unseen -= {part.id for part in page}
@@ -116,20 +116,17 @@ class Backend:
         execution = await self._ask(self._calls.cancel, id, reason)
         all_canceled = False
         with contextlib.suppress(BackendUnavailable):
-            all_canceled = await self._cancel_below(id)
+            all_canceled = await self._ask(self._calls.cancel_below, id, CANCEL_SECONDS)
         # Should this gateway die first, workers end the remaining children instead of running them.
         if not all_canceled and id not in self._canceling:
             self._canceling[id] = asyncio.create_task(self._cancel_rest(id))
             self._canceling[id].add_done_callback(lambda _: self._canceling.pop(id))
         return execution
 
-    async def _cancel_below(self, id: str) -> bool:
-        return await self._ask(self._calls.cancel_below, id, CANCEL_SECONDS)
-
     async def _cancel_rest(self, id: str) -> None:
         for _ in range(CANCEL_ATTEMPTS):
             try:
-                while not await self._cancel_below(id):
+                while not await self._ask(self._calls.cancel_below, id, CANCEL_SECONDS):
                     pass
             except BackendUnavailable:
                 await asyncio.sleep(1)
@@ -151,22 +148,6 @@ class Backend:
         """
         return await self._ask(self._calls.subscribe, id)
 
-    async def with_values[T](
-        self, execution: Execution, made_of: Callable[[Execution], T], *, with_input: bool
-    ) -> T:
-        """Return what a thread makes of the execution with its result, and its input if wanted.
-
-        Raises `ValueLost`. Only large values have to be read; the caller must have room for them.
-        """
-        try:
-            return await self._ask(
-                *(self._calls.with_values, execution, made_of, with_input),
-                executor=self._value_executor,
-            )
-        except large_values.ValueLost as lost:
-            self._log.error("value lost", id=execution.id, reason=str(lost))
-            raise ValueLost(VALUE_LOST, id=execution.id) from lost
-
     def decode(self, promise: dict[str, Any]) -> Execution:
         """Return the execution in a notification. Raises `NOT_AS_EXPECTED` for anything else."""
         return self._calls.decode(promise)
@@ -184,11 +165,8 @@ class Backend:
         """Take no more calls."""
         for task in self._canceling.values():
             task.cancel()
-        self._executor.close()
-        self._ping_executor.close()
-        self._page_executor.close()
-        self.searches.close()
-        self._value_executor.close()
+        for part in self._closed_at_end:
+            part.close()
         self._transport.close()
 
     async def _ask[T](

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.api.parameters import LONGEST_WAIT
-from gateway.backend.client import VALUE_LOST
+from gateway.backend.values import LOST
 from gateway.http.problems import DETAILS as HTTP_DETAILS
 from gateway.http.problems import REPORT_TO_OPERATOR
 from gateway.openapi.samples import CANCELLATION, FAILURE, TIMED_OUT
@@ -136,7 +136,7 @@ DETAILS: Final[Mapping[str, str]] = {
     "id-reused": "This id already belongs to another function or another input.",
     "too-many-requests": "Too many clients wait here; try again a little later.",
     "overloaded": "Too many large answers are being sent; try again a little later.",
-    "value-lost": VALUE_LOST,
+    "value-lost": LOST,
     "internal": REPORT_TO_OPERATOR,
     "backend-unavailable": "The Resonate server cannot be reached; repeat with the same id.",
 }

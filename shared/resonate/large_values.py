@@ -26,7 +26,7 @@ from shared.resonate.transport import PROMISE_NOT_FOUND, Refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from resonate.models.durable_promise import DurablePromise, DurablePromiseValue
+    from resonate.models.durable_promise import DurablePromiseValue
 
     from shared.resonate.transport import Transport
 
@@ -121,7 +121,7 @@ class LargeValues:
     `fence` gives headers that bind a write to a claim.
     """
 
-    def __init__(self, transport: Transport, fence: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(self, transport: Transport, fence: Callable[[], Mapping[str, str]] = dict) -> None:
         self._transport = transport
         self._fence = fence
 
@@ -138,11 +138,28 @@ class LargeValues:
         self._transport.call("POST", "/promises", body, headers, read=read_nothing)
         return reference
 
+    def stored_for_create(self, owner: str, data: Data | None) -> Data | None:
+        """Return the data as `stored` does, for a promise that is to be created.
+
+        If there is such a promise, its value is stored, and nothing will be created.
+        """
+        if isinstance(data, str) and is_large(data) and self._exists(owner):
+            return Reference.to(owner, data.encode())
+        return self.stored(owner, data)
+
+    def _exists(self, id: str) -> bool:
+        try:
+            self._transport.call("GET", _path(id), read=read_nothing)
+        except Refused as refusal:
+            if refusal.code != PROMISE_NOT_FOUND:
+                raise
+            return False
+        return True
+
     def read(self, reference: Reference) -> bytes:
         """Return the value as UTF-8. Raises `ValueLost` besides."""
-        path = f"/promises/{quote(stored_id(reference.id), safe='')}"
         try:
-            raw = self._transport.call("GET", path, read=_raw)
+            raw = self._transport.call("GET", _path(reference.id), read=_raw)
         except Refused as refusal:
             if refusal.code != PROMISE_NOT_FOUND:
                 raise
@@ -156,9 +173,8 @@ class LargeValues:
         return self.read(data).decode() if isinstance(data, Reference) else data
 
 
-def has_value(promise: DurablePromise) -> bool:
-    """Return whether the promise has a large value that was not read with it."""
-    return promise.completed and isinstance(data_of(promise.value), Reference)
+def _path(id: str) -> str:
+    return f"/promises/{quote(stored_id(id), safe='')}"
 
 
 def _raw(answer: Any) -> bytes:

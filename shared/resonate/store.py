@@ -21,9 +21,9 @@ from resonate.models.durable_promise import DurablePromise
 from shared.ids import id_of_stored, stored_id
 from shared.resonate.codec import LenientBase64
 from shared.resonate.cursors import cursor_at, position_of
-from shared.resonate.large_values import LargeValues, Reference, is_large, part_of
+from shared.resonate.large_values import LargeValues, part_of
 from shared.resonate.tasks import Schedules, Tasks, unused
-from shared.resonate.transport import PROMISE_NOT_FOUND, Refused, Transport
+from shared.resonate.transport import Refused, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,23 +95,10 @@ class Promises:
         data: Data | None = None,
         tags: dict[str, str] | None = None,
     ) -> DurablePromise:
-        if isinstance(data, str) and is_large(data) and self._exists(id):
-            # Then the server stores nothing, but compares the idempotency keys.
-            data = Reference.to(id, data.encode())
-        param = part_of(self.values.stored(id, data))
+        param = part_of(self.values.stored_for_create(id, data))
         body = {"id": stored_id(id), "param": param, "timeout": timeout, "tags": tags or {}}
         sent = self._headers(ikey, strict=strict)
         return self._transport.call("POST", "/promises", body, sent, read=self._store.promise)
-
-    def _exists(self, id: str) -> bool:
-        """Return whether there is a promise of this id."""
-        try:
-            self.get(id)
-        except Refused as refusal:
-            if refusal.code != PROMISE_NOT_FOUND:
-                raise
-            return False
-        return True
 
     def resolve(
         self,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from resonate.models.durable_promise import DurablePromiseValue
-
 from shared.ids import ancestors, cancel_key
 from shared.log import get_logger
 from shared.resonate import tags as tag
 from shared.resonate.codec import Failure, decode_call
-from shared.resonate.large_values import ValueLost, data_of
+from shared.resonate.large_values import ValueLost
 from shared.resonate.transport import PROMISE_NOT_FOUND, Refused
+from worker.slots.large_values import read_param, read_value
 from worker.slots.restarts import body_starts
 
 if TYPE_CHECKING:
@@ -59,14 +58,7 @@ class Admission:
         claim.trace_id = root.tags.get(tag.TRACE)
         self._store.claim = claim
         try:
-            root.param = DurablePromiseValue(
-                None, self._store.promises.values.text(data_of(root.param))
-            )
-            if leaf is not None:
-                self._store.promises.with_value(leaf)
-            call = decode_call(root.param.data)
-            if offer.kind == "resume" and leaf is None:
-                raise ValueError("nothing to resume with")  # noqa: TRY301 - unfit either way
+            call = self._call_of(offer, root, leaf)
         except ValueError as error:
             # The SDK would end this process, and then every other worker that is offered the task.
             self._reject(claim, Failure("InvalidCall", str(error)))
@@ -86,6 +78,16 @@ class Admission:
             return None
         claim.earlier_starts[claim.execution] = earlier
         return root, leaf
+
+    def _call_of(self, offer: Offer, root: DurablePromise, leaf: DurablePromise | None) -> Call:
+        """Return the call, and give the promises their large values. Raises `ValueLost` as well."""
+        if offer.kind == "resume" and leaf is None:
+            raise ValueError("nothing to resume with")
+        values = self._store.promises.values
+        read_param(values, root)
+        if leaf is not None:
+            read_value(values, leaf)
+        return decode_call(root.param.data)
 
     def _knows(self, call: Call) -> bool:
         try:

@@ -19,10 +19,11 @@ from shared.ids import attempt_id, parts_pattern
 from shared.log import get_logger
 from shared.resonate import tags as tag
 from shared.resonate.codec import Failure, clip
-from shared.resonate.large_values import Reference, ValueLost, data_of, has_value
+from shared.resonate.large_values import ValueLost, data_of
 from shared.resonate.store import Promises, Store
 from shared.resonate.transport import PROMISE_EXISTS, Refused, Transport, Unanswered
 from worker.errors import Fenced
+from worker.slots.large_values import read_value
 from worker.slots.restarts import starts_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 NOT_ENCODABLE: Final = (TypeError, ValueError, OverflowError, RecursionError)
 """Errors of a write that has not been sent: answers that cannot be read are `Unanswered`."""
+
+EXPECTED: Final = (Unanswered, Refused, ValueLost)
+"""Errors that are no fault of this program."""
 
 
 class FencedPromise(DurablePromise):
@@ -98,9 +102,7 @@ class FencedPromises(Promises):
                 claim.end_turn()
                 if tag.STEP in promise.tags and promise.tags.get(tag.CLAIM) != claim.key:
                     claim.earlier_starts[id] = starts_of(self, promise, claim.execution)
-            if _is_unresolved_signal(promise):
-                promise = self._resolve_signal(promise)
-            return self.with_value(promise)
+            return self._resolve_signal(promise) if _is_unresolved_signal(promise) else promise
 
         return self._write(id, write)
 
@@ -119,8 +121,8 @@ class FencedPromises(Promises):
         """Resolve the promise of a signal with the value that its sender stored."""
         # A signal that comes early is stored first and resolved then; its gateway died in between.
         self._log.info("signal delivered for its sender", id=signal.id)
-        value = data_of(signal.param)
-        return super()._settle(signal.id, "RESOLVED", signal.id, value, strict=False)
+        data = data_of(signal.param)
+        return super()._settle(signal.id, "RESOLVED", signal.id, data, strict=False)
 
     def _settle(
         self, id: str, state: str, ikey: str | None, data: Data | None, *, strict: bool
@@ -130,12 +132,9 @@ class FencedPromises(Promises):
             claim.started.pop(id, None)
             if id == claim.execution:
                 claim.finished = True
-            stored = data_of(promise.value)
-            if isinstance(stored, Reference) and isinstance(data, str) and stored.is_to(data):
-                promise.value = DurablePromiseValue(None, data)
-            return self.with_value(promise)
+            return promise
 
-        return self._write(id, write)
+        return self._write(id, write, data)
 
     def callback(
         self, promise_id: str, root_promise_id: str, recv: str, timeout: int
@@ -147,46 +146,29 @@ class FencedPromises(Promises):
                 promise_id, root_promise_id, recv, timeout
             )
             registered.append(callback)
-            return self.with_value(promise)
+            return promise
 
         promise = self._write(promise_id, write)
         return promise, registered[0] if registered else None
 
-    def with_value(self, promise: DurablePromise) -> DurablePromise:
-        """Return a promise with its value, which the SDK decodes.
-
-        A client's execution is waited for by its webhook only, which does not want the result.
-        """
-        if has_value(promise) and promise.tags.get(tag.KIND) != tag.EXECUTION:
-            text = self.values.text(data_of(promise.value))
-            promise.value = DurablePromiseValue(None, text)
-        return promise
-
-    def _write(self, id: str, write: Callable[[Claim], DurablePromise]) -> DurablePromise:
+    def _write(
+        self, id: str, write: Callable[[Claim], DurablePromise], sent: Data | None = None
+    ) -> DurablePromise:
+        """Return what was written, with its value, which may be what was `sent`."""
         claim = self._fenced.claim
         if claim is None or claim.lost is not None:
             return FencedPromise(id, self._fenced)
         asked_at = time.monotonic()
         try:
             promise = write(claim)
-        except Unanswered as error:
-            claim.lost = f"the server did not answer: {error}"
-        except Refused as refusal:
-            claim.lost = str(refusal)
-            if refusal.status == 400 or refusal.code == PROMISE_EXISTS:
-                reason = f"the server refused a write of this execution: {refusal}"
-                self._reject_execution(claim, Failure("StoreRefused", reason))
-        except ValueLost as error:
-            claim.lost = str(error)
-            self._reject_execution(claim, Failure("ValueLost", claim.lost))
-        except NOT_ENCODABLE as error:
-            claim.lost = repr(error)
-            self._log.exception("a write cannot be encoded", id=id)
-            reason = f"{id} cannot be stored: {type(error).__name__}: {error}"
-            self._reject_execution(claim, Failure("NotStorable", clip(reason)))
+            read_value(self.values, promise, sent)
         except Exception as error:  # noqa: BLE001 - whatever it is, the SDK's thread must live on
-            claim.lost = repr(error)
-            self._log.exception("a write failed", id=id)
+            claim.lost = _shown(error)
+            if not isinstance(error, EXPECTED):
+                self._log.exception("a write failed", id=id)
+            failure = _failure_for_all(id, error)
+            if failure is not None:
+                self._reject_execution(claim, failure)
         else:
             claim.written_at = asked_at
             return promise
@@ -231,6 +213,24 @@ class FencedPromises(Promises):
         )
         shown = {"attempt": claim.attempt, "recovered_from": claim.recovered_from}
         self._log.info("execution recovered", **claim.log_fields, **shown)
+
+
+def _failure_for_all(id: str, error: Exception) -> Failure | None:
+    """Return the failure of an execution whose write would fail on every worker, else None."""
+    if isinstance(error, Refused) and (error.status == 400 or error.code == PROMISE_EXISTS):
+        return Failure("StoreRefused", f"the server refused a write of this execution: {error}")
+    if isinstance(error, ValueLost):
+        return Failure("ValueLost", str(error))
+    if isinstance(error, NOT_ENCODABLE):
+        reason = f"{id} cannot be stored: {type(error).__name__}: {error}"
+        return Failure("NotStorable", clip(reason))
+    return None
+
+
+def _shown(error: Exception) -> str:
+    if isinstance(error, Unanswered):
+        return f"the server did not answer: {error}"
+    return str(error) if isinstance(error, EXPECTED) else repr(error)
 
 
 def _claim_tags(claim: Claim, worker: str) -> dict[str, str]:

@@ -13,13 +13,12 @@ from gateway.api.keys import READER
 from gateway.model.execution import Execution
 from gateway.updates import costly_reads
 from gateway.updates.costly_reads import OLDEST_STATE, CostlyReads
-from shared.resonate.codec import Call
 
 if TYPE_CHECKING:
     from gateway.settings import GatewaySettings
     from tests.support.gateway.client import StartGateway
 
-PENDING = Execution("job-1", "pending", Call("foo", 1, "null"), 1_000, 2_000)
+PENDING = Execution("job-1", "pending", "foo", "null", 1_000, 2_000)
 
 
 class SlowServer:
