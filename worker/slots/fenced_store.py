@@ -10,7 +10,7 @@ when a write is refused, or not answered in all the time it has:
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from resonate.models.durable_promise import DurablePromise, DurablePromiseValue
 from resonate.models.result import Ko
@@ -18,11 +18,12 @@ from resonate.models.result import Ko
 from shared.ids import attempt_id, parts_pattern
 from shared.log import get_logger
 from shared.resonate import tags as tag
-from shared.resonate.codec import Failure, clip
-from shared.resonate.large_values import ValueLost, data_of
+from shared.resonate.codec import Failure
+from shared.resonate.large_values import data_of
 from shared.resonate.store import Promises, Store
-from shared.resonate.transport import PROMISE_EXISTS, Refused, Transport, Unanswered
+from shared.resonate.transport import Refused, Transport, Unanswered
 from worker.errors import Fenced
+from worker.slots.failed_writes import EXPECTED, failure_for_all, shown
 from worker.slots.large_values import read_value
 from worker.slots.restarts import starts_of
 
@@ -35,13 +36,6 @@ if TYPE_CHECKING:
 
     from shared.resonate.large_values import Data
     from worker.tasks.claims import Claim
-
-
-NOT_ENCODABLE: Final = (TypeError, ValueError, OverflowError, RecursionError)
-"""Errors of a write that has not been sent: answers that cannot be read are `Unanswered`."""
-
-EXPECTED: Final = (Unanswered, Refused, ValueLost)
-"""Errors that are no fault of this program."""
 
 
 class FencedPromise(DurablePromise):
@@ -163,10 +157,10 @@ class FencedPromises(Promises):
             promise = write(claim)
             read_value(self.values, promise, sent)
         except Exception as error:  # noqa: BLE001 - whatever it is, the SDK's thread must live on
-            claim.lost = _shown(error)
+            claim.lost = shown(error)
             if not isinstance(error, EXPECTED):
                 self._log.exception("a write failed", id=id)
-            failure = _failure_for_all(id, error)
+            failure = failure_for_all(id, error)
             if failure is not None:
                 self._reject_execution(claim, failure)
         else:
@@ -213,24 +207,6 @@ class FencedPromises(Promises):
         )
         shown = {"attempt": claim.attempt, "recovered_from": claim.recovered_from}
         self._log.info("execution recovered", **claim.log_fields, **shown)
-
-
-def _failure_for_all(id: str, error: Exception) -> Failure | None:
-    """Return the failure of an execution whose write would fail on every worker, else None."""
-    if isinstance(error, Refused) and (error.status == 400 or error.code == PROMISE_EXISTS):
-        return Failure("StoreRefused", f"the server refused a write of this execution: {error}")
-    if isinstance(error, ValueLost):
-        return Failure("ValueLost", str(error))
-    if isinstance(error, NOT_ENCODABLE):
-        reason = f"{id} cannot be stored: {type(error).__name__}: {error}"
-        return Failure("NotStorable", clip(reason))
-    return None
-
-
-def _shown(error: Exception) -> str:
-    if isinstance(error, Unanswered):
-        return f"the server did not answer: {error}"
-    return str(error) if isinstance(error, EXPECTED) else repr(error)
 
 
 def _claim_tags(claim: Claim, worker: str) -> dict[str, str]:
