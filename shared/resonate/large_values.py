@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
 from shared.ids import stored_id, value_id
+from shared.resonate import tags as tag
 from shared.resonate.tasks import read_nothing
 from shared.resonate.transport import PROMISE_NOT_FOUND, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from resonate.models.durable_promise import DurablePromiseValue
+    from resonate.models.durable_promise import DurablePromise, DurablePromiseValue
 
     from shared.resonate.transport import Transport
 
@@ -168,9 +169,23 @@ class LargeValues:
             raise ValueLost(f"the stored value {reference.id} is damaged")
         return raw
 
-    def text(self, data: Data | None) -> str | None:
-        """Return data as text, read from the server if need be. Raises as `read` does."""
-        return self.read(data).decode() if isinstance(data, Reference) else data
+    def fill_param(self, promise: DurablePromise) -> None:
+        """Give a promise its param as text. Raises as `read` does."""
+        self._fill(promise.param, None)
+
+    def fill_value(self, promise: DurablePromise, sent: Data | None = None) -> None:
+        """Give a promise its value as text, which may be what was just `sent`. Raises as `read`.
+
+        A client's execution is left as it is: only its webhook waits for it, without its result.
+        """
+        if promise.tags.get(tag.KIND) != tag.EXECUTION:
+            self._fill(promise.value, sent)
+
+    def _fill(self, part: DurablePromiseValue, sent: Data | None) -> None:
+        data = data_of(part)
+        if isinstance(data, Reference):
+            known = isinstance(sent, str) and data.is_to(sent)
+            part.headers, part.data = None, sent if known else self.read(data).decode()
 
 
 def _path(id: str) -> str:

@@ -10,7 +10,6 @@ from shared.resonate import tags as tag
 from shared.resonate.codec import Failure, decode_call
 from shared.resonate.large_values import ValueLost
 from shared.resonate.transport import PROMISE_NOT_FOUND, Refused
-from worker.slots.large_values import read_param, read_value
 from worker.slots.restarts import body_starts
 
 if TYPE_CHECKING:
@@ -84,9 +83,9 @@ class Admission:
         if offer.kind == "resume" and leaf is None:
             raise ValueError("nothing to resume with")
         values = self._store.promises.values
-        read_param(values, root)
+        values.fill_param(root)
         if leaf is not None:
-            read_value(values, leaf)
+            values.fill_value(leaf)
         return decode_call(root.param.data)
 
     def _knows(self, call: Call) -> bool:

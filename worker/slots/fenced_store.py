@@ -18,13 +18,11 @@ from resonate.models.result import Ko
 from shared.ids import attempt_id, parts_pattern
 from shared.log import get_logger
 from shared.resonate import tags as tag
-from shared.resonate.codec import Failure
 from shared.resonate.large_values import data_of
 from shared.resonate.store import Promises, Store
 from shared.resonate.transport import Refused, Transport, Unanswered
 from worker.errors import Fenced
 from worker.slots.failed_writes import EXPECTED, failure_for_all, shown
-from worker.slots.large_values import read_value
 from worker.slots.restarts import starts_of
 
 if TYPE_CHECKING:
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from resonate.models.encoder import Encoder
     from resonate.models.result import Result
 
+    from shared.resonate.codec import Failure
     from shared.resonate.large_values import Data
     from worker.tasks.claims import Claim
 
@@ -155,7 +154,7 @@ class FencedPromises(Promises):
         asked_at = time.monotonic()
         try:
             promise = write(claim)
-            read_value(self.values, promise, sent)
+            self.values.fill_value(promise, sent)
         except Exception as error:  # noqa: BLE001 - whatever it is, the SDK's thread must live on
             claim.lost = shown(error)
             if not isinstance(error, EXPECTED):

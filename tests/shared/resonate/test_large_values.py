@@ -67,7 +67,7 @@ def test_a_large_value_is_stored_on_its_own(store: Store, job: str, text: str) -
         found = reference(data_of(part))
         assert (part.data or "", found.size) == ("", len(text.encode()))
         assert found.id.startswith(f"={job}=")
-        assert store.promises.values.text(found) == text
+        assert store.promises.values.read(found).decode() == text
         assert is_same(found, text)
         assert not is_same(found, text[:-1] + "y")
 
@@ -81,7 +81,7 @@ def test_owners_of_all_kinds(store: Store, job: str, id: str) -> None:
     found = reference(data_of(store.promises.get(owner).param))
 
     assert found.id.startswith(f"={owner}=")
-    assert store.promises.values.text(found) == LARGE
+    assert store.promises.values.read(found).decode() == LARGE
 
 
 def test_equal_values_of_an_owner_are_one(store: Store, job: str) -> None:
