@@ -184,8 +184,9 @@ class LargeValues:
     def _fill(self, part: DurablePromiseValue, sent: Data | None) -> None:
         data = data_of(part)
         if isinstance(data, Reference):
-            known = isinstance(sent, str) and data.is_to(sent)
-            part.headers, part.data = None, sent if known else self.read(data).decode()
+            is_sent = isinstance(sent, str) and data.is_to(sent)
+            part.data = str(sent) if is_sent else self.read(data).decode()
+            part.headers = None
 
 
 def _path(id: str) -> str:

@@ -20,6 +20,7 @@ PROBLEMS: Final = {
     "unsupported-media-type": (415, "The body must be JSON"),
     "invalid-input": (422, "The input or the callback is not valid"),
     "id-reused": (422, "The id belongs to another request"),
+    "value-lost": (500, "A stored value cannot be read"),
     "internal": (500, "The service failed"),
     "overloaded": (503, "This gateway holds as much as it may"),
     "backend-unavailable": (503, "The service cannot answer right now"),
