@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
+from shared.resonate import tags as tag
 from shared.resonate.codec import encode_call
 from shared.resonate.store import Store
 from shared.resonate.tasks import TaskState
@@ -170,7 +171,7 @@ class Stack:
                 int((time.time() + seconds) * 1000),
                 ikey=id,
                 data=encode_call(function, 1, orjson.dumps(value).decode()),
-                tags={**INVOKE, "resonate:root": id, "resonate:parent": id},
+                tags={**INVOKE, "resonate:root": id, "resonate:parent": id, tag.FUNCTION: function},
             )
 
 
