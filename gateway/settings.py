@@ -78,7 +78,7 @@ class GatewaySettings:
     `allowed_hosts` are its names besides those of this machine, `cors_origins` the origins whose
     web pages may call it, both in lower case; `*` is all.
 
-    Of bodies that are being read it holds `body_budget` bytes, of large answers that are being sent
+    Of bodies that are being read it holds `body_budget` bytes, of large answers until they are sent
     `answer_budget`.
 
     Of `max_connections` fewer are allowed where the process may open too few files.
