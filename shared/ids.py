@@ -47,6 +47,16 @@ def attempt_id(execution_id: str, attempt: int) -> str:
     return f"{execution_id}.attempt.{attempt}"
 
 
+def failed_try_id(step_id: str, counter: int, number: int) -> str:
+    """Return the id of the record of a step's n-th try under a claim with this counter."""
+    return f"{step_id}.failed.{counter}.{number}"
+
+
+def step_of_failed_try(id: str) -> str:
+    """Return the id of the step from the id of a record of its failed try."""
+    return id.rpartition(".failed.")[0]
+
+
 def signal_id(execution: str, name: str) -> str:
     """Return the id of the promise that a signal settles."""
     return f"{execution}.signal.{name}"

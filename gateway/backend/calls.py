@@ -20,7 +20,7 @@ from gateway.backend.recovery import with_task_state
 from gateway.backend.refusals import refusal_means
 from gateway.backend.signals import deliver
 from gateway.errors import AlreadyDone, IdReused, UnknownExecution
-from gateway.model.activity import activity_of
+from gateway.model.activity import activity_of, open_step
 from gateway.model.execution import execution_of
 from gateway.model.steps import steps_of
 from gateway.model.stored_promise import StoredPromise
@@ -177,12 +177,13 @@ class Calls:
     def _newest_of(self, id: str) -> list[StoredPromise]:
         """Return an execution's newest promises; without a pending step, its pending ones too."""
         pattern, tags = parts_pattern(id), {tag.EXECUTION: id}
-        found, _ = self._store.promises.search(pattern, tags, limit=NEWEST_COUNT)
-        if len(found) == NEWEST_COUNT and not any(p.pending and tag.STEP in p.tags for p in found):
+        newest, _ = self._store.promises.search(pattern, tags, limit=NEWEST_COUNT)
+        found = list(map(without_values, newest))
+        if len(found) == NEWEST_COUNT and open_step(found) is None:
             known = {promise.id for promise in found}
             pending, _ = self._store.promises.search(pattern, tags, state="pending")
-            found += [promise for promise in pending if promise.id not in known]
-        return list(map(without_values, found))
+            found += [without_values(promise) for promise in pending if promise.id not in known]
+        return found
 
     def _created_by(self, id: str) -> list[StoredPromise]:
         created: list[StoredPromise] = []

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.model.failed_tries import failed_tries
 from shared.resonate import tags as tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from gateway.model.failed_tries import FailedTry
     from gateway.model.stored_promise import StoredPromise
 
 
@@ -21,7 +23,8 @@ class Activity:
     the running step. An execution that is suspended has `waiting_for` instead: the name of each
     thing it waits for, and since when in milliseconds. `resumable` means that its wait is over and
     no worker has gone on with it yet, `recovering` that its worker is gone and no other has taken
-    it over yet. `progress` is the last report: done and total.
+    it over yet. `progress` is the last report: done and total. `failed_try` is the latest one of a
+    step that will be tried again, or is being tried again.
     """
 
     worker: str
@@ -32,6 +35,14 @@ class Activity:
     resumable: bool = False
     recovering: bool = False
     progress: tuple[int, int] | None = None
+    failed_try: FailedTry | None = None
+
+    @property
+    def phase(self) -> str:
+        """The phase while a worker holds the execution, or it waits for something."""
+        if self.waiting_for:
+            return "waiting"
+        return "running" if self.failed_try is None else "retrying"
 
 
 def activity_of(created: Sequence[StoredPromise]) -> Activity | None:
@@ -42,25 +53,41 @@ def activity_of(created: Sequence[StoredPromise]) -> Activity | None:
     newest = next((promise for promise in created if tag.WORKER in promise.tags), None)
     if newest is None:
         return None
-    step = next((p for p in created if tag.STEP in p.tags and p.pending), None)
+    step = open_step(created)
     waits = () if step else tuple(filter(None, map(_waited_for, reversed(created))))
     done, _, total = newest.tags.get(tag.REPORTED, "").partition("/")
     return Activity(
         worker=newest.tags[tag.WORKER],
         attempt=int(newest.tags.get(tag.ATTEMPT, "1")),
         recovered_from=newest.tags.get(tag.RECOVERED_FROM),
-        step=step.tags[tag.STEP] if step else None,
+        step=step,
         waiting_for=waits,
         resumable=not step and not waits and (newest.is_wait or _wait_is_over(created)),
         progress=(int(done), int(total)) if total else None,
+        failed_try=_latest_failed_try(created),
     )
+
+
+def open_step(created: Sequence[StoredPromise]) -> str | None:
+    """Return the name of a step that has not ended, from what its execution has created."""
+    step = next((p.tags[tag.STEP] for p in created if tag.STEP in p.tags and p.pending), None)
+    failed_try = _latest_failed_try(created)
+    return step or (failed_try.failure.step if failed_try else None)
+
+
+def _latest_failed_try(created: Sequence[StoredPromise]) -> FailedTry | None:
+    return next(iter(failed_tries(created).values()), None)
 
 
 def last_worker_action(created: Iterable[StoredPromise]) -> int:
     """Return when a worker last created or settled one of these promises, in milliseconds."""
     mine = [promise for promise in created if tag.WORKER in promise.tags]
-    ended = (promise.completed_on or 0 for promise in mine if not promise.is_wait)
+    ended = (promise.completed_on or 0 for promise in mine if not _ends_by_itself(promise))
     return max(*(promise.created_on for promise in mine), *ended, 0, 0)
+
+
+def _ends_by_itself(promise: StoredPromise) -> bool:
+    return promise.is_wait or tag.FAILED_TRY in promise.tags
 
 
 def _wait_is_over(created: Sequence[StoredPromise]) -> bool:

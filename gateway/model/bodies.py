@@ -58,13 +58,18 @@ class ProgressBody(JsonBody, frozen=True, kw_only=True):
 
 
 class StepBody(JsonBody, frozen=True, kw_only=True):
-    """A step, or a child execution, in /wait and /events."""
+    """A step, or a child execution, in /wait and /events.
+
+    In /wait, one that has failed and is tried again has `tries` and `last_error`.
+    """
 
     name: Name
     status: Status
     worker: Annotated[str | None, Meta(description="Null for a child execution.")]
     started: Time
     ended: Time | None
+    tries: PositiveCount | UnsetType = UNSET
+    last_error: FailureBody | UnsetType = UNSET
 
 
 class ExecutionBody(JsonBody, frozen=True, kw_only=True):
@@ -96,6 +101,14 @@ class ExecutionBody(JsonBody, frozen=True, kw_only=True):
     ) = UNSET
     waiting_for: list[WaitedForBody] | UnsetType = UNSET
     progress: ProgressBody | UnsetType = UNSET
+    tries: (
+        Annotated[PositiveCount, Meta(description="How often the step that is retried has failed.")]
+        | UnsetType
+    ) = UNSET
+    last_error: FailureBody | UnsetType = UNSET
+    next_try_at: (
+        Annotated[Time, Meta(description="Until then the step is not tried again.")] | UnsetType
+    ) = UNSET
     input: Json | UnsetType = UNSET
     steps: list[StepBody] | UnsetType = UNSET
 
@@ -155,6 +168,17 @@ class ProgressEventBody(JsonBody, frozen=True, kw_only=True):
     done: Count
     total: Count
     step: str | None
+    at: Time
+
+
+class RetryingBody(JsonBody, frozen=True, kw_only=True):
+    """The data of the event `retrying`: a try of a step has failed, and another one follows."""
+
+    step: str | None
+    worker: Name
+    tries: PositiveCount
+    last_error: FailureBody
+    next_try_at: Time
     at: Time
 
 

@@ -97,7 +97,7 @@ class Execution:
         if self.activity is not None and self.activity.recovering:
             return "recovering"
         if self.activity is not None and not self.activity.resumable:
-            return "waiting" if self.activity.waiting_for else "running"
+            return self.activity.phase
         return "scheduled" if now * 1000 < (self.starts_at or 0) else "queued"
 
 

@@ -9,7 +9,7 @@ from msgspec import Meta, Raw
 COMPONENT: Final = "x-component"
 """In a field's schema: the name of the schema in the document's components that stands for it."""
 
-PHASES: Final = ("scheduled", "queued", "running", "waiting", "recovering")
+PHASES: Final = ("scheduled", "queued", "running", "retrying", "waiting", "recovering")
 
 
 def _component(name: str) -> Meta:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gateway.model.execution import Execution
+    from gateway.model.failed_tries import FailedTry
     from gateway.model.steps import StepState
     from shared.resonate.codec import Failure
     from shared.resonate.large_values import Data
@@ -42,6 +44,7 @@ def execution_body(execution: Execution, include: frozenset[str], now: float) ->
     """
     activity = execution.activity
     result, error = _outcome(execution)
+    failed = _failed_try(execution)
     return ExecutionBody(
         status=execution.status,
         promise_id=execution.id,
@@ -59,6 +62,9 @@ def execution_body(execution: Execution, include: frozenset[str], now: float) ->
         recovered_from=_if_any(activity.recovered_from if activity else None),
         waiting_for=(waited_for_bodies(activity.waiting_for) if activity else []) or UNSET,
         progress=_progress(execution),
+        tries=failed.tries if failed else UNSET,
+        last_error=last_error_body(failed) if failed else UNSET,
+        next_try_at=_next_try_at(execution, now),
         input=json_of(execution.input) if "input" in include else UNSET,
         steps=[step_body(step) for step in execution.steps] if "steps" in include else UNSET,
     )
@@ -120,6 +126,8 @@ def step_body(step: StepState) -> StepBody:
         worker=step.worker,
         started=rfc3339(step.started),
         ended=rfc3339(step.ended) if step.ended is not None else None,
+        tries=step.failed_try.tries if step.failed_try else UNSET,
+        last_error=last_error_body(step.failed_try) if step.failed_try else UNSET,
     )
 
 
@@ -153,6 +161,27 @@ def failure_body(failure: Failure) -> FailureBody:
         attempts=_if_any(failure.attempts),
         reason=_if_any(failure.reason),
     )
+
+
+def last_error_body(failed: FailedTry) -> FailureBody:
+    """Return how a step has failed that is tried again; `tries` stands beside it."""
+    return failure_body(replace(failed.failure, attempts=None))
+
+
+def _failed_try(execution: Execution) -> FailedTry | None:
+    """Return the failed try of a pending execution whose step has not ended."""
+    activity = execution.activity
+    if activity is None or activity.resumable or execution.done:
+        return None
+    return activity.failed_try
+
+
+def _next_try_at(execution: Execution, now: float) -> str | UnsetType:
+    """Return the time of the next try while the step's worker waits for it."""
+    failed = _failed_try(execution)
+    if failed is None or execution.phase(now) != "retrying" or failed.next_try_at <= now * 1000:
+        return UNSET
+    return rfc3339(failed.next_try_at)
 
 
 def _progress(execution: Execution) -> ProgressBody | UnsetType:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from gateway.model.failed_tries import failed_tries
 from shared.resonate import tags as tag
 from shared.resonate.states import STATUS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from gateway.model.failed_tries import FailedTry
     from gateway.model.stored_promise import StoredPromise
 
 
@@ -19,6 +21,7 @@ class StepState:
     """One step, or one child execution; times are milliseconds since the epoch.
 
     `worker` is None for a child, since each child's worker would take a search of its own.
+    `failed_try` is the latest one of a step that has not ended.
     """
 
     name: str
@@ -26,15 +29,18 @@ class StepState:
     worker: str | None
     started: int
     ended: int | None
+    failed_try: FailedTry | None = None
 
 
-def steps_of(created: Iterable[StoredPromise]) -> list[StepState]:
+def steps_of(created: Sequence[StoredPromise]) -> list[StepState]:
     """Return the steps of an execution, oldest first, from all that it created, newest first."""
+    failed = failed_tries(created)
     recoveries: list[StoredPromise] = []
     steps: list[StepState] = []
     for promise in created:
         if tag.STEP in promise.tags or promise.is_child:
-            steps.append(step_of(promise, recoveries))
+            step = step_of(promise, recoveries)
+            steps.append(replace(step, failed_try=failed.get(promise.id)))
         elif tag.RECOVERED_FROM in promise.tags:
             recoveries.append(promise)
     return steps[::-1]

@@ -13,8 +13,15 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET
 
-from gateway.model.bodies import ProgressEventBody, StateBody
-from gateway.model.representation import done_body, rfc3339, step_body, waited_for_bodies
+from gateway.model.bodies import ProgressEventBody, RetryingBody, StateBody
+from gateway.model.failed_tries import failed_try_of
+from gateway.model.representation import (
+    done_body,
+    last_error_body,
+    rfc3339,
+    step_body,
+    waited_for_bodies,
+)
 from gateway.model.steps import step_of
 from shared.ids import attempt_id
 from shared.resonate import tags as tag
@@ -137,6 +144,8 @@ def _of_parts(root: Execution, parts: Sequence[StoredPromise]) -> Iterator[Event
             yield from _of_step(position, part, recoveries)
         elif tag.PROGRESS in part.tags:
             yield _of_progress(position, part)
+        elif tag.FAILED_TRY in part.tags:
+            yield _of_failed_try(position, part)
 
 
 def _of_wait(position: int, part: StoredPromise) -> Iterator[Event]:
@@ -164,6 +173,19 @@ def _of_progress(position: int, part: StoredPromise) -> Event:
     at = rfc3339(part.created_on)
     progress = ProgressEventBody(done=int(done), total=int(total), step=None, at=at)
     return Event((part.created_on, position, STARTED), "progress", progress)
+
+
+def _of_failed_try(position: int, part: StoredPromise) -> Event:
+    failed = failed_try_of(part)
+    retrying = RetryingBody(
+        step=failed.failure.step,
+        worker=part.tags.get(tag.WORKER, ""),
+        tries=failed.tries,
+        last_error=last_error_body(failed),
+        next_try_at=rfc3339(failed.next_try_at),
+        at=rfc3339(part.created_on),
+    )
+    return Event((part.created_on, position, STARTED), "retrying", retrying)
 
 
 def _is_recovery(root: Execution, part: StoredPromise) -> bool:

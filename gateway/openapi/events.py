@@ -17,7 +17,7 @@ EVENT: Final[Schema] = {
     "type": "object",
     "properties": {
         "id": {"type": "string", "pattern": f"^{EVENT_ID.pattern}$"},
-        "event": {"enum": ["state", "step", "progress", "done"]},
+        "event": {"enum": ["state", "step", "retrying", "progress", "done"]},
         "data": {"type": "string", "contentMediaType": "application/json"},
     },
     "required": ["id", "event", "data"],
@@ -33,9 +33,10 @@ def paths() -> dict[str, Block]:
         "tags": EXECUTIONS,
         "summary": "Stream the events of an execution",
         "description": (
-            "All events from the first: `state`, `step` and `progress`, and at the end `done`; then"
-            " the stream ends. An event has the same id at every gateway, and any gateway"
-            " continues after `Last-Event-ID`. A comment every 15 s keeps the connection alive."
+            "All events from the first: `state`, `step`, `retrying` and `progress`, and at the end"
+            " `done`; then the stream ends. An event has the same id at every gateway, and any"
+            " gateway continues after `Last-Event-ID`. A comment every 15 s keeps the connection"
+            " alive."
         ),
         "parameters": [
             ID,

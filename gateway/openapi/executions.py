@@ -18,7 +18,15 @@ from gateway.openapi.parts import (
     problem,
     query,
 )
-from gateway.openapi.samples import CANCELED, PENDING, REJECTED, RESOLVED, RESULT, TIMEDOUT
+from gateway.openapi.samples import (
+    CANCELED,
+    PENDING,
+    REJECTED,
+    RESOLVED,
+    RESULT,
+    RETRYING,
+    TIMEDOUT,
+)
 from gateway.openapi.schemas import schema_of
 from gateway.openapi.struct_schemas import NULL, ref
 
@@ -39,6 +47,7 @@ def _wait() -> Block:
     headers = ("ETag", "Cache-Control", "Retry-After", "Preference-Applied")
     examples = {
         "pending": PENDING,
+        "retrying": RETRYING,
         "resolved": RESOLVED,
         "rejected": REJECTED,
         "canceled": CANCELED,

@@ -79,6 +79,21 @@ PENDING: Final = {
     "waiting_for": [{"name": "approval", "since": STARTED}],
 }
 
+RETRYING: Final = {
+    "status": "pending",
+    "promise_id": "job-1",
+    "done": False,
+    "function": "checkout",
+    "created_at": CREATED,
+    "timeout_at": DEADLINE,
+    "phase": "retrying",
+    "worker": "worker-1",
+    "attempt": 1,
+    "tries": 3,
+    "last_error": {"type": "TimeoutError", "message": "no answer in 5 s", "step": "charge"},
+    "next_try_at": "2026-11-24T01:30:20.000Z",
+}
+
 REJECTED: Final = {
     "status": "rejected",
     "promise_id": "job-1",

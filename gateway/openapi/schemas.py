@@ -43,7 +43,7 @@ NAMES: Final[Mapping[type[Struct], str]] = {
 }
 """Structs that are components of the document; all others stand where they are used."""
 
-UNTIL_END: Final = frozenset({"phase", "progress"})
+UNTIL_END: Final = frozenset({"phase", "progress", "tries", "last_error", "next_try_at"})
 """Fields that an execution that has ended does not have."""
 
 

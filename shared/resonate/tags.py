@@ -60,5 +60,9 @@ ATTEMPT: Final = "attempt"
 RECORD: Final = "record"
 """On the record of a start, which answers to clients do not show: the execution's id."""
 
+FAILED_TRY: Final = "failed_try"
+"""On the record of a step's failed try: its failure as JSON, of which `attempts` is the try's
+number. The promise times out when the next try begins."""
+
 RECOVERED_FROM: Final = "recovered_from"
 """On everything a claim creates after a recovery: the worker that held the execution before."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from shared.resonate.codec import decode_result
-from tests.support.processes import call, wait_until
+from tests.support.processes import wait_until
 
 if TYPE_CHECKING:
     from tests.support.stack import Stack
@@ -185,14 +185,3 @@ def test_steps_beside_each_other_survive_a_crash(bare_stack: Stack, job: str) ->
     ]
     with bare_stack.store() as store:
         assert len(store.promises.search(f"{job}.*", {"kind": "child"})[0]) == 1
-
-
-def test_a_step_between_tries_runs(bare_stack: Stack, job: str) -> None:
-    """The pause before the next try is a part of the step, in the same attempt."""
-    bare_stack.add_worker("odd", ODD)
-    bare_stack.create(job, "stubborn", 3.0)
-    wait_until(lambda: bare_stack.workers["odd"].events("step failed", id=job), what="a failed try")
-
-    until(bare_stack, job, "running", attempt=1)
-    assert {bare_stack.state(job)["phase"] for _ in range(100)} == {"running"}
-    call(f"{bare_stack.url}/cancel?id={job}", "POST")

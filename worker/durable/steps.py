@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from shared.log import Logger, get_logger
+from worker.durable.retry import RecordedTries
 from worker.durable.timeouts import call_within
 from worker.durable.values import json_of
 from worker.errors import (
@@ -103,11 +105,27 @@ class StepRun:
         self._timeout = timeout
         self._attempts = 0
         self._final = False
+        self._failed: tuple[str, Failure] | None = None
+        self._recorded = RecordedTries(time.monotonic())
         self._log = get_logger(**handle.claim.log_fields, step=name)
 
     def next(self, attempt: int) -> float | None:
-        """Return the pause before the next attempt (the SDK's protocol of retry policies)."""
-        return None if self._final else self._retry.pause(attempt)
+        """Return the pause before the next attempt (the SDK's protocol of retry policies).
+
+        The SDK asks after each attempt, and before the first one. A failed attempt is recorded
+        here, on the thread on which the SDK writes, because the watcher ends attempts as well and
+        must not wait for the server.
+        """
+        pause = None if self._final else self._retry.pause(attempt)
+        failed, self._failed = self._failed, None
+        if pause is not None and failed is not None:
+            self._record(*failed, pause)
+        return pause
+
+    def _record(self, id: str, failure: Failure, pause: float) -> None:
+        records = self._handle.failed_tries
+        if records is not None and self._recorded.is_due(time.monotonic(), pause):
+            records.store(id, failure, pause)
 
     def run(self, id: str, arguments: tuple[Any, ...]) -> EncodedResult:
         """Make one attempt. Raises `Rejection` with the failure, or `Fenced`."""
@@ -139,7 +157,7 @@ class StepRun:
         except BaseException as error:  # noqa: BLE001 - a step may raise anything
             if call.job_failed:
                 raise Fenced(handle.claim.execution) from None  # this outcome comes too late
-            raise self._rejection(error) from None
+            raise self._rejection(id, error) from None
         self._log.debug("step finished", seconds=round(time.monotonic() - began, 3))
         return result
 
@@ -154,20 +172,22 @@ class StepRun:
             return call_within(self._timeout, calls, call, self._function, step, *arguments)
         if self._timeout is None and calls.default_limit is not None:
             call.limit = calls.default_limit
-            call.overdue = self._overdue
+            call.overdue = partial(self._overdue, step.idempotency_key)
         calls.begin(call)
         try:
             return self._function(step, *arguments)
         finally:
             calls.end(call)
 
-    def _overdue(self) -> Rejection:
+    def _overdue(self, id: str) -> Rejection:
         seconds = self._handle.calls.default_limit or 0
-        return self._rejection(StepTimeout(f"not done within {seconds:g} s"))
+        return self._rejection(id, StepTimeout(f"not done within {seconds:g} s"))
 
-    def _rejection(self, error: BaseException) -> Rejection:
+    def _rejection(self, id: str, error: BaseException) -> Rejection:
         self._final = self._is_final(error)
-        return Rejection(self._failure(error).encode())
+        failure = self._failure(error)
+        self._failed = id, failure
+        return Rejection(failure.encode())
 
     def _is_final(self, error: BaseException) -> bool:
         never: tuple[type[BaseException], ...] = (*NEVER_RETRIED, *self._retry.non_retryable)

@@ -20,6 +20,7 @@ from shared.resonate.transport import Refused, Unanswered
 from worker.errors import Fenced
 from worker.slots.admission import Admission
 from worker.slots.claim_ends import begin_body, complete, settle
+from worker.slots.failed_tries import FailedTries
 from worker.slots.fenced_store import FencedStore
 from worker.slots.restarts import Records
 from worker.slots.sdk_adapters import SlotMessageSource, SlotTaskStore
@@ -159,6 +160,7 @@ class SlotClient:
             parts.max_recoveries,
             parts.calls,
             parts.max_result_bytes,
+            FailedTries(claim, parts.name, parts.transport),
         )
         begin_body(parts, claim, handle, records)
         self._client.set_dependency(CLAIM_DEPENDENCY, handle)

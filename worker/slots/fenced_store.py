@@ -85,7 +85,7 @@ class FencedPromises(Promises):
     ) -> DurablePromise:
         def write(claim: Claim) -> DurablePromise:
             claim.progress = (tags or {}).get(tag.PROGRESS, claim.progress)
-            marked = {**(tags or {}), **_claim_tags(claim, self._worker)}
+            marked = {**(tags or {}), **claim_tags(claim, self._worker)}
             promise = super(FencedPromises, self).create(
                 id, timeout, ikey=ikey, strict=strict, data=data, tags=marked
             )
@@ -201,14 +201,13 @@ class FencedPromises(Promises):
         claim.attempt += 1
         claim.recovered_from = newest.get(tag.WORKER)
         marker = attempt_id(claim.execution, claim.attempt)
-        super().create(
-            marker, claim.deadline, ikey=claim.key, tags=_claim_tags(claim, self._worker)
-        )
+        super().create(marker, claim.deadline, ikey=claim.key, tags=claim_tags(claim, self._worker))
         shown = {"attempt": claim.attempt, "recovered_from": claim.recovered_from}
         self._log.info("execution recovered", **claim.log_fields, **shown)
 
 
-def _claim_tags(claim: Claim, worker: str) -> dict[str, str]:
+def claim_tags(claim: Claim, worker: str) -> dict[str, str]:
+    """Return the tags of everything that a claim of this worker creates."""
     tags = {
         tag.EXECUTION: claim.execution,
         tag.WORKER: worker,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shared.catalog import Catalog
+    from shared.resonate.codec import Failure
     from shared.resonate.tasks import Tasks
     from worker.tasks.board import Board
     from worker.tasks.claims import Claim
@@ -172,6 +173,16 @@ class StartRecords(Protocol):
         """Record that a body has reached a step that waits for its turn."""
 
 
+class FailedTryRecords(Protocol):
+    """Stores records of failed tries, for the clients that ask for the execution."""
+
+    def store(self, step: str, failure: Failure, pause: float) -> None:
+        """Store that a try has failed and the next one begins after `pause` seconds.
+
+        Returns soon, also without an answer of the server. A claim that is over is marked as lost.
+        """
+
+
 @dataclass(frozen=True)
 class ClaimHandle:
     """One execution's claim, and what its function needs to know of the worker that runs it."""
@@ -186,6 +197,7 @@ class ClaimHandle:
     max_recoveries: int = 5
     calls: UserCalls = field(default_factory=UserCalls)
     max_result_bytes: int = MAX_RESULT_BYTES
+    failed_tries: FailedTryRecords | None = None
 
     def check(self) -> None:
         """Raise `Fenced` unless the claim is valid; call it before anything is started."""

@@ -15,7 +15,16 @@ from aiohttp import web
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CODES = {400: 40000, 403: 40306, 404: 40400, 409: 40900, 429: 42900, 500: 50004, 503: 50300}
+CODES = {
+    400: 40000,
+    403: 40306,
+    404: 40400,
+    409: 40900,
+    412: 41200,
+    429: 42900,
+    500: 50004,
+    503: 50300,
+}
 """Codes that the server gives with its statuses."""
 
 

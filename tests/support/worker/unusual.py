@@ -94,17 +94,22 @@ def careless(context: Context, well: bool) -> Workflow[str]:  # noqa: FBT001 - i
     return "done"
 
 
-def stubborn(context: Context, pause: float) -> Workflow[Any]:
-    """Run a step that fails, with this many seconds between its attempts."""
+def flaky(context: Context, wanted: dict[str, Any]) -> Workflow[Any]:
+    """Run a step that `fails` so many times, each after `before` s, with a `pause` after each.
 
-    def fail(_: Step) -> None:
-        raise OSError("not yet")
+    The try that succeeds `takes` a time.
+    """
+    fails, pause = int(wanted["fails"]), float(wanted["pause"])
 
-    return (
-        yield context.step(
-            fail, retry=RetryPolicy(max_attempts=3, initial_interval=pause, max_interval=pause)
-        )
-    )
+    def work(step: Step) -> int:
+        if step.attempt <= fails:
+            time.sleep(wanted.get("before", 0))
+            raise ConnectionError(f"no connection at try {step.attempt}")
+        time.sleep(wanted.get("takes", 0))
+        return step.attempt
+
+    retry = RetryPolicy(wanted.get("attempts", fails + 1), pause, pause)
+    return (yield context.step(work, name="connect", retry=retry))
 
 
 def bulky(_: Step, kibibytes: int) -> str:
@@ -137,7 +142,7 @@ FUNCTIONS: Final[dict[str, DurableFunction]] = {
         forest,
         beside,
         careless,
-        stubborn,
+        flaky,
         bulky,
         bulky_body,
         bulky_parent,
