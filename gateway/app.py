@@ -11,6 +11,7 @@ from gateway.api import begin, events, executions, health, listing, signals
 from gateway.api.callbacks import CallbackChecker
 from gateway.api.inputs import Inputs
 from gateway.api.keys import (
+    ACTIVITIES,
     BACKEND,
     BEGIN_LIMITER,
     CALLBACK_CHECKER,
@@ -34,6 +35,7 @@ from gateway.http.keys import ACCESS_LOG, ANSWER_BUDGET, BODY_BUDGET, SETTINGS
 from gateway.http.middleware import add_own_headers, answer_errors, log_request
 from gateway.openapi import routes as documentation
 from gateway.openapi.routes import DOCUMENTATION, Documentation
+from gateway.updates.activities import Activities
 from gateway.updates.cache import ExecutionCache
 from gateway.updates.event_streams import EventStreams
 from gateway.updates.long_polls import LongPolls
@@ -89,6 +91,7 @@ def _add_updates(app: web.Application, settings: GatewaySettings) -> None:
     cache = ExecutionCache()
     waiting = Limiter(settings.waiters, "Too many clients wait here; try again a little later.")
     app[READER] = Reader(app[BACKEND], cache)
+    app[ACTIVITIES] = Activities(app[BACKEND])
     app[SUBSCRIPTIONS] = Subscriptions(app[BACKEND], cache, settings.server)
     app[LONG_POLLS] = LongPolls(app[READER], app[SUBSCRIPTIONS], cache, waiting)
     app[EVENT_STREAMS] = EventStreams(app[READER], app[SUBSCRIPTIONS], waiting)
@@ -109,6 +112,7 @@ async def _drain(app: web.Application) -> None:
 async def _running(app: web.Application) -> AsyncIterator[None]:
     async with (
         app[READER].running(),
+        app[ACTIVITIES].running(),
         app[SUBSCRIPTIONS].running(),
         app[LONG_POLLS].running(),
         app[EVENT_STREAMS].running(),

@@ -11,11 +11,13 @@ from gateway.api.inputs import Inputs
 from gateway.api.responses import EndedContent
 from gateway.backend.client import Backend
 from gateway.concurrency.limiter import Limiter
+from gateway.updates.activities import Activities
 from gateway.updates.event_streams import EventStreams
 from gateway.updates.long_polls import LongPolls
 from gateway.updates.reader import Reader
 from shared.catalog import Catalog
 
+ACTIVITIES = web.AppKey("activities", Activities)
 BACKEND = web.AppKey("backend", Backend)
 BEGIN_LIMITER = web.AppKey("begin_limiter", Limiter)
 CALLBACK_CHECKER = web.AppKey("callback_checker", CallbackChecker)

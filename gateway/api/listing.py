@@ -9,7 +9,7 @@ import orjson
 from aiohttp import web
 from msgspec import Meta, Struct
 
-from gateway.api.keys import BACKEND, CATALOG
+from gateway.api.keys import ACTIVITIES, BACKEND, CATALOG
 from gateway.api.parameters import function_of
 from gateway.errors import InvalidRequest
 from gateway.http.query import query_of
@@ -68,8 +68,10 @@ async def listing(request: web.Request) -> web.Response:
         function_of(request.app[CATALOG], filters.function)
     after = _position(query["cursor"], filters) if "cursor" in query else None
     found, after = await _search(request.app[BACKEND].searches, filters, limit, after)
+    found = await request.app[ACTIVITIES].add_to(found)
+    now = request.app[BACKEND].clock.time()
     body = PageBody(
-        items=[item_body(execution) for execution in found],
+        items=[item_body(execution, now) for execution in found],
         next_cursor=None if after is None else _cursor(after, filters),
     )
     return json_response(body)

@@ -16,21 +16,22 @@ from resonate.conventions import Remote
 
 from gateway.backend.cancellation import cancel_below
 from gateway.backend.id_sample import IdSample, take_sample
+from gateway.backend.parts import newest_parts, page_of_parts, parts_with_steps
 from gateway.backend.recovery import with_task_state
 from gateway.backend.refusals import refusal_means
 from gateway.backend.signals import deliver
 from gateway.errors import AlreadyDone, IdReused, UnknownExecution
-from gateway.model.activity import activity_of, open_step
+from gateway.model.activity import activity_of
 from gateway.model.execution import execution_of
 from gateway.model.steps import steps_of
 from gateway.model.stored_promise import StoredPromise
 from shared import webhooks
-from shared.ids import cancel_key, parts_pattern, webhook_id
+from shared.ids import cancel_key, webhook_id
 from shared.resonate import tags as tag
 from shared.resonate.client import SilentSource, build_client
 from shared.resonate.codec import encode_call, encode_reason
 from shared.resonate.large_values import data_of
-from shared.resonate.store import PAGE, Store
+from shared.resonate.store import Store
 from shared.resonate.streams import unicast
 from shared.resonate.transport import PROMISE_EXISTS, PROMISE_NOT_FOUND, Refused
 from shared.settings import GATEWAY_GROUP
@@ -44,14 +45,8 @@ if TYPE_CHECKING:
     from shared.resonate.large_values import Data
     from shared.resonate.transport import Transport
 
-NEWEST_COUNT: Final = 10
-"""Promises, the newest of an execution, from which its activity is read."""
-
 SUBSCRIBED_MILLISECONDS: Final = 400 * 24 * 60 * 60 * 1000
 """Milliseconds that a subscription lasts: longer than any execution with its delay."""
-
-STEP_PAGES: Final = 10
-"""Pages of 100 promises that are read for an execution's steps: the newest ones."""
 
 
 class Calls:
@@ -136,7 +131,11 @@ class Calls:
         execution = self.read_root(id)
         if execution.done and not with_steps:
             return execution
-        created = self._created_by(id) if with_steps else self._newest_of(id)
+        return self.with_activity(execution, with_steps)
+
+    def with_activity(self, execution: Execution, with_steps: bool = False) -> Execution:  # noqa: FBT001, FBT002 - as above
+        id, read = execution.id, parts_with_steps if with_steps else newest_parts
+        created = read(self._store.promises, id)
         seen = activity = activity_of(created)
         if seen is not None and not execution.done:
             activity = with_task_state(seen, created, self._store.tasks, self._clock.time())
@@ -169,39 +168,15 @@ class Calls:
         found, position = self._store.promises.search(
             pattern, {tag.KIND: tag.EXECUTION}, limit=limit, after=after
         )
-        return [execution_of(stored(promise)) for promise in found], position
+        return [_without_activity(stored(promise)) for promise in found], position
 
     def sample_ids(self) -> IdSample:
         return take_sample(self._store.promises)
 
-    def _newest_of(self, id: str) -> list[StoredPromise]:
-        """Return an execution's newest promises; without a pending step, its pending ones too."""
-        pattern, tags = parts_pattern(id), {tag.EXECUTION: id}
-        newest, _ = self._store.promises.search(pattern, tags, limit=NEWEST_COUNT)
-        found = list(map(without_values, newest))
-        if len(found) == NEWEST_COUNT and open_step(found) is None:
-            known = {promise.id for promise in found}
-            pending, _ = self._store.promises.search(pattern, tags, state="pending")
-            found += [without_values(promise) for promise in pending if promise.id not in known]
-        return found
-
-    def _created_by(self, id: str) -> list[StoredPromise]:
-        created: list[StoredPromise] = []
-        after: int | None = None
-        for _ in range(STEP_PAGES):
-            page, after = self.parts_of(id, PAGE, after)
-            created += page
-            if after is None:
-                break
-        return created
-
     def parts_of(
         self, id: str, limit: int, after: int | None
     ) -> tuple[list[StoredPromise], int | None]:
-        found, position = self._store.promises.search(
-            parts_pattern(id), {tag.EXECUTION: id}, limit=limit, after=after
-        )
-        return list(map(without_values, found)), position
+        return page_of_parts(self._store.promises, id, limit, after)
 
     def decode(self, promise: dict[str, Any]) -> Execution:
         return execution_of(stored(self._store.promise(promise)))
@@ -210,11 +185,6 @@ class Calls:
 def stored(promise: DurablePromise) -> StoredPromise:
     """Return the SDK's record of a promise as one of our own."""
     return _record(promise, data_of(promise.param), data_of(promise.value))
-
-
-def without_values(promise: DurablePromise) -> StoredPromise:
-    """Return the record of a promise without its values, which may be large."""
-    return _record(promise, None, None)
 
 
 def _record(promise: DurablePromise, param: Data | None, value: Data | None) -> StoredPromise:
@@ -246,7 +216,11 @@ def _root(id: str, get: Callable[[str], DurablePromise]) -> Execution:
     with refusal_means(PROMISE_NOT_FOUND, unknown):
         promise = get(id)
     try:
-        execution = execution_of(stored(promise))
+        return _without_activity(stored(promise))
     except ValueError as error:  # another program that uses this server has created the promise
         raise unknown from error
+
+
+def _without_activity(promise: StoredPromise) -> Execution:
+    execution = execution_of(promise)
     return execution if execution.done else replace(execution, partial=True)

@@ -8,7 +8,8 @@ import uuid
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.backend.calls import NEWEST_COUNT, Calls
+from gateway.backend.calls import Calls
+from gateway.backend.parts import NEWEST_COUNT
 from gateway.backend.readiness import Readiness
 from gateway.backend.searches import Searches
 from gateway.backend.values import ValueReader
@@ -41,10 +42,7 @@ CANCEL_ATTEMPTS: Final = 60
 
 
 class Backend:
-    """Starts and reads executions.
-
-    Every verb raises `BackendUnavailable` if the server gives no usable answer.
-    """
+    """Starts and reads executions; without a usable answer verbs raise `BackendUnavailable`."""
 
     def __init__(self, settings: GatewaySettings) -> None:
         deadlines = settings.deadlines

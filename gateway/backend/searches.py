@@ -82,6 +82,10 @@ class Searches:
             return EVERYTHING
         return pattern if (await self._sample.get()).has_few(prefix) else EVERYTHING
 
+    async def with_activity(self, execution: Execution) -> Execution:
+        """Return a pending execution with its activity, or as it is if it has ended meanwhile."""
+        return await self._ask(self._calls.with_activity, execution)
+
     def close(self) -> None:
         """Take no more searches."""
         self._executor.close()

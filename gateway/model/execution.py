@@ -90,15 +90,16 @@ class Execution:
     def phase(self, now: float) -> str | None:
         """Return the phase at `now`, in seconds since the epoch.
 
-        None once the execution has ended, or if its activity was not read.
+        None once the execution has ended, or if its activity would be needed and was not read.
         """
-        if self.done or self.partial:
+        scheduled = self.activity is None and now * 1000 < (self.starts_at or 0)
+        if self.done or (self.partial and not scheduled):
             return None
         if self.activity is not None and self.activity.recovering:
             return "recovering"
         if self.activity is not None and not self.activity.resumable:
             return self.activity.phase
-        return "scheduled" if now * 1000 < (self.starts_at or 0) else "queued"
+        return "scheduled" if scheduled else "queued"
 
 
 def execution_of(promise: StoredPromise) -> Execution:

@@ -88,18 +88,20 @@ def begun_body(execution: Execution, *, created: bool) -> BegunBody:
     )
 
 
-def item_body(execution: Execution) -> ItemBody:
-    """Return a row of /list.
+def item_body(execution: Execution, now: float) -> ItemBody:
+    """Return a row of /list at `now`, in seconds since the epoch.
 
-    Phase, worker and attempt are null, since each row would cost a search.
+    Phase, worker and attempt are null for an execution that has ended or was read without its
+    activity.
     """
+    activity = None if execution.done else execution.activity
     return ItemBody(
         id=execution.id,
         function=execution.function,
         status=execution.status,
-        phase=None,
-        worker=None,
-        attempt=None,
+        phase=execution.phase(now),
+        worker=activity.worker if activity else None,
+        attempt=activity.attempt if activity else None,
         created_at=rfc3339(execution.created_at),
         completed_at=rfc3339(execution.completed_at) if execution.completed_at else None,
     )

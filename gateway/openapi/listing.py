@@ -22,7 +22,11 @@ def paths(catalog: Catalog) -> dict[str, Block]:
         "operationId": "list",
         "tags": EXECUTIONS,
         "summary": "List executions, newest first",
-        "description": "A page may be shorter than `limit` and still have a `next_cursor`.",
+        "description": (
+            "A page may be shorter than `limit` and still have a `next_cursor`. Of pending"
+            " executions `phase`, `worker` and `attempt` are null where they could not be read in"
+            " time; of others they always are."
+        ),
         "parameters": _parameters(catalog),
         "responses": {
             "200": answer(

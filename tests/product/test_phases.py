@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from shared.resonate.codec import decode_result
-from tests.support.processes import wait_until
+from tests.support.processes import call, wait_until
 
 if TYPE_CHECKING:
     from tests.support.stack import Stack
@@ -95,6 +95,28 @@ def test_a_sleep(bare_stack: Stack, job: str) -> None:
     bare_stack.add_worker("second")
     ended = bare_stack.outcome(job)
     assert (ended["result"], ended["attempt"]) == ("liftoff", 1)
+
+
+def test_a_list(bare_stack: Stack, job: str) -> None:
+    """A list shows the same phases, workers and attempts as /wait."""
+    bare_stack.add_worker("first", WORKER_CONCURRENCY="1")
+    bare_stack.begin(f"{job}-waits", "approval", {"within": "60s"})
+    until(bare_stack, f"{job}-waits", "waiting")
+    bare_stack.begin(f"{job}-runs", "checkout", {"pace": 30})
+    until(bare_stack, f"{job}-runs", "running")
+    bare_stack.begin(f"{job}-queues", "checkout")
+
+    def rows() -> dict[str, tuple[str, str, int]]:
+        items = call(f"{bare_stack.url}/list?prefix={job}").body["items"]
+        return {row["id"]: (row["phase"], row["worker"], row["attempt"]) for row in items}
+
+    assert rows() == {
+        f"{job}-queues": ("queued", None, None),
+        f"{job}-runs": ("running", "first", 1),
+        f"{job}-waits": ("waiting", "first", 1),
+    }
+    kill_all(bare_stack)
+    wait_until(lambda: rows()[f"{job}-runs"] == ("recovering", "first", 1), what="the loss")
 
 
 def test_children(bare_stack: Stack, job: str) -> None:

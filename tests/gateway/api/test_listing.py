@@ -14,9 +14,12 @@ from urllib.parse import quote, unquote
 
 import pytest
 
+from gateway.api.keys import BACKEND
 from tests.support.faults.proxy import proxy_to
+from tests.support.gateway.played_worker import begin_step
 
 if TYPE_CHECKING:
+    from gateway.model.execution import Execution
     from gateway.settings import GatewaySettings
     from shared.resonate.store import Store
     from tests.support.gateway.client import Gateway, StartGateway
@@ -97,7 +100,11 @@ async def test_a_search_is_bounded_and_by_prefix_alone(
         for query in ("status=timedout", "function=fanout", "prefix=zzz", "limit=200"):
             assert (await gateway.ask("GET", f"/list?{query}")).status == 200
 
-    searches = [unquote(call) for call in proxy.calls if call.startswith("GET /promises?")]
+    searches = [
+        call
+        for call in map(unquote, proxy.calls)
+        if call.startswith("GET /promises?") and "tags[execution]" not in call
+    ]
     assert searches
     assert not [call for call in searches if "state=" in call or "tags[function]" in call]
     limits = [int(limit) for call in searches for limit in re.findall("limit=([0-9]+)", call)]
@@ -221,6 +228,57 @@ async def test_executions_are_listed(gateway: Gateway, store: Store, job: str) -
         "created_at": pages[-1][-1]["created_at"],
         "completed_at": pages[-1][-1]["completed_at"],
     }
+
+
+async def test_pending_executions_show_what_they_do(
+    settings: GatewaySettings, start_gateway: StartGateway, store: Store, job: str
+) -> None:
+    """Phase, worker and attempt of those that run or wait for a worker; the others cost no call."""
+    names = ("done", "later", "queued", "running")
+    with proxy_to(settings.server.store_port) as proxy:
+        behind = replace(settings, server=replace(settings.server, store_port=proxy.port))
+        gateway = await start_gateway(behind)
+        for name in names:
+            delay = "&delay=1h" if name == "later" else ""
+            begun = await gateway.ask("POST", f"/begin?id={job}-{name}{delay}")
+            assert begun.status == 202
+        await asyncio.to_thread(store.promises.resolve, f"{job}-done", ikey="x", data='"1"')
+        await asyncio.to_thread(begin_step, store, f"{job}-running", 1)
+        proxy.calls.clear()
+
+        rows = (await gateway.ask("GET", f"/list?prefix={job}")).body["items"]
+
+    assert {row["id"].removeprefix(f"{job}-"): row["phase"] for row in rows} == {
+        "done": None,
+        "later": "scheduled",
+        "queued": "queued",
+        "running": "running",
+    }
+    assert [(row["worker"], row["attempt"]) for row in rows] == [
+        ("worker-1", 1),
+        *[(None, None)] * 3,
+    ]
+    assert not [call for call in proxy.calls if "-done" in call or "-later" in call]
+
+
+async def test_a_list_does_not_wait_for_activities(
+    gateway: Gateway, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the server is slow, what is not known within half a second is null."""
+    await gateway.begin(job, 1)
+
+    async def slow(execution: Execution) -> Execution:
+        await asyncio.sleep(60)
+        return execution
+
+    monkeypatch.setattr(gateway.app[BACKEND], "with_activity", slow)
+    began = time.monotonic()
+    answer = await gateway.ask("GET", f"/list?prefix={job}")
+
+    assert time.monotonic() - began < 3
+    (row,) = answer.body["items"]
+    assert (answer.status, row["status"]) == (200, "pending")
+    assert (row["phase"], row["worker"], row["attempt"]) == (None, None, None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,66 @@
+"""What an execution has created: its steps, waits, children and records, read with few searches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from gateway.model.activity import open_step
+from gateway.model.stored_promise import StoredPromise
+from shared.ids import parts_pattern
+from shared.resonate import tags as tag
+from shared.resonate.store import PAGE
+
+if TYPE_CHECKING:
+    from resonate.models.durable_promise import DurablePromise
+
+    from shared.resonate.store import Promises
+
+NEWEST_COUNT: Final = 10
+"""Promises, the newest of an execution, from which its activity is read."""
+
+STEP_PAGES: Final = 10
+"""Pages of 100 promises that are read for an execution's steps: the newest ones."""
+
+
+def page_of_parts(
+    promises: Promises, id: str, limit: int, after: int | None
+) -> tuple[list[StoredPromise], int | None]:
+    """Return some of what an execution has created, newest first, and the last one's position."""
+    found, position = promises.search(
+        parts_pattern(id), {tag.EXECUTION: id}, limit=limit, after=after
+    )
+    return list(map(_without_values, found)), position
+
+
+def newest_parts(promises: Promises, id: str) -> list[StoredPromise]:
+    """Return an execution's newest promises; without an open step, its pending ones too."""
+    found, _ = page_of_parts(promises, id, NEWEST_COUNT, None)
+    if len(found) == NEWEST_COUNT and open_step(found) is None:
+        known = {part.id for part in found}
+        pending, _ = promises.search(parts_pattern(id), {tag.EXECUTION: id}, state="pending")
+        found += [_without_values(promise) for promise in pending if promise.id not in known]
+    return found
+
+
+def parts_with_steps(promises: Promises, id: str) -> list[StoredPromise]:
+    """Return all that an execution has created, newest first; of a very long one the newest."""
+    created: list[StoredPromise] = []
+    after: int | None = None
+    for _ in range(STEP_PAGES):
+        page, after = page_of_parts(promises, id, PAGE, after)
+        created += page
+        if after is None:
+            break
+    return created
+
+
+def _without_values(promise: DurablePromise) -> StoredPromise:
+    """Return the record of a promise without its values, which may be large."""
+    return StoredPromise(
+        promise.id,
+        promise.state,
+        promise.created_on,
+        promise.completed_on,
+        promise.timeout,
+        promise.tags,
+    )

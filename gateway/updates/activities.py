@@ -1,0 +1,84 @@
+"""What the executions of a list are doing: read one after the other, and not for long."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from cachetools import TTLCache
+
+from gateway.concurrency.tasks import SingleFlight
+from gateway.errors import ServiceError
+from gateway.updates.reader import FRESH_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from gateway.backend.client import Backend
+    from gateway.model.activity import Activity
+    from gateway.model.execution import Execution
+
+PAGE_SECONDS: Final = 0.5
+"""Seconds that a list waits for activities; those that are not known by then are left out."""
+
+CONCURRENT_READS: Final = 1
+"""Activities that are read at once for all lists of this gateway: begins come first, and so do the
+searches of the lists themselves."""
+
+RECENT_COUNT: Final = 10_000
+"""Activities that are remembered, for `FRESH_SECONDS`."""
+
+
+class Activities:
+    """Reads activities for lists, with a bound on the time and the calls of each.
+
+    However many executions the lists have, `CONCURRENT_READS` are read at a time. Lists take turns:
+    each waits for one read before it asks for the next. Lists that show the same execution share a
+    read, also one that ended up to `FRESH_SECONDS` ago.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._turn = asyncio.Semaphore(CONCURRENT_READS)
+        self._running: SingleFlight[str, Execution] = SingleFlight()
+        self._recent: TTLCache[str, Activity | None] = TTLCache(RECENT_COUNT, FRESH_SECONDS)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Cancel what is being read when the block ends."""
+        try:
+            yield
+        finally:
+            await self._running.close()
+
+    async def add_to(self, executions: Sequence[Execution]) -> list[Execution]:
+        """Return the executions with their activities, as far as those are known in time.
+
+        An execution whose activity is not known stays `partial`. If the server does not answer, no
+        further one is read. Executions that have ended or are to start later cost nothing.
+        """
+        now = self._backend.clock.time()
+        seen = {e.id: e for e in executions if e.done or e.phase(now) is not None}
+        with contextlib.suppress(TimeoutError, ServiceError):
+            async with asyncio.timeout(PAGE_SECONDS):
+                for execution in executions:
+                    if execution.id not in seen:
+                        seen[execution.id] = await self._read(execution)
+        return [seen.get(execution.id, execution) for execution in executions]
+
+    async def _read(self, execution: Execution) -> Execution:
+        if execution.id not in self._recent:
+            read = await self._running.run(execution.id, lambda: self._read_in_turn(execution))
+            if read.done:
+                return execution  # it has ended since it was listed
+            return replace(execution, activity=read.activity, partial=False)
+        return replace(execution, activity=self._recent[execution.id], partial=False)
+
+    async def _read_in_turn(self, execution: Execution) -> Execution:
+        async with self._turn:
+            read = await self._backend.searches.with_activity(execution)
+        if not read.done:
+            self._recent[execution.id] = read.activity
+        return read
