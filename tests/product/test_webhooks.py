@@ -2,58 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 import orjson
 import pytest
-from standardwebhooks import Webhook
 
 from tests.support.processes import call, wait_until
 from tests.support.receiver import receiving
 from tests.support.stack import running_stack
+from tests.support.webhooks import SECRET, WEBHOOKS, begin, calling_back, delivered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.processes import Process
-    from tests.support.receiver import Receiver
     from tests.support.stack import Stack
-
-SECRET = "whsec_" + "c2VjcmV0" * 4
-WEBHOOKS = {"WEBHOOK_SECRET": SECRET, "GATEWAY_CALLBACK_ALLOW": "127.0.0.1"}
-
-
-@contextlib.contextmanager
-def calling_back(directory: Path, workers: int = 2) -> Iterator[Stack]:
-    """Run a service whose webhooks may reach this machine."""
-    with running_stack(directory, workers=0, gateway=WEBHOOKS) as stack:
-        for number in range(1, workers + 1):
-            stack.add_worker(f"worker-{number}", **WEBHOOKS)
-        yield stack
 
 
 @pytest.fixture(name="stack", scope="module")
 def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with calling_back(tmp_path_factory.mktemp("stack")) as stack:
         yield stack
-
-
-def begin(stack: Stack, id: str, url: str, function: str = "checkout", **more: object) -> None:
-    """Begin an execution with a callback; `more` is its `body`, and further parameters."""
-    body = more.pop("body", None)
-    query = {"id": id, "function": function, "callback": url, **more}
-    answer = call(f"{stack.url}/begin?{urlencode(query)}", "POST", body)
-    assert answer.status == 202, answer
-
-
-def delivered(receiver: Receiver, count: int = 1, seconds: float = 20) -> list[dict[str, object]]:
-    """Wait for `count` calls; verify their signatures and return their bodies."""
-    wait_until(lambda: len(receiver.calls) >= count, seconds=seconds, what=f"{count} calls")
-    webhook = Webhook(SECRET)
-    return [webhook.verify(call.body, call.headers) for call in receiver.calls]
 
 
 def delivery_ended(stack: Stack, id: str) -> Process:
@@ -108,7 +78,7 @@ def test_a_receiver_may_stop_it(stack: Stack, job: str) -> None:
 
 def test_redirects_are_not_followed(stack: Stack, job: str) -> None:
     """The target of a redirect is not called; the attempt counts as failed."""
-    with receiving() as other, receiving(307, location=other.url) as receiver:
+    with receiving() as other, receiving(307, Location=other.url) as receiver:
         begin(stack, job, receiver.url, "foo")
         delivered(receiver, 2)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -14,23 +15,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Call:
-    """One POST: its path, its headers in lower case, its body."""
+    """One POST: its path, its headers in lower case, its body, and when it came (monotonic)."""
 
     path: str
     headers: dict[str, str]
     body: bytes
+    at: float = field(default_factory=time.monotonic)
 
 
 @dataclass
 class Receiver:
-    """Answers with `statuses` in turn, then 204; `location` goes with a redirect.
+    """Answers with `statuses` in turn, then 204; `headers` go with the statuses.
 
     It takes calls at any time, and answers while `answering` is set.
     """
 
     port: int = 0
     statuses: list[int] = field(default_factory=list)
-    location: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     answering: threading.Event = field(default_factory=threading.Event)
 
@@ -40,9 +42,13 @@ class Receiver:
 
 
 @contextlib.contextmanager
-def receiving(*statuses: int, location: str = "") -> Iterator[Receiver]:
-    """Listen on a free port of this machine until the block ends."""
-    receiver = Receiver(statuses=list(statuses), location=location)
+def receiving(*statuses: int, **headers: str) -> Iterator[Receiver]:
+    """Listen on a free port of this machine until the block ends.
+
+    An underscore in the name of a header stands for a hyphen.
+    """
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    receiver = Receiver(statuses=list(statuses), headers=sent)
     receiver.answering.set()
 
     class Handler(BaseHTTPRequestHandler):
@@ -51,9 +57,10 @@ def receiving(*statuses: int, location: str = "") -> Iterator[Receiver]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             receiver.calls.append(Call(self.path, headers, body))
             receiver.answering.wait(60)
-            self.send_response(receiver.statuses.pop(0) if receiver.statuses else 204)
-            if receiver.location:
-                self.send_header("Location", receiver.location)
+            chosen = bool(receiver.statuses)
+            self.send_response(receiver.statuses.pop(0) if chosen else 204)
+            for name, value in receiver.headers.items() if chosen else ():
+                self.send_header(name, value)
             self.send_header("Content-Length", "0")
             self.end_headers()
 

@@ -6,7 +6,7 @@ Each webhook is sent by an execution of its own, so it survives the death of any
 from __future__ import annotations
 
 import contextlib
-import random
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +23,8 @@ from shared.webhooks import PAUSES, WINDOW_SECONDS
 from worker.durable.context import Command
 from worker.durable.retry import RetryPolicy
 from worker.errors import StepFailed
+from worker.webhooks.limits import NotNow
+from worker.webhooks.pace import LEAST_SECONDS
 from worker.webhooks.post import NotDelivered, Poster
 
 if TYPE_CHECKING:
@@ -32,16 +34,25 @@ if TYPE_CHECKING:
     from shared.settings import WebhookSettings
     from worker.durable.context import Context, Workflow
     from worker.durable.steps import Step
-    from worker.webhooks.limits import ReceiverLimits
+    from worker.webhooks.limits import Place, ReceiverLimits
 
 ONCE: Final = RetryPolicy(max_attempts=1)
-FIRST_BUSY_SECONDS: Final = 1.0
-LONGEST_BUSY_SECONDS: Final = 60.0
-"""Seconds before an attempt that found no place asks for one again: the first pause, doubled up to
-the longest."""
-
 RECEIVER_GONE: Final = 410
 """HTTP status with which a receiver ends a webhook: no attempt follows."""
+
+THROTTLED: Final = frozenset({429, 503})
+"""HTTP statuses with which a receiver asks to be left alone for a while."""
+
+
+@dataclass(frozen=True)
+class Postponed:
+    """The webhook's next turn comes in so many `seconds`.
+
+    `called` is whether the receiver was called, and answered that it throttles.
+    """
+
+    seconds: float
+    called: bool
 
 
 class IgnoringEncoder:
@@ -83,28 +94,37 @@ class Webhooks:
         pending = yield Command(RFI(promise, Options(encoder=IgnoringEncoder())))
         with contextlib.suppress(StepFailed):  # a failed execution is reported like any other
             yield Command(pending)
+        turn = 0.0
         for number, pause in enumerate(self._pauses, 1):
-            if pause:
-                yield context.sleep(pause)
+            if max(pause, turn):
+                yield context.sleep(max(pause, turn))
             try:
-                status = yield from self._attempt(context, ended["id"])
+                outcome = yield from self._attempt(context, ended["id"], in_turn=turn > pause)
             except StepFailed:
+                turn = 0.0
                 continue
-            return {"status": status, "tries": number}
+            if isinstance(outcome, int):
+                return {"status": outcome, "tries": number}
+            turn = outcome.seconds
         raise NotDelivered(f"given up after {len(self._pauses)} attempts")
 
-    def _attempt(self, context: Context, id: str) -> Workflow[int]:
-        """Make one attempt, on a worker that has a place; the wait for a place holds no slot."""
-        pause = FIRST_BUSY_SECONDS
+    def _attempt(self, context: Context, id: str, *, in_turn: bool) -> Workflow[int | Postponed]:
+        """Make one attempt, when it is the webhook's turn; the wait for it holds no slot."""
         while True:
-            status: int | None = yield context.step(self.deliver, id, retry=ONCE)
-            if status is not None:
-                return status
-            yield context.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311 - jitter
-            pause = min(pause * 2, LONGEST_BUSY_SECONDS)
+            outcome = yield context.step(self.deliver, id, in_turn, retry=ONCE)
+            match outcome:
+                case int():
+                    return outcome
+                case {"seconds": seconds, "called": True}:
+                    return Postponed(seconds, called=True)
+                case {"seconds": seconds}:
+                    yield context.sleep(seconds)
+                case _:  # as workers stored it before they gave turns
+                    yield context.sleep(LEAST_SECONDS)
+            in_turn = True
 
-    def deliver(self, step: Step, id: str) -> int | None:
-        """Make one attempt; return the final status, or None if no place was free.
+    def deliver(self, step: Step, id: str, in_turn: bool) -> int | Postponed:  # noqa: FBT001
+        """Make one attempt; return the final status, or when the webhook's next turn comes.
 
         Raises `NotDelivered` if the attempt failed.
         """
@@ -113,18 +133,26 @@ class Webhooks:
         promise = self._store.promises.get(id)
         url = promise.tags[tag.CALLBACK]
         target = Target.of(url)
-        with self._limits.place(f"{target.host}:{target.port}") as free:
-            return self._deliver(step, id, url, STATUS[promise.state]) if free else None
+        try:
+            with self._limits.place(f"{target.host}:{target.port}", in_turn=in_turn) as place:
+                return self._deliver(step, place, id, url, STATUS[promise.state])
+        except NotNow as refusal:
+            return Postponed(refusal.seconds, called=False)
 
-    def _deliver(self, step: Step, id: str, url: str, status: str) -> int:
+    def _deliver(self, step: Step, place: Place, id: str, url: str, status: str) -> int | Postponed:
         body = orjson.dumps({"id": id, "status": status, "link": f"/wait?id={id}"})
         answer = self._poster.post(url, self._headers(id, body), body)
-        log = step.log.bind(host=Target.of(url).host, answer=answer)
-        if not (200 <= answer < 300 or answer == RECEIVER_GONE):
+        log = step.log.bind(host=Target.of(url).host, answer=answer.status)
+        if answer.status in THROTTLED:
+            seconds = place.throttle(answer.retry_after)
+            log.warning("webhook throttled", seconds=round(seconds, 3))
+            return Postponed(seconds, called=True)
+        if not (200 <= answer.status < 300 or answer.status == RECEIVER_GONE):
             log.warning("webhook not accepted")
-            raise NotDelivered(f"the receiver answered {answer}")
-        log.info("webhook ended" if answer == RECEIVER_GONE else "webhook delivered", status=status)
-        return answer
+            raise NotDelivered(f"the receiver answered {answer.status}")
+        gone = answer.status == RECEIVER_GONE
+        log.info("webhook ended" if gone else "webhook delivered", status=status)
+        return answer.status
 
     def _headers(self, id: str, body: bytes) -> dict[str, str]:
         now = datetime.now(UTC)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ssl
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import httpcore
 
 from shared.destinations import Forbidden, Target, Unresolved
+from worker.webhooks.retry_after import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,6 +21,14 @@ if TYPE_CHECKING:
 
 ATTEMPT_SECONDS: Final = 15.0
 """Seconds for the lookup, the connection, the request and the head of the answer together."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The status of a receiver's answer, and the seconds of its `Retry-After`, None without one."""
+
+    status: int
+    retry_after: float | None
 
 
 class NotDelivered(Exception):
@@ -33,8 +43,8 @@ class Poster:
         self._seconds = seconds
         self._tls = ssl.create_default_context()
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
-        """Return the HTTP status of the receiver's answer, or raise `NotDelivered`.
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Return the receiver's answer, or raise `NotDelivered`.
 
         The connection goes to the address that was checked, even if the name resolves to another
         one a moment later. Redirects are not followed and no proxy is used.
@@ -48,7 +58,7 @@ class Poster:
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
             raise NotDelivered(f"the connection failed: {type(error).__name__}") from error
 
-    def _post(self, target: Target, headers: Mapping[str, str], body: bytes) -> int:
+    def _post(self, target: Target, headers: Mapping[str, str], body: bytes) -> Answer:
         url = httpcore.URL(
             scheme=target.scheme, host=target.host, port=target.port, target=target.path
         )
@@ -59,7 +69,11 @@ class Poster:
             ) as pool,
             pool.stream("POST", url, headers=list(headers.items()), content=body) as answer,
         ):
-            return answer.status
+            received = {
+                name.decode("latin-1").lower(): value.decode("latin-1")
+                for name, value in answer.headers
+            }
+            return Answer(answer.status, retry_after(received))
 
 
 class GuardedBackend(httpcore.NetworkBackend):

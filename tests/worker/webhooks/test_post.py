@@ -11,7 +11,7 @@ import pytest
 
 from shared.destinations import Destinations
 from tests.support.receiver import receiving
-from worker.webhooks.post import NotDelivered, Poster
+from worker.webhooks.post import Answer, NotDelivered, Poster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,17 +42,26 @@ def _trickling() -> Iterator[int]:
 def test_the_status_is_returned() -> None:
     """The receiver gets path, query, headers and body unchanged, and its status is returned."""
     with receiving(202) as receiver:
-        assert Poster(LOOPBACK).post(receiver.url, {"X-Mine": "1"}, b"body") == 202
+        assert Poster(LOOPBACK).post(receiver.url, {"X-Mine": "1"}, b"body").status == 202
 
     (call,) = receiver.calls
     assert (call.path, call.body) == ("/hook?token=secret", b"body")
     assert (call.headers["x-mine"], call.headers["host"]) == ("1", f"127.0.0.1:{receiver.port}")
 
 
+def test_the_time_that_a_receiver_asks_for_is_returned() -> None:
+    """`Retry-After` is returned in seconds, None without it."""
+    with receiving(429, Retry_After="30") as receiver:
+        poster = Poster(LOOPBACK)
+
+        assert poster.post(receiver.url, {}, b"") == Answer(429, 30.0)
+        assert poster.post(receiver.url, {}, b"") == Answer(204, None)
+
+
 def test_a_redirect_is_not_followed() -> None:
     """A redirect is not followed."""
-    with receiving() as other, receiving(307, location=other.url) as receiver:
-        assert Poster(LOOPBACK).post(receiver.url, {}, b"") == 307
+    with receiving() as other, receiving(307, Location=other.url) as receiver:
+        assert Poster(LOOPBACK).post(receiver.url, {}, b"").status == 307
 
     assert (len(receiver.calls), len(other.calls)) == (1, 0)
 
@@ -85,7 +94,7 @@ def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch)
     with receiving() as proxy, receiving() as receiver:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
-        assert Poster(LOOPBACK).post(receiver.url, {}, b"") == 204
+        assert Poster(LOOPBACK).post(receiver.url, {}, b"").status == 204
 
     assert (len(proxy.calls), len(receiver.calls)) == (0, 1)
 
