@@ -11,7 +11,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
-from gateway.api.inputs import MAX_DEPTH, Input, Inputs
+from gateway.api.inputs import Input, Inputs
+from gateway.api.json_values import MAX_DEPTH
 from gateway.api.keys import INPUTS
 from gateway.api.parameters import checked_id
 from gateway.errors import InvalidRequest, ServiceError
@@ -227,3 +228,28 @@ async def test_a_large_body_holds_nobody_up(client: Client) -> None:
 
     assert small.json == "[]"
     assert {given.json.encode() for given in read_at_last} == {large}
+
+
+async def test_a_body_of_70_kb_waits_for_one_large_body_at_most(client: Client) -> None:
+    """While eight bodies of a megabyte wait, a smaller one that comes last is read first."""
+    large, small = orjson.dumps(["x" * 1000] * 1000), orjson.dumps(["x" * 1000] * 70)
+    release, done = threading.Event(), list[int]()
+    reading = client.app[INPUTS]._executor
+    busy = asyncio.create_task(reading.run(release.wait, 60))
+
+    async def read_and_note(body: bytes) -> None:
+        await read(client, body)
+        done.append(len(body))
+
+    waiting = [asyncio.create_task(read_and_note(large)) for _ in range(8)]
+    try:
+        async with asyncio.timeout(60):
+            await until(lambda: reading.waiting == 8)
+            waiting.append(asyncio.create_task(read_and_note(small)))
+            await until(lambda: reading.waiting == 9)
+    finally:
+        release.set()
+        await busy
+    await asyncio.gather(*waiting)
+
+    assert done.index(len(small)) <= 1
