@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -43,6 +44,7 @@ def durable(function: DurableFunction) -> Callable[..., Generator[Any, Any, str]
         log = get_logger(**handle.claim.log_fields)
         try:
             body = workflow(Context(sdk, handle), orjson.loads(input_json))
+            handle.claim.close_body = partial(_close, body, handle)
             return json_of((yield from _drive(body, handle)), handle.max_result_bytes)
         except Fenced:
             raise

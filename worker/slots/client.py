@@ -191,7 +191,17 @@ class SlotClient:
             settle(self._parts, claim, may_be_held=True)
         if suspended or claim.lost is not None or self._runs >= RUNS_PER_CLIENT:
             self._retire()
-            self.sdk.stop_soon()
+            self.sdk.stop_soon(partial(_set_aside, claim) if suspended else None)
         else:
             self._store.claim = None
             self._free.release()
+
+
+def _set_aside(claim: Claim) -> None:
+    """Close the body of a suspended execution, which will run again from its first line.
+
+    Otherwise the collection of garbage would close it, in whatever thread it happens to run, and a
+    `finally` that hangs would take a thread of the worker along.
+    """
+    claim.lost = claim.lost or "suspended"
+    claim.close_body()

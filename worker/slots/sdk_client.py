@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from worker.slots.sdk_patches import SdkThreads
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import resonate
 
 
@@ -36,18 +38,20 @@ class SdkClient:
         if self._threads is not None:
             self._threads.end_steps(error)
 
-    def stop_soon(self) -> None:
-        """End the client's threads; it may be one of them that calls this."""
+    def stop_soon(self, afterwards: Callable[[], None] | None = None) -> None:
+        """End the client's threads, one of which may call this, and then call `afterwards`."""
         with self._lock:
             if self._stopping:
                 return
             self._stopping = True
         self.retired.set()
-        threading.Thread(target=self._stop, name="closing", daemon=True).start()
+        threading.Thread(target=self._stop, args=(afterwards,), name="closing", daemon=True).start()
 
-    def _stop(self) -> None:
+    def _stop(self, afterwards: Callable[[], None] | None) -> None:
         self._stopped.set()
         self._client.stop()
+        if afterwards is not None:
+            afterwards()
 
     def wait_stopped(self) -> None:
         """Wait until the client is stopped."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from worker.tasks.suspects import Starts, Turn
 
 
@@ -54,6 +56,9 @@ class Claim:
 
     trace_id: str | None = None
     """The trace in which the execution was begun."""
+
+    close_body: Callable[[], None] = lambda: None
+    """Closes the function's body; to be called when nothing runs it any more."""
 
     def end_turn(self) -> None:
         """Let the next suspect run, if the function's body was one."""
