@@ -2,89 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import pytest
 
 from shared.catalog import SHIPPED
-from shared.resonate.tasks import Tasks
-from shared.resonate.transport import Refused, Transport, Unanswered
-from shared.settings import ServerSettings
 from tests.support.processes import wait_until
+from tests.support.worker.leases import REFUSED, UNANSWERED, ScriptedTasks, claim, running
 from worker.errors import Fenced
 from worker.tasks.board import Board
 from worker.tasks.claims import Claim
 from worker.tasks.leases import ClaimHandle, Leases
-from worker.tasks.renewer import Renewals
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-REFUSED = Refused(403, 40305, "no")
-UNANSWERED = Unanswered("nobody there")
-
-
-class ScriptedTasks(Tasks):
-    """Records its calls; raises its errors first and then succeeds."""
-
-    def __init__(self, *errors: Exception) -> None:
-        super().__init__(Transport(ServerSettings(), attempt=1, budget=1))
-        self.errors = list(errors)
-        self.drop_errors: list[Exception] = []
-        self.lasting: Exception | None = None
-        self.renewals: list[str] = []
-        self.drops: list[tuple[str, int, float | None]] = []
-        self.dropped_at: list[float] = []
-
-    def heartbeat(self, pid: str) -> int:
-        self.renewals.append(pid)
-        self._answer()
-        return 1
-
-    def drop(self, id: str, counter: int, *, budget: float | None = None) -> None:
-        self.drops.append((id, counter, budget))
-        self.dropped_at.append(time.monotonic())
-        if self.drop_errors:
-            raise self.drop_errors.pop(0)
-
-    def _answer(self) -> None:
-        if self.errors:
-            raise self.errors.pop(0)
-        if self.lasting is not None:
-            raise self.lasting
-
-
-@contextmanager
-def running(tasks: Tasks, seconds: float = 0.06) -> Iterator[tuple[Leases, Board]]:
-    """Run leases of this many seconds, which are renewed three times in that time."""
-    board = Board()
-    leases = Leases(tasks, board, seconds)
-    renewals = Renewals(tasks, "pid-1", board, seconds)
-    closed = threading.Event()
-
-    def renew() -> None:
-        while not closed.wait(renewals.turn("S")):
-            pass
-
-    renewer = threading.Thread(target=renew)
-    renewer.start()
-    leases.start()
-    try:
-        yield leases, board
-    finally:
-        closed.set()
-        leases.close()
-        renewer.join(5)
-        leases._thread.join(5)
-        assert not leases.is_alive()
-
-
-def claim(number: int = 1, *, age: float = 0.0) -> Claim:
-    """Return a claim that was taken `age` seconds ago."""
-    return Claim(f"__invoke:job-{number}", number, f"job-{number}", taken_at=time.monotonic() - age)
 
 
 def test_a_claim_is_named_by_task_and_counter() -> None:
@@ -228,50 +156,6 @@ def test_a_new_claim_is_not_overdue_at_once() -> None:
     assert 5 <= leases.overdue() < 6
 
 
-@pytest.mark.parametrize("errors", [[], [REFUSED]], ids=["dropped", "over already"])
-def test_a_claim_that_is_given_back_is_dropped_once(errors: list[Exception]) -> None:
-    """A claim that is handed back is dropped at the server at once, and only once."""
-    tasks = ScriptedTasks()
-    tasks.drop_errors = list(errors)
-    with running(tasks, 30) as (leases, _):
-        leases.hand_back(claim(7))
-        wait_until(lambda: tasks.drops, what="the drop")
-        leases.hand_back(claim(8))
-        wait_until(lambda: len(tasks.drops) == 2, what="the next drop")
-
-    assert tasks.drops == [("__invoke:job-7", 7, 0), ("__invoke:job-8", 8, 0)]
-
-
-def test_a_drop_is_repeated_until_it_is_answered() -> None:
-    """A drop is repeated while the server is unreachable, or renewals would keep the claim."""
-    tasks = ScriptedTasks()
-    tasks.drop_errors = [UNANSWERED, UNANSWERED]
-    with running(tasks) as (leases, board):
-        leases.hand_back(claim())
-        wait_until(lambda: len(tasks.drops) == 3, what="three drops")
-        before = board.beats
-        wait_until(lambda: board.beats > before + 1, what="another turn")
-
-    assert tasks.drops == [("__invoke:job-1", 1, 0)] * 3
-
-
-def test_a_claim_can_be_given_back_later() -> None:
-    """A claim that is handed back with a pause is dropped after it, and not held meanwhile."""
-    tasks = ScriptedTasks()
-    with running(tasks, 0.03) as (leases, board):
-        made = claim()
-        leases.hold(made)
-        begun = time.monotonic()
-        leases.hand_back(made, 0.15)
-
-        assert leases.held() == []
-        wait_until(lambda: tasks.drops, what="the drop")
-        assert tasks.renewals, "or the server would offer the task before the pause is over"
-        wait_until(lambda: board.held == 0, what="the end of renewals")
-
-    assert tasks.dropped_at[0] - begun >= 0.15
-
-
 def test_a_valid_claim_passes_the_check() -> None:
     """The check of a valid claim raises nothing and changes nothing."""
     made = claim()
@@ -293,18 +177,3 @@ def test_a_lost_claim_fails_the_check(lost: str | None, reason: str) -> None:
         ClaimHandle(made, Leases(ScriptedTasks(), Board(), 0.0), "a", "workers", SHIPPED).check()
 
     assert made.lost == reason
-
-
-def test_an_execution_that_goes_wrong_again_is_handed_back_later() -> None:
-    """The first claim that goes wrong is dropped at once, the next one after a pause."""
-    tasks = ScriptedTasks()
-    with running(tasks, 0.03) as (leases, _):
-        leases.hand_back_failed(claim(1))
-        wait_until(lambda: len(tasks.drops) == 1, what="the first drop")
-        begun = time.monotonic()
-        leases.hand_back_failed(Claim("__invoke:job-1", 2, "job-1"))
-        leases.hand_back_failed(claim(3))
-        wait_until(lambda: len(tasks.drops) == 3, what="the other drops")
-
-    assert [counter for _, counter, _ in tasks.drops] == [1, 3, 2]
-    assert tasks.dropped_at[2] - begun >= 0.5
