@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 import pytest
 
-from shared.ids import ID_GRAMMAR, attempt_id
-from shared.resonate import tags as tag
+from shared.ids import ID_GRAMMAR
 from shared.resonate.codec import Failure, encode_call
 from tests.support.gateway.answers import JSON, assert_problem
 from tests.support.gateway.hostile import HOSTILE, short
-from tests.support.gateway.played_worker import create_part
+from tests.support.gateway.wait_bodies import ended, pending
 from tests.support.processes import wait_until
 
 if TYPE_CHECKING:
@@ -25,34 +23,6 @@ if TYPE_CHECKING:
     from tests.support.gateway.client import Gateway
 
 UNKNOWN = "No execution has this id."
-
-
-def shown(milliseconds: int | None) -> str:
-    """Return a time of the store in the form of answers."""
-    assert milliseconds is not None
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03}Z"
-
-
-def pending(promise: DurablePromise, **also: object) -> dict[str, Any]:
-    """Return the whole body for an execution that has not ended."""
-    phase = {"phase": "running" if "worker" in also else "queued"} if "status" not in also else {}
-    return {
-        **phase,
-        "status": "pending",
-        "promise_id": promise.id,
-        "done": False,
-        "function": "foo",
-        "created_at": shown(promise.created_on),
-        "timeout_at": shown(promise.timeout),
-        **also,
-    }
-
-
-def ended(promise: DurablePromise, status: str, **also: object) -> dict[str, Any]:
-    """Return the whole body for an execution that has ended."""
-    completed_at = shown(promise.completed_on)
-    return pending(promise, status=status, done=True, completed_at=completed_at, **also)
 
 
 async def test_a_pending_execution_is_shown_whole(gateway: Gateway, store: Store, job: str) -> None:
@@ -203,143 +173,6 @@ async def test_a_bad_query_is_refused(offline: Gateway, query: str, detail: str)
     answer = await offline.ask("GET", f"/wait{query}")
 
     assert_problem(answer, "invalid-request", "/wait", detail)
-
-
-@pytest.mark.parametrize("include", ["input", "input,", "input,input", "%69nput"])
-async def test_the_input_is_included_when_asked_for(
-    gateway: Gateway, store: Store, job: str, include: str
-) -> None:
-    """`include=input` adds the input to an answer that is otherwise the same."""
-    await gateway.begin(job, {"n": [1, None]})
-    promise = await asyncio.to_thread(store.promises.get, job)
-
-    answer = await gateway.wait(job, include)
-
-    assert answer.body == pending(promise, input={"n": [1, None]})
-
-
-@pytest.mark.parametrize("include", ["", ","])
-async def test_nothing_is_included_when_nothing_is_named(
-    gateway: Gateway, store: Store, job: str, include: str
-) -> None:
-    """An `include` that names nothing adds nothing."""
-    await gateway.begin(job)
-    promise = await asyncio.to_thread(store.promises.get, job)
-
-    answer = await gateway.ask("GET", f"/wait?id={job}&include={include}")
-
-    assert answer.body == pending(promise)
-
-
-async def test_a_null_input_is_included(gateway: Gateway, job: str) -> None:
-    """An input of null is shown as null and not left out."""
-    await gateway.begin(job, None)
-
-    body = (await gateway.wait(job, "input")).body
-    assert ("input" in body, body["input"]) == (True, None)
-
-
-async def test_no_steps_are_an_empty_list(gateway: Gateway, store: Store, job: str) -> None:
-    """`include=steps` of an execution that has none adds an empty list."""
-    await gateway.begin(job, 1)
-    promise = await asyncio.to_thread(store.promises.get, job)
-
-    answer = await gateway.wait(job, "steps", "input")
-
-    assert answer.body == pending(promise, input=1, steps=[])
-
-
-async def test_steps_are_listed_in_their_order(gateway: Gateway, store: Store, job: str) -> None:
-    """Each step has name, status, worker and times, and a running one has no end."""
-    await gateway.begin(job, 1)
-
-    def work() -> tuple[DurablePromise, DurablePromise, DurablePromise]:
-        create_part(store, job, f"{job}.1", "worker-1", **{tag.STEP: "reserve"})
-        first = store.promises.resolve(f"{job}.1", data="1")
-        create_part(store, job, f"{job}.2", "worker-1", **{tag.STEP: "charge"})
-        second = store.promises.reject(f"{job}.2", data=Failure("Declined", "").rejection())
-        third = create_part(store, job, f"{job}.3", "worker-1", **{tag.STEP: "refund"})
-        return first, second, third
-
-    first, second, third = await asyncio.to_thread(work)
-    promise = await asyncio.to_thread(store.promises.get, job)
-    answer = await gateway.wait(job, "steps")
-
-    steps = [
-        {
-            "name": name,
-            "status": status,
-            "worker": "worker-1",
-            "started": shown(step.created_on),
-            "ended": shown(step.completed_on) if step.completed_on else None,
-        }
-        for name, status, step in (
-            ("reserve", "resolved", first),
-            ("charge", "rejected", second),
-            ("refund", "pending", third),
-        )
-    ]
-    assert answer.body == pending(promise, worker="worker-1", attempt=1, steps=steps)
-    bare = await gateway.wait(job)
-    assert bare.body == pending(promise, worker="worker-1", attempt=1)
-
-
-async def test_who_took_over_is_shown(gateway: Gateway, store: Store, job: str) -> None:
-    """After a recovery the answer names both workers, and the open step has the new one."""
-    await gateway.begin(job, 1)
-    taken = {tag.ATTEMPT: "2", tag.RECOVERED_FROM: "worker-1"}
-
-    def work() -> DurablePromise:
-        step = create_part(store, job, f"{job}.1", "worker-1", **{tag.STEP: "reserve"})
-        create_part(store, job, attempt_id(job, 2), "worker-2", **taken)
-        return step
-
-    step = await asyncio.to_thread(work)
-    promise = await asyncio.to_thread(store.promises.get, job)
-    answer = await gateway.wait(job, "steps")
-
-    assert answer.body == pending(
-        promise,
-        worker="worker-2",
-        attempt=2,
-        recovered_from="worker-1",
-        steps=[
-            {
-                "name": "reserve",
-                "status": "pending",
-                "worker": "worker-2",
-                "started": shown(step.created_on),
-                "ended": None,
-            }
-        ],
-    )
-
-
-async def test_a_similar_id_lends_no_steps(gateway: Gateway, store: Store, job: str) -> None:
-    """`_` stands for itself: the steps of an id that differs there are not shown."""
-    mine, other = f"{job}_a", f"{job}-a"
-    for id in (mine, other):
-        await gateway.begin(id, 1)
-    step = {tag.STEP: "reserve"}
-    await asyncio.to_thread(create_part, store, other, f"{other}.1", "worker-1", **step)
-
-    body = (await gateway.wait(mine, "steps")).body
-
-    assert (body["steps"], "worker" in body) == ([], False)
-
-
-async def test_many_steps_are_all_listed(gateway: Gateway, store: Store, job: str) -> None:
-    """More steps than one page of the server's are listed whole and in order."""
-    await gateway.begin(job, 1)
-
-    def work() -> None:
-        for n in range(1, 251):
-            create_part(store, job, f"{job}.{n}", "worker-1", **{tag.STEP: f"step-{n}"})
-
-    await asyncio.to_thread(work)
-    steps = (await gateway.wait(job, "steps")).body["steps"]
-
-    assert [step["name"] for step in steps] == [f"step-{n}" for n in range(1, 251)]
 
 
 async def test_many_readers_read_the_same(gateway: Gateway, job: str) -> None:
