@@ -39,7 +39,7 @@ def test_a_step_that_ends_its_workers(bare_stack: Stack, job: str, workers: int)
         bare_stack.create(id, "sleeps", 2.0, 300)
     wait_until(lambda: all(map(bare_stack.starts, others)), what="the starts of the others")
 
-    with supervised(bare_stack) as ended:
+    with supervised(bare_stack) as supervisor:
         began = time.monotonic()
         bare_stack.create(job, "kills", None, 300)
         outcome = bare_stack.outcome(job, 60)
@@ -51,7 +51,7 @@ def test_a_step_that_ends_its_workers(bare_stack: Stack, job: str, workers: int)
     assert (failure["type"], failure["step"], failure["attempts"]) == ("WorkerLost", "kills", MOST)
     assert "5 workers were lost while the step kills ran: worker-" in failure["message"]
     assert len(bare_stack.starts(job)) == MOST
-    assert len(ended) == MOST
+    assert len(supervisor.names) == MOST
     most = max(Counter(bare_stack.starts(id)).most_common(1)[0][1] for id in others)
     assert most <= MOST
     assert [step["name"] for step in outcome["steps"]] == ["kills"]
@@ -89,14 +89,14 @@ def test_the_function_can_compensate(bare_stack: Stack, job: str, function: str)
     """The body is sent the failure of the lost step, and runs its compensation."""
     bare_stack.add_worker("a", ODD, WORKER_MAX_RECOVERIES="2", WORKER_LEASE_SECONDS="1")
 
-    with supervised(bare_stack) as ended:
+    with supervised(bare_stack) as supervisor:
         bare_stack.create(job, function)
         assert bare_stack.outcome(job, 40)["status"] == "resolved"
 
     assert value_of(bare_stack, job) == {"caught": "WorkerLost", "attempts": 2}
     steps = [step for _, step in bare_stack.starts(job)]
     assert steps == ["before", "die", "die", "compensate"]
-    assert ended == ["a", "a"]
+    assert supervisor.names == ["a", "a"]
 
 
 @pytest.mark.parametrize("after", [0, 1])
@@ -106,14 +106,14 @@ def test_a_body_that_ends_its_workers(bare_stack: Stack, job: str, after: int) -
     bare_stack.create(f"{job}-other", "sleeps", 3.0, 300)
     wait_until(lambda: bare_stack.starts(f"{job}-other"), what="the start of the other")
 
-    with supervised(bare_stack) as ended:
+    with supervised(bare_stack) as supervisor:
         bare_stack.create(job, "body_kills", after)
         outcome = bare_stack.outcome(job, 50)
         other = bare_stack.outcome(f"{job}-other", 50)
 
     assert (outcome["status"], outcome["error"]["type"]) == ("rejected", "WorkerLost")
     assert "while the function body_kills ran" in outcome["error"]["message"]
-    assert 3 <= len(ended) <= 5
+    assert 3 <= len(supervisor.names) <= 5
     assert other["status"] == "resolved"
 
 

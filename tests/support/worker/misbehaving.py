@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 NAN = float("nan")
 INFINITY = float("inf")
 
+POISONED: Final = 86
+"""Exit code of a worker that a function has ended."""
+
 
 class Awkward(Exception):
     """An error that can neither be copied from its arguments nor shown as text."""
@@ -172,14 +175,14 @@ def dies(how: Callable[[], object]) -> DurableFunction:
 def kills(_: Step, seconds: float | None) -> None:
     """End the worker after this many seconds."""
     time.sleep(seconds or 0)
-    os._exit(1)
+    os._exit(POISONED)
 
 
 def body_kills(context: Context, after: int) -> Workflow[None]:
     """End the worker in the body, after this many steps."""
     for _ in range(after):
         yield context.step(nothing)
-    os._exit(1)
+    os._exit(POISONED)
 
 
 UNSTORABLE: dict[str, tuple[type[Exception], Callable[[Context], object]]] = {
@@ -247,6 +250,6 @@ FUNCTIONS: Final[dict[str, DurableFunction]] = {
     "holds_gil": holds_gil,
     "kills": kills,
     "body_kills": body_kills,
-    "dies": dies(lambda: os._exit(1)),
+    "dies": dies(lambda: os._exit(POISONED)),
     "segfaults": dies(lambda: ctypes.string_at(0)),
 }

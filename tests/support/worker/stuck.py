@@ -35,20 +35,20 @@ def hang(_: Step, seconds: float | None) -> None:
     time.sleep(seconds or LONG)
 
 
-def hang_in_body(_: Context, path: str | None) -> Workflow[None]:
-    """Leave a file, if one is named, and do not come to the first `yield`."""
-    if path is not None:
-        Path(path).touch()
-    time.sleep(LONG)
+def hang_in_body(_: Context, given: str | float | None) -> Workflow[None]:
+    """Do not come to the first `yield`, for a number of seconds; a text names a file to leave."""
+    if isinstance(given, str):
+        Path(given).touch()
+    time.sleep(given if isinstance(given, int | float) else LONG)
     yield  # type: ignore[misc]  # never
 
 
-def hang_in_finally(context: Context, _: Any) -> Workflow[None]:
+def hang_in_finally(context: Context, seconds: float | None) -> Workflow[None]:
     """Hang in a step, and then in the block that runs when the execution is canceled."""
     try:
-        yield context.step(hang, None)
+        yield context.step(hang, seconds)
     finally:
-        time.sleep(LONG)
+        time.sleep(seconds or LONG)
 
 
 def tidy(context: Context, path: str) -> Workflow[None]:

@@ -94,6 +94,27 @@ def careless(context: Context, well: bool) -> Workflow[str]:  # noqa: FBT001 - i
     return "done"
 
 
+def large_steps(context: Context, count: int) -> Workflow[None]:
+    """Run steps of almost 1 MiB each, and then one that takes a while."""
+    for _ in range(count):
+        yield context.step(bulky, 1000)
+    yield context.step(lambda _: time.sleep(3), name="rest")
+
+
+def many_steps(context: Context, count: int) -> Workflow[None]:
+    """Run this many steps."""
+    for _ in range(count):
+        yield context.step(nothing)
+
+
+def descends(context: Context, depth: int) -> Workflow[int]:
+    """Call itself as a child, this many levels deep; return the depth."""
+    if depth == 0:
+        return 0
+    below: int = yield context.call("descends", depth - 1)
+    return below + 1
+
+
 def flaky(context: Context, wanted: dict[str, Any]) -> Workflow[Any]:
     """Run a step that `fails` so many times, each after `before` s, with a `pause` after each.
 
@@ -147,5 +168,8 @@ FUNCTIONS: Final[dict[str, DurableFunction]] = {
         bulky_body,
         bulky_parent,
         long_names,
+        large_steps,
+        many_steps,
+        descends,
     )
 }

@@ -1,0 +1,58 @@
+"""The history of a run on disk: a line of JSON for each event, for the checker to judge."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.faults.checker import Event
+    from tests.support.processes import Answer
+    from tests.support.stack import Stack
+
+
+def seconds(text: str) -> float:
+    """Return a time of an answer or a log line in seconds."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+class History:
+    """Events in the order in which they were noted. Safe to use from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+
+    def note(self, kind: str, **what: Any) -> None:
+        """Add an event; its time is now unless `what` has `at`."""
+        line = json.dumps({"kind": kind, "at": time.time(), **what})
+        with self._lock, self._path.open("a") as file:
+            file.write(line + "\n")
+
+    def note_read(self, id: str, answer: Answer) -> bool:
+        """Add an answer of /wait if it is a state; return whether that is final."""
+        if answer.status != 200:
+            return False
+        body = answer.body
+        if body["done"]:
+            body["ended_at"] = seconds(body["completed_at"])
+        for step in body.get("steps", []):
+            step["ended_at"] = seconds(step["ended"]) if step["ended"] else None
+        self.note("read", id=id, body=body)
+        return bool(body["done"])
+
+    def note_steps(self, stack: Stack, prefix: str) -> None:
+        """Add what the workers' logs say of the steps of executions with this prefix."""
+        for worker in stack.workers.values():
+            for event in worker.events("step started"):
+                if event["id"].startswith(prefix):
+                    at, step = seconds(event["timestamp"]), event["step"]
+                    self.note("step", id=event["id"], at=at, step=step, worker=event["process"])
+
+    def events(self) -> list[Event]:
+        return [json.loads(line) for line in self._path.read_text().splitlines()]
