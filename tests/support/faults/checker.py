@@ -6,6 +6,7 @@ A history is a list of events, one JSON object each:
     {"kind": "read", "id", "at", "body"}             an answer 200 of /wait
     {"kind": "step", "id", "at", "step", "worker"}   a worker's log says that it began a step
     {"kind": "fault", "at", "until", "what", "worker"}
+    {"kind": "harm", "at", "until", "worker"}        what a fault that was counted does later
     {"kind": "death", "at", "worker"}                a worker's process ended by itself
     {"kind": "attack", "at", "what"}                 abuse, which excuses nothing
     {"kind": "healed", "at"}                         the last fault is over
@@ -106,6 +107,8 @@ def _take(event: Event, verdict: Verdict, facts: _Facts) -> None:
             facts.reads[event["id"]].append(event)
         case "step":
             facts.steps[event["id"], event["step"]].append(event)
+        case "harm":
+            facts.disturbances.append(Disturbance.of(event))
         case "fault" | "death" | "attack":
             verdict.injected[event.get("what", "death of a worker")] += 1
             if event["kind"] != "attack":

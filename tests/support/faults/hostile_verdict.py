@@ -38,7 +38,7 @@ class Lost:
 
 
 @dataclass
-class HostileRun:
+class Seen:
     """What was seen in a hostile run. Times are seconds, sizes bytes, both by name where named.
 
     `pids` has the process ids before and after, 0 for a process that has ended; `clients` is the

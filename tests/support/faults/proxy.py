@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
@@ -28,20 +29,28 @@ CODES = {
 """Codes that the server gives with its statuses."""
 
 
+HANG_SECONDS = 7.0
+"""Seconds after which a call that hangs is cut."""
+
+
 @dataclass
 class Harm:
     """What is done to the next `times` calls of `method` to paths that begin with `path`.
 
     `how`: `refuse-<status>` as the server would, `page-<status>` as something else would, `cut`
     before the server hears of it, `lose` the answer, `half` of it, `garbage`, `null`, `hang`,
-    `slow`.
+    `slow`. `at` has the times when it was done, in seconds since the epoch.
     """
 
     method: str
     path: str
     how: str
     times: int = 1
-    done: int = 0
+    at: list[float] = field(default_factory=list)
+
+    @property
+    def done(self) -> int:
+        return len(self.at)
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,7 @@ class Proxy:
             for harm in self.harms:
                 matches = request.method == harm.method and request.path.startswith(harm.path)
                 if matches and harm.done < harm.times:
-                    harm.done += 1
+                    harm.at.append(time.time())
                     return harm.how
         return None
 
@@ -106,7 +115,7 @@ class Proxy:
             case "cut":
                 _cut(request)
             case "hang":
-                await asyncio.sleep(7)
+                await asyncio.sleep(HANG_SECONDS)
                 _cut(request)
             case "slow":
                 await asyncio.sleep(1.5)

@@ -37,6 +37,12 @@ END_SECONDS: Final = 60.0
 """Seconds for bouts to notice that the run is over."""
 
 
+def named(name: str) -> Attack:
+    """Return the attack with this name."""
+    (found,) = (attack for attack in ATTACKS if attack.name == name)
+    return found
+
+
 def chosen(names: str = os.environ.get("FAULTS_ATTACKS", "")) -> Sequence[Attack]:
     """Return the attacks with these names, separated by commas; all if there are none."""
     wanted = set(filter(None, names.split(",")))
@@ -55,6 +61,7 @@ class Campaign:
     bouts: Counter[str] = field(default_factory=Counter)
     unanswered: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
+    _threads: list[threading.Thread] = field(default_factory=list)
 
     def run_bout(self, attack: Attack, chance: random.Random) -> None:
         """Run one bout, and cancel what it has left running."""
@@ -80,21 +87,32 @@ class Campaign:
             self.run_bout(attack, chance)
             over.wait(max(0.0, next_at - time.monotonic()))
 
+    def launch(self, attack: Attack, chance: random.Random) -> None:
+        """Run one bout beside what goes on, unless one of its kind does; `join` waits for all."""
+        if not any(thread.name == attack.name for thread in self._alive()):
+            thread = threading.Thread(target=self.run_bout, args=(attack, chance), name=attack.name)
+            self._threads.append(thread)
+            thread.start()
+
+    def _alive(self) -> list[threading.Thread]:
+        return [thread for thread in self._threads if thread.is_alive()]
+
+    def join(self) -> None:
+        """End all bouts, and name those that do not end."""
+        self.target.over.set()
+        end = time.monotonic() + END_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        self.broken += [f"{thread.name}: its last bout did not end" for thread in self._alive()]
+
     @contextmanager
     def under_way(self, attacks: Sequence[Attack]) -> Iterator[None]:
         """Attack until the block ends."""
-        threads = [
-            threading.Thread(target=self._repeat, args=(attack,), name=attack.name)
-            for attack in attacks
-        ]
-        for thread in threads:
+        for attack in attacks:
+            thread = threading.Thread(target=self._repeat, args=(attack,), name=attack.name)
+            self._threads.append(thread)
             thread.start()
         try:
             yield
         finally:
-            self.target.over.set()
-            end = time.monotonic() + END_SECONDS
-            for thread in threads:
-                thread.join(max(0.0, end - time.monotonic()))
-                if thread.is_alive():
-                    self.broken.append(f"{thread.name}: its last bout did not end")
+            self.join()
