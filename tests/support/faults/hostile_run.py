@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.faults import memory
 from tests.support.faults.attacks.attack import Target
 from tests.support.faults.attacks.campaign import Campaign
 from tests.support.faults.checker import check
@@ -18,13 +15,16 @@ from tests.support.faults.history import History
 from tests.support.faults.hostile_verdict import Seen
 from tests.support.faults.losses import losses
 from tests.support.faults.supervisor import supervised
+from tests.support.faults.usage import limits, machine_cpu_seconds, sampled
 from tests.support.receiver import receiving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from tests.support.faults.attacks.attack import Attack
     from tests.support.faults.supervisor import Supervisor
+    from tests.support.faults.usage import Usage
     from tests.support.stack import Stack
 
 REFUSALS = 100_000
@@ -55,7 +55,7 @@ class Parts:
 
     def limits(self) -> dict[str, int]:
         """Return the bytes that each part may have."""
-        of = memory.limits()
+        of = limits()
         gateways, workers = self.stack.gateways, self.stack.workers
         return {
             "resonate": of["resonate"],
@@ -63,27 +63,24 @@ class Parts:
             **dict.fromkeys(workers, of["worker-1"]),
         }
 
-    @contextlib.contextmanager
-    def cores(self) -> Iterator[dict[str, float]]:
-        """Yield what will have, after the block, the share of a core that each part has used."""
-        shares: dict[str, float] = {}
-        began, first = time.monotonic(), self._cpu_seconds()
-        yield shares
-        took, last = time.monotonic() - began, self._cpu_seconds()
-        shares.update({name: (last[name] - first[name]) / took for name in first})
 
-    def _cpu_seconds(self) -> dict[str, float]:
-        """Return the processor time of each part, and of the attackers, who are this process."""
-        used = {name: _cpu_seconds(pid) for name, pid in self.lasting().items()}
-        return {"attackers": time.process_time(), **used}
+@contextlib.contextmanager
+def cores(used: Mapping[str, Usage]) -> Iterator[dict[str, float]]:
+    """Yield what will have, after the block, the share of a core that each part took in it.
 
+    `attackers` are this process, `machine` is all that ran on it.
+    """
 
-def _cpu_seconds(pid: int) -> float:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    def seconds() -> dict[str, float]:
+        parts = {name: each.cpu for name, each in used.items()}
+        whole = {"attackers": time.process_time(), "machine": machine_cpu_seconds()}
+        return {**parts, **whole}
+
+    shares: dict[str, float] = {}
+    began, first = time.monotonic(), seconds()
+    yield shares
+    took, last = time.monotonic() - began, seconds()
+    shares.update({name: (last[name] - first[name]) / took for name in first})
 
 
 @dataclass
@@ -107,12 +104,12 @@ class HostileRun:
         with (
             receivers() as targets,
             supervised(self.stack) as supervisor,
-            memory.sampled(parts.pids) as peaks,
+            sampled(parts.pids) as used,
         ):
             self._before.run(before_seconds)
             campaign = Campaign(Target(self.stack, self.urls, targets, self.directory), self.seed)
             first = parts.lasting()
-            with parts.cores() as cores, campaign.under_way(self.attacks):
+            with cores(used) as shares, campaign.under_way(self.attacks):
                 self._during.run(seconds)
             last = parts.lasting()
         return Seen(
@@ -122,11 +119,11 @@ class HostileRun:
             before=self._before.taken,
             during=self._during.taken,
             limits=parts.limits(),
-            peaks=peaks,
+            peaks={name: each.peak for name, each in used.items()},
             pids={name: (pid, last[name]) for name, pid in first.items()},
             lost=losses(self.stack, supervisor.ended),
             broken=[*self._broken(supervisor), *campaign.broken],
-            cores=cores,
+            cores=shares,
         )
 
     def _broken(self, supervisor: Supervisor) -> list[str]:

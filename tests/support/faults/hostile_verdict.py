@@ -41,8 +41,8 @@ class Lost:
 class Seen:
     """What was seen in a hostile run. Times are seconds, sizes bytes, both by name where named.
 
-    `pids` has the process ids before and after, 0 for a process that has ended; `clients` is the
-    share of a core that the attackers themselves took.
+    `pids` has the process ids before and after, 0 for a process that has ended; `cores` the shares
+    of a core that parts of the service, the attackers and the whole machine took.
     """
 
     bouts: Mapping[str, int]

@@ -1,9 +1,11 @@
-"""The memory of a service's processes: the most that each had, and what it may have."""
+"""What processes use: the memory that each had at most and may have, and their processor time."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +20,7 @@ PERIOD_SECONDS: Final = 0.5
 KIB: Final = 1024
 MIB: Final = 1024 * 1024
 UNITS: Final = {"k": KIB, "m": MIB, "g": 1024 * MIB}
+TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 def limits(path: Path = ROOT / "compose.yaml") -> dict[str, int]:
@@ -64,21 +67,56 @@ def _kib(path: Path, field: str) -> int:
     return 0
 
 
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time of a process, and of its children that have ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / TICKS
+
+
+def machine_cpu_seconds() -> float:
+    """Return the processor time of all processes of the machine."""
+    user, nice, system = Path("/proc/stat").read_text().split()[1:4]
+    return (int(user) + int(nice) + int(system)) / TICKS
+
+
+@dataclass
+class Usage:
+    """What a part of the service has used, whatever process it was at the time."""
+
+    pid: int = 0
+    peak: int = 0
+    earlier_cpu: float = 0.0
+    own_cpu: float = 0.0
+
+    @property
+    def cpu(self) -> float:
+        return self.earlier_cpu + self.own_cpu
+
+    def sample(self, pid: int) -> None:
+        if pid != self.pid:
+            self.pid, self.earlier_cpu, self.own_cpu = pid, self.cpu, 0.0
+        self.peak = max(self.peak, resident(pid))
+        self.own_cpu = max(self.own_cpu, cpu_seconds(pid))
+
+
 @contextlib.contextmanager
-def sampled(pids: Callable[[], Mapping[str, int]]) -> Iterator[dict[str, int]]:
-    """Sample the processes until the block ends; yield the peaks of each, in bytes."""
-    peaks: dict[str, int] = {}
+def sampled(pids: Callable[[], Mapping[str, int]]) -> Iterator[dict[str, Usage]]:
+    """Sample processes until the block ends; yield what each has used so far, by name."""
+    used = {name: Usage() for name in pids()}
     over = threading.Event()
 
     def sample() -> None:
         while not over.wait(PERIOD_SECONDS):
             for name, pid in pids().items():
-                peaks[name] = max(peaks.get(name, 0), resident(pid))
+                used[name].sample(pid)
 
     thread = threading.Thread(target=sample)
     thread.start()
     try:
-        yield peaks
+        yield used
     finally:
         over.set()
         thread.join()
