@@ -5,6 +5,8 @@ BIN := .venv/bin
 T ?=
 STORE ?= sqlite
 LONG ?=
+HOSTILE ?=
+ATTACKS ?=
 SEED ?= 1
 export UV_PYTHON_DOWNLOADS := never
 
@@ -90,5 +92,6 @@ test: sync ## Run the tests that need no containers, without the long ones; T= h
 e2e: sync ## Test the containers, in a stack of their own; STORE=postgres for PostgreSQL
 	E2E_STORE=$(STORE) $(BIN)/pytest tests/e2e -m e2e $(T)
 
-faults: sync ## Test every fault, long tests too, and 20 s of random faults; LONG=1: ten minutes, SEED= selects them
-	FAULTS_SECONDS=$(if $(LONG),600,20) FAULTS_SEED=$(SEED) $(BIN)/pytest tests/faults -m "not e2e" -s $(T)
+faults: sync ## Test every fault, 20 s of random ones and of all attacks; LONG=1: ten minutes, with HOSTILE=1 of attacks; SEED=, ATTACKS= select
+	FAULTS_SECONDS=$(if $(LONG),600,20) FAULTS_SEED=$(SEED) FAULTS_HOSTILE=$(HOSTILE) FAULTS_ATTACKS=$(ATTACKS) \
+		$(BIN)/pytest tests/faults$(if $(HOSTILE),/test_hostile.py) -m "not e2e" -s $(T)

@@ -1,12 +1,17 @@
-"""The checker of long runs, on histories made by hand."""
+"""The judges of long runs, on histories made by hand."""
 
 from __future__ import annotations
 
+import os
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.support.faults.checker import Event, check
+from tests.support.faults.hostile_verdict import ENOUGH, MIB, Lost, Seen
+from tests.support.faults.usage import Usage, limits, resident
 
 STEP = {"name": "pack", "status": "resolved", "ended_at": 2.0}
 
@@ -115,3 +120,74 @@ def test_what_happened_is_counted() -> None:
     assert verdict.injected == {"x": 2, "death of a worker": 1}
     assert verdict.longest_recovery == 2.0
     assert verdict.faults == []
+
+
+def seen(**changed: Any) -> Seen:
+    """Make what was seen of a hostile run in which all went well, but for what is changed."""
+    run = Seen(
+        bouts={"poison": 1},
+        unanswered=Counter(),
+        begun=ENOUGH,
+        before=[5.0] * 20,
+        during=[6.0] * (ENOUGH - 2) + [10.0, 14.0],
+        limits={"resonate": 10 * MIB, "w": 5 * MIB},
+        peaks={"resonate": 10 * MIB, "w": MIB},
+        pids={"resonate": (7, 7)},
+        lost=[Lost("w", 86, "poison-1")],
+    )
+    return replace(run, **changed)
+
+
+def test_a_hostile_run_that_went_well() -> None:
+    """One in a hundred may be slow, a poison may end a worker, and all memory may be used."""
+    assert list(seen().faults()) == []
+    assert "w                       1 of    5 MiB" in seen().summary()
+    assert "n 100  p50 6.00 s  p99 10.00 s  most 14.00 s" in seen().summary()
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"broken": ["lists: answered 500"]}, "lists: answered 500"),
+        ({"begun": ENOUGH + 1}, "1 of 101 healthy executions never ended"),
+        (
+            {"during": [6.0] * (ENOUGH - 2) + [10.1, 14.0]},
+            "the healthy p99 is 10.1 s beside attacks, 5.0 s without",
+        ),
+        ({"pids": {"resonate": (7, 8)}}, "resonate has not lived through the attacks"),
+        ({"lost": [Lost("w", 1, None)]}, "w ended with 1 without a poison in it"),
+        ({"lost": [Lost("w", 0, None, "memory")]}, "w ended itself: memory"),
+        ({"lost": [Lost("w", 86, "poison-1", "memory")]}, "w ended itself: memory"),
+        (
+            {"peaks": {"w": 6 * MIB}},
+            "w had 6 of the 5 MiB that compose.yaml gives it",
+        ),
+    ],
+)
+def test_a_hostile_run_that_did_not(changed: dict[str, Any], fault: str) -> None:
+    """Each promise that was not kept is a sentence."""
+    assert list(seen(**changed).faults()) == [fault]
+
+
+def test_few_executions_have_no_percentile() -> None:
+    """Of a short run the slowest execution is not judged as the 99th percentile."""
+    assert list(seen(begun=7, during=[6.0] * 6 + [14.0]).faults()) == []
+
+
+def test_the_limits_of_memory_are_those_of_the_containers() -> None:
+    """The limits come from compose.yaml, for the server, the gateway and each worker."""
+    assert {"resonate", "gateway", "worker-1", "worker"} <= limits().keys()
+    assert all(MIB < limit < 64 * 1024 * MIB for limit in limits().values())
+
+
+def test_a_process_that_is_replaced_is_one_part() -> None:
+    """The most memory of all its processes counts, and the processor time of all of them."""
+    usage = Usage()
+
+    usage.sample(os.getpid())
+    first = usage.cpu
+    usage.sample(0)
+    usage.sample(os.getpid())
+
+    assert usage.peak >= resident(os.getpid()) > MIB
+    assert usage.cpu >= 2 * first > 0

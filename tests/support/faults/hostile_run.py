@@ -15,7 +15,7 @@ from tests.support.faults.history import History
 from tests.support.faults.hostile_verdict import Seen
 from tests.support.faults.losses import losses
 from tests.support.faults.supervisor import supervised
-from tests.support.faults.usage import limits, machine_cpu_seconds, sampled
+from tests.support.faults.usage import limits, machine_cpu_seconds, sampled, waiting_seconds
 from tests.support.receiver import receiving
 
 if TYPE_CHECKING:
@@ -68,13 +68,14 @@ class Parts:
 def cores(used: Mapping[str, Usage]) -> Iterator[dict[str, float]]:
     """Yield what will have, after the block, the share of a core that each part took in it.
 
-    `attackers` are this process, `machine` is all that ran on it.
+    `attackers` are this process, `machine` is all that ran on it; `waiting` is the share of the
+    time in which something waited for a core.
     """
 
     def seconds() -> dict[str, float]:
         parts = {name: each.cpu for name, each in used.items()}
         whole = {"attackers": time.process_time(), "machine": machine_cpu_seconds()}
-        return {**parts, **whole}
+        return {**parts, **whole, "waiting": waiting_seconds()}
 
     shares: dict[str, float] = {}
     began, first = time.monotonic(), seconds()
@@ -106,7 +107,8 @@ class HostileRun:
             supervised(self.stack) as supervisor,
             sampled(parts.pids) as used,
         ):
-            self._before.run(before_seconds)
+            with cores(used) as quiet:
+                self._before.run(before_seconds)
             campaign = Campaign(Target(self.stack, self.urls, targets, self.directory), self.seed)
             first = parts.lasting()
             with cores(used) as shares, campaign.under_way(self.attacks):
@@ -123,7 +125,8 @@ class HostileRun:
             pids={name: (pid, last[name]) for name, pid in first.items()},
             lost=losses(self.stack, supervisor.ended),
             broken=[*self._broken(supervisor), *campaign.broken],
-            cores=shares,
+            cores={"before": quiet, "during": shares},
+            left={name: each.now for name, each in used.items()},
         )
 
     def _broken(self, supervisor: Supervisor) -> list[str]:

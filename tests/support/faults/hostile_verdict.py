@@ -41,8 +41,8 @@ class Lost:
 class Seen:
     """What was seen in a hostile run. Times are seconds, sizes bytes, both by name where named.
 
-    `pids` has the process ids before and after, 0 for a process that has ended; `cores` the shares
-    of a core that parts of the service, the attackers and the whole machine took.
+    `pids` has the process ids before and after, 0 for a process that has ended; `left` the memory
+    at the end, `cores` the shares of a core that parts of the service and others took.
     """
 
     bouts: Mapping[str, int]
@@ -55,7 +55,8 @@ class Seen:
     pids: Mapping[str, tuple[int, int]]
     lost: Sequence[Lost]
     broken: Sequence[str] = field(default_factory=list)
-    cores: Mapping[str, float] = field(default_factory=dict)
+    left: Mapping[str, int] = field(default_factory=dict)
+    cores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def faults(self) -> Iterator[str]:
         """Yield each promise that was not kept, as a sentence."""
@@ -75,8 +76,8 @@ class Seen:
                 yield f"{lost.worker} ended with {lost.code} without a poison in it"
         for name, peak in self.peaks.items():
             if peak > self.limits[name]:
-                of = f"{peak // MIB} MiB of {self.limits[name] // MIB} MiB"
-                yield f"{name} had {of} that compose.yaml gives it"
+                limit = self.limits[name] // MIB
+                yield f"{name} had {peak // MIB} of the {limit} MiB that compose.yaml gives it"
 
     def summary(self) -> str:
         """Return what happened, for people."""
@@ -87,9 +88,13 @@ class Seen:
         )
         peaks = (
             f"  {name:20} {peak / MIB:4.0f} of {self.limits[name] / MIB:4.0f} MiB"
+            f", {self.left.get(name, 0) / MIB:.0f} at the end"
             for name, peak in sorted(self.peaks.items())
         )
-        cores = ", ".join(f"{name} {share:.2f}" for name, share in self.cores.items())
+        cores = (
+            f"  {phase:20} " + ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
+            for phase, shares in self.cores.items()
+        )
         poisons = sorted({str(lost.poison) for lost in self.lost})
         return "\n".join(
             (
@@ -99,7 +104,8 @@ class Seen:
                 f"  before               {_times(self.before)}",
                 f"  during               {_times(self.during)}",
                 f"workers lost           {len(self.lost)} by {', '.join(poisons) or 'nothing'}",
-                f"cores used             {cores}",
+                "cores used",
+                *cores,
                 "most memory",
                 *peaks,
             )

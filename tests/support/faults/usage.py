@@ -33,13 +33,14 @@ def limits(path: Path = ROOT / "compose.yaml") -> dict[str, int]:
     }
 
 
-def resident(pid: int) -> int:
+def resident(pid: int, field: str = "VmHWM:") -> int:
     """Return the most bytes that a process has had, and those that its children have now.
 
-    A child's shared pages count in part, since a fork shares most of them. 0 for no process.
+    With `VmRSS:` its own are those that it has now. A child's shared pages count in part, since a
+    fork shares most of them. 0 for no process.
     """
     try:
-        own = _kib(Path(f"/proc/{pid}/status"), "VmHWM:")
+        own = _kib(Path(f"/proc/{pid}/status"), field)
     except OSError:
         return 0
     return (own + sum(map(_shared, _children(pid)))) * KIB
@@ -82,11 +83,21 @@ def machine_cpu_seconds() -> float:
     return (int(user) + int(nice) + int(system)) / TICKS
 
 
+def waiting_seconds() -> float:
+    """Return the time in which something on the machine waited for a core, 0 if it is unknown."""
+    try:
+        (line, *_) = Path("/proc/pressure/cpu").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return int(line.rpartition("total=")[2]) / 1_000_000
+
+
 @dataclass
 class Usage:
     """What a part of the service has used, whatever process it was at the time."""
 
     pid: int = 0
+    now: int = 0
     peak: int = 0
     earlier_cpu: float = 0.0
     own_cpu: float = 0.0
@@ -98,6 +109,7 @@ class Usage:
     def sample(self, pid: int) -> None:
         if pid != self.pid:
             self.pid, self.earlier_cpu, self.own_cpu = pid, self.cpu, 0.0
+        self.now = resident(pid, "VmRSS:")
         self.peak = max(self.peak, resident(pid))
         self.own_cpu = max(self.own_cpu, cpu_seconds(pid))
 
