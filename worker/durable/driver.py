@@ -54,7 +54,11 @@ def durable(function: DurableFunction) -> Callable[..., Generator[Any, Any, str]
             log.warning(
                 "execution failed", error=shown(error), exc_info=None if expected else error
             )
-            raise Rejection(describe(error).encode()) from None
+            rejection = Rejection(describe(error).encode())
+            # A traceback has the frames it came through, and these have the error: a cycle that
+            # would keep the function's values until the garbage collector comes.
+            raised.__traceback__ = error.__traceback__ = None
+            raise rejection from None
 
     return execution
 

@@ -4,7 +4,9 @@ The SDK claims every task it is sent, remembers every execution for ever and can
 With one client for each running execution none of this does harm:
 1. The client takes an offer only when it is free.
 2. It makes the claim itself, before the SDK asks for it.
-3. After a suspension, a lost claim or `RUNS_PER_CLIENT` executions the slot replaces the client,
+3. When an execution has ended the client has the SDK forget it, with its input and all results:
+   these may have a MiB each, and as Python objects twenty times that.
+4. After a suspension, a lost claim or `RUNS_PER_CLIENT` executions the slot replaces the client,
    and with it all that it remembers.
 """
 
@@ -194,6 +196,7 @@ class SlotClient:
             self.sdk.stop_soon(partial(_set_aside, claim) if suspended else None)
         else:
             self._store.claim = None
+            self.sdk.forget_executions()
             self._free.release()
 
 

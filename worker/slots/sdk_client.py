@@ -38,6 +38,11 @@ class SdkClient:
         if self._threads is not None:
             self._threads.end_steps(error)
 
+    def forget_executions(self) -> None:
+        """Free the memory of executions that have ended, as the task of the last one completes."""
+        if self._threads is not None:
+            self._threads.forget_executions()
+
     def stop_soon(self, afterwards: Callable[[], None] | None = None) -> None:
         """End the client's threads, one of which may call this, and then call `afterwards`."""
         with self._lock:

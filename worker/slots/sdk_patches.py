@@ -54,10 +54,12 @@ class WakingDelayQ[T](DelayQ[T]):
 
 
 class SdkThreads:
-    """The threads of one client. The SDK has no public name for them."""
+    """The threads of one client, and what they remember. The SDK has no public names for them."""
 
     def __init__(self, client: resonate.Resonate) -> None:
         bridge = vars(vars(client)["_bridge"])
+        self._computations: dict[str, Any] = bridge["_scheduler"].computations
+        self._tasks: dict[str, Any] = bridge["_promise_id_to_task"]
         self._delayed: WakingDelayQ[Any] = bridge["_delay_q"]
         self._steps: StepThreads = bridge["_processor"]
         self._threads: dict[str, threading.Thread] = {
@@ -73,6 +75,17 @@ class SdkThreads:
             if not thread.is_alive():
                 return name
         return None if self._steps.are_alive() else "step"
+
+    def forget_executions(self) -> None:
+        """Drop all executions; only the bridge thread may call this, when all have ended."""
+        for computation in self._computations.values():
+            # Calls and nodes refer to each other, so they would wait for the garbage collector,
+            # which comes late where large values are few objects.
+            for node in list(computation.graph.traverse()):
+                vars(node.value.func).clear()
+        self._computations.clear()
+        self._tasks.clear()
+        self._steps.forget_last()
 
     def end_steps(self, error: BaseException) -> None:
         """End the running steps with an error, and delay nothing more, so that the body ends."""

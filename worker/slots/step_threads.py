@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from resonate.models.result import Ko, Ok
@@ -74,9 +75,19 @@ class StepThreads:
         self._jobs: queue.SimpleQueue[StepJob | None] = queue.SimpleQueue()
         self._threads = {StepThread(self._jobs) for _ in range(workers or 1)}
         self._lock = threading.Lock()
+        self._last: FunctionType | None = None
 
     def enqueue(self, func: Callable[[], Any], callback: Callback) -> None:
+        self._last = func if isinstance(func, FunctionType) else None
         self._jobs.put(StepJob(self, func, callback))
+
+    def forget_last(self) -> None:
+        """Free what the last function closes over, once no step is to run any more."""
+        # The SDK's bridge thread has that function in a local variable until the next step. It
+        # closes over the step's arguments, and over its execution with all values.
+        last, self._last = self._last, None
+        for cell in (last.__closure__ if last is not None else None) or ():
+            cell.cell_contents = None
 
     def start(self) -> None:
         with self._lock:
