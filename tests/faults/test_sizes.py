@@ -6,7 +6,7 @@ import contextlib
 import select
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -57,6 +57,32 @@ def test_forty_mebibytes_never_reach_the_server(
     assert error["message"].endswith("bytes of JSON; MAX_RESULT_BYTES allows 6291456")
     assert len(sized.starts(job)) == started
     assert resident_mib(sized.server.pid, "VmHWM") < 250
+
+
+@pytest.mark.parametrize("function", ["bulky", "bulky_body", "bulky_parent"])
+def test_a_worker_forgets_what_has_ended(bare_stack: Stack, job: str, function: str) -> None:
+    """Twelve executions with 40 MiB, one after the other, take the memory of one or two."""
+    worker = bare_stack.add_worker("odd", "tests.support.worker.odd")
+    before = resident_mib(worker.pid)
+
+    for number in range(12):
+        bare_stack.create(f"{job}-{number}", function, 40 * 1024)
+        bare_stack.outcome(f"{job}-{number}")
+
+    assert resident_mib(worker.pid, "VmHWM") - before < 150
+
+
+def test_a_worker_forgets_inputs(bare_stack: Stack, job: str) -> None:
+    """What inputs of many small parts take as Python objects is given back, too."""
+    worker = bare_stack.add_worker("odd", "tests.support.worker.odd")
+    before = resident_mib(worker.pid)
+    parts: list[list[Any]] = [[[]] * 5 for _ in range(40_000)]
+
+    for number in range(20):
+        bare_stack.begin(f"{job}-{number}", "foo", parts)
+        bare_stack.outcome(f"{job}-{number}")
+
+    assert resident_mib(worker.pid, "VmHWM") - before < 350
 
 
 def test_a_result_of_the_limit_is_stored(sized: Stack, job: str) -> None:
