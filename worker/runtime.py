@@ -15,9 +15,9 @@ from shared.resonate.tasks import Locks, Tasks
 from shared.resonate.transport import Refused, Transport, Unanswered
 from shared.webhooks import FUNCTION, VERSION
 from worker.durable.driver import durable
+from worker.sdk.patches import replace_growing_parts
 from worker.slots.parts import SharedParts
 from worker.slots.restarts import record_returned
-from worker.slots.sdk_patches import replace_growing_parts
 from worker.slots.slot import Slot
 from worker.slots.watcher import Watcher
 from worker.tasks.board import RENEWALS_PER_LEASE, Board

@@ -20,13 +20,13 @@ from shared.log import get_logger
 from shared.resonate.client import build_client
 from shared.resonate.transport import Refused, Unanswered
 from worker.errors import Fenced
+from worker.sdk.client import SdkClient
 from worker.slots.admission import Admission
 from worker.slots.claim_ends import begin_body, complete, settle
 from worker.slots.failed_tries import FailedTries
 from worker.slots.fenced_store import FencedStore
 from worker.slots.restarts import Records
 from worker.slots.sdk_adapters import SlotMessageSource, SlotTaskStore
-from worker.slots.sdk_client import SdkClient
 from worker.tasks.claims import Claim
 from worker.tasks.leases import CLAIM_DEPENDENCY, ClaimHandle
 
@@ -151,19 +151,7 @@ class SlotClient:
         self._promises = promises
         parts = self._parts
         records = Records(claim, self._store.promises.record)
-        handle = ClaimHandle(
-            claim,
-            parts.leases,
-            parts.name,
-            parts.group,
-            parts.catalog,
-            parts.suspects,
-            records,
-            parts.max_recoveries,
-            parts.calls,
-            parts.max_result_bytes,
-            FailedTries(claim, parts.name, parts.transport),
-        )
+        handle = _handle(parts, claim, records)
         begin_body(parts, claim, handle, records)
         self._client.set_dependency(CLAIM_DEPENDENCY, handle)
         self._runs += 1
@@ -198,6 +186,22 @@ class SlotClient:
             self._store.claim = None
             self.sdk.forget_executions()
             self._free.release()
+
+
+def _handle(parts: SharedParts, claim: Claim, records: Records) -> ClaimHandle:
+    return ClaimHandle(
+        claim,
+        parts.leases,
+        parts.name,
+        parts.group,
+        parts.catalog,
+        parts.suspects,
+        records,
+        parts.max_recoveries,
+        parts.calls,
+        parts.max_result_bytes,
+        FailedTries(claim, parts.name, parts.transport),
+    )
 
 
 def _set_aside(claim: Claim) -> None:

@@ -12,7 +12,7 @@ import resonate.bridge
 import resonate.resonate
 from resonate.delay_q import DelayQ
 
-from worker.slots.step_threads import StepThreads
+from worker.sdk.step_threads import StepThreads
 
 if TYPE_CHECKING:
     import threading

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from worker.slots.sdk_patches import SdkThreads
+from worker.sdk.patches import SdkThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
