@@ -77,8 +77,8 @@ def read_log(read: EnvironmentReader, *, terminal: bool) -> LogSettings:
 def read_max_result_bytes(read: EnvironmentReader) -> int:
     """Read how many bytes of JSON one stored value may have.
 
-    The server reads and writes a value as a whole, and nothing else meanwhile: from a few MiB on,
-    all calls become slow.
+    The server reads and writes a value as a whole, and does nothing else meanwhile: from a few MiB
+    on, all calls become slow.
     """
     return read.integer("MAX_RESULT_BYTES", MAX_RESULT_BYTES, 1024, 16 * 1024 * 1024, "bytes")
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from cachetools import LRUCache
 
+from shared.resonate.large_values import Reference
+
 if TYPE_CHECKING:
     from gateway.model.execution import Execution
 
@@ -60,5 +62,7 @@ def _bytes(execution: Execution) -> int:
     Beside one emoji, a text of ASCII takes four bytes a character, and one more as UTF-8.
     """
     error = execution.error
-    texts = [execution.input, execution.result, error and error.message]
-    return ENTRY_BYTES + sum(map(sys.getsizeof, filter(None, texts)))
+    parts: list[object] = [error.message] if error is not None else []
+    for data in (execution.input, execution.result):
+        parts += [data, data.id, data.digest] if isinstance(data, Reference) else [data]
+    return ENTRY_BYTES + sum(map(sys.getsizeof, parts))

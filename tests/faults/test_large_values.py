@@ -70,8 +70,8 @@ def test_a_large_input_makes_a_large_result(service: tuple[Stack, Proxy], job: s
 
 
 def test_children_with_large_inputs_and_results(service: tuple[Stack, Proxy], job: str) -> None:
-    """A parent gets the large results of its children, again after each of its waits."""
-    stack, _ = service
+    """A parent gets the large results of its children, each read once when it goes on."""
+    stack, proxy = service
     looks_like_one = Reference.to(job, b"x").headers
     stack.create(job, "parent", [["foo", {"pad": PAD}], ["foo", looks_like_one]])
 
@@ -83,6 +83,8 @@ def test_children_with_large_inputs_and_results(service: tuple[Stack, Proxy], jo
         child = store.promises.get(f"{job}.1")
         assert isinstance(data_of(child.param), Reference)
         assert isinstance(data_of(child.value), Reference)
+    # The parent's input, and the child's; the child's result after each of the parent's two waits.
+    assert (read(proxy, job), read(proxy, f"{job}.1")) == (3, 3)
 
 
 def test_a_large_signal_for_one_that_waits(service: tuple[Stack, Proxy], job: str) -> None:

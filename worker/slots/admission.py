@@ -79,13 +79,12 @@ class Admission:
         return root, leaf
 
     def _call_of(self, offer: Offer, root: DurablePromise, leaf: DurablePromise | None) -> Call:
-        """Return the call, and give the promises their large values. Raises `ValueLost` as well."""
+        """Return the call, whose input is read if it is large. Raises `ValueLost` besides."""
         if offer.kind == "resume" and leaf is None:
             raise ValueError("nothing to resume with")
-        values = self._store.promises.values
-        values.fill_param(root)
-        if leaf is not None:
-            values.fill_value(leaf)
+        # The value of the leaf is not read: a client that has not run the execution yet, as each of
+        # ours, replays it, and gets the value then.
+        self._store.promises.values.fill_param(root)
         return decode_call(root.param.data)
 
     def _knows(self, call: Call) -> bool:

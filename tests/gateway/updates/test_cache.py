@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -11,6 +12,7 @@ from gateway.model.execution import Execution
 from gateway.updates import cache
 from gateway.updates.cache import ExecutionCache
 from shared.resonate.codec import Failure
+from shared.resonate.large_values import Reference
 
 MIB = 1024 * 1024
 
@@ -50,3 +52,22 @@ def test_the_budget_is_memory(monkeypatch: pytest.MonkeyPatch, field: str, text:
 
     assert 0.4 * MIB < taken < 1.05 * MIB
     assert kept.finished("job-1499") is not None
+
+
+def test_large_values_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a large input or result only its place is kept, which counts as the memory it takes."""
+    monkeypatch.setattr(cache, "FINISHED_BYTES", MIB)
+    kept = ExecutionCache()
+
+    tracemalloc.start()
+    try:
+        for number in range(1500):
+            owner = f"job-{number}".ljust(128, "x")
+            places = [Reference.to(owner, f"{number}{kind}".encode()) for kind in ("a", "b")]
+            small = execution(number, "x", "input")
+            kept.learn(replace(small, id=owner, input=places[0], result=places[1]))
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert 0.4 * MIB < taken < 1.05 * MIB
