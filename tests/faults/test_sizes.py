@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -204,3 +205,25 @@ def test_large_answers_beyond_the_budget_are_refused_for_a_while(
         assert call(f"{tight}/wait?id={job}-none").status == 404
         # A client that has taken nothing for 5 s is cut off then.
         wait_until(lambda: call(f"{tight}/result?id={job}-2").status == 200, seconds=9)
+
+
+def test_many_large_results_asked_for_at_once_take_little_more_than_the_budget(
+    sized: Stack, tight: str, job: str
+) -> None:
+    """Of 16 results of 5 MiB those without room are refused before they are read."""
+    ids = [f"{job}-{number}" for number in range(16)]
+    for number, id in enumerate(ids):
+        sized.create(id, "bulky", 5 * 1024 - number)
+    with sized.store() as store:
+        wait_until(
+            lambda: not any(store.promises.get(id).pending for id in ids), seconds=60, what="ends"
+        )
+    gateway = sized.gateways["tight"].pid
+    before = resident_mib(gateway)
+    Path(f"/proc/{gateway}/clear_refs").write_text("5")  # the peak is measured from now on
+
+    with ThreadPoolExecutor(16) as pool:
+        statuses = list(pool.map(lambda id: call(f"{tight}/result?id={id}").status, ids))
+
+    assert set(statuses) == {200, 503}
+    assert resident_mib(gateway, "VmHWM") - before < 90
