@@ -1,4 +1,4 @@
--- Indexes and a trigger for the server's tables (v0.8.2). Without them the server reads all
+-- Indexes and triggers for the server's tables (v0.8.2). Without them the server reads all
 -- finished rows again and again: throughput fell from 344 to 122/s within 12,000 executions.
 -- The state comes first: with the root first, ANALYZE makes the planner choose a full scan.
 CREATE INDEX IF NOT EXISTS durable_tasks_open ON tasks(state, root_promise_id, sort_id);

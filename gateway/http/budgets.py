@@ -168,8 +168,8 @@ class HeldContent:
     def __init__(self, budget: AnswerBudget, shared: SharedContent) -> None:
         self._shared = shared
         self.release = weakref.finalize(self, budget.release, shared)
-        self.release.atexit = False
         """Give the content back; once is enough, and more do no harm."""
+        self.release.atexit = False
 
     @property
     def raw(self) -> bytes:
