@@ -71,7 +71,7 @@ format: sync ## Format the code
 	$(BIN)/ruff format && $(BIN)/ruff check --fix
 
 bench: sync ## Measure waiting clients, endurance, the shortest lease, and begins beside heavy load
-	@for bench in waiters endurance lease lists large_results; do echo "$$bench"; $(BIN)/python -m bench.$$bench || exit 1; done
+	@for bench in waiters endurance lease lists large_results values; do echo "$$bench"; $(BIN)/python -m bench.$$bench || exit 1; done
 
 ##@ Check
 
