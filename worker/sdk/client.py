@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from worker.sdk.patches import SdkThreads
+from worker.sdk.patches import SdkThreads, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,7 @@ class SdkClient:
         self.retired = threading.Event()
 
     def start(self) -> None:
+        prepare(self._client)
         self._client.start()
         self._threads = SdkThreads(self._client)
 

@@ -5,7 +5,9 @@ Check with each new version of the SDK whether they are still needed.
 
 from __future__ import annotations
 
+import contextlib
 import math
+import threading
 from typing import TYPE_CHECKING, Any
 
 import resonate.bridge
@@ -15,7 +17,7 @@ from resonate.delay_q import DelayQ
 from worker.sdk.step_threads import StepThreads
 
 if TYPE_CHECKING:
-    import threading
+    from types import TracebackType
 
 
 class SilentLogger:
@@ -51,6 +53,28 @@ class WakingDelayQ[T](DelayQ[T]):
     def get(self, time: float) -> tuple[list[T], float]:
         items, next_time = super().get(math.inf if self.hurried else time)
         return items, min(next_time or time + 1, time + 1)
+
+
+class LenientCondition(threading.Condition):
+    """A condition that may be released within its `with` block.
+
+    The SDK's thread of delayed retries does so while it passes retries on. If its client is stopped
+    just then, the thread leaves the block without the lock: an error that would end the process.
+    """
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with contextlib.suppress(RuntimeError):
+            super().__exit__(kind, error, trace)
+
+
+def prepare(client: resonate.Resonate) -> None:
+    """Replace what a client has made before its threads start."""
+    vars(vars(client)["_bridge"])["_delay_q_condition"] = LenientCondition()
 
 
 class SdkThreads:
