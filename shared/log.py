@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 import structlog
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.settings import LogSettings
+
+LONGEST_TRACE: Final = 32_768
+"""Characters of a traceback in a line of JSON."""
 
 type Logger = structlog.typing.FilteringBoundLogger
 
@@ -38,7 +41,7 @@ def configure_logging(settings: LogSettings, process: str) -> None:
         structlog.processors.MaybeTimeStamper(fmt="iso"),
     ]
     if settings.format == "json":
-        shared += [name_process, structlog.processors.format_exc_info]
+        shared += [name_process, structlog.processors.format_exc_info, _clip_exception]
         renderer: structlog.typing.Processor = structlog.processors.JSONRenderer(_dumps)
         factory: Any = structlog.BytesLoggerFactory(sys.stdout.buffer)
     else:
@@ -53,6 +56,16 @@ def configure_logging(settings: LogSettings, process: str) -> None:
         cache_logger_on_first_use=True,
     )
     _adopt_standard_logging(level, shared, renderer)
+
+
+def _clip_exception(_: object, __: str, event: structlog.typing.EventDict) -> Any:
+    """Cut a traceback in its middle: an error's message can have any size."""
+    trace = event.get("exception")
+    if isinstance(trace, str) and len(trace) > LONGEST_TRACE:
+        half = LONGEST_TRACE // 2
+        left_out = len(trace) - 2 * half
+        event["exception"] = f"{trace[:half]}… {left_out} characters …{trace[-half:]}"
+    return event
 
 
 def _dumps(event: structlog.typing.EventDict, default: Callable[[Any], Any]) -> bytes:

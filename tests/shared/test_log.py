@@ -113,6 +113,20 @@ def test_an_exception_stays_on_its_line(log: str) -> None:
     assert trace.endswith("ZeroDivisionError: division by zero")
 
 
+def test_a_long_traceback_is_cut_in_its_middle() -> None:
+    """An error with a message of 10 MB makes a line of a few KiB, with its place and its end."""
+    (line,) = output(
+        "try:\n    raise ValueError('x' * 10_000_000 + 'end')\n"
+        "except ValueError:\n    get_logger().exception('broken')"
+    )
+    trace = orjson.loads(line)["exception"]
+
+    assert len(line) < 40_000
+    assert trace.startswith("Traceback (most recent call last):")
+    assert trace.endswith("xend")
+    assert "characters" in trace
+
+
 def test_a_value_of_any_class_is_logged() -> None:
     """A value that JSON has no type for is logged as text."""
     (event,) = events('get_logger().info("odd", value=object, ids={"a"})')
