@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.faults.attacks.campaign import chosen
 from tests.support.faults.hostile_run import HostileRun
+from tests.support.faults.old_executions import add_old_executions
 from tests.support.stack import running_stack
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ SEED: Final = int(os.environ.get("FAULTS_SEED", "1"))
 BEFORE_SECONDS: Final = max(15.0, SECONDS / 5)
 """Seconds without attacks, to compare with."""
 
+OLD: Final = 100_000
+"""Executions that the store has had before."""
+
 SECRET: Final = "whsec_" + "c2VjcmV0" * 4
 WEBHOOKS: Final = {"WEBHOOK_SECRET": SECRET, "GATEWAY_CALLBACK_ALLOW": "127.0.0.1"}
 
@@ -46,6 +50,7 @@ def _hostile(tmp_path: Path) -> Iterator[Stack]:
     with running_stack(tmp_path, workers=0, gateway=WEBHOOKS) as stack:
         for number in (1, 2, 3):
             stack.add_worker(f"worker-{number}", "tests.support.worker.odd", **WEBHOOKS)
+        add_old_executions(stack, OLD)
         yield stack
 
 

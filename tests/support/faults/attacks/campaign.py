@@ -2,6 +2,11 @@
 
 What a bout sends and how long it rests depend on the seed and the kind's name only, so that a kind
 does the same alone as among all others.
+
+The pace, `every` of a kind, is set so that all attackers together take a tenth of a core, and the
+work that they order about one: a machine of two cores then has room for healthy work, and what is
+measured is whether the service keeps the two apart. A poison comes seldom, since each ends five
+workers by design, and a healthy execution that ran there waits for its lease to end.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from tests.support.faults.attacks.attack import Attack
+from tests.support.faults.attacks.attack import Attack, Broken
 
 if TYPE_CHECKING:
     from tests.support.faults.attacks.attack import Bout
@@ -75,7 +75,9 @@ def deep_children(bout: Bout) -> None:
     """Call children 25 deep."""
     (id,) = bout.ids(1)
     bout.create(id, "descends", 25)
-    bout.ended(id, 90)
+    state = bout.ended(id, 90)
+    if state and state.get("result") != 25:
+        raise Broken(f"{id} ended {state['status']} with {state.get('error')}")
 
 
 def bursts(bout: Bout) -> None:

@@ -119,7 +119,7 @@ def unknown(bout: Bout) -> None:
         bout.create_raw(id, data)
     bout.pause(4)
     for id in ids[3:]:
-        bout.ends_rejected(id, 30)
+        bout.is_rejected_in_store(id, 30)
 
 
 ATTACKS: Final = (
@@ -129,7 +129,7 @@ ATTACKS: Final = (
     Attack("not-json", 10, not_json),
     Attack("not-storable", 10, not_storable),
     Attack("interpreter-lock", 30, interpreter_lock),
-    Attack("poison", 120, poison),
+    Attack("poison", 240, poison),
     Attack("large-results", 30, large_results),
     Attack("processes", 20, processes),
     Attack("unknown", 20, unknown),
