@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.faults.attacks.attack import Target
 from tests.support.faults.attacks.campaign import Campaign, named
+from tests.support.faults.attacks.client import Target
 from tests.support.faults.checker import check
 from tests.support.faults.history import History
 from tests.support.faults.proxy import HANG_SECONDS, proxy_to

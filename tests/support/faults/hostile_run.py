@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.support.faults.attacks.attack import Target
 from tests.support.faults.attacks.campaign import Campaign
+from tests.support.faults.attacks.client import Target
 from tests.support.faults.checker import check
 from tests.support.faults.healthy import HealthyLoad
 from tests.support.faults.history import History

@@ -3,46 +3,18 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
 import time
-import urllib.error
-import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-from tests.support.processes import Answer
+from tests.support.faults.attacks.client import Attacker, Broken
 from tests.support.stack import INVOKE
 
 if TYPE_CHECKING:
-    import random
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
-    from tests.support.stack import Stack
-
-REFUSED: Final = frozenset({429, 503})
-"""Statuses by which a gateway under attack refuses a request for the moment."""
-
-ANSWER_SECONDS: Final = 15.0
 POLL_SECONDS: Final = 0.25
-
-
-class Broken(Exception):
-    """An attack has seen a promise broken; the text says which."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """What is attacked: the service, receivers of webhooks, a directory; `over` ends all waits."""
-
-    stack: Stack
-    urls: Sequence[str]
-    receivers: Sequence[str]
-    directory: Path
-    over: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(frozen=True)
@@ -55,84 +27,14 @@ class Attack:
 
 
 @dataclass
-class Bout:
-    """One bout: its own ids, its own random numbers, and the requests that it makes.
+class Bout(Attacker):
+    """One bout: its own ids, its own random numbers, and the executions that it begins."""
 
-    An ordinary request that is not answered is counted in `unanswered`; whether the service lives
-    is for the healthy load to show.
-    """
-
-    target: Target
-    random: random.Random
     prefix: str
-    unanswered: int = 0
-    _open: list[str] = field(default_factory=list)
-
-    @property
-    def url(self) -> str:
-        """One of the gateways."""
-        return self.random.choice(self.target.urls)
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port of one of the gateways."""
-        host, _, port = self.url.removeprefix("http://").partition(":")
-        return host, int(port)
+    _open: list[str] = field(default_factory=list, init=False)
 
     def ids(self, count: int) -> list[str]:
         return [f"{self.prefix}-{n}" for n in range(count)]
-
-    # Requests.
-
-    def call(
-        self,
-        path: str,
-        method: str = "GET",
-        data: bytes | None = None,
-        *,
-        expect: Collection[int] = (),
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer | None:
-        """Make a request; return its answer, or None if none came.
-
-        Raises `Broken` for any other status than those expected (all but 500, if none are named)
-        and those of a refusal.
-        """
-        sent = {"Content-Type": "application/json", **(headers or {})}
-        request = urllib.request.Request(self.url + path, data, sent, method=method)
-        try:
-            answer = _answered(request)
-        except (OSError, ValueError):
-            self.unanswered += 1
-            return None
-        self._judge(path, answer.status, expect)
-        return answer
-
-    def exchange(self, sent: bytes, *, expect: Collection[int] = ()) -> int | None:
-        """Send bytes on a connection of their own; return the status, None without an answer."""
-        try:
-            with socket.create_connection(self.address, ANSWER_SECONDS) as client:
-                client.sendall(sent)
-                line = client.recv(64)
-        except OSError:
-            return None
-        if not line.startswith(b"HTTP/1."):
-            return None
-        status = int(line.split(b" ")[1][:3])
-        self._judge(repr(sent[:60]), status, expect)
-        return status
-
-    def _judge(self, what: str, status: int, expect: Collection[int]) -> None:
-        if status in REFUSED or status in expect or (not expect and status != 500):
-            return
-        raise Broken(f"{what[:120]} was answered {status}")
-
-    def at_once(self, *calls: Callable[[], Any]) -> list[Any]:
-        """Make calls at the same time; return what they return, or raise what one has raised."""
-        with ThreadPoolExecutor(len(calls)) as pool:
-            return [made.result() for made in [pool.submit(call) for call in calls]]
-
-    # Executions.
 
     def begin(self, id: str, function: str, body: object = None, **parameters: str) -> None:
         """Begin a function of the catalog."""
@@ -214,19 +116,3 @@ class Bout:
         """Cancel what has not ended, so that a bout leaves nothing running."""
         for id in self._open:
             self.cancel(id)
-
-
-def _answered(request: urllib.request.Request) -> Answer:
-    try:
-        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:
-            return Answer(response.status, _json(response.read()), dict(response.headers))
-    except urllib.error.HTTPError as error:
-        with error:
-            return Answer(error.code, _json(error.read()), dict(error.headers))
-
-
-def _json(raw: bytes) -> Any:
-    try:
-        return json.loads(raw or b"null")
-    except ValueError:
-        return None

@@ -21,12 +21,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from tests.support.faults.attacks import connections, outside, requests, searches, steps
-from tests.support.faults.attacks.attack import Bout, Broken
+from tests.support.faults.attacks.attack import Bout
+from tests.support.faults.attacks.client import Broken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tests.support.faults.attacks.attack import Attack, Target
+    from tests.support.faults.attacks.attack import Attack
+    from tests.support.faults.attacks.client import Target
 
 ATTACKS: Final = (
     *requests.ATTACKS,

@@ -8,7 +8,8 @@ import socket
 import time
 from typing import TYPE_CHECKING, Final
 
-from tests.support.faults.attacks.attack import ANSWER_SECONDS, REFUSED, Attack, Broken
+from tests.support.faults.attacks.attack import Attack
+from tests.support.faults.attacks.client import ANSWER_SECONDS, REFUSED, Broken
 from tests.support.gateway.raw import posted, request
 
 if TYPE_CHECKING:

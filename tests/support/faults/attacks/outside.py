@@ -9,7 +9,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
-from tests.support.faults.attacks.attack import Attack, Broken
+from tests.support.faults.attacks.attack import Attack
+from tests.support.faults.attacks.client import Broken
 from tests.support.processes import ROOT
 
 if TYPE_CHECKING:

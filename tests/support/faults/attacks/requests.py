@@ -10,7 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.resonate.cursors import KEY
-from tests.support.faults.attacks.attack import Attack, Broken
+from tests.support.faults.attacks.attack import Attack
+from tests.support.faults.attacks.client import Broken
 from tests.support.gateway.hostile import HOSTILE
 from tests.support.gateway.raw import posted, request
 

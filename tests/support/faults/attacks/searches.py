@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from tests.support.faults.attacks.attack import Attack, Broken
+from tests.support.faults.attacks.attack import Attack
+from tests.support.faults.attacks.client import Broken
 
 if TYPE_CHECKING:
     from tests.support.faults.attacks.attack import Bout

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tests.support.faults.attacks.attack import Attack, Broken
+from tests.support.faults.attacks.attack import Attack
+from tests.support.faults.attacks.client import Broken
 from tests.support.worker.misbehaving import ERRORS, RESULTS, UNSTORABLE
 
 if TYPE_CHECKING:
