@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from tests.support.faults.checker import Event, check
 from tests.support.faults.hostile_verdict import ENOUGH, MIB, Lost, Seen
+from tests.support.faults.losses import losses
+from tests.support.faults.supervisor import Ended
 from tests.support.faults.usage import Usage, limits, resident
+from tests.support.worker.misbehaving import POISONED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.stack import Stack
 
 STEP = {"name": "pack", "status": "resolved", "ended_at": 2.0}
 
@@ -46,6 +56,7 @@ def death(at: float, worker: str = "w") -> Event:
 
 AGAIN = "a: pack began again though w lived"
 AGAIN_BESIDE = "a: pack began again though v lived"
+ABUSE: Event = {"kind": "attack", "at": 1.2, "what": "x"}
 HEALED: Event = {"kind": "healed", "at": 10.0}
 
 
@@ -89,6 +100,7 @@ def test_a_history_that_keeps_every_promise(history: list[Event]) -> None:
         ),
         ([begin(own=5), read(15.1)], "a took 15.1 s; by itself it takes 5 s"),
         ([begin(own=5), death(1.0), read(15.1)], "a took 15.1 s; by itself it takes 5 s"),
+        ([begin(own=5), ABUSE, read(15.1)], "a took 15.1 s; by itself it takes 5 s"),
         ([begin(own=5), fault(15.1), read(15.2)], "a took 15.2 s; by itself it takes 5 s"),
         ([begin(own=5), fault(-9, -1), read(15.2)], "a took 15.2 s; by itself it takes 5 s"),
         *(
@@ -100,7 +112,7 @@ def test_a_history_that_keeps_every_promise(history: list[Event]) -> None:
                 [death(1.2, "v")],
                 [death(0.8)],
                 [death(1.6)],
-                [{"kind": "attack", "at": 1.2, "what": "x"}],
+                [ABUSE],
             )
         ),
         ([begin(), started(1.0, "v"), death(1.2), started(1.5), read(3.0)], AGAIN_BESIDE),
@@ -167,6 +179,35 @@ def test_a_hostile_run_that_went_well() -> None:
 def test_a_hostile_run_that_did_not(changed: dict[str, Any], fault: str) -> None:
     """Each promise that was not kept is a sentence."""
     assert list(seen(**changed).faults()) == [fault]
+
+
+STEP_OF_POISON = '{"event": "step started", "id": "poison-1-0", "step": "kills"}'
+STEP_OF_ANOTHER = '{"event": "step started", "id": "lists-1-0", "step": "poison-"}'
+REPLACED = '{"event": "worker to be replaced", "reason": "memory: 600 MiB"}'
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "lost"),
+    [
+        ([STEP_OF_POISON, STEP_OF_ANOTHER], POISONED, Lost("w", POISONED, "poison-1-0")),
+        ([STEP_OF_POISON], -signal.SIGSEGV, Lost("w", -signal.SIGSEGV, "poison-1-0")),
+        ([STEP_OF_POISON], 1, Lost("w", 1, None)),
+        ([STEP_OF_ANOTHER, "no json", "[]"], POISONED, Lost("w", POISONED, None)),
+        ([REPLACED], 0, Lost("w", 0, None, "memory: 600 MiB")),
+    ],
+)
+def test_the_log_of_a_worker_says_why_it_ended(
+    tmp_path: Path, lines: list[str], code: int, lost: Lost
+) -> None:
+    """A poison counts only in the process in which it ran, and with an exit code of a poison."""
+    log = tmp_path / "w.log"
+    log.write_text("\n".join((*lines, "")))
+    size = log.stat().st_size
+    stack = cast("Stack", SimpleNamespace(workers={"w": SimpleNamespace(log=log)}))
+
+    found = losses(stack, [Ended("w", code, 1.0, size), Ended("w", POISONED, 2.0, size)])
+
+    assert found == [lost, Lost("w", POISONED, None)]
 
 
 def test_few_executions_have_no_percentile() -> None:
