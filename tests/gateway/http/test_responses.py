@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from gateway.http.budgets import PIECE, AnswerBudget
-from gateway.http.responses import Content, LargeBody
+from gateway.http.responses import LargeBody
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
@@ -32,7 +32,10 @@ class Writer:
 
 def body() -> LargeBody:
     """Return a body that is sent in several pieces."""
-    return LargeBody(Content.of_bytes(TEXT.encode()), AnswerBudget(10 * len(TEXT)), 30)
+    raw = TEXT.encode()
+    held = AnswerBudget(len(raw)).hold("text", len(raw))
+    held.set(raw)
+    return LargeBody(held, 30)
 
 
 async def sent(large: LargeBody) -> list[bytes]:

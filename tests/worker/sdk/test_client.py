@@ -14,8 +14,8 @@ from shared.resonate.client import SilentSource, build_client
 from shared.resonate.store import Store
 from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
-from worker.slots.sdk_client import SdkClient
-from worker.slots.sdk_patches import WakingDelayQ, replace_growing_parts
+from worker.sdk.client import SdkClient
+from worker.sdk.patches import WakingDelayQ, replace_growing_parts
 
 replace_growing_parts()
 store = Store(Transport(ServerSettings(), attempt=1, budget=1))
