@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.support.stack import Stack
 
 TOKEN: Final = "0123456789abcdef"
-CONFIG: Final = Path(__file__).parents[1] / "support" / "clients" / "schemathesis.toml"
+CONFIG: Final = ROOT / "tests" / "support" / "clients" / "schemathesis.toml"
 ENDS: Final = {
     "resolved": ("foo", None, ""),
     "rejected": ("checkout", {"pace": 0, "fail": "ship"}, ""),
