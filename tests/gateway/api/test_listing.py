@@ -271,7 +271,7 @@ async def test_a_list_does_not_wait_for_activities(
         await asyncio.sleep(60)
         return execution
 
-    monkeypatch.setattr(gateway.app[BACKEND], "with_activity", slow)
+    monkeypatch.setattr(gateway.app[BACKEND].searches, "with_activity", slow)
     began = time.monotonic()
     answer = await gateway.ask("GET", f"/list?prefix={job}")
 
