@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 
 
-def wait_until[T](condition: Callable[[], T], *, seconds: float = 10.0, what: str = "it") -> T:
+def wait_until[T](condition: Callable[[], T], *, seconds: float = 30.0, what: str = "it") -> T:
     """Return the first truthy value of the condition, or fail once the time is over."""
     end = time.monotonic() + seconds
     while True:

@@ -40,7 +40,7 @@ def test_a_reader_that_takes_nothing_stops_nobody(pipe: tuple[int, int]) -> None
     rest = os.read(reading, 1 << 20)
 
     written = unread.count(b"\n")
-    assert took < 2
+    assert took < 30
     assert unread == LINE * written
     assert rest == b"%d lines dropped: nobody read them\nlater\n" % (5000 - written)
 

@@ -66,7 +66,7 @@ def test_a_worker_that_is_stopped_lets_go(bare_stack: Stack, job: str) -> None:
 
     ended = bare_stack.outcome(job)
     assert (ended["status"], ended["worker"]) == ("resolved", "other")
-    assert time.monotonic() - stopped < 8
+    assert time.monotonic() - stopped < 20
     os.kill(renewer, 0)
     frozen.signal(signal.SIGCONT)
     bare_stack.workers["other"].stop()

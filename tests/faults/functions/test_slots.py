@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 STUCK = "tests.support.worker.stuck"
 WORKERS = 3
 SLOTS = 16 * WORKERS
-NOTICED_SECONDS = 2.0
+NOTICED_SECONDS = 20.0
+"""Seconds in which a loaded machine notices what an idle one does in two; what hangs, hangs on."""
 
 
 @pytest.fixture(name="stuck", scope="module")
@@ -79,15 +80,17 @@ def test_a_hundred_hung_steps_that_are_canceled(stuck: Stack, job: str) -> None:
 def test_hung_steps_past_their_deadline(stuck: Stack, job: str) -> None:
     """The slots of executions that time out are free soon after."""
     for n in range(32):
-        stuck.create(f"{job}-{n}", "checkout", {"pace": 86400}, seconds=3)
+        stuck.create(f"{job}-{n}", "checkout", {"pace": 86400}, seconds=10)
     began = time.monotonic()
     wait_until(lambda: len(events(stuck, "step started", job)) == 32, what="the steps")
 
     wait_until(
-        lambda: len(events(stuck, "slot given back", job)) == 32, seconds=6, what="free slots"
+        lambda: len(events(stuck, "slot given back", job)) == 32,
+        seconds=10 + NOTICED_SECONDS,
+        what="free slots",
     )
 
-    assert time.monotonic() - began < 3 + NOTICED_SECONDS
+    assert time.monotonic() - began < 10 + NOTICED_SECONDS
     runs(stuck, f"{job}-after", 1)
 
 

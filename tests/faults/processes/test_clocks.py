@@ -35,7 +35,7 @@ def test_a_sleep_lasts_as_long_as_it_should(clocks: Stack, job: str) -> None:
     clocks.begin(job, "countdown", {"from": 1, "every": 1})
 
     assert clocks.outcome(job)["status"] == "resolved"
-    assert 0.5 <= time.monotonic() - began < 6
+    assert 0.5 <= time.monotonic() - began < 20
 
 
 def test_a_signal_is_waited_for_as_long_as_it_should(clocks: Stack, job: str) -> None:
@@ -44,7 +44,7 @@ def test_a_signal_is_waited_for_as_long_as_it_should(clocks: Stack, job: str) ->
     clocks.begin(job, "approval", {"within": "2s"})
 
     assert clocks.outcome(job)["done"]
-    assert 1.5 <= time.monotonic() - began < 7
+    assert 1.5 <= time.monotonic() - began < 20
 
 
 def test_a_wrong_clock_is_logged_once(clocks: Stack, job: str) -> None:

@@ -70,7 +70,7 @@ async def test_a_client_that_disconnects_is_logged(
     """A request whose client has disconnected is logged with the status 499."""
     await gateway.begin(job)
     asked = asyncio.create_task(gateway.ask("GET", f"/wait?id={job}&wait=20s"))
-    await until(lambda: len(gateway.app[LONG_POLLS]) == 1, 5)
+    await until(lambda: len(gateway.app[LONG_POLLS]) == 1)
     asked.cancel()
     _, line = await logged_requests(log, 2)
     assert (line["path"], line["status"]) == ("/wait", 499)

@@ -134,8 +134,8 @@ async def test_an_answer_that_trickles_has_one_time_limit(
     asked = request(f"GET /wait?id={job}&include=input HTTP/1.1") * 20
     async with connected(gateway, asked) as wire:
         trickling = asyncio.create_task(trickle(wire))
-        await until(lambda: len(gateway.server.handler.connections) == 2, 2)
-        await until(lambda: len(gateway.server.handler.connections) == 1, 5)
+        await until(lambda: len(gateway.server.handler.connections) == 2)
+        await until(lambda: len(gateway.server.handler.connections) == 1)
         trickling.cancel()
     assert gateway.app[ANSWER_BUDGET].held == 0
 

@@ -156,7 +156,7 @@ async def test_clients_that_vanish_leave_nothing(
 async def held(gateway: Gateway, waiters: int, begins: int) -> None:
     """Return once `waiters` clients wait and `begins` begins are running."""
     waiting, beginning = gateway.app[LONG_POLLS]._limiter, gateway.app[BEGIN_LIMITER]
-    await until(lambda: (len(waiting), len(beginning)) == (waiters, begins), 5)
+    await until(lambda: (len(waiting), len(beginning)) == (waiters, begins))
 
 
 async def test_calls_of_clients_that_vanished_are_not_made(
@@ -177,4 +177,4 @@ async def test_calls_of_clients_that_vanished_are_not_made(
 
 async def fullness(gateway: Gateway, *, full: bool) -> None:
     """Return once the executor is full, or has room."""
-    await until(lambda: gateway.app[BACKEND]._executor.is_full() == full, 1)
+    await until(lambda: gateway.app[BACKEND]._executor.is_full() == full)

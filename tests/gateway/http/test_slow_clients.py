@@ -37,7 +37,7 @@ async def test_a_head_that_does_not_come_is_not_waited_for(
     """A client that sends nothing, or half of a head, is cut off without an answer."""
     gateway = await start_gateway(short)
     async with connected(gateway, sent) as wire:
-        assert await wire.ended(2) == b""
+        assert await wire.ended(20) == b""
 
 
 async def test_a_head_that_trickles_is_cut_off(
@@ -55,7 +55,7 @@ async def test_a_head_that_trickles_is_cut_off(
             if wire.reader.at_eof() or wire.writer.is_closing():
                 break
 
-    assert 0.3 < time.monotonic() - began < 2
+    assert 0.3 < time.monotonic() - began < 60, "all bytes together would take 150 s"
 
 
 async def test_an_idle_connection_is_closed(
@@ -65,7 +65,7 @@ async def test_an_idle_connection_is_closed(
     gateway = await start_gateway(short)
     async with connected(gateway, HEALTHZ) as wire:
         assert (await wire.answer()).status == 200
-        assert await wire.ended(2) == b""
+        assert await wire.ended(20) == b""
 
 
 async def test_a_slow_request_is_not_idle(
@@ -90,7 +90,7 @@ async def test_a_body_that_trickles_is_refused(
             await asyncio.sleep(0.05)
         assert (await answer).status == 400
         assert (await answer).body["detail"] == "The body did not arrive within 0.4 s."
-        assert await wire.ended(4) == b""
+        assert await wire.ended(20) == b""
 
 
 async def test_an_endless_body_is_not_read_to_its_end(gateway: Gateway) -> None:
@@ -133,7 +133,7 @@ async def test_an_answer_that_is_not_taken_is_given_up(
 
 async def connections(gateway: Gateway, count: int) -> None:
     """Return once `count` connections are open; the test's own client has one."""
-    await until(lambda: len(gateway.server.handler.connections) == count, 5)
+    await until(lambda: len(gateway.server.handler.connections) == count)
 
 
 async def test_many_silent_connections_do_no_harm(gateway: Gateway) -> None:
@@ -141,7 +141,7 @@ async def test_many_silent_connections_do_no_harm(gateway: Gateway) -> None:
     opened = [await asyncio.open_connection(gateway.host, gateway.port) for _ in range(1000)]
     began = time.monotonic()
     assert (await gateway.ask("GET", "/healthz")).status == 200
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
     for _, writer in opened:
         writer.transport.abort()
     await connections(gateway, 1)

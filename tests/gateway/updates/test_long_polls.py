@@ -30,7 +30,7 @@ async def test_a_finished_job_wakes_every_waiter(gateway: Gateway, store: Store,
     await resolve(store, job)
     answers = await asyncio.gather(*asked)
 
-    assert time.monotonic() - ended_at < 1
+    assert time.monotonic() - ended_at < 10, "they would wait for 20 s"
     assert {answer.body["status"] for answer in answers} == {"resolved"}
     assert answers[0].body["result"] == {"n": 1}
     assert answers[0].headers["Preference-Applied"] == "wait=20"
@@ -57,7 +57,7 @@ async def test_at_the_deadline_it_is_pending(gateway: Gateway, job: str) -> None
     began = time.monotonic()
     answer = await gateway.ask("GET", f"/wait?id={job}&wait=1s")
 
-    assert 0.9 < time.monotonic() - began < 3
+    assert 0.9 < time.monotonic() - began < 12
     assert (answer.status, answer.body["status"]) == (200, "pending")
     assert answer.headers["Retry-After"] == "1"
     assert len(gateway.app[LONG_POLLS]) == 0
@@ -173,7 +173,7 @@ async def test_a_server_that_cannot_be_asked_is_a_503_for_each(
     )
 
     assert {answer.status for answer in answers} == {503}
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 12, "they would wait for 20 s"
 
 
 async def test_a_crowd_does_not_stop_the_others(gateway: Gateway, store: Store, job: str) -> None:

@@ -119,7 +119,7 @@ async def logged_requests(log: list[EventDict], count: int) -> list[EventDict]:
             await asyncio.sleep(0.005)
 
 
-async def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+async def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
     """Return the first truthy value of the condition, which is evaluated in a thread."""
     end = time.monotonic() + seconds
     while not (value := await asyncio.to_thread(condition)):

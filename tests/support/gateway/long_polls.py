@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 async def waiting(gateway: Gateway, count: int) -> None:
     """Return once `count` executions are waited for."""
-    await until(lambda: len(gateway.app[LONG_POLLS]) == count, 5)
+    await until(lambda: len(gateway.app[LONG_POLLS]) == count)
 
 
 async def subscribed(gateway: Gateway, id: str) -> None:
     """Return once this gateway has subscribed to the end of the execution."""
-    await until(lambda: gateway.app[LONG_POLLS]._cache.subscribed(id) is not None, 5)
+    await until(lambda: gateway.app[LONG_POLLS]._cache.subscribed(id) is not None)

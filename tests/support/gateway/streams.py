@@ -31,7 +31,7 @@ class Stream(Parser):
         async for line in self.response.content:
             self.take([line])
 
-    async def until(self, what: Callable[[Stream], object], seconds: float = 5) -> None:
+    async def until(self, what: Callable[[Stream], object], seconds: float = 30) -> None:
         """Return once the condition holds, or fail."""
         async with asyncio.timeout(seconds):
             while not what(self):  # noqa: ASYNC110 - no event to wait for

@@ -106,7 +106,7 @@ def test_a_slow_answer_ends_at_the_limit(trickling: int) -> None:
     with pytest.raises(NotDelivered, match="no answer within"):
         Poster(LOOPBACK, 0.3).post(f"http://127.0.0.1:{trickling}/", {}, b"")
 
-    assert 0.25 < time.monotonic() - began < 5
+    assert 0.25 < time.monotonic() - began < 30
 
 
 def test_a_refused_connection_is_a_failure() -> None:

@@ -37,7 +37,7 @@ async def test_there_is_room_for_so_many_begins(
 
 async def begins(gateway: Gateway, count: int) -> None:
     """Return once `count` begins are running."""
-    await until(lambda: len(gateway.app[BEGIN_LIMITER]) == count, 5)
+    await until(lambda: len(gateway.app[BEGIN_LIMITER]) == count)
 
 
 async def test_every_begin_gives_its_place_back(
@@ -47,7 +47,7 @@ async def test_every_begin_gives_its_place_back(
     gateway = await start_gateway(replace(settings, begins=1))
     prefer = {"Prefer": "wait=20"}
     waits = asyncio.create_task(gateway.ask("POST", f"/begin?id={job}", None, prefer))
-    await until(lambda: len(gateway.app[LONG_POLLS]) == 1, 5)
+    await until(lambda: len(gateway.app[LONG_POLLS]) == 1)
     statuses = [
         (await gateway.begin(f"{job}-{n}", body)).status
         for n, body in enumerate((b"{", 1, b"[1", 2))
