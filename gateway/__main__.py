@@ -15,6 +15,7 @@ from gateway.app import create_app
 from gateway.http.server import BACKLOG, Runner
 from gateway.process import allow_many_connections, collect_when_quiet
 from gateway.settings import gateway_settings
+from shared.allocator import limit_arenas
 from shared.catalog import SHIPPED
 from shared.environment import SettingsError
 from shared.log import configure_logging, get_logger
@@ -67,6 +68,7 @@ def main(catalog: Catalog = SHIPPED) -> int:
             print(f"gateway: {fault}", file=sys.stderr)  # noqa: T201 - logging is not set up yet
         return 2
     configure_logging(settings.log, os.environ.get("GATEWAY_NAME", "gateway"))
+    limit_arenas()
     allow_many_connections()
     return uvloop.run(serve(settings, catalog))
 

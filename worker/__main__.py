@@ -7,6 +7,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from shared.allocator import limit_arenas
 from shared.catalog import SHIPPED
 from shared.environment import SettingsError
 from shared.log import configure_logging, get_logger
@@ -31,6 +32,7 @@ def main(catalog: Catalog = SHIPPED, build: Callable[[Catalog], Registry] = buil
         for fault in error.faults:
             print(f"worker: {fault}", file=sys.stderr)  # noqa: T201 - logging is not set up yet
         return 2
+    limit_arenas()
     configure_logging(settings.log, settings.name)
     signals = StopSignals(signal.SIGTERM, signal.SIGINT)
     worker = Worker(settings, build(catalog), catalog)

@@ -1,0 +1,39 @@
+"""The memory of a process whose threads have had large values in turn."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.support.processes import ROOT
+
+THREADS_IN_TURN = """
+import re, sys, threading
+from shared.allocator import limit_arenas
+limit_arenas()
+barrier = threading.Barrier(16)
+def work():
+    barrier.wait()
+    kept = [bytes(4096) for _ in range(100)]
+    barrier.wait()
+for thread in (threads := [threading.Thread(target=work) for _ in range(16)]):
+    thread.start()
+for thread in threads:
+    thread.join()
+import ctypes
+ctypes.CDLL(None).malloc_stats()
+"""
+
+
+def test_threads_share_few_arenas() -> None:
+    """However many threads allocate, there are two arenas."""
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS_IN_TURN],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+
+    assert done.stderr.count("Arena ") == 2
