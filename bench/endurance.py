@@ -9,7 +9,6 @@ the CPU time least.
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 import aiohttp
 
 from tests.support.stack import Stack, running_stack
+from tests.support.usage import cpu_seconds, resident_mib
 
 WINDOWS = 10
 CLIENTS = 64
@@ -34,20 +34,6 @@ class Window:
     rate: float
     cpu: float
     resident: dict[str, float]
-
-
-def resident_mib(pid: int) -> float:
-    """Return the resident memory of a process, from /proc."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a process so far, from /proc."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def count_resolved(database: Path) -> int:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from tests.support.stack import Modules, Stack, running_stack
+from tests.support.usage import peak_mib
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,13 +89,6 @@ def large_results(stack: Stack, name: str) -> Iterator[list[str]]:
     finally:
         over.set()
         thread.join()
-
-
-def peak_mib(pid: int) -> float:
-    """Return the most memory that a process has ever had, from /proc."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) / 1024
 
 
 def main() -> None:

@@ -8,7 +8,6 @@ It prints, each for executions that a worker would have stored:
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections import Counter
@@ -23,6 +22,7 @@ from shared.resonate.codec import encode_call
 from tests.support.gateway.played_worker import begin_step
 from tests.support.processes import call
 from tests.support.stack import running_stack
+from tests.support.usage import cpu_seconds, forget_peak, peak_mib
 
 if TYPE_CHECKING:
     from shared.resonate.store import Store
@@ -33,23 +33,6 @@ POLLS: Final = 50
 LISTED: Final = 200
 RESULTS: Final = 60
 LATER: Final = 24 * 60 * 60 * 1000
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process has taken."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def peak_mib(pid: int) -> float:
-    """Return the most memory that a process has had since `forget_peak`."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line.split()[1] for line in status.splitlines() if "VmHWM" in line)) / 1024
-
-
-def forget_peak(pid: int) -> None:
-    """Measure the most memory from now on."""
-    Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def execution(store: Store, id: str, value: object) -> None:

@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from bench.crowd import crowd, probe
-from bench.endurance import cpu_seconds, resident_mib
 from shared.resonate import tags as tag
 from shared.resonate.codec import encode_call
 from shared.resonate.store import Store
@@ -34,6 +33,7 @@ from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
 from tests.support.processes import call, wait_until
 from tests.support.stack import Stack, running_stack
+from tests.support.usage import cpu_seconds, resident_mib
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

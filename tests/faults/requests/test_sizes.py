@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.processes import call, wait_until
 from tests.support.stack import running_stack
+from tests.support.usage import peak_mib, resident_mib
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,13 +36,6 @@ def _sized(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
-def resident_mib(pid: int, field: str = "VmRSS") -> float:
-    """Return the resident memory of a process: now, or with `VmHWM` the most that it ever had."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    found = next(line.split()[1] for line in status.splitlines() if line.startswith(field))
-    return int(found) / 1024
-
-
 @pytest.mark.parametrize(
     ("function", "started"), [("bulky", 1), ("bulky_body", 1), ("bulky_parent", 0)]
 )
@@ -57,7 +51,7 @@ def test_forty_mebibytes_never_reach_the_server(
     assert f"has at least {40 * MIB + 2}" in error["message"] or function == "bulky_parent"
     assert error["message"].endswith("bytes of JSON; MAX_RESULT_BYTES allows 6291456")
     assert len(sized.starts(job)) == started
-    assert resident_mib(sized.server.pid, "VmHWM") < 250
+    assert peak_mib(sized.server.pid) < 250
 
 
 @pytest.mark.parametrize("function", ["bulky", "bulky_body", "bulky_parent"])
@@ -70,7 +64,7 @@ def test_a_worker_forgets_what_has_ended(bare_stack: Stack, job: str, function: 
         bare_stack.create(f"{job}-{number}", function, 40 * 1024)
         bare_stack.outcome(f"{job}-{number}")
 
-    assert resident_mib(worker.pid, "VmHWM") - before < 150
+    assert peak_mib(worker.pid) - before < 150
 
 
 def test_a_worker_forgets_inputs(bare_stack: Stack, job: str) -> None:
@@ -83,7 +77,7 @@ def test_a_worker_forgets_inputs(bare_stack: Stack, job: str) -> None:
         bare_stack.begin(f"{job}-{number}", "foo", parts)
         bare_stack.outcome(f"{job}-{number}")
 
-    assert resident_mib(worker.pid, "VmHWM") - before < 350
+    assert peak_mib(worker.pid) - before < 350
 
 
 def test_a_result_of_the_limit_is_stored(sized: Stack, job: str) -> None:
@@ -226,4 +220,4 @@ def test_many_large_results_asked_for_at_once_take_little_more_than_the_budget(
         statuses = list(pool.map(lambda id: call(f"{tight}/result?id={id}").status, ids))
 
     assert set(statuses) == {200, 503}
-    assert resident_mib(gateway, "VmHWM") - before < 90
+    assert peak_mib(gateway) - before < 90
