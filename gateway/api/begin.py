@@ -14,6 +14,7 @@ from gateway.api.responses import caching_headers, content_of
 from gateway.errors import (
     BackendUnavailable,
     InvalidInput,
+    ServiceError,
     TooManyRequests,
     UnknownExecution,
     UnknownFunction,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.api.inputs import Input
-    from gateway.errors import ServiceError
     from gateway.model.execution import Execution
 
 DAY: Final = 24 * 60 * 60
@@ -55,12 +55,16 @@ async def begin(request: web.Request) -> web.Response:
     def begun(execution: Execution) -> bytes:
         return msgspec.json.encode(begun_body(execution, created=created))
 
-    return await content_response(
-        request,
-        content_of(request.app[BACKEND], execution, begun),
-        {**headers, **caching_headers(execution), **NO_STORE},
-        status=200 if execution.done else 202,
-    )
+    try:
+        return await content_response(
+            request,
+            content_of(request.app[BACKEND], execution, begun),
+            {**headers, **caching_headers(execution), **NO_STORE},
+            status=200 if execution.done else 202,
+        )
+    except ServiceError as error:
+        error.id = execution.id  # the client repeats the request with it
+        raise
 
 
 async def _begin(request: web.Request) -> tuple[Execution, bool]:

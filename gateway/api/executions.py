@@ -54,9 +54,10 @@ async def _read(request: web.Request, id: str, seconds: int, *, with_steps: bool
     """Return the execution, after waiting for its end for this many seconds."""
     if seconds:
         execution = await request.app[LONG_POLLS].wait(id, seconds)
-    else:
-        execution = await request.app[READER].read(id)
-    return await request.app[BACKEND].read(id, with_steps=True) if with_steps else execution
+        if not with_steps:
+            return execution
+    reader = request.app[READER]
+    return await (reader.read_with_steps(id) if with_steps else reader.read(id))
 
 
 async def result(request: web.Request) -> web.Response:

@@ -22,6 +22,7 @@ from shared.resonate.transport import Refused, Transport, Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+    from contextlib import AbstractAsyncContextManager
 
     from gateway.model.execution import Execution, NewExecution
     from gateway.model.stored_promise import StoredPromise
@@ -85,26 +86,34 @@ class Backend:
         return await self._ask(self._calls.read_root, id)
 
     async def history(
-        self, id: str, known: Collection[str], unfinished: Collection[str]
+        self,
+        id: str,
+        known: Collection[str],
+        unfinished: Collection[str],
+        slot: AbstractAsyncContextManager[object],
     ) -> tuple[Execution, list[StoredPromise]]:
         """Return the execution and then, read after it, what it created, newest first.
+
+        The execution and the first page are read within `slot`; further pages of all histories are
+        read one at a time.
 
         Stops once a page has only `known` ids and every `unfinished` id was seen. Raises
         `UnknownExecution`.
         """
-        root = await self.read_root(id)
         # With several unfinished children the one that ended may be old: read full pages.
         limit = NEWEST_COUNT if known and len(unfinished) < 2 else PAGE
         parts: list[StoredPromise] = []
         unseen = set(unfinished)
-        after: int | None = None
+        read = self._calls.parts_of
+        async with slot:
+            root = await self.read_root(id)
+            page, after = await self._ask(read, id, limit, None)
         while True:
-            executor = None if after is None else self._pages
-            page, after = await self._ask(self._calls.parts_of, id, limit, after, executor=executor)
             parts += page
             unseen -= {part.id for part in page}
             if after is None or not (unseen or any(part.id not in known for part in page)):
                 return root, parts
+            page, after = await self._ask(read, id, limit, after, executor=self._pages)
 
     async def cancel(self, id: str, reason: str | None) -> Execution:
         """End an execution and its children; one that was canceled before is returned as it is.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from cachetools import TTLCache
 
-from gateway.backend.id_sample import KEPT_SECONDS, LatestSample
+from gateway.backend.id_sample import KEPT_SECONDS, WILDCARD, LatestSample
 from gateway.concurrency.paced_executor import PacedExecutor
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ type Page = tuple[list[Execution], int | None]
 EVERYTHING: Final = "*"
 """The pattern of a search that reads rows, newest first, until its page is full."""
 
-LONG_SECONDS: Final = 0.1
+LONG_SECONDS: Final = 0.2
 """Seconds of a search by prefix after which it is not made again for a while. The sample does not
 see how many steps an execution has, whose ids have the same prefix."""
 
@@ -65,7 +65,7 @@ class Searches:
         """
         page, seconds = await self._ask(self._timed, pattern, limit, after)
         if pattern != EVERYTHING and seconds > LONG_SECONDS:
-            self._long[pattern] = True
+            self._long[_indexed(pattern)] = True
         return page
 
     def _timed(self, pattern: str, limit: int, after: int | None) -> tuple[Page, float]:
@@ -78,7 +78,7 @@ class Searches:
         A search by a prefix that many ids have would read them all, so it is one for everything.
         """
         pattern = f"{prefix}*"
-        if pattern == EVERYTHING or pattern in self._long:
+        if pattern == EVERYTHING or _indexed(pattern) in self._long:
             return EVERYTHING
         return pattern if (await self._sample.get()).has_few(prefix) else EVERYTHING
 
@@ -89,3 +89,8 @@ class Searches:
     def close(self) -> None:
         """Take no more searches."""
         self._executor.close()
+
+
+def _indexed(pattern: str) -> str:
+    """Return the part of a pattern that is looked up in the server's index, which ignores case."""
+    return pattern.removesuffix("*").partition(WILDCARD)[0].lower()

@@ -42,12 +42,19 @@ class PacedExecutor:
     async def run[T](self, call: Callable[..., T], *arguments: Any) -> T:
         """Return what the call returns, or raise `Saturated`, `DeadlineExceeded` or its error."""
         async with self._next():
-            began = time.monotonic()
-            try:
-                return await self._executor.run(call, *arguments)
-            finally:
-                ended = time.monotonic()
-                self._rests_until = ended + min(ended - began, LONGEST_REST)
+            return await self._executor.run(self._rest_and_call, call, *arguments)
+
+    def _rest_and_call[T](self, call: Callable[..., T], *arguments: Any) -> T:
+        # In the thread, because a call goes on when its caller has left.
+        left = self._rests_until - time.monotonic()
+        if left > 0 and self._others_work():
+            time.sleep(left)
+        began = time.monotonic()
+        try:
+            return call(*arguments)
+        finally:
+            ended = time.monotonic()
+            self._rests_until = ended + min(ended - began, LONGEST_REST)
 
     @contextlib.asynccontextmanager
     async def _next(self) -> AsyncIterator[None]:
@@ -63,15 +70,9 @@ class PacedExecutor:
         finally:
             self._waiting -= 1
         try:
-            await self._rest()
             yield
         finally:
             self._turn.release()
-
-    async def _rest(self) -> None:
-        left = self._rests_until - time.monotonic()
-        if left > 0 and self._others_work():
-            await asyncio.sleep(left)
 
     def close(self) -> None:
         """Take no more calls; a running one ends by itself."""

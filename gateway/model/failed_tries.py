@@ -40,13 +40,13 @@ def failed_tries(created: Sequence[StoredPromise]) -> Mapping[str, FailedTry]:
     count: the worker that goes on counts from one again. The step that failed last comes first.
     """
     claim = next((p.tags[tag.CLAIM] for p in created if tag.CLAIM in p.tags), None)
-    unfinished = {p.id: p.pending for p in created if tag.STEP in p.tags}
+    is_pending = {p.id: p.pending for p in created if tag.STEP in p.tags}
     latest: dict[str, FailedTry] = {}
     for record in created:
         if tag.FAILED_TRY not in record.tags or record.tags.get(tag.CLAIM) != claim:
             continue
         step = step_of_failed_try(record.id)
         # A step does not end in the pause, so its own promise need not have been read.
-        if step not in latest and unfinished.get(step, record.pending):
+        if step not in latest and is_pending.get(step, record.pending):
             latest[step] = failed_try_of(record)
     return latest

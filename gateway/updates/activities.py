@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from gateway.backend.client import Backend
-    from gateway.model.activity import Activity
     from gateway.model.execution import Execution
 
 PAGE_SECONDS: Final = 0.5
@@ -27,8 +26,11 @@ CONCURRENT_READS: Final = 1
 """Activities that are read at once for all lists of this gateway: begins come first, and so do the
 searches of the lists themselves."""
 
-RECENT_COUNT: Final = 10_000
-"""Activities that are remembered, for `FRESH_SECONDS`."""
+RECENT_SECONDS: Final = FRESH_SECONDS - PAGE_SECONDS
+"""Seconds for which an activity is remembered: the rest of its page may take as long again."""
+
+RECENT_COUNT: Final = 1_000
+"""Executions whose activities are remembered."""
 
 
 class Activities:
@@ -36,14 +38,14 @@ class Activities:
 
     However many executions the lists have, `CONCURRENT_READS` are read at a time. Lists take turns:
     each waits for one read before it asks for the next. Lists that show the same execution share a
-    read, also one that ended up to `FRESH_SECONDS` ago.
+    read, also one that ended up to `RECENT_SECONDS` ago.
     """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._turn = asyncio.Semaphore(CONCURRENT_READS)
         self._running: SingleFlight[str, Execution] = SingleFlight()
-        self._recent: TTLCache[str, Activity | None] = TTLCache(RECENT_COUNT, FRESH_SECONDS)
+        self._recent: TTLCache[str, Execution] = TTLCache(RECENT_COUNT, RECENT_SECONDS)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -69,16 +71,18 @@ class Activities:
         return [seen.get(execution.id, execution) for execution in executions]
 
     async def _read(self, execution: Execution) -> Execution:
-        if execution.id not in self._recent:
-            read = await self._running.run(execution.id, lambda: self._read_in_turn(execution))
-            if read.done:
-                return execution  # it has ended since it was listed
-            return replace(execution, activity=read.activity, partial=False)
-        return replace(execution, activity=self._recent[execution.id], partial=False)
+        recent = self._recent.get(execution.id, execution)
+        if recent is not execution:
+            return replace(execution, activity=recent.activity, partial=False)
+        read = await self._running.run(execution.id, lambda: self._read_in_turn(execution))
+        if read.done:
+            return execution  # it has ended since it was listed
+        return replace(execution, activity=read.activity, partial=False)
 
     async def _read_in_turn(self, execution: Execution) -> Execution:
-        async with self._turn:
+        # Without a limit here, reads would pile up that no list waits for any more.
+        async with asyncio.timeout(PAGE_SECONDS), self._turn:
             read = await self._backend.searches.with_activity(execution)
         if not read.done:
-            self._recent[execution.id] = read.activity
+            self._recent[execution.id] = read
         return read

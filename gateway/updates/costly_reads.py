@@ -24,6 +24,7 @@ OLDEST_STATE: Final = 1.0
 """Age in seconds up to which a state is answered, as docs/http.md promises."""
 
 KEPT_STATES: Final = 64
+REMEMBERED_CHANGES: Final = 10_000
 
 
 class KnownState(NamedTuple):
@@ -42,9 +43,9 @@ class CostlyReads:
 
     def __init__(self, read: Callable[[str], Coroutine[None, None, Execution]]) -> None:
         self._read = read
-        self._shared: SingleFlight[str, Execution] = SingleFlight()
+        self._shared: SingleFlight[tuple[str, int], Execution] = SingleFlight()
         self._known: LRUCache[str, KnownState] = LRUCache(KEPT_STATES)
-        self._forgotten = 0
+        self._changes: LRUCache[str, int] = LRUCache(REMEMBERED_CHANGES)
 
     async def read(self, id: str) -> Execution:
         """Return the execution as it is now, or was a moment ago. Raises what `read` raises."""
@@ -53,24 +54,26 @@ class CostlyReads:
             return await self._measured(id)
         if time.monotonic() < known.until:
             return known.execution
-        return await self._shared.run(id, lambda: self._measured(id))
+        # A read that began long ago may not know what others know by now.
+        period = int(time.monotonic() / OLDEST_STATE)
+        return await self._shared.run((id, period), lambda: self._measured(id))
 
     def forget(self, id: str) -> None:
         """Answer no state of before, since this gateway has just changed the execution."""
         self._known.pop(id, None)
-        self._forgotten += 1
+        self._changes[id] = self._changes.get(id, 0) + 1
 
     async def close(self) -> None:
         """Cancel what is being read for several clients."""
         await self._shared.close()
 
     async def _measured(self, id: str) -> Execution:
-        began, forgotten = time.monotonic(), self._forgotten
+        began, changes = time.monotonic(), self._changes.get(id)
         execution = await self._read(id)
         ended = time.monotonic()
         took = ended - began
         self._known.pop(id, None)
-        if took >= COSTLY_SECONDS and not execution.done and forgotten == self._forgotten:
+        if took >= COSTLY_SECONDS and changes == self._changes.get(id):
             until = min(ended + took * REUSED_FOR, began + OLDEST_STATE)
             self._known[id] = KnownState(execution, until)
         return execution

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from gateway.concurrency.tasks import SingleFlight
@@ -52,6 +53,7 @@ class Reader:
         self._concurrent_reads = asyncio.Semaphore(CONCURRENT_READS)
         self._shared: SingleFlight[str, Execution] = SingleFlight()
         self._costly = CostlyReads(backend.read)
+        self._costly_with_steps = CostlyReads(partial(backend.read, with_steps=True))
         self.turnstile = Turnstile()
         self._answered_at = float("-inf")
 
@@ -63,6 +65,7 @@ class Reader:
         finally:
             await self._shared.close()
             await self._costly.close()
+            await self._costly_with_steps.close()
 
     def note_answer(self) -> None:
         """Take note that the server has just answered."""
@@ -79,9 +82,14 @@ class Reader:
         """
         return self._cache.finished(id) or self._cache.learn(await self._costly.read(id))
 
+    async def read_with_steps(self, id: str) -> Execution:
+        """Return the execution with its steps; else as `read`."""
+        return self._cache.learn(await self._costly_with_steps.read(id))
+
     def note_change(self, id: str) -> None:
         """Take note that this gateway has just changed an execution: read it anew."""
         self._costly.forget(id)
+        self._costly_with_steps.forget(id)
 
     async def read_shared(self, id: str) -> Execution:
         """Return the execution as it is now, from one read for all who ask at the same time.
@@ -112,10 +120,18 @@ class Reader:
 
         Raises what `Backend.history` raises.
         """
-        async with self._concurrent_reads:
-            began = time.monotonic()
-            root, parts = await self._backend.history(id, history.known, history.unfinished)
-            return root, parts, began
+        began = time.monotonic()
+
+        @contextlib.asynccontextmanager
+        async def slot() -> AsyncIterator[None]:
+            nonlocal began
+            async with self._concurrent_reads:
+                began = time.monotonic()
+                yield
+
+        known, unfinished = history.known, history.unfinished
+        root, parts = await self._backend.history(id, known, unfinished, slot())
+        return root, parts, began
 
     async def _read_in_turn(self, id: str) -> Execution:
         try:

@@ -116,3 +116,18 @@ async def test_a_caller_that_leaves_gives_its_turn_back() -> None:
         await asyncio.gather(running, waiting, return_exceptions=True)
         free.set()
         assert await executor.run(free.wait, 5)
+
+
+async def test_a_call_that_its_caller_has_left_is_followed_by_its_rest() -> None:
+    """Clients that ask and leave do not take the time of others."""
+    spans: list[tuple[float, float]] = []
+    with paced(others=True) as executor:
+        for _ in range(2):
+            leaving = asyncio.create_task(executor.run(call, spans))
+            await asyncio.sleep(CALL_SECONDS / 2)
+            leaving.cancel()
+        await executor.run(call, spans)
+
+    rests = [after[0] - before[1] for before, after in itertools.pairwise(spans)]
+    assert rests
+    assert min(rests) >= CALL_SECONDS * 0.9

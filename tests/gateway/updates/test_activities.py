@@ -12,8 +12,7 @@ import pytest
 from gateway.errors import Saturated
 from gateway.model.activity import Activity
 from gateway.model.execution import Execution
-from gateway.updates.activities import CONCURRENT_READS, PAGE_SECONDS, Activities
-from gateway.updates.reader import FRESH_SECONDS
+from gateway.updates.activities import CONCURRENT_READS, PAGE_SECONDS, RECENT_SECONDS, Activities
 from shared.resonate.clock import ServerClock
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ async def test_each_activity_is_read_once(backend: PlayedBackend, activities: Ac
 async def test_an_activity_is_read_again_after_a_second(
     backend: PlayedBackend, activities: Activities
 ) -> None:
-    """What was read is answered for `FRESH_SECONDS`, and not for longer."""
+    """What was read is answered for `RECENT_SECONDS`, and not for longer."""
     await activities.add_to(listed("a"))
     read_at, end = time.monotonic(), time.monotonic() + 5
 
@@ -94,7 +93,7 @@ async def test_an_activity_is_read_again_after_a_second(
         await activities.add_to(listed("a"))
         await asyncio.sleep(0.01)
 
-    assert time.monotonic() - read_at > FRESH_SECONDS * 0.9
+    assert time.monotonic() - read_at > RECENT_SECONDS * 0.9
 
 
 async def test_what_is_known_costs_nothing(backend: PlayedBackend, activities: Activities) -> None:

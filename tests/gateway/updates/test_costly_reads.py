@@ -66,7 +66,12 @@ async def test_a_costly_read_is_made_once_for_all_and_seldom() -> None:
     server = SlowServer(0.1)
     reads = CostlyReads(server.read)
 
-    answers = await hammer(reads, 2)
+    async def change_others() -> None:
+        for number in range(100):
+            reads.forget(f"other-{number}")
+            await asyncio.sleep(0.02)
+
+    answers, _ = await asyncio.gather(hammer(reads, 2), change_others())
 
     assert answers > 5 * server.count
     assert server.count <= 5 + 3  # all clients at first; then one for all, a second apart

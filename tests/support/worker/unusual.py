@@ -138,6 +138,11 @@ def bulky(_: Step, kibibytes: int) -> str:
     return "x" * (kibibytes * 1024)
 
 
+def builds(_: Step, kibibytes: int) -> int:
+    """Build this many KiB and return only how many bytes they are."""
+    return len("x" * (kibibytes * 1024))
+
+
 def bulky_body(context: Context, kibibytes: int) -> Workflow[str]:
     """Return this many KiB after a step."""
     yield context.step(nothing, retry=QUICK)
@@ -165,6 +170,7 @@ FUNCTIONS: Final[dict[str, DurableFunction]] = {
         careless,
         flaky,
         bulky,
+        builds,
         bulky_body,
         bulky_parent,
         long_names,
