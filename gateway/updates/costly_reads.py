@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 
     from gateway.model.execution import Execution
 
-COSTLY_SECONDS: Final = 0.05
-"""Seconds from which a read is costly. An execution of 30,000 steps costs the server 35 ms."""
+COSTLY_SECONDS: Final = 0.1
+"""Seconds from which a read is costly. An execution of 30,000 steps costs the server 35 ms: three
+clients that poll it at the same time make it costly."""
+
+COSTLY_IN_A_ROW: Final = 2
+"""Costly reads of an execution after which its state is used again: one can be so by chance."""
 
 REUSED_FOR: Final = 10
 """A state is answered again for this multiple of the time that its read took."""
@@ -30,7 +34,7 @@ REMEMBERED_CHANGES: Final = 10_000
 class KnownState(NamedTuple):
     """An execution as it was read, and the time of the monotonic clock until which it is answered.
 
-    A read that took 60 ms is answered again for 0.6 s. So clients that poll one execution without
+    A read that took 0.1 s is answered again for 0.9 s. So clients that poll one execution without
     a pause take a tenth of the server's time, and not all of it.
     """
 
@@ -45,6 +49,7 @@ class CostlyReads:
         self._read = read
         self._shared: SingleFlight[tuple[str, int], Execution] = SingleFlight()
         self._known: LRUCache[str, KnownState] = LRUCache(KEPT_STATES)
+        self._in_a_row: LRUCache[str, int] = LRUCache(KEPT_STATES)
         self._changes: LRUCache[str, int] = LRUCache(REMEMBERED_CHANGES)
 
     async def read(self, id: str) -> Execution:
@@ -73,7 +78,10 @@ class CostlyReads:
         ended = time.monotonic()
         took = ended - began
         self._known.pop(id, None)
-        if took >= COSTLY_SECONDS and changes == self._changes.get(id):
+        in_a_row = self._in_a_row.pop(id, 0) + 1 if took >= COSTLY_SECONDS else 0
+        if in_a_row:
+            self._in_a_row[id] = in_a_row
+        if in_a_row >= COSTLY_IN_A_ROW and changes == self._changes.get(id):
             until = min(ended + took * REUSED_FOR, began + OLDEST_STATE)
             self._known[id] = KnownState(execution, until)
         return execution

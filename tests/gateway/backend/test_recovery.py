@@ -90,7 +90,7 @@ async def test_a_step_runs_while_a_worker_holds_the_task(
     await asyncio.to_thread(store.tasks.drop, task, 1)
     await until_phase(gateway, job, "recovering")
     await asyncio.to_thread(store.tasks.claim_raw, task, 2, PID, 60_000)
-    assert await phase_of(gateway, job) == "running"
+    await until_phase(gateway, job, "running")
 
     # A task is over while its execution is pending: it was suspended, and has yet to be resumed.
     await asyncio.to_thread(store.promises.resolve, f"{job}.1", data="1")
