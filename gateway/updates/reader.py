@@ -84,7 +84,8 @@ class Reader:
 
     async def read_with_steps(self, id: str) -> Execution:
         """Return the execution with its steps; else as `read`."""
-        return self._cache.learn(await self._costly_with_steps.read(id))
+        # It is not kept: those who ask without steps would be answered with more than they ask for.
+        return await self._costly_with_steps.read(id)
 
     def note_change(self, id: str) -> None:
         """Take note that this gateway has just changed an execution: read it anew."""
