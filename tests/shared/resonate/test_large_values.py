@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from tests.support.server import Server
 
-LATER = int((time.time() + 600) * 1000)
+LATER = int((time.time() + 24 * 60 * 60) * 1000)
+"""A day after the tests were collected: the whole run takes long."""
 LARGE = "x" * (LARGE_BYTES + 1)
 
 

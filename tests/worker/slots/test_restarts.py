@@ -15,7 +15,8 @@ from worker.tasks.claims import Claim
 if TYPE_CHECKING:
     from shared.resonate.store import Store
 
-FAR = int((time.time() + 600) * 1000)
+FAR = int((time.time() + 24 * 60 * 60) * 1000)
+"""A day after the tests were collected: the whole run takes long."""
 
 
 class UnfencedStore(FencedStore):
