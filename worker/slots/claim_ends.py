@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from worker.tasks.leases import ClaimHandle
 
 
-def begin_body(claim: Claim, handle: ClaimHandle, records: Records) -> None:
+def begin_body(parts: SharedParts, claim: Claim, handle: ClaimHandle, records: Records) -> None:
     """Wait for a turn if the function's body was lost with its workers, and record this start.
 
     Raises `Fenced` if the claim is lost.
     """
     earlier = claim.earlier_starts.get(claim.execution)
     if earlier is not None and earlier.suspect:
-        claim.turn = handle.acquire_turn(earlier)
+        claim.turn = parts.suspects.acquire(earlier, handle.check)
     if not records.body():
         raise Fenced(claim.execution)
 

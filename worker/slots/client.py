@@ -152,7 +152,7 @@ class SlotClient:
         parts = self._parts
         records = Records(claim, self._store.promises.record)
         handle = _handle(parts, claim, records)
-        begin_body(claim, handle, records)
+        begin_body(parts, claim, handle, records)
         self._client.set_dependency(CLAIM_DEPENDENCY, handle)
         self._runs += 1
         self.claim = claim

@@ -19,7 +19,7 @@ from shared.settings import MAX_RESULT_BYTES
 from worker.errors import Fenced, Rejection
 from worker.tasks.board import RENEWALS_PER_LEASE
 from worker.tasks.pauses import GrowingPauses
-from worker.tasks.suspects import Outranked, Suspects
+from worker.tasks.suspects import Suspects
 from worker.user_calls import UserCalls
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from shared.resonate.tasks import Tasks
     from worker.tasks.board import Board
     from worker.tasks.claims import Claim
-    from worker.tasks.suspects import Starts, Turn
 
 PROOF_SHARE: Final = 0.5
 """Share of a lease for which an accepted write proves that the claim is still ours."""
@@ -206,14 +205,6 @@ class ClaimHandle:
             self.claim.lost = self.claim.lost or "the lease ran out"
             raise Fenced(self.claim.execution)
 
-    def acquire_turn(self, earlier: Starts) -> Turn:
-        """Wait until a suspect may be started. Raises `Fenced` if the execution is given up."""
-        try:
-            return self.suspects.acquire(earlier, self.check)
-        except Outranked as error:
-            self.claim.lost = str(error)
-            raise Fenced(self.claim.execution) from None
-
     @contextmanager
     def start(self, step: str, name: str) -> Iterator[None]:
         """Run a step within this: it has its turn, and this start is recorded.
@@ -228,7 +219,7 @@ class ClaimHandle:
         if earlier is not None and earlier.suspect:
             if self.records is not None:
                 self.records.reached()
-            turn = self.acquire_turn(earlier)
+            turn = self.suspects.acquire(earlier, self.check)
         try:
             self._record(step, 1 if earlier is None else earlier.count + 1)
             yield

@@ -7,8 +7,7 @@ suspects one at a time, so that what ends it is found:
 1. Ten steps run on worker-1, and one of them ends it. Each has lost a worker once.
 2. All ten run on worker-2, which is lost too. Each has lost two workers: all are suspects.
 3. On worker-3 the one that was started last is first. It ends worker-3, and has lost three workers.
-4. From now on it comes before the others, which are not started. They are handed back to be run
-   elsewhere, so that they do not wait for the end of a lease each time it ends its worker.
+4. From now on it comes before the others, which are not started and so lose nothing more.
 5. When it has lost `WORKER_MAX_RECOVERIES` workers it is not started again. That explains what the
    others on its worker have lost, so they run at the same time. Should one of them end a worker,
    the others have lost three by then, and wait for their turns from now on.
@@ -32,14 +31,6 @@ SUSPECT: Final = 2
 GATHER_SECONDS: Final = 0.5
 """Seconds that a suspect waits before its turn: those of a lost worker come one after the other."""
 
-HAND_BACK_SECONDS: Final = 0.2
-"""Seconds after which a suspect leaves a worker where one that has lost more workers is first: it
-is gone before that one is started."""
-
-SUDDEN_SECONDS: Final = 2.0
-"""Seconds of a turn in which it may well end the worker: for so long others leave. Later they wait,
-since each return costs calls of the server."""
-
 TURN_SECONDS: Final = 30.0
 """Seconds after which the next suspect is started beside one that still runs."""
 
@@ -48,10 +39,6 @@ EXPLAINED_SECONDS: Final = 5.0
 
 PERIOD_SECONDS: Final = 0.1
 """Seconds between two looks of a suspect that waits."""
-
-
-class Outranked(Exception):
-    """Another suspect is first on this worker."""
 
 
 @dataclass(frozen=True)
@@ -103,16 +90,12 @@ class Suspects:
         self._explained_until = float("-inf")
 
     def acquire(self, starts: Starts, check: Callable[[], None]) -> Turn:
-        """Wait for a turn. Raises `Outranked` where another worker would be better.
-
-        `check` is called again and again meanwhile; raises what it raises.
-        """
+        """Wait for a turn; raise what `check` raises, which is called again and again meanwhile."""
         turn = Turn(starts, self)
         with self._changed:
             self._turns.append(turn)
             try:
                 while not self._is_next(turn):
-                    self._check_rank(turn)
                     self._changed.wait(PERIOD_SECONDS)
                     check()
             except BaseException:
@@ -144,13 +127,3 @@ class Suspects:
             return False
         waiting = [other for other in self._turns if not other.running]
         return turn is max(waiting, key=lambda other: other.rank)
-
-    def _check_rank(self, turn: Turn) -> None:
-        """Raise `Outranked` if the turn has waited a moment, and another one comes before it."""
-        now = time.monotonic()
-        if now - turn.since >= HAND_BACK_SECONDS and any(
-            len(other.starts.lost) > len(turn.starts.lost)
-            and (not other.running or now - other.since < SUDDEN_SECONDS)
-            for other in self._turns
-        ):
-            raise Outranked("a suspect that has lost more workers is first here")

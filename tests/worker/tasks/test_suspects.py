@@ -10,7 +10,7 @@ import pytest
 from tests.support.processes import wait_until
 from worker.errors import Fenced
 from worker.tasks import suspects as module
-from worker.tasks.suspects import Outranked, Starts, Suspects, Turn
+from worker.tasks.suspects import Starts, Suspects, Turn
 
 
 @pytest.fixture(autouse=True)
@@ -28,9 +28,8 @@ def nothing() -> None:
     """Find the claim valid."""
 
 
-def test_who_has_lost_most_is_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_has_lost_most_is_first() -> None:
     """Suspects run one after the other: most losses first, then the latest start."""
-    monkeypatch.setattr(module, "HAND_BACK_SECONDS", 30.0)
     suspects, order = Suspects(), []
 
     def run(each: Starts) -> None:
@@ -48,7 +47,6 @@ def test_who_has_lost_most_is_first(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_that_runs_for_long_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next one is started beside a suspect that has had its time."""
     monkeypatch.setattr(module, "TURN_SECONDS", 0.3)
-    monkeypatch.setattr(module, "HAND_BACK_SECONDS", 30.0)
     suspects = Suspects()
     first = suspects.acquire(starts(3), nothing)
 
@@ -61,48 +59,8 @@ def test_one_that_runs_for_long_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) 
     assert suspects._turns == []
 
 
-@pytest.mark.parametrize("running", [True, False])
-def test_where_one_has_lost_more_the_others_leave(
-    running: bool,  # noqa: FBT001 - a parameter
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A suspect is handed back where one that has lost more waits or has just been started."""
-    monkeypatch.setattr(module, "HAND_BACK_SECONDS", 0.05)
-    monkeypatch.setattr(module, "GATHER_SECONDS", 0 if running else 30.0)
-    suspects = Suspects()
-    with ThreadPoolExecutor(3) as pool:
-        first = pool.submit(suspects.acquire, starts(3), nothing)
-        wait_until(lambda: suspects._turns != [], what="a suspect")
-
-        for _ in range(2):
-            with pytest.raises(Outranked):
-                suspects.acquire(starts(2), nothing)
-
-        monkeypatch.setattr(module, "GATHER_SECONDS", 0)
-        first.result(5).release()
-        suspects.acquire(starts(2), nothing).release()
-    assert suspects._turns == []
-
-
-def test_beside_equals_and_beside_one_that_runs_on_a_suspect_waits(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """It is not handed back again and again while a harmless suspect runs for long."""
-    monkeypatch.setattr(module, "HAND_BACK_SECONDS", 0)
-    monkeypatch.setattr(module, "SUDDEN_SECONDS", 0)
-    suspects = Suspects()
-    running = suspects.acquire(starts(3), nothing)
-    with ThreadPoolExecutor(2) as pool:
-        others = [pool.submit(suspects.acquire, starts(2), nothing) for _ in range(2)]
-        wait_until(lambda: len(suspects._turns) == 3, what="two that wait")
-        running.release()
-        for other in others:
-            other.result(5).release()
-
-
 def test_when_one_is_found_out_the_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that have lost two workers run beside a suspect; those that have lost more wait."""
-    monkeypatch.setattr(module, "HAND_BACK_SECONDS", 30.0)
     suspects = Suspects()
     running = suspects.acquire(starts(2), nothing)
     with ThreadPoolExecutor(3) as pool:
@@ -119,9 +77,8 @@ def test_when_one_is_found_out_the_others_run(monkeypatch: pytest.MonkeyPatch) -
         others[2].result(5)
 
 
-def test_one_whose_claim_is_lost_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_whose_claim_is_lost_gives_way() -> None:
     """A suspect whose claim is lost leaves, and the next one runs."""
-    monkeypatch.setattr(module, "HAND_BACK_SECONDS", 30.0)
     suspects, lost = Suspects(), threading.Event()
 
     def check() -> None:
