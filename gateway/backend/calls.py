@@ -16,7 +16,7 @@ from resonate.conventions import Remote
 
 from gateway.backend.cancellation import cancel_below
 from gateway.backend.id_sample import IdSample, take_sample
-from gateway.backend.parts import newest_parts, page_of_parts, parts_with_steps
+from gateway.backend.parts import newest_parts, page_of_parts, parts_with_steps, record_of
 from gateway.backend.recovery import with_task_state
 from gateway.backend.refusals import refusal_means
 from gateway.backend.signals import deliver
@@ -24,7 +24,6 @@ from gateway.errors import AlreadyDone, IdReused, UnknownExecution
 from gateway.model.activity import activity_of
 from gateway.model.execution import execution_of
 from gateway.model.steps import steps_of
-from gateway.model.stored_promise import StoredPromise
 from shared import webhooks
 from shared.ids import cancel_key, webhook_id
 from shared.resonate import tags as tag
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from resonate.models.durable_promise import DurablePromise
 
     from gateway.model.execution import Execution, NewExecution
-    from shared.resonate.large_values import Data
+    from gateway.model.stored_promise import StoredPromise
     from shared.resonate.transport import Transport
 
 SUBSCRIBED_MILLISECONDS: Final = 400 * 24 * 60 * 60 * 1000
@@ -184,20 +183,7 @@ class Calls:
 
 def stored(promise: DurablePromise) -> StoredPromise:
     """Return the SDK's record of a promise as one of our own."""
-    return _record(promise, data_of(promise.param), data_of(promise.value))
-
-
-def _record(promise: DurablePromise, param: Data | None, value: Data | None) -> StoredPromise:
-    return StoredPromise(
-        promise.id,
-        promise.state,
-        promise.created_on,
-        promise.completed_on,
-        promise.timeout,
-        promise.tags,
-        param,
-        value,
-    )
+    return record_of(promise, data_of(promise.param), data_of(promise.value))
 
 
 def existing(id: str, get: Callable[[str], DurablePromise]) -> DurablePromise | None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import uuid
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.backend.calls import Calls
+from gateway.backend.cancellation import Cancellation
 from gateway.backend.parts import NEWEST_COUNT
 from gateway.backend.readiness import Readiness
 from gateway.backend.searches import Searches
@@ -28,18 +27,12 @@ if TYPE_CHECKING:
     from gateway.model.stored_promise import StoredPromise
     from gateway.settings import GatewaySettings
 
-CANCEL_SECONDS: Final = 1.0
-"""Seconds that canceling children may take before the answer; the rest are canceled after it."""
-
-QUEUED_PAGES: Final = 64
-"""Reads of a further page of a long history that wait for their turn: each costs the server as much
-as the whole history is long."""
+QUEUED: Final = 64
+"""Searches that wait for their turn, and as many reads of a further page of a long history, each of
+which costs the server as much as the whole history is long."""
 
 VALUE_THREADS: Final = 2
 """Threads that read large values: reading one takes about five times its size meanwhile."""
-
-CANCEL_ATTEMPTS: Final = 60
-"""Attempts to cancel the remaining children while the server is unreachable, one a second."""
 
 
 class Backend:
@@ -56,12 +49,13 @@ class Backend:
         pings = BoundedExecutor(1, 1, deadlines.offload)
         reads = BoundedExecutor(VALUE_THREADS, settings.queue, deadlines.offload)
         others_work = self._executor.has_callers
-        self._pages = PacedExecutor(QUEUED_PAGES, deadlines.offload, others_work)
-        self.searches = Searches(self._calls, self._ask, deadlines.offload, others_work)
-        self._closed_at_end = (self._executor, pings, reads, self._pages, self.searches)
-        self._canceling: dict[str, asyncio.Task[None]] = {}
+        self._pages = PacedExecutor(QUEUED, deadlines.offload, others_work)
+        searches = PacedExecutor(QUEUED, deadlines.offload, others_work)
+        self._executors = (self._executor, pings, reads, self._pages, searches)
+        self._below = Cancellation(self._calls.cancel_below, self._ask)
         ask = partial(self._ask, executor=pings)
         self._readiness = Readiness(self._transport, self.name, ask)
+        self.searches = Searches(self._calls, partial(self._ask, executor=searches))
         self.values = ValueReader(self._transport, partial(self._ask, executor=reads))
         self._log = get_logger()
 
@@ -121,25 +115,8 @@ class Backend:
         Raises `UnknownExecution`, and `AlreadyDone` if it has ended in another way.
         """
         execution = await self._ask(self._calls.cancel, id, reason)
-        all_canceled = False
-        with contextlib.suppress(BackendUnavailable):
-            all_canceled = await self._ask(self._calls.cancel_below, id, CANCEL_SECONDS)
-        # Should this gateway die first, workers end the remaining children instead of running them.
-        if not all_canceled and id not in self._canceling:
-            self._canceling[id] = asyncio.create_task(self._cancel_rest(id))
-            self._canceling[id].add_done_callback(lambda _: self._canceling.pop(id))
+        await self._below.cancel(id)
         return execution
-
-    async def _cancel_rest(self, id: str) -> None:
-        for _ in range(CANCEL_ATTEMPTS):
-            try:
-                while not await self._ask(self._calls.cancel_below, id, CANCEL_SECONDS):
-                    pass
-            except BackendUnavailable:
-                await asyncio.sleep(1)
-            else:
-                return
-        self._log.warning("children not canceled; workers end those that they are offered", id=id)
 
     async def signal(self, id: str, name: str, value_json: str) -> bool:
         """Deliver a value, as canonical JSON; returns False if it was delivered before.
@@ -170,10 +147,9 @@ class Backend:
 
     def close(self) -> None:
         """Take no more calls."""
-        for task in self._canceling.values():
-            task.cancel()
-        for part in self._closed_at_end:
-            part.close()
+        self._below.close()
+        for executor in self._executors:
+            executor.close()
         self._transport.close()
 
     async def _ask[T](

@@ -13,6 +13,7 @@ from shared.resonate.store import PAGE
 if TYPE_CHECKING:
     from resonate.models.durable_promise import DurablePromise
 
+    from shared.resonate.large_values import Data
     from shared.resonate.store import Promises
 
 NEWEST_COUNT: Final = 10
@@ -29,7 +30,7 @@ def page_of_parts(
     found, position = promises.search(
         parts_pattern(id), {tag.EXECUTION: id}, limit=limit, after=after
     )
-    return list(map(_without_values, found)), position
+    return list(map(record_of, found)), position
 
 
 def newest_parts(promises: Promises, id: str) -> list[StoredPromise]:
@@ -38,7 +39,7 @@ def newest_parts(promises: Promises, id: str) -> list[StoredPromise]:
     if len(found) == NEWEST_COUNT and open_step(found) is None:
         known = {part.id for part in found}
         pending, _ = promises.search(parts_pattern(id), {tag.EXECUTION: id}, state="pending")
-        found += [_without_values(promise) for promise in pending if promise.id not in known]
+        found += [record_of(promise) for promise in pending if promise.id not in known]
     return found
 
 
@@ -54,8 +55,10 @@ def parts_with_steps(promises: Promises, id: str) -> list[StoredPromise]:
     return created
 
 
-def _without_values(promise: DurablePromise) -> StoredPromise:
-    """Return the record of a promise without its values, which may be large."""
+def record_of(
+    promise: DurablePromise, param: Data | None = None, value: Data | None = None
+) -> StoredPromise:
+    """Return the SDK's record of a promise as one of our own, with these values or without any."""
     return StoredPromise(
         promise.id,
         promise.state,
@@ -63,4 +66,6 @@ def _without_values(promise: DurablePromise) -> StoredPromise:
         promise.completed_on,
         promise.timeout,
         promise.tags,
+        param,
+        value,
     )

@@ -8,7 +8,7 @@ once the gateway is gone.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from gateway.concurrency.tasks import SingleFlight
 from gateway.errors import BackendUnavailable, StoreNotWritable
@@ -16,8 +16,7 @@ from shared.resonate.store import Store
 from shared.resonate.tasks import Locks
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
+    from gateway.backend.ask import Ask
     from shared.resonate.transport import Transport
 
 WRITE_SECONDS: Final = 2.0
@@ -25,12 +24,6 @@ WRITE_SECONDS: Final = 2.0
 
 LOCK_MILLISECONDS: Final = 60_000
 """Milliseconds that the server keeps the row."""
-
-
-class Ask(Protocol):
-    """Makes a blocking call in a thread of its own. Raises `BackendUnavailable`."""
-
-    def __call__(self, call: Callable[..., None], *arguments: Any) -> Awaitable[None]: ...
 
 
 class Readiness:

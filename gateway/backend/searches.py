@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import time
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from cachetools import TTLCache
 
 from gateway.backend.id_sample import KEPT_SECONDS, WILDCARD, LatestSample
-from gateway.concurrency.paced_executor import PacedExecutor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
+    from gateway.backend.ask import Ask
     from gateway.backend.calls import Calls
     from gateway.model.execution import Execution
-
-QUEUED: Final = 64
-"""Searches that wait for their turn: the server has one thread for its store, for all calls."""
-
 
 type Page = tuple[list[Execution], int | None]
 
@@ -33,30 +26,17 @@ see how many steps an execution has, whose ids have the same prefix."""
 LONG_PATTERNS: Final = 1_000
 
 
-class Ask(Protocol):
-    """Runs a blocking call in an executor. Raises `BackendUnavailable`."""
-
-    def __call__[T](
-        self, call: Callable[..., T], *arguments: Any, executor: PacedExecutor
-    ) -> Coroutine[Any, Any, T]:
-        """Return what the call returns."""
-        ...
-
-
 class Searches:
-    """Searches one at a time, with rests between them while `others_work`.
+    """Searches the store, with calls by `ask`, which makes one at a time.
 
     All methods raise `BackendUnavailable` if the server gives no usable answer.
     """
 
-    def __init__(
-        self, calls: Calls, ask: Ask, deadline: float, others_work: Callable[[], bool]
-    ) -> None:
+    def __init__(self, calls: Calls, ask: Ask) -> None:
         self._calls = calls
-        self._executor = PacedExecutor(QUEUED, deadline, others_work)
-        self._ask = partial(ask, executor=self._executor)
+        self._ask = ask
         self._long: TTLCache[str, bool] = TTLCache(LONG_PATTERNS, KEPT_SECONDS)
-        self._sample = LatestSample(lambda: self._ask(calls.sample_ids))
+        self._sample = LatestSample(lambda: ask(calls.sample_ids))
 
     async def page(self, pattern: str, limit: int, after: int | None) -> Page:
         """Return a page of executions, newest first, and the position of its last one.
@@ -85,10 +65,6 @@ class Searches:
     async def with_activity(self, execution: Execution) -> Execution:
         """Return a pending execution with its activity, or as it is if it has ended meanwhile."""
         return await self._ask(self._calls.with_activity, execution)
-
-    def close(self) -> None:
-        """Take no more searches."""
-        self._executor.close()
 
 
 def _indexed(pattern: str) -> str:

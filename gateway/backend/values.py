@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from gateway.errors import ValueLost
 from gateway.model.execution import with_values
@@ -11,20 +11,12 @@ from shared.resonate import large_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
+    from gateway.backend.ask import Ask
     from gateway.model.execution import Execution
     from shared.resonate.transport import Transport
 
 LOST: Final = "A value of this execution is missing in the store, or damaged."
-
-
-class Ask(Protocol):
-    """Makes a blocking call in a thread."""
-
-    async def __call__[T](self, call: Callable[..., T], *arguments: Any) -> T:
-        """Return what the call returns. Raises `BackendUnavailable`, or what the call raises."""
-        ...
 
 
 class ValueReader:

@@ -24,8 +24,8 @@ COSTLY_IN_A_ROW: Final = 2
 REUSED_FOR: Final = 10
 """A state is answered again for this multiple of the time that its read took."""
 
-OLDEST_STATE: Final = 1.0
-"""Age in seconds up to which a state is answered, as docs/http.md promises."""
+FRESH_SECONDS: Final = 1.0
+"""Age up to which a state may be answered to a client, as docs/http.md promises."""
 
 KEPT_STATES: Final = 64
 REMEMBERED_CHANGES: Final = 10_000
@@ -60,7 +60,7 @@ class CostlyReads:
         if time.monotonic() < known.until:
             return known.execution
         # A read that began long ago may not know what others know by now.
-        period = int(time.monotonic() / OLDEST_STATE)
+        period = int(time.monotonic() / FRESH_SECONDS)
         return await self._shared.run((id, period), lambda: self._measured(id))
 
     def forget(self, id: str) -> None:
@@ -82,6 +82,6 @@ class CostlyReads:
         if in_a_row:
             self._in_a_row[id] = in_a_row
         if in_a_row >= COSTLY_IN_A_ROW and changes == self._changes.get(id):
-            until = min(ended + took * REUSED_FOR, began + OLDEST_STATE)
+            until = min(ended + took * REUSED_FOR, began + FRESH_SECONDS)
             self._known[id] = KnownState(execution, until)
         return execution

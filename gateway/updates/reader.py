@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.concurrency.tasks import SingleFlight
 from gateway.concurrency.turnstile import Turnstile
 from gateway.errors import DeadlineExceeded
-from gateway.updates.costly_reads import CostlyReads
+from gateway.updates.costly_reads import FRESH_SECONDS, CostlyReads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -30,9 +30,6 @@ More would not be faster, since threads keep the loop, and each other, from runn
 
 SHARED_READ_SECONDS: Final = 2.0
 """Seconds that a shared read may take, the wait for its turn included."""
-
-FRESH_SECONDS: Final = 1.0
-"""Age up to which a state may be answered to a client."""
 
 
 def is_fresh(moment: float) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -17,6 +16,7 @@ from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
 from tests.support.faults.proxy import proxy_to
 from tests.support.filled_store import copy_execution
+from tests.support.gateway.client import until
 from tests.support.server import resonate_server
 
 if TYPE_CHECKING:
@@ -132,15 +132,19 @@ def test_few_rows_are_estimated(sample: IdSample, few: bool) -> None:  # noqa: F
 
 async def test_a_sample_is_taken_once_for_all() -> None:
     """Those who ask at the same time, and after it, share one sample."""
-    taken: list[str] = []
+    taken: list[IdSample] = []
+    free = asyncio.Event()
 
     async def take() -> IdSample:
-        taken.append(uuid.uuid4().hex)
-        await asyncio.sleep(0)
-        return IdSample(1, taken)
+        taken.append(IdSample(len(taken)))
+        await free.wait()
+        return taken[-1]
 
     latest = LatestSample(take)
-    first = await asyncio.gather(*(latest.get() for _ in range(5)))
+    asking = [asyncio.create_task(latest.get()) for _ in range(5)]
+    await until(lambda: taken)
+    free.set()
 
-    assert await latest.get() is first[0]
+    assert {id(sample) for sample in await asyncio.gather(*asking)} == {id(taken[0])}
+    assert await latest.get() is taken[0]
     assert len(taken) == 1
