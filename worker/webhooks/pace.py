@@ -61,8 +61,9 @@ class Pace:
         if turn > opens + LONGEST_WAIT_SECONDS:
             jitter = 0.5 + random.random() / 2  # noqa: S311 - no secret
             return opens - now + LONGEST_WAIT_SECONDS * jitter
-        throttled = min(self.pause, LONGEST_GAP_SECONDS)
-        self.next_turn = turn + max(self.gap, 2 * running / self.calls, throttled)
+        gap = max(self.gap, 2 * running / self.calls, self.pause)
+        throttles = self.pause >= LEAST_SECONDS
+        self.next_turn = turn + (min(gap, LONGEST_GAP_SECONDS) if throttles else gap)
         return turn - now
 
     def answered(self, seconds: float) -> None:

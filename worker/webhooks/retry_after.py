@@ -36,6 +36,6 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 def _date(value: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the second for an offset beyond all numbers
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)

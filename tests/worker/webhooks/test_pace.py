@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 
-from worker.webhooks.pace import LONGEST_PAUSE_SECONDS, LONGEST_WAIT_SECONDS, Pace
+from worker.webhooks.pace import (
+    LONGEST_GAP_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    LONGEST_WAIT_SECONDS,
+    Pace,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,3 +172,15 @@ def test_a_pace_is_idle_once_its_last_turn_has_come() -> None:
 
     assert not pace.is_idle(29.0)
     assert pace.is_idle(wait + 1)
+
+
+def test_turns_at_a_receiver_that_throttles_are_close_together() -> None:
+    """A receiver that has hung once, and then throttles, is not taken for one that hangs."""
+    pace = Pace(1)
+    pace.answered(TIMEOUT)
+    pace.throttled(TIMEOUT, TIMEOUT, 1.0)
+
+    turns = [pace.turn(TIMEOUT) for _ in range(5)]
+
+    apart = [after - before for before, after in itertools.pairwise(turns)]
+    assert apart == pytest.approx([LONGEST_GAP_SECONDS] * 4)

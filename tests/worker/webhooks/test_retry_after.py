@@ -38,6 +38,7 @@ def test_seconds_and_dates_are_understood(value: str, seconds: float) -> None:
         *("", "-1", "+5", "1.5", "1e3", "1_0", "\u0663", "NaN", "inf", "9" * 400, "9" * 14),
         *("soon", "30 s", "5, 10", "06 Nov"),
         *("Sun, 99 Nov 1994 08:50:07 GMT", "Sun, 06 Nov 99999 08:50:07 GMT"),
+        "Sun, 06 Nov 1994 08:50:07 +99999999999999999999999",
     ],
 )
 def test_nonsense_counts_as_no_header(value: str) -> None:
