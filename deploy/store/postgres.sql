@@ -1,4 +1,5 @@
 -- sqlite.sql for PostgreSQL, to be run by psql. Indexes are built while the server runs.
+-- Its trigger for large values is not needed: PostgreSQL stores them beside the row by itself.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS durable_tasks_open ON tasks (state, root_promise_id, sort_id);
 CREATE INDEX CONCURRENTLY IF NOT EXISTS durable_tasks_timeout ON tasks (timeout);
 CREATE INDEX CONCURRENTLY IF NOT EXISTS durable_tasks_root ON tasks (root_promise_id);

@@ -41,8 +41,7 @@ class Validation:
     def refusal(self, function: Function, value: Any) -> InvalidInput | None:
         """Return an error with the places at which the function does not take the value, or None.
 
-        Of a very large value only a part is looked at for the places; if there is none, the error
-        names its top level.
+        Of a very large value only a part is looked at for the places, so the error may name none.
         """
         validator = self._validators[function.name]
         if validator.is_valid(value):
@@ -50,9 +49,10 @@ class Validation:
         faults = [
             {"pointer": _pointer(fault.instance_path), "message": fault.message[:MESSAGE_LENGTH]}
             for fault in _faults(validator, value)
-        ] or [{"pointer": "", "message": "The value does not fit; it is too large to say where."}]
+        ]
         where = ", ".join(fault["pointer"] or "its top level" for fault in faults)
-        return InvalidInput(f"{function.name} does not take the input at {where}.", faults=faults)
+        place = f" at {where}" if faults else "; it is too large to say where"
+        return InvalidInput(f"{function.name} does not take the input{place}.", faults=faults)
 
 
 def _faults(validator: jsonschema_rs.Draft202012Validator, value: Any) -> list[ValidationError]:

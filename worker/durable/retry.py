@@ -12,8 +12,9 @@ DOUBLINGS: Final = 60
 """Doublings of a pause at most: many more would overflow a float."""
 
 SHORTEST_SHOWN: Final = 0.5
-"""Seconds for which a failed try must be the latest one to be recorded: shorter ones pass before a
-client could ask again, and a step that fails quickly must not cost many more calls."""
+"""Seconds between the records of two failed tries, or the step's begin and the first record, at
+least: what is shown for less passes before a client could ask again, and a step that fails quickly
+must not cost many more calls. The time until the next try counts."""
 
 
 @dataclass(frozen=True)

@@ -60,5 +60,5 @@ class SdkClient:
             afterwards()
 
     def wait_stopped(self) -> None:
-        """Wait until the client is stopped."""
+        """Wait until the client is to stop; its `stop()` waits for those who wait here."""
         self._stopped.wait()

@@ -175,6 +175,7 @@ class SlotClient:
         if suspended:
             complete(self._parts, claim)
         claim.end_turn()
+        self._promises = None
         if claim.lost is None:
             self._parts.leases.release(claim)
         else:

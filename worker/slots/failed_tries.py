@@ -29,7 +29,7 @@ SHOWN_BYTES: Final = 512
 """Bytes of a failed try's message: every poll reads the latest records."""
 
 RECORD_SECONDS: Final = 1.0
-"""Seconds for which a record is tried: the execution goes on without it."""
+"""Seconds after which a record is not tried again: the execution goes on without it."""
 
 
 class FailedTries:
@@ -43,8 +43,9 @@ class FailedTries:
     def store(self, step: str, failure: Failure, pause: float) -> None:
         """Record that a try of a step has failed, unless no client can see the record.
 
-        A record that the server does not store soon is left out. If the server knows that the claim
-        is over, it is marked as lost.
+        Without an answer of the server it returns after one attempt of the transport, or after
+        `RECORD_SECONDS`, and the record is left out. If the server knows that the claim is over, it
+        is marked as lost.
         """
         claim = self._claim
         next_try_at = int((self._transport.clock.time() + pause) * 1000)

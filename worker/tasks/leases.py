@@ -179,7 +179,8 @@ class FailedTryRecords(Protocol):
     def store(self, step: str, failure: Failure, pause: float) -> None:
         """Store that a try has failed and the next one begins after `pause` seconds.
 
-        Returns soon, also without an answer of the server. A claim that is over is marked as lost.
+        Without an answer of the server it returns after one attempt. A claim that is over is marked
+        as lost.
         """
 
 
