@@ -77,6 +77,13 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(name="proxy")
+def _proxy(server: Server) -> Iterator[Proxy]:
+    """Yield a proxy before the real server's store."""
+    with proxy_to(server.store_port) as proxy:
+        yield proxy
+
+
 @pytest.fixture(name="settings")
 def _settings(server: Server) -> GatewaySettings:
     return GatewaySettings(

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, run_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,9 +44,8 @@ print("\\n".join(sys.modules))
 
 def run(program: str) -> list[str]:
     """Return the lines that a program prints in an interpreter of its own."""
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    done = run_program(program)
+    assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
 

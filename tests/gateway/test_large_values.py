@@ -20,7 +20,6 @@ from gateway.http.keys import ANSWER_BUDGET
 from shared.resonate.codec import encode_call
 from shared.resonate.large_values import LARGE_BYTES
 from shared.settings import ServerSettings
-from tests.support.faults.proxy import Proxy, proxy_to
 from tests.support.gateway.answers import assert_problem
 from tests.support.gateway.client import until
 from tests.support.gateway.played_worker import begin_step
@@ -28,10 +27,9 @@ from tests.support.gateway.streams import follow
 from tests.support.processes import call
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from gateway.settings import GatewaySettings
     from shared.resonate.store import Store
+    from tests.support.faults.proxy import Proxy
     from tests.support.gateway.client import Gateway, StartGateway
     from tests.support.server import Server
 
@@ -39,12 +37,6 @@ KIB: Final = 1024
 JSON: Final = {"Content-Type": "application/json"}
 INPUT: Final = {"pad": "é" * (100 * KIB)}
 RESULT: Final = ["x" * (150 * KIB), {"value-id": "=a=b"}, None]
-
-
-@pytest.fixture(name="proxy")
-def _proxy(server: Server) -> Iterator[Proxy]:
-    with proxy_to(server.store_port) as proxy:
-        yield proxy
 
 
 @pytest.fixture(name="gateway")

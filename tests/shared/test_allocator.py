@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
-from tests.support.processes import ROOT
+from tests.support.processes import run_program
 
 THREADS_IN_TURN = """
 import re, sys, threading
@@ -27,13 +24,6 @@ ctypes.CDLL(None).malloc_stats()
 
 def test_threads_share_few_arenas() -> None:
     """However many threads allocate, there are two arenas."""
-    done = subprocess.run(
-        [sys.executable, "-c", THREADS_IN_TURN],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=True,
-    )
+    done = run_program(THREADS_IN_TURN)
 
-    assert done.stderr.count("Arena ") == 2
+    assert (done.returncode, done.stderr.count("Arena ")) == (0, 2), done.stderr

@@ -119,6 +119,18 @@ class Answer:
     headers: Mapping[str, str]
 
 
+def run_program(program: str) -> subprocess.CompletedProcess[str]:
+    """Run Python code in an interpreter of its own, and return its output, with any exit code."""
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 def call(url: str, method: str = "GET", body: object = None, timeout: float = 10.0) -> Answer:
     """Make one HTTP request; a refusal is an answer like any other."""
     data = None if body is None else json.dumps(body).encode()

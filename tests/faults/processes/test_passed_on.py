@@ -13,7 +13,6 @@ import pytest
 
 from gateway.settings import GatewaySettings
 from shared.settings import ServerSettings, WebhookSettings
-from tests.support.faults.proxy import proxy_to
 from tests.support.gateway.documents import operations, published
 from tests.support.gateway.passed_on import check
 from tests.support.gateway.raw import connected, request
@@ -101,12 +100,6 @@ EVERYWHERE: Final = (
     *("X-Forwarded-For", "Strict", "task-id", "task-counter", "request-id"),
 )
 """Headers that no operation names; the last ones are the server's own."""
-
-
-@pytest.fixture(name="proxy")
-def _proxy(server: Server) -> Iterator[Proxy]:
-    with proxy_to(server.store_port) as proxy:
-        yield proxy
 
 
 @pytest.fixture(name="proxied_gateway")

@@ -49,10 +49,11 @@ def median_begin(stack: Stack, job: str) -> float:
 
 @contextlib.contextmanager
 def readers(stack: Stack, target: str) -> Iterator[None]:
-    """Ask for each long execution again and again until the block ends."""
-    over = threading.Event()
+    """Ask for each long execution again and again until the block ends; all have begun before."""
+    over, begun = threading.Event(), threading.Barrier(READERS + 1)
 
     def read(number: int) -> None:
+        begun.wait(10)
         while not over.is_set():
             url = stack.url + target.format(f"long-{number % EXECUTIONS}")
             with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
@@ -61,6 +62,7 @@ def readers(stack: Stack, target: str) -> Iterator[None]:
     threads = [threading.Thread(target=read, args=(number,)) for number in range(READERS)]
     for thread in threads:
         thread.start()
+    begun.wait(10)
     try:
         yield
     finally:
@@ -74,7 +76,6 @@ def test_readers_of_long_histories_leave_room(long_lived: Stack, job: str, targe
     """Begins beside clients that poll and stream without a pause are all accepted, and soon."""
     alone = median_begin(long_lived, f"{job}-alone")
     with readers(long_lived, target):
-        time.sleep(0.5)
         beside = median_begin(long_lived, f"{job}-beside")
 
     assert beside < 10 * alone

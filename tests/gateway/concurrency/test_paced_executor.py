@@ -13,6 +13,7 @@ import pytest
 
 from gateway.concurrency.paced_executor import PacedExecutor
 from gateway.errors import DeadlineExceeded, Saturated
+from tests.support.gateway.client import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +79,7 @@ async def test_a_full_queue_refuses() -> None:
     free = threading.Event()
     with paced(queue=2) as executor:
         tasks = [asyncio.create_task(executor.run(free.wait, 5)) for _ in range(3)]
-        await asyncio.sleep(0)
+        await until(lambda: executor._waiting == 2)
         with pytest.raises(Saturated):
             await executor.run(free.wait, 5)
         free.set()
@@ -87,10 +88,15 @@ async def test_a_full_queue_refuses() -> None:
 
 async def test_a_caller_that_waits_too_long_is_told() -> None:
     """A turn that does not come within the deadline is an error; the next caller has its turn."""
-    free = threading.Event()
+    free, begun = threading.Event(), threading.Event()
+
+    def work() -> bool:
+        begun.set()
+        return free.wait(5)
+
     with paced(deadline=0.2) as executor:
-        first = asyncio.create_task(executor.run(free.wait, 5))
-        await asyncio.sleep(0)
+        first = asyncio.create_task(executor.run(work))
+        await asyncio.to_thread(begun.wait, 5)
         with pytest.raises(DeadlineExceeded):
             await executor.run(free.wait, 5)
         with pytest.raises(DeadlineExceeded):
@@ -121,13 +127,19 @@ async def test_a_caller_that_leaves_gives_its_turn_back() -> None:
 async def test_a_call_that_its_caller_has_left_is_followed_by_its_rest() -> None:
     """Clients that ask and leave do not take the time of others."""
     spans: list[tuple[float, float]] = []
+    begun = threading.Semaphore(0)
+
+    def noted() -> None:
+        begun.release()
+        call(spans)
+
     with paced(others=True) as executor:
         for _ in range(2):
-            leaving = asyncio.create_task(executor.run(call, spans))
-            await asyncio.sleep(CALL_SECONDS / 2)
+            leaving = asyncio.create_task(executor.run(noted))
+            await asyncio.to_thread(begun.acquire, timeout=5)
             leaving.cancel()
         await executor.run(call, spans)
 
     rests = [after[0] - before[1] for before, after in itertools.pairwise(spans)]
-    assert rests
+    assert len(rests) == 2
     assert min(rests) >= CALL_SECONDS * 0.9

@@ -12,25 +12,16 @@ import pytest
 from gateway.api.keys import LONG_POLLS
 from gateway.settings import Deadlines, GatewaySettings
 from shared.settings import ServerSettings
-from tests.support.faults.proxy import proxy_to
 from tests.support.gateway.long_polls import subscribed, waiting
 from tests.support.gateway.played_worker import resolve
 from tests.support.server import resonate_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from shared.resonate.store import Store
     from tests.support.faults.proxy import Proxy
     from tests.support.gateway.client import Gateway, StartGateway
-    from tests.support.server import Server
-
-
-@pytest.fixture(name="proxy")
-def _proxy(server: Server) -> Iterator[Proxy]:
-    with proxy_to(server.store_port) as proxy:
-        yield proxy
 
 
 @pytest.fixture(name="proxied_settings")

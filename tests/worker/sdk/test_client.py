@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
-from tests.support.processes import ROOT
+from tests.support.processes import run_program
 
 STOPPED_BESIDE_RETRIES = """
 import threading
@@ -40,13 +37,6 @@ print("alive")
 
 def test_a_client_that_is_stopped_while_it_passes_retries_on() -> None:
     """The thread of delayed retries ends, whenever its client is stopped, and the process lives."""
-    done = subprocess.run(
-        [sys.executable, "-c", STOPPED_BESIDE_RETRIES],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    done = run_program(STOPPED_BESIDE_RETRIES)
 
     assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
