@@ -1,0 +1,1 @@
+"""What is declared of durable functions, beside their code and in the manifest."""
