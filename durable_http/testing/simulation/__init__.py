@@ -1,0 +1,1 @@
+"""Runs executions in memory and in virtual time, as workers and the server do together."""
