@@ -57,9 +57,18 @@ def step_of_failed_try(id: str) -> str:
     return id.rpartition(".failed.")[0]
 
 
-def signal_id(execution: str, name: str) -> str:
-    """Return the id of the promise that a signal settles."""
-    return f"{execution}.signal.{name}"
+def signal_id(execution: str, name: str, number: int = 1) -> str:
+    """Return the id of the promise of a signal's n-th value; a name has no `.`."""
+    first = f"{execution}.signal.{name}"
+    return first if number == 1 else f"{first}.{number}"
+
+
+def signal_key_id(execution: str, name: str, digest: str) -> str:
+    """Return the id of the record of a signal's idempotency key; `digest` is the key's.
+
+    As with large values, no search for what an execution has created reads it.
+    """
+    return value_id(f"{signal_id(execution, name)}.key", digest)
 
 
 def webhook_id(execution: str) -> str:

@@ -18,8 +18,8 @@ from gateway.backend.cancellation import cancel_below
 from gateway.backend.id_sample import IdSample, take_sample
 from gateway.backend.parts import newest_parts, page_of_parts, parts_with_steps, record_of
 from gateway.backend.recovery import with_task_state
-from gateway.backend.refusals import refusal_means
-from gateway.backend.signals import deliver
+from gateway.backend.refusals import existing, refusal_means
+from gateway.backend.signals.delivery import Signals
 from gateway.errors import AlreadyDone, IdReused, UnknownExecution
 from gateway.model.activity import activity_of
 from gateway.model.execution import execution_of
@@ -32,7 +32,7 @@ from shared.resonate.codec import encode_call, encode_reason
 from shared.resonate.large_values import data_of
 from shared.resonate.store import Store
 from shared.resonate.streams import unicast
-from shared.resonate.transport import PROMISE_EXISTS, PROMISE_NOT_FOUND, Refused
+from shared.resonate.transport import PROMISE_EXISTS, PROMISE_NOT_FOUND
 from shared.settings import GATEWAY_GROUP
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from resonate.models.durable_promise import DurablePromise
 
+    from gateway.backend.signals.delivery import Delivery
     from gateway.model.execution import Execution, NewExecution
     from gateway.model.stored_promise import StoredPromise
     from shared.resonate.transport import Transport
@@ -59,6 +60,7 @@ class Calls:
         self._clock = transport.clock
         self._group = worker_group
         self._store = Store(transport)
+        self._signals = Signals(self._store.promises)
         source = SilentSource(GATEWAY_GROUP)
         self._client = build_client(self._store, source, group=GATEWAY_GROUP, pid=name)
 
@@ -73,7 +75,8 @@ class Calls:
         if not self._clock.measured:
             self._store.ping()
         starts_at = self._clock.time() + new.delay_seconds
-        tags = {tag.REQUEST: request, tag.KIND: tag.EXECUTION, tag.FUNCTION: new.function}
+        tags = {tag.REQUEST: request, tag.KIND: tag.EXECUTION}
+        tags |= {tag.FUNCTION: new.function, tag.VERSION: str(new.version)}
         if new.delay_seconds:
             tags[tag.DELAY] = str(int(starts_at * 1000))
         if new.callback is not None:
@@ -157,9 +160,8 @@ class Calls:
     def cancel_below(self, id: str, seconds: float) -> bool:
         return cancel_below(self._store.promises, id, seconds)
 
-    def signal(self, id: str, name: str, value_json: str) -> bool:
-        execution = self.read(id, with_steps=False)
-        return deliver(self._store.promises, execution, name, value_json)
+    def signal(self, id: str, name: str, value_json: str, key: str | None) -> Delivery:
+        return self._signals.deliver(self.read_root(id), name, value_json, key)
 
     def search(
         self, pattern: str, limit: int, after: int | None
@@ -184,16 +186,6 @@ class Calls:
 def stored(promise: DurablePromise) -> StoredPromise:
     """Return the SDK's record of a promise as one of our own."""
     return record_of(promise, data_of(promise.param), data_of(promise.value))
-
-
-def existing(id: str, get: Callable[[str], DurablePromise]) -> DurablePromise | None:
-    """Return the promise of this id, None if there is none."""
-    try:
-        return get(id)
-    except Refused as refusal:
-        if refusal.code != PROMISE_NOT_FOUND:
-            raise
-        return None
 
 
 def _root(id: str, get: Callable[[str], DurablePromise]) -> Execution:

@@ -14,6 +14,7 @@ from gateway.backend.searches import Searches
 from gateway.backend.values import ValueReader
 from gateway.concurrency.paced_executor import PacedExecutor
 from gateway.concurrency.threads import BoundedExecutor
+from gateway.concurrency.turns import Turns
 from gateway.errors import BackendUnavailable, Saturated
 from shared.log import get_logger
 from shared.resonate.store import PAGE
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from contextlib import AbstractAsyncContextManager
 
+    from gateway.backend.signals.delivery import Delivery
     from gateway.model.execution import Execution, NewExecution
     from gateway.model.stored_promise import StoredPromise
     from gateway.settings import GatewaySettings
@@ -46,6 +48,7 @@ class Backend:
         self.clock, self.name = self._transport.clock, uuid.uuid4().hex
         self._calls = Calls(self._transport, self.name, settings.worker_group)
         self._executor = BoundedExecutor(settings.threads, settings.queue, deadlines.offload)
+        self._signals = Turns(deadlines.offload)
         pings = BoundedExecutor(1, 1, deadlines.offload)
         reads = BoundedExecutor(VALUE_THREADS, settings.queue, deadlines.offload)
         others_work = self._executor.has_callers
@@ -118,12 +121,15 @@ class Backend:
         await self._below.cancel(id)
         return execution
 
-    async def signal(self, id: str, name: str, value_json: str) -> bool:
-        """Deliver a value, as canonical JSON; returns False if it was delivered before.
+    async def signal(self, id: str, name: str, value_json: str, key: str | None) -> Delivery:
+        """Deliver a value, as canonical JSON, unless one was delivered with the same key before.
 
-        Raises `UnknownExecution`, and `SignalConflict` for another value or one that is too late.
+        Raises `UnknownExecution`, `SignalConflict` for a value that comes too late and for a key of
+        another value, and `TooManyValues`.
         """
-        return await self._ask(self._calls.signal, id, name, value_json)
+        # Senders of one signal want the same number: at once, all but one would try in vain.
+        async with self._signals.turn((id, name)):
+            return await self._ask(self._calls.signal, id, name, value_json, key)
 
     async def subscribe(self, id: str) -> Execution:
         """Have the server notify this gateway of the execution's end; notifications may get lost.

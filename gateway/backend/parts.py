@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from gateway.model.activity import open_step
+from gateway.model.blocked import open_block
 from gateway.model.stored_promise import StoredPromise
 from shared.ids import parts_pattern
 from shared.resonate import tags as tag
@@ -34,13 +35,26 @@ def page_of_parts(
 
 
 def newest_parts(promises: Promises, id: str) -> list[StoredPromise]:
-    """Return an execution's newest promises; without an open step, its pending ones too."""
+    """Return an execution's newest promises; unless a step runs, what it waits for as well."""
     found, _ = page_of_parts(promises, id, NEWEST_COUNT, None)
-    if len(found) == NEWEST_COUNT and open_step(found) is None:
+    if len(found) == NEWEST_COUNT and (open_block(found) or open_step(found) is None):
         known = {part.id for part in found}
-        pending, _ = promises.search(parts_pattern(id), {tag.EXECUTION: id}, state="pending")
-        found += [record_of(promise) for promise in pending if promise.id not in known]
+        found += [part for part in _pending_parts(promises, id) if part.id not in known]
     return found
+
+
+def _pending_parts(promises: Promises, id: str) -> list[StoredPromise]:
+    """Return an execution's newest pending promises, and its children if these have no wait.
+
+    Records stay pending as long as the execution, so a page may have nothing else.
+    """
+    pattern, own = parts_pattern(id), {tag.EXECUTION: id}
+    pending, after = promises.search(pattern, own, state="pending")
+    parts = [record_of(promise) for promise in pending]
+    if after is not None and not any(part.is_wait for part in parts):
+        children, _ = promises.search(pattern, {**own, tag.KIND: tag.CHILD}, state="pending")
+        parts += map(record_of, children)
+    return parts
 
 
 def parts_with_steps(promises: Promises, id: str) -> list[StoredPromise]:

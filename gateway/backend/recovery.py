@@ -6,6 +6,9 @@ of the task decides:
 1. FREE: the worker is gone (`recovering`).
 2. OVER and nothing waited for: the wait is over (`resumable`).
 3. Anything else: the activity stands.
+
+It says nothing of a blocked execution: the worker that looks again and again lets the task go in
+between.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ def with_task_state(
 
     Costs a call if the execution seems to run or to wait and no worker has acted for a while.
     """
-    if activity.resumable:
+    if activity.resumable or activity.blocked is not None:
         return activity
     if now * 1000 - last_worker_action(created) < QUIET_MILLISECONDS:
         return activity

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from shared.resonate.transport import Refused
+from shared.resonate.transport import PROMISE_NOT_FOUND, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from resonate.models.durable_promise import DurablePromise
 
     from gateway.errors import ServiceError
 
@@ -22,3 +24,13 @@ def refusal_means(code: int, error: ServiceError) -> Iterator[None]:
         if refusal.code != code:
             raise
         raise error from refusal
+
+
+def existing(id: str, get: Callable[[str], DurablePromise]) -> DurablePromise | None:
+    """Return the promise of this id, None if there is none."""
+    try:
+        return get(id)
+    except Refused as refusal:
+        if refusal.code != PROMISE_NOT_FOUND:
+            raise
+        return None

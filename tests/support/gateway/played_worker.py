@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from shared.ids import signal_id
 from shared.resonate import tags as tag
 
 if TYPE_CHECKING:
@@ -39,6 +40,49 @@ def begin_step(store: Store, job: str, n: int) -> None:
 def end_step(store: Store, job: str, n: int) -> None:
     """End a step as a worker does."""
     store.promises.resolve(f"{job}.{n}", ikey=f"{job}.{n}", data="1")
+
+
+BLOCKED = {"expected": "step reserve", "found": "step quote", "version": 1}
+"""What the record of a block says here."""
+
+
+def block(store: Store, job: str, k: int = 1, worker: str = "worker-2", **tags: str) -> None:
+    """Store the k-th record of a block, as a worker does that cannot go on."""
+    says = {tag.BLOCKED: orjson.dumps(BLOCKED).decode()}
+    create_part(store, job, f"{job}.blocked.{k}", worker, **says, **tags)
+
+
+def unblock(store: Store, job: str, k: int = 1) -> None:
+    """Resolve the record of a block, as the worker does that goes on."""
+    store.promises.resolve(f"{job}.blocked.{k}", ikey=f"{job}.blocked.{k}")
+
+
+def await_signal(store: Store, job: str, n: int, name: str, k: int = 1, **tags: str) -> None:
+    """Begin the k-th wait for a signal as a worker does: first its record, then its promise."""
+    number, id = {tag.NUMBER: str(k), **tags}, f"{job}.signal.{name}"
+    create_part(store, job, f"{job}.{n}", "worker-1", **{tag.AWAITS: name}, **number)
+    wait = id if k == 1 else f"{id}.{k}"
+    create_part(store, job, wait, "worker-1", **{tag.SIGNAL: name}, **number)
+
+
+def begin_wait(  # noqa: PLR0913, PLR0917 - the parts of a wait
+    store: Store, job: str, n: int, name: str, number: int, seconds: float = 60
+) -> DurablePromise:
+    """Wait for the n-th value of a signal as a worker does; return the value's promise."""
+    marks = {tag.NUMBER: str(number)}
+    create_part(store, job, f"{job}.{n}", "worker-1", **marks, **{tag.AWAITS: name})
+    return open_wait(store, job, name, number, seconds)
+
+
+def open_wait(
+    store: Store, job: str, name: str, number: int, seconds: float = 60
+) -> DurablePromise:
+    """Wait as `begin_wait` does, without a record of it."""
+    id = signal_id(job, name, number)
+    until = int((time.time() + seconds) * 1000)
+    marks = {tag.EXECUTION: job, tag.WORKER: "worker-1", tag.ATTEMPT: "1"}
+    marks |= {tag.SIGNAL: name, tag.NUMBER: str(number)}
+    return store.promises.create(id, until, ikey=id, tags=marks)
 
 
 def create_children(store: Store, parent: str, names: list[str]) -> None:

@@ -1,0 +1,1 @@
+"""Delivers signals: which number a value gets, and how a repeat is known."""
