@@ -1,4 +1,4 @@
-"""Run one gateway until SIGTERM or SIGINT."""
+"""Run one gateway until SIGTERM or SIGINT; SIGHUP has it read its catalog again."""
 
 from __future__ import annotations
 
@@ -11,27 +11,35 @@ from typing import TYPE_CHECKING
 import uvloop
 from aiohttp import web
 
+from gateway.api.keys import CATALOG
 from gateway.app import create_app
+from gateway.catalog.file import CatalogFault, CatalogFile
+from gateway.catalog.watch import CatalogWatch
+from gateway.concurrency.garbage import collect_when_quiet
+from gateway.http.connection_limit import allow_many_connections
 from gateway.http.server import BACKLOG, Runner
-from gateway.process import allow_many_connections, collect_when_quiet
-from gateway.settings import gateway_settings
+from gateway.settings import read_gateway
 from shared.allocator import limit_arenas
-from shared.catalog import SHIPPED
-from shared.environment import SettingsError
+from shared.environment import EnvironmentReader, SettingsError
 from shared.log import configure_logging, get_logger
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.inputs.served_catalog import ServedCatalog
     from gateway.settings import GatewaySettings
-    from shared.catalog import Catalog
 
 
-async def serve(settings: GatewaySettings, catalog: Catalog) -> int:
+async def serve(settings: GatewaySettings, file: CatalogFile, catalog: ServedCatalog) -> int:
     """Serve until a signal comes, then let requests finish. Returns the exit code."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    runner = Runner(create_app(settings, catalog=catalog), settings)
+    app = create_app(settings, catalog)
+    watch = CatalogWatch(file, app[CATALOG])
+    loop.add_signal_handler(signal.SIGHUP, watch.look_now)
+    runner = Runner(app, settings)
     log = get_logger()
     await runner.setup()
     try:
@@ -47,7 +55,8 @@ async def serve(settings: GatewaySettings, catalog: Catalog) -> int:
         collecting = asyncio.create_task(
             collect_when_quiet(lambda: len(runner.server.connections) if runner.server else 0)
         )
-        await stop.wait()
+        async with watch.running():
+            await stop.wait()
         collecting.cancel()
         log.info("draining")
     finally:
@@ -56,13 +65,25 @@ async def serve(settings: GatewaySettings, catalog: Catalog) -> int:
     return 0
 
 
-def main(catalog: Catalog = SHIPPED) -> int:
-    """Serve the functions of a catalog. Returns the exit code.
-
-    0 after a signal, 1 when the port is taken, 2 when the settings are wrong.
-    """
+def configured(
+    environment: Mapping[str, str],
+) -> tuple[GatewaySettings, CatalogFile, ServedCatalog]:
+    """Return the settings and the catalog. Raises `SettingsError` with every fault of both."""
+    read = EnvironmentReader(environment)
+    settings = read_gateway(read)
+    file = CatalogFile(settings)
     try:
-        settings = gateway_settings()
+        catalog = file.read()
+    except CatalogFault as error:
+        raise SettingsError([*read.faults, str(error)]) from error
+    read.finish()
+    return settings, file, catalog
+
+
+def main() -> int:
+    """Return the exit code: 0 after a signal, 1 when the port is taken, 2 for wrong settings."""
+    try:
+        settings, file, catalog = configured(os.environ)
     except SettingsError as error:
         for fault in error.faults:
             print(f"gateway: {fault}", file=sys.stderr)  # noqa: T201 - logging is not set up yet
@@ -70,7 +91,7 @@ def main(catalog: Catalog = SHIPPED) -> int:
     configure_logging(settings.log, os.environ.get("GATEWAY_NAME", "gateway"))
     limit_arenas()
     allow_many_connections()
-    return uvloop.run(serve(settings, catalog))
+    return uvloop.run(serve(settings, file, catalog))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from aiohttp import web
 
 from gateway.api import begin, events, executions, health, listing, signals
 from gateway.api.callbacks import CallbackChecker
-from gateway.api.inputs import Inputs
 from gateway.api.keys import (
     ACTIVITIES,
     BACKEND,
@@ -33,6 +32,8 @@ from gateway.http.browsers import protect, share
 from gateway.http.budgets import AnswerBudget, BodyBudget
 from gateway.http.keys import ACCESS_LOG, ANSWER_BUDGET, BODY_BUDGET, SETTINGS
 from gateway.http.middleware import add_own_headers, answer_errors, log_request
+from gateway.inputs.reading import Inputs
+from gateway.inputs.served_catalog import CurrentCatalog
 from gateway.openapi import routes as documentation
 from gateway.openapi.routes import DOCUMENTATION, Documentation
 from gateway.updates.activities import Activities
@@ -41,21 +42,20 @@ from gateway.updates.event_streams import EventStreams
 from gateway.updates.long_polls import LongPolls
 from gateway.updates.reader import Reader
 from gateway.updates.subscriptions import Subscriptions
-from shared.catalog import SHIPPED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from gateway.inputs.served_catalog import ServedCatalog
     from gateway.settings import GatewaySettings
-    from shared.catalog import Catalog
 
 SUBSCRIPTIONS = web.AppKey("subscriptions", Subscriptions)
 
 
 def create_app(
-    settings: GatewaySettings, *, catalog: Catalog = SHIPPED, backend: Backend | None = None
+    settings: GatewaySettings, catalog: ServedCatalog, *, backend: Backend | None = None
 ) -> web.Application:
-    """Return the application, which serves the functions of `catalog`.
+    """Return the application; it serves the functions of `catalog` until that is replaced.
 
     `backend` asks the server; by default it is made from the settings. The application closes it.
     """
@@ -64,14 +64,14 @@ def create_app(
         client_max_size=settings.max_body,
     )
     app[SETTINGS] = settings
-    app[CATALOG] = catalog
+    app[CATALOG] = CurrentCatalog(catalog)
     app[ANSWER_BUDGET] = AnswerBudget(settings.answer_budget)
     app[BODY_BUDGET] = BodyBudget(settings.body_budget)
     app[ACCESS_LOG] = AccessLog()
     app[DRAINING] = asyncio.Event()
-    app[DOCUMENTATION] = Documentation(settings, catalog)
+    app[DOCUMENTATION] = Documentation()
     app[CALLBACK_CHECKER] = CallbackChecker(settings.webhooks)
-    app[INPUTS] = Inputs(catalog, settings.max_result_bytes)
+    app[INPUTS] = Inputs(settings.max_result_bytes)
     app[BEGIN_LIMITER] = Limiter(
         settings.begins, "Too many begins are running; try again a little later."
     )

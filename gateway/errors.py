@@ -9,7 +9,8 @@ ServiceError
 ├── UnknownFunction       the catalog has no such function
 ├── IdReused              the id belongs to another function or another input
 ├── AlreadyDone           the execution has ended in another way than by being canceled
-├── SignalConflict        the signal has another value already, or comes too late
+├── SignalConflict        the value comes too late, or its key was used with another value
+├── TooManyValues         the function has to take values of the signal before others can come
 ├── TooManyRequests       this process serves as many such requests as it may
 ├── Unauthorized          tokens are set, and the request has none of them
 ├── ForbiddenOrigin       a web page of another origin sent the request
@@ -93,7 +94,11 @@ class AlreadyDone(ServiceError):
 
 
 class SignalConflict(ServiceError):
-    """The signal was delivered with another value, or its time is over."""
+    """The value comes too late, or its idempotency key was used with another value."""
+
+
+class TooManyValues(ServiceError):
+    """As many values of a signal wait for an execution as may wait."""
 
 
 class TooManyRequests(ServiceError):

@@ -6,7 +6,8 @@ import os
 import re
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from shared.environment import EnvironmentReader
 from shared.settings import (
@@ -23,6 +24,9 @@ from shared.settings import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+SHIPPED_CATALOG: Final = Path(__file__).parent / "catalog" / "shipped.json"
+"""The manifest of the functions that come with the service."""
 
 HOST_GRAMMAR = re.compile(r"\*|[a-z0-9._-]+|[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*")
 """A name, an IPv4 or an IPv6 address, or all of them."""
@@ -72,6 +76,17 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class CatalogSettings:
+    """The file with the catalog's manifest, and what is begun when a client names no function.
+
+    With None that is what the manifest says.
+    """
+
+    path: Path = SHIPPED_CATALOG
+    default: str | None = None
+
+
+@dataclass(frozen=True)
 class GatewaySettings:
     """One gateway process. Without `tokens` anybody may call it.
 
@@ -90,6 +105,7 @@ class GatewaySettings:
 
     server: ServerSettings = field(default_factory=ServerSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    catalog: CatalogSettings = field(default_factory=CatalogSettings)
     host: str = "127.0.0.1"
     port: int = 5001
     max_connections: int = 25_000
@@ -115,10 +131,21 @@ def gateway_settings(
 ) -> GatewaySettings:
     """Return the gateway's settings. Raises `SettingsError` with every fault."""
     read = EnvironmentReader(environment)
+    settings = read_gateway(read, terminal=terminal)
+    read.finish()
+    return settings
+
+
+def read_gateway(read: EnvironmentReader, *, terminal: bool | None = None) -> GatewaySettings:
+    """Read the gateway's settings; what is at fault has its default."""
     tokens = read.tokens("GATEWAY_TOKENS")
-    settings = GatewaySettings(
+    return GatewaySettings(
         server=read_server(read),
         log=read_log(read, terminal=sys.stdout.isatty() if terminal is None else terminal),
+        catalog=CatalogSettings(
+            path=Path(read.text("GATEWAY_CATALOG", str(SHIPPED_CATALOG))),
+            default=read.text("GATEWAY_DEFAULT_FUNCTION", "") or None,
+        ),
         host=read.text("GATEWAY_HOST", "127.0.0.1"),
         port=read.port("GATEWAY_PORT", 5001, low=0),
         max_connections=read.integer(
@@ -134,8 +161,6 @@ def gateway_settings(
         worker_group=read_worker_group(read),
         webhooks=read_webhooks(read),
     )
-    read.finish()
-    return settings
 
 
 def _budget(read: EnvironmentReader, name: str) -> int:

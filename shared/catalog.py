@@ -1,111 +1,195 @@
-"""The durable functions that a client may start.
+"""The catalog of durable functions, which a gateway knows without their code.
 
-The gateway may not import the worker, so names, versions and schemas of functions are data here;
-their code is in `worker/functions/<name>.py`. A test compares the two.
+A manifest describes it: a JSON file that is written where the code is, and that gateways read.
 """
 
 from __future__ import annotations
 
+import codecs
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
-from shared import durations
+import msgspec
+import orjson
+from msgspec import Meta, Raw, Struct
+
+from shared import webhooks
+from shared.ids import SIGNAL_GRAMMAR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
+
+FORMAT: Final = 1
+"""The number of the manifest's format."""
+
+MAX_BYTES: Final = 16 * 1024 * 1024
+"""Bytes that a manifest may have."""
+
+MAX_FUNCTION_BYTES: Final = 1024 * 1024
+"""Bytes that one function may have in it. A function is decoded, and its schema compiled, in one
+piece, during which no other thread of the process can run."""
+
+LONGEST_TIMEOUT: Final = 365 * 24 * 60 * 60
+"""Seconds that an execution may take."""
+
+MESSAGE_LENGTH: Final = 300
+
+FunctionName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
+SignalName = Annotated[str, Meta(pattern=rf"^{SIGNAL_GRAMMAR.pattern}\Z")]
 
 
-@dataclass(frozen=True)
-class Function:
-    """One entry of the catalog.
+class CatalogError(ValueError):
+    """A catalog cannot be used; the message is one line that says what is wrong, and where."""
 
-    `version` is stored with every execution: raise it when the steps change. `default_input` is the
-    JSON text used when the client sends no body. `input_schema` is a JSON Schema (2020-12) that
-    every input must match before its execution is stored; `{}` matches everything.
+    def __init__(self, message: str) -> None:
+        line = " ".join(message.split())
+        super().__init__(line if len(line) <= MESSAGE_LENGTH else f"{line[: MESSAGE_LENGTH - 1]}…")
+
+
+class Function(Struct, frozen=True, forbid_unknown_fields=True):
+    """One version of a function.
+
+    `version` is stored with every execution: raise it when the steps change. Only executions can
+    begin a `private` function, clients cannot. `timeout_seconds` is for executions that are begun
+    without a timeout; None stands for the service's default. `default_input` is a JSON value, the
+    input where a client sends no body. `input_schema` is a JSON Schema (2020-12) that every input
+    must match before its execution is stored; `{}` matches everything. `signals` are the names
+    that the function waits for, as far as it declares them.
     """
 
-    name: str
-    version: int
+    name: FunctionName
+    version: Annotated[int, Meta(ge=1, le=1_000_000)]
     summary: str
-    default_input: str = "null"
-    input_schema: Mapping[str, Any] = field(default_factory=dict)
+    private: bool = False
+    timeout_seconds: Annotated[float, Meta(ge=1, le=LONGEST_TIMEOUT)] | None = None
+    default_input: Any = None
+    input_schema: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    signals: tuple[SignalName, ...] = ()
+
+
+class Limits(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the workers allow: seconds for an attempt of a step, bytes of JSON for a result.
+
+    None is no limit.
+    """
+
+    step_timeout_seconds: Annotated[float, Meta(gt=0)] | None = None
+    max_result_bytes: Annotated[int, Meta(ge=1)] | None = None
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """Functions by name; `default` is begun when a client names none."""
+    """Functions by name and version; `default` is begun when a client names none.
 
-    functions: Mapping[str, Function]
-    default: str
+    Raises `CatalogError` for a default that clients cannot begin.
+    """
+
+    versions: Mapping[tuple[str, int], Function]
+    default: str | None = None
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if self.default is None or self.default in self.public:
+            return
+        wrong = "private" if self.default in self.functions else "not in the catalog"
+        raise CatalogError(f"the default function {self.default} is {wrong}")
 
     @classmethod
-    def of(cls, *functions: Function, default: str) -> Self:
-        """Make a catalog of functions. Raises `ValueError` unless `default` is one of them."""
-        named = {function.name: function for function in functions}
-        if default not in named:
-            raise ValueError(f"the default function {default} is not in the catalog")
-        return cls(named, default)
+    def of(
+        cls, *functions: Function, default: str | None = None, limits: Limits | None = None
+    ) -> Self:
+        """Make a catalog of functions. Raises `CatalogError`."""
+        versions: dict[tuple[str, int], Function] = {}
+        for function in functions:
+            key = function.name, function.version
+            if key in versions:
+                raise CatalogError(f"{function.name} version {function.version} is there twice")
+            versions[key] = function
+        return cls(versions, default, limits or Limits())
+
+    @classmethod
+    def parse(cls, raw: bytes) -> Self:
+        """Read a manifest. Raises `CatalogError`, except for an invalid schema of an input."""
+        manifest = _decoded(raw)
+        functions = [_function(number, entry) for number, entry in enumerate(manifest.functions)]
+        return cls.of(*functions, default=manifest.default, limits=manifest.limits)
+
+    @cached_property
+    def functions(self) -> Mapping[str, Function]:
+        """The newest version of each function by name: the one that is begun."""
+        newest: dict[str, Function] = {}
+        for function in self.versions.values():
+            known = newest.get(function.name)
+            if known is None or known.version < function.version:
+                newest[function.name] = function
+        return newest
+
+    @cached_property
+    def public(self) -> Mapping[str, Function]:
+        """The functions that a client can begin."""
+        return {name: each for name, each in self.functions.items() if not each.private}
 
     @property
     def names(self) -> Iterable[str]:
         return self.functions.keys()
 
 
-def _options(**properties: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the schema of null or an object that has these properties only."""
-    return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
+class _Format(Struct):
+    """The part of a manifest that all formats have."""
+
+    format: int
 
 
-PACE: Final = {"type": "number", "minimum": 0, "maximum": 60}
-"""Seconds that a step takes, and for which it holds a slot."""
+class _Manifest(Struct, forbid_unknown_fields=True):
+    """A manifest; its functions are not decoded yet."""
 
-SHIPPED: Final = Catalog.of(
-    Function("foo", 1, "Processes the input and returns the time.", default_input='{"foo":"bar"}'),
-    Function(
-        "checkout",
-        1,
-        "Reserves, charges, packs, ships and notifies; on failure it undoes the finished steps.",
-        input_schema=_options(
-            pace=PACE,
-            fail={"enum": ["reserve", "charge", "pack", "ship", "notify", None]},
-        ),
-    ),
-    Function(
-        "approval",
-        1,
-        "Asks a question and waits for the signal `approval`.",
-        input_schema=_options(
-            question={"type": "string", "maxLength": 1000},
-            within={"type": "string", "pattern": durations.PATTERN},
-        ),
-    ),
-    Function(
-        "countdown",
-        1,
-        "Counts down, sleeping in between, and reports its progress.",
-        input_schema=_options(
-            **{"from": {"type": "integer", "minimum": 0, "maximum": 10_000}},
-            every={"type": "number", "minimum": 0, "maximum": 86400},
-        ),
-    ),
-    Function(
-        "fanout",
-        1,
-        "Runs its parts as child executions, spread over the workers, and collects the results.",
-        input_schema=_options(
-            parts={"type": "integer", "minimum": 1, "maximum": 100},
-            pace=PACE,
-        ),
-    ),
-    Function(
-        "part",
-        1,
-        "Runs one part of a fanout and returns the name of its worker.",
-        input_schema=_options(
-            number={"type": "integer", "minimum": 1},
-            pace=PACE,
-        ),
-    ),
-    default="foo",
-)
-"""The functions that come with the service."""
+    format: int
+    functions: Annotated[list[Raw], Meta(min_length=1)]
+    default: str | None = None
+    limits: Limits = msgspec.field(default_factory=Limits)
+
+
+def _decoded(raw: bytes) -> _Manifest:
+    if len(raw) > MAX_BYTES:
+        raise CatalogError(f"it has more than {MAX_BYTES} bytes")
+    try:
+        raw.decode()
+        raw = raw.removeprefix(codecs.BOM_UTF8)
+        format = msgspec.json.decode(raw, type=_Format).format
+        if format != FORMAT:
+            raise CatalogError(f"its format is {format}; the known one is {FORMAT}")
+        return msgspec.json.decode(raw, type=_Manifest)
+    except UnicodeDecodeError as error:
+        raise CatalogError(f"it is not UTF-8 at byte {error.start}") from error
+    except RecursionError as error:
+        raise CatalogError("it is nested too deep") from error
+    except msgspec.DecodeError as error:
+        raise CatalogError(_located("", error)) from error
+
+
+def _function(number: int, raw: Raw) -> Function:
+    where = f"functions[{number}]"
+    if len(memoryview(raw)) > MAX_FUNCTION_BYTES:
+        raise CatalogError(f"{where}: it has more than {MAX_FUNCTION_BYTES} bytes")
+    try:
+        function = msgspec.json.decode(raw, type=Function)
+    except RecursionError as error:
+        raise CatalogError(f"{where}: it is nested too deep") from error
+    except msgspec.DecodeError as error:
+        raise CatalogError(_located(where, error)) from error
+    if function.name == webhooks.FUNCTION:
+        raise CatalogError(f"{where}.name: the service has a function {function.name} of its own")
+    try:
+        orjson.dumps(function.default_input)
+    except TypeError as error:
+        raise CatalogError(f"{where}.default_input: it cannot be stored: {error}") from error
+    return function
+
+
+def _located(where: str, error: msgspec.DecodeError) -> str:
+    """Return what is wrong after its place, which msgspec names relative to what it decoded."""
+    what, _, path = str(error).partition(" - at `$")
+    place = f"{where}{path.removesuffix('`')}".removeprefix(".")
+    return f"{place}: {what}" if place else what

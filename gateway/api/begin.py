@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -9,11 +10,18 @@ import uuid_utils
 from aiohttp import web
 
 from gateway.api.keys import BACKEND, BEGIN_LIMITER, CALLBACK_CHECKER, CATALOG, INPUTS, LONG_POLLS
-from gateway.api.parameters import function_of, id_of, preferred_wait, seconds_of
+from gateway.api.parameters import (
+    function_of,
+    id_of,
+    known_functions,
+    preferred_wait,
+    seconds_of,
+)
 from gateway.api.responses import caching_headers, content_of
 from gateway.errors import (
     BackendUnavailable,
     InvalidInput,
+    InvalidRequest,
     ServiceError,
     TooManyRequests,
     UnknownExecution,
@@ -24,17 +32,16 @@ from gateway.http.query import query_of
 from gateway.http.responses import NO_STORE, content_response
 from gateway.model.execution import NewExecution
 from gateway.model.representation import begun_body
-from shared.catalog import Function
+from shared.catalog import LONGEST_TIMEOUT, Function
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gateway.api.inputs import Input
+    from gateway.inputs.reading import Input
     from gateway.model.execution import Execution
 
 DAY: Final = 24 * 60 * 60
 DEFAULT_TIMEOUT: Final = DAY
-LONGEST_TIMEOUT: Final = 365 * DAY
 LONGEST_DELAY: Final = 30 * DAY
 
 
@@ -85,7 +92,7 @@ async def _begin(request: web.Request) -> tuple[Execution, bool]:
             function.version,
             given.json,
             given.fingerprint,
-            timeout,
+            timeout or _default_timeout(function),
             delay,
             trace_id=trace.trace_id if trace else None,
             callback=await _callback(request, id, query.get("callback")),
@@ -104,15 +111,18 @@ async def _input(
     The refusal is raised at once unless the id `is_sent`: only then this may repeat a request from
     before the function or its schema was changed.
     """
-    catalog, inputs = request.app[CATALOG], request.app[INPUTS]
-    name = catalog.default if name is None else name
+    served, inputs = request.app[CATALOG].served, request.app[INPUTS]
+    name = served.catalog.default if name is None else name
+    if name is None:
+        known = known_functions(served.catalog)
+        raise InvalidRequest(f"The parameter function is missing. {known}")
     try:
-        function = function_of(catalog, name)
+        function = function_of(served.catalog, name)
     except UnknownFunction as unknown:
         if not is_sent:
             raise
         return Function(name, 0, ""), await inputs.read_former(request, name, unknown)
-    given = await inputs.read_input(request, function)
+    given = await inputs.read_input(request, function, served.validation)
     if given.refusal is not None and not is_sent:
         raise given.refusal
     return function, given
@@ -131,14 +141,19 @@ async def _replayed(
     return execution
 
 
-def _times(query: Mapping[str, str]) -> tuple[int, int]:
-    """Return the seconds until the deadline and until the start."""
-    timeout, delay = DEFAULT_TIMEOUT, 0
+def _times(query: Mapping[str, str]) -> tuple[int | None, int]:
+    """Return the seconds until the deadline, None for the default, and until the start."""
+    timeout, delay = None, 0
     if "timeout" in query:
         timeout = seconds_of("timeout", query["timeout"], least=1, most=LONGEST_TIMEOUT)
     if "delay" in query:
         delay = seconds_of("delay", query["delay"], least=0, most=LONGEST_DELAY)
     return timeout, delay
+
+
+def _default_timeout(function: Function) -> int:
+    seconds = function.timeout_seconds
+    return DEFAULT_TIMEOUT if seconds is None else math.ceil(seconds)
 
 
 async def _callback(request: web.Request, id: str, url: str | None) -> str | None:

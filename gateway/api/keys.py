@@ -7,21 +7,21 @@ import asyncio
 from aiohttp import web
 
 from gateway.api.callbacks import CallbackChecker
-from gateway.api.inputs import Inputs
 from gateway.api.responses import EndedContent
 from gateway.backend.client import Backend
 from gateway.concurrency.limiter import Limiter
+from gateway.inputs.reading import Inputs
+from gateway.inputs.served_catalog import CurrentCatalog
 from gateway.updates.activities import Activities
 from gateway.updates.event_streams import EventStreams
 from gateway.updates.long_polls import LongPolls
 from gateway.updates.reader import Reader
-from shared.catalog import Catalog
 
 ACTIVITIES = web.AppKey("activities", Activities)
 BACKEND = web.AppKey("backend", Backend)
 BEGIN_LIMITER = web.AppKey("begin_limiter", Limiter)
 CALLBACK_CHECKER = web.AppKey("callback_checker", CallbackChecker)
-CATALOG = web.AppKey("catalog", Catalog)
+CATALOG = web.AppKey("catalog", CurrentCatalog)
 DRAINING = web.AppKey("draining", asyncio.Event)
 ENDED_CONTENT = web.AppKey("ended_content", EndedContent)
 EVENT_STREAMS = web.AppKey("event_streams", EventStreams)

@@ -15,6 +15,7 @@ from gateway.errors import InvalidRequest
 from gateway.http.query import query_of
 from gateway.http.responses import json_response
 from gateway.model.bodies import ItemBody
+from gateway.model.fields import LARGEST_VERSION
 from gateway.model.representation import item_body
 from shared.ids import is_execution_id
 from shared.resonate.cursors import is_position
@@ -48,6 +49,7 @@ class Filters(Struct, frozen=True):
     status: str | None
     function: str | None
     prefix: str
+    version: int | None
 
     def match(self, execution: Execution) -> bool:
         """Return whether to list the execution."""
@@ -57,15 +59,16 @@ class Filters(Struct, frozen=True):
             execution.id.startswith(self.prefix)
             and self.status in {None, execution.status}
             and self.function in {None, execution.function}
+            and self.version in {None, execution.version}
         )
 
 
 async def listing(request: web.Request) -> web.Response:
-    """Answer a page of executions by status, function and prefix of the id."""
-    query = query_of(request, "status", "function", "prefix", "limit", "cursor")
-    limit, filters = _limit(query), _filters(query)
+    """Answer a page of executions by status, function, version and prefix of the id."""
+    query = query_of(request, "status", "function", "version", "prefix", "limit", "cursor")
+    limit, filters = _integer(query, "limit", MAX_LIMIT) or DEFAULT_LIMIT, _filters(query)
     if filters.function is not None:
-        function_of(request.app[CATALOG], filters.function)
+        function_of(request.app[CATALOG].served.catalog, filters.function)
     after = _position(query["cursor"], filters) if "cursor" in query else None
     found, after = await _search(request.app[BACKEND].searches, filters, limit, after)
     found = await request.app[ACTIVITIES].add_to(found)
@@ -78,18 +81,29 @@ async def listing(request: web.Request) -> web.Response:
 
 
 def _filters(query: Mapping[str, str]) -> Filters:
-    filters = Filters(query.get("status"), query.get("function"), query.get("prefix", ""))
+    filters = Filters(
+        query.get("status"),
+        query.get("function"),
+        query.get("prefix", ""),
+        _integer(query, "version", LARGEST_VERSION),
+    )
     if filters.status is not None and filters.status not in STATUS.values():
         raise InvalidRequest(f"status must be one of {', '.join(STATUS.values())}.")
     if filters.prefix and not is_execution_id(filters.prefix):
         raise InvalidRequest("prefix must be the beginning of an id.")
+    if filters.version is not None and filters.function is None:
+        raise InvalidRequest("version needs the parameter function: the one that has this version.")
     return filters
 
 
-def _limit(query: Mapping[str, str]) -> int:
-    text = query.get("limit", str(DEFAULT_LIMIT))
-    if not (text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= MAX_LIMIT):
-        raise InvalidRequest(f"limit must be 1 to {MAX_LIMIT}.")
+def _integer(query: Mapping[str, str], name: str, most: int) -> int | None:
+    """Return a parameter from 1 to `most`, None if it is not given. Raises `InvalidRequest`."""
+    text = query.get(name)
+    if text is None:
+        return None
+    digits = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+    if not (digits and 1 <= int(text) <= most):
+        raise InvalidRequest(f"{name} must be 1 to {most}.")
     return int(text)
 
 
@@ -151,7 +165,9 @@ def _position(text: str, filters: Filters) -> int:
 
 
 def _cursor_filters(filters: Filters) -> list[Any]:
-    return [filters.status, filters.function, filters.prefix]
+    # Without a version they are as before there was one, so that cursors go on across releases.
+    version = [] if filters.version is None else [filters.version]
+    return [filters.status, filters.function, filters.prefix, *version]
 
 
 ROUTES = (web.get("/list", listing),)

@@ -22,6 +22,12 @@ LONGEST_WAIT: Final = 25
 ANY_SECONDS: Final = 10**15
 """Seconds, more than any duration: a longer wait is no error, it counts as the longest."""
 
+MOST_NAMES: Final = 20
+"""Functions that an answer names."""
+
+KEY_GRAMMAR: Final = re.compile(r"[!#-~]{1,255}")
+"""Keys of signals; a key that is an execution's id has the grammar of ids."""
+
 WAIT_PREFERENCE: Final = re.compile(r"wait\s*=\s*\"?(\d{1,100})\"?", re.IGNORECASE)
 
 
@@ -42,30 +48,53 @@ def required_id(query: Mapping[str, str]) -> str:
 def id_of(request: web.Request, query: Mapping[str, str]) -> str | None:
     """Return the id by the parameter `id` or the header `Idempotency-Key`, None without both.
 
-    The header is bare or a quoted string (RFC 8941). Raises `InvalidRequest` for an id that breaks
-    the grammar, and for two different ones.
+    Raises `InvalidRequest` for an id that breaks the grammar, and for two different ones.
     """
-    headers = request.headers.getall("Idempotency-Key", [])
-    if len(headers) > 1:
-        raise InvalidRequest("The header Idempotency-Key is given more than once.")
-    key = None
-    if headers:
-        text = headers[0].strip()
-        quoted = len(text) > 1 and text[0] == text[-1] == '"'
-        key = checked_id(text[1:-1] if quoted else text)
+    text = _idempotency_key(request)
+    key = None if text is None else checked_id(text)
     id = checked_id(query["id"]) if "id" in query else None
     if key is not None and id is not None and key != id:
         raise InvalidRequest("The parameter id and the header Idempotency-Key differ.")
     return id or key
 
 
+def key_of(request: web.Request) -> str | None:
+    """Return the header `Idempotency-Key`, None without one. Raises `InvalidRequest`."""
+    key = _idempotency_key(request)
+    if key is not None and KEY_GRAMMAR.fullmatch(key) is None:
+        raise InvalidRequest(
+            'The header Idempotency-Key must have 1 to 255 visible ASCII characters, without ".'
+        )
+    return key
+
+
+def _idempotency_key(request: web.Request) -> str | None:
+    """Return the header, which is bare or a quoted string (RFC 8941), without its quotes."""
+    headers = request.headers.getall("Idempotency-Key", [])
+    if len(headers) > 1:
+        raise InvalidRequest("The header Idempotency-Key is given more than once.")
+    if not headers:
+        return None
+    text = headers[0].strip()
+    quoted = len(text) > 1 and text[0] == text[-1] == '"'
+    return text[1:-1] if quoted else text
+
+
 def function_of(catalog: Catalog, name: str) -> Function:
-    """Return the function of this name. Raises `UnknownFunction`."""
+    """Return the public function of this name. Raises `UnknownFunction`."""
     try:
-        return catalog.functions[name]
+        return catalog.public[name]
     except KeyError:
-        known = ", ".join(catalog.names)
-        raise UnknownFunction(f"Known functions: {known}.") from None
+        raise UnknownFunction(known_functions(catalog)) from None
+
+
+def known_functions(catalog: Catalog) -> str:
+    """Return a sentence that names the functions which a client can begin, the first of many."""
+    names = list(catalog.public)
+    if not names:
+        return "This service has no functions for clients."
+    more = len(names) - MOST_NAMES
+    return f"Known functions: {', '.join(names[:MOST_NAMES])}{f' and {more} more' * (more > 0)}."
 
 
 def seconds_of(name: str, text: str, *, least: int, most: int) -> int:

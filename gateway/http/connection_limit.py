@@ -6,6 +6,7 @@ would use up the files that calls to the server need.
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import time
 import uuid
@@ -23,6 +24,13 @@ WARNING_SECONDS: Final = 60.0
 """Seconds between two log lines about refused connections."""
 
 DETAIL: Final = "Too many connections are open; try again a little later."
+
+
+def allow_many_connections() -> None:
+    """Raise the limit of open files as far as allowed: each waiting client is one."""
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # the old limit still works
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
 
 
 class Room:

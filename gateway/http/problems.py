@@ -54,6 +54,7 @@ class ProblemBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 INTERNAL: Final = Problem("internal", 500, "The service failed")
 UNAVAILABLE: Final = Problem("backend-unavailable", 503, "The service cannot answer right now")
+TOO_MANY: Final = Problem("too-many-requests", 429, "Too many requests")
 MALFORMED: Final = Problem("invalid-request", 400, "The request breaks a rule")
 OVERLONG_HEAD: Final = Problem("invalid-request", 431, "The request's head is too large")
 
@@ -73,7 +74,8 @@ PROBLEM_BY_ERROR: Final[Mapping[type[errors.ServiceError], Problem]] = {
     errors.IdReused: Problem("id-reused", 422, "The id belongs to another request"),
     errors.AlreadyDone: Problem("already-done", 409, "The execution has ended already"),
     errors.SignalConflict: Problem("signal-conflict", 409, "The signal cannot be delivered"),
-    errors.TooManyRequests: Problem("too-many-requests", 429, "Too many requests"),
+    errors.TooManyValues: TOO_MANY,
+    errors.TooManyRequests: TOO_MANY,
     errors.ValueLost: Problem("value-lost", 500, "A stored value cannot be read"),
     errors.Overloaded: Problem("overloaded", 503, "This gateway holds as much as it may"),
     errors.Unauthorized: Problem("unauthorized", 401, "A token is needed"),

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.model.blocked import blocked_of, open_block
 from gateway.model.failed_tries import failed_tries
 from shared.resonate import tags as tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from gateway.model.blocked import Blocked
     from gateway.model.failed_tries import FailedTry
     from gateway.model.stored_promise import StoredPromise
 
@@ -24,7 +26,8 @@ class Activity:
     thing it waits for, and since when in milliseconds. `resumable` means that its wait is over and
     no worker has gone on with it yet, `recovering` that its worker is gone and no other has taken
     it over yet. `progress` is the last report: done and total. `failed_try` is the latest one of a
-    step that will be tried again, or is being tried again.
+    step that will be tried again, or is being tried again. With `blocked` no worker can go on yet,
+    so no step runs; what the execution waits for may come meanwhile.
     """
 
     worker: str
@@ -36,10 +39,13 @@ class Activity:
     recovering: bool = False
     progress: tuple[int, int] | None = None
     failed_try: FailedTry | None = None
+    blocked: Blocked | None = None
 
     @property
     def phase(self) -> str:
         """The phase while a worker holds the execution, or it waits for something."""
+        if self.blocked is not None:
+            return "blocked"
         if self.waiting_for:
             return "waiting"
         return "running" if self.failed_try is None else "retrying"
@@ -48,23 +54,27 @@ class Activity:
 def activity_of(created: Sequence[StoredPromise]) -> Activity | None:
     """Return the activity of an execution that has created these promises, newest first.
 
-    None means that no worker has created any of them.
+    None means that no worker has created any of them. Records of blocks that are over do not count:
+    they do not say who works now.
     """
-    newest = next((promise for promise in created if tag.WORKER in promise.tags), None)
+    block = open_block(created)
+    acted = [promise for promise in created if tag.WORKER in promise.tags]
+    newest = block or next((promise for promise in acted if not promise.is_block), None)
     if newest is None:
         return None
-    step = open_step(created)
+    step = None if block else open_step(created)
     waits = () if step else tuple(filter(None, map(_waited_for, reversed(created))))
-    done, _, total = newest.tags.get(tag.REPORTED, "").partition("/")
+    idle = not (step or waits or block)
     return Activity(
         worker=newest.tags[tag.WORKER],
         attempt=int(newest.tags.get(tag.ATTEMPT, "1")),
         recovered_from=newest.tags.get(tag.RECOVERED_FROM),
         step=step,
         waiting_for=waits,
-        resumable=not step and not waits and (newest.is_wait or _wait_is_over(created)),
-        progress=(int(done), int(total)) if total else None,
-        failed_try=_latest_failed_try(created),
+        resumable=idle and (acted[0].is_wait or _wait_is_over(created)),
+        progress=_latest_report(created),
+        failed_try=None if block else _latest_failed_try(created),
+        blocked=blocked_of(block) if block else None,
     )
 
 
@@ -73,6 +83,14 @@ def open_step(created: Sequence[StoredPromise]) -> str | None:
     step = next((p.tags[tag.STEP] for p in created if tag.STEP in p.tags and p.pending), None)
     failed_try = _latest_failed_try(created)
     return step or (failed_try.failure.step if failed_try else None)
+
+
+def _latest_report(created: Sequence[StoredPromise]) -> tuple[int, int] | None:
+    report = next((p.tags[tag.REPORTED] for p in created if tag.REPORTED in p.tags), None)
+    if report is None:
+        return None
+    done, _, total = report.partition("/")
+    return int(done), int(total)
 
 
 def _latest_failed_try(created: Sequence[StoredPromise]) -> FailedTry | None:

@@ -21,6 +21,7 @@ from gateway.model.fields import (
     PositiveCount,
     Status,
     Time,
+    Version,
     WaitLink,
 )
 from shared.resonate.codec import MESSAGE_LIMIT
@@ -47,6 +48,15 @@ class WaitedForBody(JsonBody, frozen=True, kw_only=True):
 
     name: Name
     since: Time
+
+
+class BlockedBody(JsonBody, frozen=True, kw_only=True):
+    """Why no worker can go on with an execution yet."""
+
+    expected: Annotated[Name, Meta(description="What the stored history has.")]
+    found: Annotated[Name, Meta(description="What the worker's code asks for.")]
+    worker: Annotated[Name, Meta(description="The worker that found it.")]
+    version: Version | UnsetType = UNSET
 
 
 class ProgressBody(JsonBody, frozen=True, kw_only=True):
@@ -81,6 +91,7 @@ class ExecutionBody(JsonBody, frozen=True, kw_only=True):
     result: Json | UnsetType = UNSET
     error: FailureBody | UnsetType = UNSET
     function: Name
+    version: Version | UnsetType = UNSET
     created_at: Time
     completed_at: Time | UnsetType = UNSET
     timeout_at: Time
@@ -100,6 +111,7 @@ class ExecutionBody(JsonBody, frozen=True, kw_only=True):
         Annotated[Name, Meta(description="The worker from which it was taken over.")] | UnsetType
     ) = UNSET
     waiting_for: list[WaitedForBody] | UnsetType = UNSET
+    blocked: BlockedBody | UnsetType = UNSET
     progress: ProgressBody | UnsetType = UNSET
     tries: (
         Annotated[PositiveCount, Meta(description="How often the step that is retried has failed.")]
@@ -129,6 +141,7 @@ class BegunBody(JsonBody, frozen=True, kw_only=True):
     created: Annotated[bool, Meta(description="Whether this request started it.")]
     done: bool
     function: Name
+    version: Version | UnsetType = UNSET
     timeout_at: Time
     starts_at: Time | UnsetType = UNSET
     result: Json | UnsetType = UNSET
@@ -141,6 +154,7 @@ class ItemBody(JsonBody, frozen=True, kw_only=True):
 
     id: Id
     function: Name
+    version: Version | None
     status: Status
     phase: NullablePhase
     worker: str | None
@@ -150,14 +164,19 @@ class ItemBody(JsonBody, frozen=True, kw_only=True):
 
 
 class StateBody(JsonBody, frozen=True, kw_only=True):
-    """The data of the event `state`: what an execution is doing since the time `at`."""
+    """The data of the event `state`: what an execution is doing since the time `at`.
+
+    Only the first one of an execution has the `version`.
+    """
 
     status: Status
     phase: Phase
+    version: Version | UnsetType = UNSET
     worker: Name | UnsetType = UNSET
     attempt: PositiveCount | UnsetType = UNSET
     recovered_from: Name | UnsetType = UNSET
     waiting_for: list[WaitedForBody] | UnsetType = UNSET
+    blocked: BlockedBody | UnsetType = UNSET
     starts_at: Time | UnsetType = UNSET
     at: Time
 

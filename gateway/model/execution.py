@@ -51,9 +51,10 @@ class Execution:
     """One execution at one moment; times are milliseconds since the epoch.
 
     A resolved one has a `result`, one that ended otherwise an `error`. `input` and `result` are
-    JSON, or where it is, if it is large. `activity` is None until a worker has created something
-    for the execution. A `partial` execution was read without it. `steps` are empty unless they were
-    asked for.
+    JSON, or where it is, if it is large. `version` is that of the function; None where it stands
+    only in a large input, as older gateways stored it. `activity` is None until a worker has
+    created something for the execution. A `partial` execution was read without it. `steps` are
+    empty unless they were asked for.
     """
 
     id: str
@@ -62,6 +63,7 @@ class Execution:
     input: Data
     created_at: int
     timeout_at: int
+    version: int | None = None
     completed_at: int | None = None
     starts_at: int | None = None
     result: Data | None = None
@@ -108,7 +110,7 @@ def execution_of(promise: StoredPromise) -> Execution:
     Raises `ValueError` for a promise that is no execution of this service.
     """
     status = STATUS[promise.state]
-    function, input = _call(promise)
+    function, version, input = _call(promise)
     return Execution(
         id=promise.id,
         status=status,
@@ -116,6 +118,7 @@ def execution_of(promise: StoredPromise) -> Execution:
         input=input,
         created_at=promise.created_on,
         timeout_at=promise.timeout,
+        version=version,
         completed_at=promise.completed_on,
         starts_at=int(promise.tags[tag.DELAY]) if tag.DELAY in promise.tags else None,
         result=_result(promise.value) if status == "resolved" else None,
@@ -138,14 +141,15 @@ def with_values(
     return replace(execution, input=input, result=result)
 
 
-def _call(promise: StoredPromise) -> tuple[str, Data]:
-    """Return the name of the function, and the input."""
+def _call(promise: StoredPromise) -> tuple[str, int | None, Data]:
+    """Return the name of the function, its version if that is known, and the input."""
     if isinstance(promise.param, Reference):
         if tag.FUNCTION not in promise.tags:
             raise ValueError("not an invocation of this service")
-        return promise.tags[tag.FUNCTION], promise.param
+        version = promise.tags.get(tag.VERSION)
+        return promise.tags[tag.FUNCTION], int(version) if version else None, promise.param
     call = decode_call(promise.param)
-    return call.function, call.input_json
+    return call.function, call.version, call.input_json
 
 
 def _result(value: Data | None) -> Data:

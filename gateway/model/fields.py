@@ -9,7 +9,9 @@ from msgspec import Meta, Raw
 COMPONENT: Final = "x-component"
 """In a field's schema: the name of the schema in the document's components that stands for it."""
 
-PHASES: Final = ("scheduled", "queued", "running", "retrying", "waiting", "recovering")
+PHASES: Final = ("scheduled", "queued", "running", "retrying", "waiting", "recovering", "blocked")
+
+LARGEST_VERSION: Final = 1_000_000
 
 
 def _component(name: str) -> Meta:
@@ -36,6 +38,7 @@ Json = Annotated[Raw, _component("json")]
 Name = Annotated[str, Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0)]
 PositiveCount = Annotated[int, Meta(ge=1)]
+Version = Annotated[int, Meta(ge=1, le=LARGEST_VERSION, description="The function's version.")]
 Phase = Annotated[str, _one_of(*PHASES)]
 NullablePhase = Annotated[str | None, _one_of(*PHASES, None)]
 

@@ -10,6 +10,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from gateway.model.bodies import (
     BegunBody,
+    BlockedBody,
     DoneBody,
     ExecutionBody,
     FailureBody,
@@ -24,6 +25,7 @@ from shared.resonate.large_values import Reference
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from gateway.model.blocked import Blocked
     from gateway.model.execution import Execution
     from gateway.model.failed_tries import FailedTry
     from gateway.model.steps import StepState
@@ -52,6 +54,7 @@ def execution_body(execution: Execution, include: frozenset[str], now: float) ->
         result=result,
         error=error,
         function=execution.function,
+        version=_if_any(execution.version),
         created_at=rfc3339(execution.created_at),
         completed_at=_time_if_any(execution.completed_at),
         timeout_at=rfc3339(execution.timeout_at),
@@ -61,6 +64,7 @@ def execution_body(execution: Execution, include: frozenset[str], now: float) ->
         attempt=activity.attempt if activity else UNSET,
         recovered_from=_if_any(activity.recovered_from if activity else None),
         waiting_for=(waited_for_bodies(activity.waiting_for) if activity else []) or UNSET,
+        blocked=_blocked(execution),
         progress=_progress(execution),
         tries=failed.tries if failed else UNSET,
         last_error=last_error_body(failed) if failed else UNSET,
@@ -80,6 +84,7 @@ def begun_body(execution: Execution, *, created: bool) -> BegunBody:
         created=created,
         done=execution.done,
         function=execution.function,
+        version=_if_any(execution.version),
         timeout_at=rfc3339(execution.timeout_at),
         starts_at=_time_if_any(execution.starts_at),
         result=result,
@@ -98,6 +103,7 @@ def item_body(execution: Execution, now: float) -> ItemBody:
     return ItemBody(
         id=execution.id,
         function=execution.function,
+        version=execution.version,
         status=execution.status,
         phase=execution.phase(now),
         worker=activity.worker if activity else None,
@@ -136,6 +142,16 @@ def step_body(step: StepState) -> StepBody:
 def waited_for_bodies(waiting_for: Iterable[tuple[str, int]]) -> list[WaitedForBody]:
     """Return what an execution waits for."""
     return [WaitedForBody(name=name, since=rfc3339(since)) for name, since in waiting_for]
+
+
+def blocked_body(blocked: Blocked) -> BlockedBody:
+    """Return why no worker can go on with an execution yet."""
+    return BlockedBody(
+        expected=blocked.expected,
+        found=blocked.found,
+        worker=blocked.worker,
+        version=_if_any(blocked.version),
+    )
 
 
 def _outcome(execution: Execution) -> tuple[Raw | UnsetType, FailureBody | UnsetType]:
@@ -192,6 +208,13 @@ def _progress(execution: Execution) -> ProgressBody | UnsetType:
         return UNSET
     done, total = activity.progress
     return ProgressBody(done=done, total=total, step=activity.step)
+
+
+def _blocked(execution: Execution) -> BlockedBody | UnsetType:
+    activity = execution.activity
+    if activity is None or activity.blocked is None or execution.done:
+        return UNSET
+    return blocked_body(activity.blocked)
 
 
 def _if_any[T](value: T | None) -> T | UnsetType:

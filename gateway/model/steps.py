@@ -41,7 +41,7 @@ def steps_of(created: Sequence[StoredPromise]) -> list[StepState]:
         if tag.STEP in promise.tags or promise.is_child:
             step = step_of(promise, recoveries)
             steps.append(replace(step, failed_try=failed.get(promise.id)))
-        elif tag.RECOVERED_FROM in promise.tags:
+        elif tag.RECOVERED_FROM in promise.tags and not promise.is_block:
             recoveries.append(promise)
     return steps[::-1]
 

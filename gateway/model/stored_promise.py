@@ -44,7 +44,17 @@ class StoredPromise:
     @property
     def is_wait(self) -> bool:
         """Whether its execution is suspended while it is pending."""
-        return self.is_child or bool({tag.SIGNAL, tag.SLEEP} & self.tags.keys())
+        return self.is_child or self.is_signal or self.is_sleep
+
+    @property
+    def is_signal(self) -> bool:
+        """Whether it is the wait for a signal."""
+        return tag.SIGNAL in self.tags
+
+    @property
+    def is_sleep(self) -> bool:
+        """Whether it is the wait for a time."""
+        return tag.SLEEP in self.tags
 
     @property
     def is_final(self) -> bool:
@@ -53,4 +63,15 @@ class StoredPromise:
         A report of progress or a record of a recovery stays pending until its time is over, which
         changes nothing that is shown.
         """
-        return not (self.pending and (tag.STEP in self.tags or self.is_wait))
+        shown_at_its_end = tag.STEP in self.tags or self.is_wait or self.is_block
+        return not (self.pending and shown_at_its_end)
+
+    @property
+    def is_block(self) -> bool:
+        """Whether it is the record of a worker that could not go on with its execution."""
+        return tag.BLOCKED in self.tags
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it is a record for workers only, from which nothing follows that is shown."""
+        return bool({tag.AWAITS, tag.CHANGED} & self.tags.keys())

@@ -11,16 +11,16 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from msgspec import UNSET
-
-from gateway.model.bodies import ProgressEventBody, RetryingBody, StateBody
+from gateway.model.blocked import blocks_of
+from gateway.model.bodies import ProgressEventBody, RetryingBody
 from gateway.model.failed_tries import failed_try_of
-from gateway.model.representation import (
-    done_body,
-    last_error_body,
-    rfc3339,
-    step_body,
-    waited_for_bodies,
+from gateway.model.representation import done_body, last_error_body, rfc3339, step_body
+from gateway.model.states import (
+    blocked_state,
+    created_state,
+    resumed_state,
+    running_state,
+    waiting_state,
 )
 from gateway.model.steps import step_of
 from shared.ids import attempt_id
@@ -29,7 +29,8 @@ from shared.resonate import tags as tag
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gateway.model.bodies import JsonBody, WaitedForBody
+    from gateway.model.blocked import Block
+    from gateway.model.bodies import JsonBody, StateBody
     from gateway.model.execution import Execution
     from gateway.model.stored_promise import StoredPromise
 
@@ -97,10 +98,11 @@ def timeline(root: Execution, created: Sequence[StoredPromise]) -> list[Event]:
     return [*events, Event(key, "done", None if large else done_body(root), root)]
 
 
-def _order(root: Execution, part: StoredPromise) -> tuple[int, int, str]:
-    """Order parts as they were created; the SDK numbers those that have no name."""
+def _order(root: Execution, part: StoredPromise) -> tuple[int, int, list[tuple[int, str]]]:
+    """Order parts as they were created; names come first, and number 2 before number 10."""
     number = part.id[len(root.id) + 1 :]
-    return part.created_on, int(number) if number.isdecimal() else 0, part.id
+    names = [(int(each), "") if each.isdecimal() else (0, each) for each in number.split(".")]
+    return part.created_on, int(number) if number.isdecimal() else 0, names
 
 
 def _as_of(part: StoredPromise, end: int | None) -> StoredPromise:
@@ -113,7 +115,7 @@ def _as_of(part: StoredPromise, end: int | None) -> StoredPromise:
     if part.completed_on == part.timeout and outlives:
         return replace(part, state="PENDING", completed_on=None)
     if part.pending and end is not None and not outlives:
-        state = "RESOLVED" if tag.SLEEP in part.tags else "REJECTED_TIMEDOUT"
+        state = "RESOLVED" if part.is_sleep else "REJECTED_TIMEDOUT"
         part = replace(part, state=state, completed_on=part.timeout)
     if part.completed_on is not None and part.completed_on < part.created_on:
         return replace(part, completed_on=part.created_on)
@@ -121,25 +123,25 @@ def _as_of(part: StoredPromise, end: int | None) -> StoredPromise:
 
 
 def _created(root: Execution) -> Event:
-    state = StateBody(
-        status="pending",
-        phase="scheduled" if root.starts_at else "queued",
-        starts_at=rfc3339(root.starts_at) if root.starts_at else UNSET,
-        at=rfc3339(root.created_at),
-    )
-    return Event((root.created_at, 0, STATE), "state", state)
+    return _state((root.created_at, 0, STATE), created_state(root))
 
 
 def _of_parts(root: Execution, parts: Sequence[StoredPromise]) -> Iterator[Event]:
     recoveries = [part for part in reversed(parts) if _is_recovery(root, part)]
+    blocks, is_first = blocks_of(parts), True
     for position, part in enumerate(parts, 1):
+        if part.is_silent:
+            continue
         if recoveries and recoveries[-1] is part:
             recoveries.pop()
-            yield Event((part.created_on, position, STATE), "state", _running(part))
-        elif tag.SIGNAL in part.tags or tag.SLEEP in part.tags:
-            yield from _of_wait(position, part)
-        elif position == 1:
-            yield Event((part.created_on, position, STATE), "state", _running(part))
+            yield _state((part.created_on, position, STATE), running_state(part))
+        elif part.is_block:
+            yield from _of_block(position, part, parts, blocks)
+        elif part.is_signal or part.is_sleep:
+            yield from _of_wait(position, part, blocks)
+        elif is_first:
+            yield _state((part.created_on, position, STATE), running_state(part))
+        is_first = False
         if tag.STEP in part.tags or part.is_child:
             yield from _of_step(position, part, recoveries)
         elif tag.PROGRESS in part.tags:
@@ -148,14 +150,24 @@ def _of_parts(root: Execution, parts: Sequence[StoredPromise]) -> Iterator[Event
             yield _of_failed_try(position, part)
 
 
-def _of_wait(position: int, part: StoredPromise) -> Iterator[Event]:
-    waiting_for = waited_for_bodies([(part.tags.get(tag.SIGNAL, "sleep"), part.created_on)])
-    state = _running(part, phase="waiting", waiting_for=waiting_for)
-    yield Event((part.created_on, position, STATE), "state", state)
-    if part.completed_on is not None:
-        # The worker that goes on with it is known from what it creates next.
-        state = StateBody(status="pending", phase="running", at=rfc3339(part.completed_on))
-        yield Event((part.completed_on, position, ENDED), "state", state)
+def _of_wait(position: int, part: StoredPromise, blocks: Sequence[Block]) -> Iterator[Event]:
+    yield _state((part.created_on, position, STATE), waiting_state(part))
+    ended = part.completed_on
+    if ended is not None and not _is_blocked(ended, blocks):
+        yield _state((ended, position, ENDED), resumed_state(ended, ()))
+
+
+def _of_block(
+    position: int, record: StoredPromise, parts: Sequence[StoredPromise], blocks: Sequence[Block]
+) -> Iterator[Event]:
+    yield _state((record.created_on, position, STATE), blocked_state(record, parts))
+    ended = record.completed_on if record.state == "RESOLVED" else None
+    if ended is not None and not _is_blocked(ended, blocks):
+        yield _state((ended, position, ENDED), resumed_state(ended, parts))
+
+
+def _is_blocked(moment: int, blocks: Sequence[Block]) -> bool:
+    return any(block.holds(moment) for block in blocks)
 
 
 def _of_step(
@@ -192,15 +204,5 @@ def _is_recovery(root: Execution, part: StoredPromise) -> bool:
     return part.id == attempt_id(root.id, int(part.tags.get(tag.ATTEMPT, "0")))
 
 
-def _running(
-    part: StoredPromise, phase: str = "running", waiting_for: Sequence[WaitedForBody] = ()
-) -> StateBody:
-    return StateBody(
-        status="pending",
-        phase=phase,
-        worker=part.tags.get(tag.WORKER, ""),
-        attempt=int(part.tags.get(tag.ATTEMPT, "1")),
-        recovered_from=part.tags.get(tag.RECOVERED_FROM, UNSET),
-        waiting_for=list(waiting_for) or UNSET,
-        at=rfc3339(part.created_on),
-    )
+def _state(key: Key, state: StateBody) -> Event:
+    return Event(key, "state", state)

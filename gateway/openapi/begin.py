@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import math
+from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
+from gateway.api.parameters import known_functions
 from gateway.http.budgets import BODIES_DETAIL
 from gateway.openapi.parts import (
     EXECUTIONS,
@@ -13,6 +13,7 @@ from gateway.openapi.parts import (
     answer,
     body,
     error_responses,
+    function_example,
     header,
     problem,
     query,
@@ -21,8 +22,9 @@ from gateway.openapi.samples import INPUTS, RESULT, begun
 from gateway.openapi.struct_schemas import ref
 
 if TYPE_CHECKING:
+    from gateway.inputs.validation import Validation
     from gateway.openapi.parts import Block
-    from shared.catalog import Catalog
+    from shared.catalog import Catalog, Function
 
 FOLLOWING: Final = {
     name: {"operationId": name, "parameters": {"id": "$response.body#/promise"}}
@@ -31,7 +33,7 @@ FOLLOWING: Final = {
 """Links from an answer to what can be asked next."""
 
 
-def paths(catalog: Catalog) -> dict[str, Block]:
+def paths(catalog: Catalog, validation: Validation) -> dict[str, Block]:
     """Return the paths of a gateway that serves this catalog."""
     return {
         "/begin": {
@@ -48,10 +50,7 @@ def paths(catalog: Catalog) -> dict[str, Block]:
                 "requestBody": body(
                     "The function's input; an empty body is the default in its schema.",
                     ref("input"),
-                    {
-                        name: INPUTS.get(name, orjson.loads(function.default_input))
-                        for name, function in catalog.functions.items()
-                    },
+                    _inputs(catalog, validation),
                 ),
                 "responses": {**_answers(), **_error_responses(catalog)},
             }
@@ -59,8 +58,30 @@ def paths(catalog: Catalog) -> dict[str, Block]:
     }
 
 
+def _inputs(catalog: Catalog, validation: Validation) -> dict[str, Any]:
+    """Return an example of an input of each function for which one is known."""
+    found = {}
+    for name, function in catalog.public.items():
+        known = [INPUTS[name]] if name in INPUTS else []
+        for each in (*known, function.default_input):
+            if name not in found and validation.takes(function, each):
+                found[name] = each
+    return found
+
+
+def _line(function: Function) -> str:
+    """Return a function's line in the list of all."""
+    also = ""
+    if function.timeout_seconds is not None:
+        also += f" Its timeout is {math.ceil(function.timeout_seconds)} s by default."
+    if function.signals:
+        also += f" Waits for signals: {', '.join(f'`{name}`' for name in function.signals)}."
+    return f"- `{function.name}`: {function.summary}{also}"
+
+
 def _parameters(catalog: Catalog) -> list[Block]:
-    functions = "\n".join(f"- `{each.name}`: {each.summary}" for each in catalog.functions.values())
+    default = "" if catalog.default is None else f"; `{catalog.default}` by default"
+    functions = "\n".join(map(_line, catalog.public.values()))
     return [
         query(
             "id",
@@ -70,13 +91,15 @@ def _parameters(catalog: Catalog) -> list[Block]:
         ),
         query(
             "function",
-            f"The function to run; `{catalog.default}` by default.\n\n{functions}",
+            f"The function to run{default}.\n\n{functions}",
             ref("function"),
-            example=catalog.default,
+            required=catalog.default is None,
+            **function_example(catalog),
         ),
         query(
             "timeout",
-            "The execution's deadline, from its start: 1 s to 365 d; 24 h by default.",
+            "The execution's deadline, from its start: 1 s to 365 d; by default 24 h, or what the"
+            " function has.",
             ref("duration"),
             example="15m",
         ),
@@ -117,12 +140,11 @@ def _answers() -> dict[str, Block]:
 
 
 def _error_responses(catalog: Catalog) -> dict[str, Block]:
-    known = f"Known functions: {', '.join(catalog.names)}."
     crowded = "Too many begins are running; try again a little later."
     return error_responses(
         "/begin",
         problem("/begin", "invalid-request", detail="The id must match [A-Za-z0-9_-]{1,128}."),
-        problem("/begin", "unknown-function", detail=known),
+        problem("/begin", "unknown-function", detail=known_functions(catalog)),
         "payload-too-large",
         "unsupported-media-type",
         problem(

@@ -13,6 +13,7 @@ from gateway.openapi.schemas import schemas
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gateway.inputs.validation import Validation
     from gateway.openapi.parts import Block
     from shared.catalog import Catalog
 
@@ -29,8 +30,10 @@ failed. After a 503 it is safe to repeat the request with the same id.
 """
 
 
-def document(catalog: Catalog, *, secured: bool, webhooks: bool) -> dict[str, Any]:
-    """Return the document of a gateway that serves this catalog.
+def document(
+    catalog: Catalog, validation: Validation, *, secured: bool, webhooks: bool
+) -> dict[str, Any]:
+    """Return the document of a gateway that serves this catalog, and checks inputs so.
 
     A `secured` gateway asks for tokens, and one without `webhooks` takes no callback.
     """
@@ -53,19 +56,19 @@ def document(catalog: Catalog, *, secured: bool, webhooks: bool) -> dict[str, An
                 method: _operation(path, block, secured=secured, webhooks=webhooks)
                 for method, block in methods.items()
             }
-            for path, methods in _paths(catalog).items()
+            for path, methods in _paths(catalog, validation).items()
         },
         "components": {
-            "schemas": schemas(catalog),
+            "schemas": schemas(catalog, validation),
             "headers": HEADERS,
             **({"securitySchemes": {"bearer": scheme}} if secured else {}),
         },
     }
 
 
-def _paths(catalog: Catalog) -> dict[str, Block]:
+def _paths(catalog: Catalog, validation: Validation) -> dict[str, Block]:
     return {
-        **begin.paths(catalog),
+        **begin.paths(catalog, validation),
         **executions.paths(),
         **events.paths(),
         **signals.paths(),

@@ -34,9 +34,10 @@ def paths() -> dict[str, Block]:
         "summary": "Stream the events of an execution",
         "description": (
             "All events from the first: `state`, `step`, `retrying` and `progress`, and at the end"
-            " `done`; then the stream ends. An event has the same id at every gateway, and any"
-            " gateway continues after `Last-Event-ID`. A comment every 15 s keeps the connection"
-            " alive."
+            " `done`; then the stream ends. The first `state` has the `version`, and one with the"
+            " phase `blocked` says why in `blocked`. An event has the same id at every gateway, and"
+            " any gateway continues after `Last-Event-ID`. A comment every 15 s keeps the"
+            " connection alive."
         ),
         "parameters": [
             ID,

@@ -19,6 +19,7 @@ from gateway.openapi.parts import (
     query,
 )
 from gateway.openapi.samples import (
+    BLOCKED,
     CANCELED,
     PENDING,
     REJECTED,
@@ -48,6 +49,7 @@ def _wait() -> Block:
     examples = {
         "pending": PENDING,
         "retrying": RETRYING,
+        "blocked": BLOCKED,
         "resolved": RESOLVED,
         "rejected": REJECTED,
         "canceled": CANCELED,
@@ -59,6 +61,8 @@ def _wait() -> Block:
         "summary": "Return the state of an execution",
         "description": (
             "Answers at once, or when the execution has ended. Reading a failure succeeds: 200."
+            " While no running worker has code that fits what is stored, the phase is `blocked`,"
+            " and `blocked` says why; the execution goes on as soon as one does."
         ),
         "parameters": [ID, *_wait_parameters(), PREFER, IF_NONE_MATCH],
         "responses": {

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.api.listing import DEFAULT_LIMIT, MAX_LIMIT, PageBody
-from gateway.openapi.parts import EXECUTIONS, answer, error_responses, problem, query
+from gateway.api.parameters import known_functions
+from gateway.model.fields import LARGEST_VERSION
+from gateway.openapi.parts import (
+    EXECUTIONS,
+    answer,
+    error_responses,
+    function_example,
+    problem,
+    query,
+)
 from gateway.openapi.samples import ITEM
 from gateway.openapi.schemas import schema_of
 from gateway.openapi.struct_schemas import ref
@@ -17,13 +26,13 @@ if TYPE_CHECKING:
 
 def paths(catalog: Catalog) -> dict[str, Block]:
     """Return the path of the list, of a gateway that serves this catalog."""
-    known = f"Known functions: {', '.join(catalog.names)}."
     operation = {
         "operationId": "list",
         "tags": EXECUTIONS,
         "summary": "List executions, newest first",
         "description": (
-            "A page may be shorter than `limit` and still have a `next_cursor`. Of pending"
+            "A page may be shorter than `limit` and still have a `next_cursor`. `version` is null"
+            " where an older release has stored an execution with a large input. Of pending"
             " executions `phase`, `worker` and `attempt` are null where they could not be read in"
             " time; of others they always are."
         ),
@@ -38,7 +47,7 @@ def paths(catalog: Catalog) -> dict[str, Block]:
             **error_responses(
                 "/list",
                 problem("/list", "invalid-request", detail=f"limit must be 1 to {MAX_LIMIT}."),
-                problem("/list", "unknown-function", detail=known),
+                problem("/list", "unknown-function", detail=known_functions(catalog)),
                 "backend-unavailable",
             ),
         },
@@ -53,7 +62,12 @@ def _parameters(catalog: Catalog) -> list[Block]:
             "function",
             "Only executions of this function.",
             ref("function"),
-            example=catalog.default,
+            **function_example(catalog),
+        ),
+        query(
+            "version",
+            "Only executions of this version of `function`, without which this is a 400.",
+            {"type": "integer", "minimum": 1, "maximum": LARGEST_VERSION},
         ),
         query(
             "prefix",
@@ -69,7 +83,8 @@ def _parameters(catalog: Catalog) -> list[Block]:
         ),
         query(
             "cursor",
-            "The `next_cursor` of the page before, with the same status, function and prefix.",
+            "The `next_cursor` of the page before, with the same status, function, version and"
+            " prefix.",
             {"type": "string"},
         ),
     ]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.openapi.struct_schemas import Schema
+    from shared.catalog import Catalog
 
 type Block = dict[str, Any]
 
@@ -74,6 +75,12 @@ def header(name: str, description: str, schema: Schema, **also: Any) -> Block:
     return {**where, "description": description, "schema": schema, **also}
 
 
+def function_example(catalog: Catalog) -> Block:
+    """Return the example of a parameter that is the name of a function, if there is any."""
+    name = catalog.default or next(iter(catalog.public), None)
+    return {} if name is None else {"example": name}
+
+
 EXECUTIONS: Final = ["executions"]
 """Tags of operations on executions."""
 
@@ -130,7 +137,7 @@ DETAILS: Final[Mapping[str, str]] = {
     "execution-rejected": "The execution was rejected; see /wait?id=job-1.",
     "execution-timedout": "The execution timed out; see /wait?id=job-1.",
     "already-done": "The execution has ended: resolved.",
-    "signal-conflict": "The signal was delivered with another value.",
+    "signal-conflict": "The execution has ended.",
     "payload-too-large": HTTP_DETAILS[413],
     "unsupported-media-type": "Send the body with Content-Type: application/json.",
     "id-reused": "This id already belongs to another function or another input.",

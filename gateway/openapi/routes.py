@@ -9,42 +9,24 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from gateway.api.keys import CATALOG
 from gateway.http.responses import Content, tagged_response
-from gateway.openapi.document import document
 from gateway.openapi.page import HEADERS, HTML, SCRIPT, TYPES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from gateway.settings import GatewaySettings
-    from shared.catalog import Catalog
-
 
 class Documentation:
-    """The document of this gateway and the files of its page, made when the application starts."""
+    """The files of the page at /docs, read when the application starts."""
 
-    def __init__(self, settings: GatewaySettings, catalog: Catalog) -> None:
-        self._settings = settings
-        self._catalog = catalog
-        self.document = Content.of_bytes(b"")
+    def __init__(self) -> None:
         self.files: Mapping[str, Content] = {}
 
     async def running(self, _: web.Application) -> AsyncIterator[None]:
-        """Make everything in a thread, since no request should wait for a disk."""
-        self.document, self.files = await asyncio.to_thread(self._make)
+        """Read everything in a thread, since no request should wait for a disk."""
+        self.files = await asyncio.to_thread(_files)
         yield
-
-    def _make(self) -> tuple[Content, dict[str, Content]]:
-        made = document(
-            self._catalog,
-            secured=bool(self._settings.tokens),
-            webhooks=bool(self._settings.webhooks.secret),
-        )
-        files = {"docs": HTML.encode(), "start.js": SCRIPT.encode()}
-        package = _swagger_files()
-        files |= {name: (package / name).read_bytes() for name in TYPES if name not in files}
-        contents = {name: Content.of_bytes(raw) for name, raw in files.items()}
-        return Content.of_json(made), contents
 
 
 DOCUMENTATION = web.AppKey("documentation", Documentation)
@@ -58,9 +40,16 @@ def _swagger_files() -> Path:
     return Path(package.origin).parent / "static"
 
 
+def _files() -> dict[str, Content]:
+    files = {"docs": HTML.encode(), "start.js": SCRIPT.encode()}
+    package = _swagger_files()
+    files |= {name: (package / name).read_bytes() for name in TYPES if name not in files}
+    return {name: Content.of_bytes(raw) for name, raw in files.items()}
+
+
 async def openapi(request: web.Request) -> web.Response:
-    """Answer with the document of this gateway; its settings change what it takes."""
-    content = request.app[DOCUMENTATION].document
+    """Answer with the document of this gateway; its settings and its catalog shape it."""
+    content = request.app[CATALOG].served.document
     return await tagged_response(request, content, {"Cache-Control": "no-cache"})
 
 

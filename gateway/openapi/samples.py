@@ -47,6 +47,7 @@ RESOLVED: Final = {
     "done": True,
     "result": RESULT,
     "function": "foo",
+    "version": 1,
     **SEEN,
 }
 
@@ -60,6 +61,7 @@ def begun(status: str, **outcome: Any) -> Block:
         "created": status == "pending",
         "done": status != "pending",
         "function": "foo",
+        "version": 1,
         "timeout_at": DEADLINE,
         **outcome,
         "links": {"events": "/events?id=job-1", "cancel": "/cancel?id=job-1"},
@@ -71,6 +73,7 @@ PENDING: Final = {
     "promise_id": "job-1",
     "done": False,
     "function": "approval",
+    "version": 1,
     "created_at": CREATED,
     "timeout_at": DEADLINE,
     "phase": "waiting",
@@ -84,6 +87,7 @@ RETRYING: Final = {
     "promise_id": "job-1",
     "done": False,
     "function": "checkout",
+    "version": 1,
     "created_at": CREATED,
     "timeout_at": DEADLINE,
     "phase": "retrying",
@@ -94,12 +98,32 @@ RETRYING: Final = {
     "next_try_at": "2026-11-24T01:30:20.000Z",
 }
 
+BLOCKED: Final = {
+    "status": "pending",
+    "promise_id": "job-1",
+    "done": False,
+    "function": "checkout",
+    "version": 1,
+    "created_at": CREATED,
+    "timeout_at": DEADLINE,
+    "phase": "blocked",
+    "worker": "worker-2",
+    "attempt": 1,
+    "blocked": {
+        "expected": "step reserve",
+        "found": "step quote",
+        "worker": "worker-2",
+        "version": 1,
+    },
+}
+
 REJECTED: Final = {
     "status": "rejected",
     "promise_id": "job-1",
     "done": True,
     "error": FAILURE,
     "function": "checkout",
+    "version": 1,
     **SEEN,
 }
 
@@ -109,6 +133,7 @@ CANCELED: Final = {
     "done": True,
     "error": CANCELLATION,
     "function": "approval",
+    "version": 1,
     **SEEN,
 }
 
@@ -117,6 +142,7 @@ TIMEDOUT: Final = {**CANCELED, "status": "timedout", "error": TIMED_OUT}
 ITEM: Final = {
     "id": "job-1",
     "function": "foo",
+    "version": 1,
     "status": "resolved",
     "phase": None,
     "worker": None,
@@ -125,4 +151,10 @@ ITEM: Final = {
     "completed_at": ENDED,
 }
 
-DELIVERED: Final = {"promise_id": "job-1", "signal": "approval", "delivered": True}
+DELIVERED: Final = {
+    "promise_id": "job-1",
+    "signal": "approval",
+    "delivered": True,
+    "number": 1,
+    "waiting": 0,
+}

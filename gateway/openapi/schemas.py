@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
 from gateway.http.problems import (
     INTERNAL,
     PROBLEM_BY_ERROR,
@@ -25,8 +23,12 @@ if TYPE_CHECKING:
     from msgspec import Struct
 
     from gateway.http.problems import Problem
+    from gateway.inputs.validation import Validation
     from gateway.openapi.struct_schemas import Schema
     from shared.catalog import Catalog, Function
+
+NONE: Final[Schema] = {"not": {}}
+"""The schema of no value."""
 
 TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"
 
@@ -43,8 +45,15 @@ NAMES: Final[Mapping[type[Struct], str]] = {
 }
 """Structs that are components of the document; all others stand where they are used."""
 
-UNTIL_END: Final = frozenset({"phase", "progress", "tries", "last_error", "next_try_at"})
+UNTIL_END: Final = frozenset({"phase", "blocked", "progress", "tries", "last_error", "next_try_at"})
 """Fields that an execution that has ended does not have."""
+
+
+DATA: Final = frozenset({"const", "enum", "default", "examples"})
+"""Keywords whose values are data, which may look like schemas."""
+
+NAMED: Final = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs"})
+"""Keywords whose values are schemas by names, which may look like keywords."""
 
 
 def _failure(type: str) -> Schema:
@@ -101,15 +110,18 @@ def variant_of(struct: type[Struct], variant: Variant) -> Schema:
     return StructSchemas(NAMES).variant(struct, variant)
 
 
-def schemas(catalog: Catalog) -> dict[str, Schema]:
+def schemas(catalog: Catalog, validation: Validation) -> dict[str, Schema]:
     """Return the schemas of a gateway that serves this catalog."""
     structs = StructSchemas(NAMES)
+    inputs = {
+        f"input-{name}": _input(function, validation) for name, function in catalog.public.items()
+    }
     return {
         **_simple(catalog),
-        **{f"input-{name}": _input(function) for name, function in catalog.functions.items()},
+        **inputs,
         "input": {
             "description": "The input of the function that is begun; the others do not count.",
-            "anyOf": [ref(f"input-{name}") for name in catalog.names],
+            **({"anyOf": list(map(ref, inputs))} if inputs else ref("json")),
         },
         **{name: structs.of(struct) for struct, name in NAMES.items()},
         **{
@@ -134,7 +146,7 @@ def _simple(catalog: Catalog) -> dict[str, Schema]:
             "examples": ["30s", "15m", "2h", "7d", "PT15M"],
         },
         "status": {"enum": list(STATUS.values())},
-        "function": {"type": "string", "enum": list(catalog.names)},
+        "function": {"type": "string", "enum": list(catalog.public)} if catalog.public else NONE,
         "json": {
             "title": "any JSON",
             "description": "Integers of 64 bits, up to 64 levels of nesting, no key twice.",
@@ -142,10 +154,12 @@ def _simple(catalog: Catalog) -> dict[str, Schema]:
     }
 
 
-def _input(function: Function) -> Schema:
-    default: Any = orjson.loads(function.default_input)
-    about = {"title": function.name, "description": function.summary, "default": default}
-    return {**about, **(function.input_schema or ref("json"))}
+def _input(function: Function, validation: Validation) -> Schema:
+    about: Schema = {"title": function.name, "description": function.summary}
+    if validation.takes(function, function.default_input):
+        about["default"] = function.default_input
+    schema = embedded(function.input_schema, ref(f"input-{function.name}")["$ref"])
+    return {**about, **(schema or ref("json"))}
 
 
 def _problem(structs: StructSchemas, problem: Problem) -> Schema:
@@ -172,3 +186,33 @@ def _problem(structs: StructSchemas, problem: Problem) -> Schema:
 
 def _one_of(prefix: str, forms: Iterable[str]) -> Schema:
     return {"oneOf": [ref(f"{prefix}-{form}") for form in forms]}
+
+
+def embedded(schema: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Return the schema with its references as they are at a place of the document.
+
+    Example: at `#/components/schemas/input-order`, `#/$defs/Item` is
+    `#/components/schemas/input-order/$defs/Item`. A schema with an `$id` stays as it is, since its
+    references are relative to that.
+    """
+    if "$id" in schema:
+        return dict(schema)
+    return {keyword: _moved(keyword, value, place) for keyword, value in schema.items()}
+
+
+def _moved(keyword: str, value: Any, place: str) -> Any:
+    match value:
+        case str() if keyword in {"$ref", "$dynamicRef"} and f"{value}/".startswith("#/"):
+            return place + value.removeprefix("#")
+        case _ if keyword in DATA:
+            return value
+        case dict() if keyword in NAMED:
+            return {name: _embedded_if_object(each, place) for name, each in value.items()}
+        case list():
+            return [_embedded_if_object(each, place) for each in value]
+        case _:
+            return _embedded_if_object(value, place)
+
+
+def _embedded_if_object(value: Any, place: str) -> Any:
+    return embedded(value, place) if isinstance(value, dict) else value

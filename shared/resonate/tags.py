@@ -8,7 +8,8 @@ from typing import Final
 
 REQUEST: Final = "request"
 """On an execution, and on a signal that came early: the request that created it, so that the first
-of several equal requests can be recognized."""
+of several equal requests can be recognized. On a signal with an idempotency key the key's digest
+and a dot come before it."""
 
 KIND: Final = "kind"
 """On an execution: `EXECUTION` if a client began it, `CHILD` if another execution did."""
@@ -66,3 +67,23 @@ number. The promise times out when the next try begins."""
 
 RECOVERED_FROM: Final = "recovered_from"
 """On everything a claim creates after a recovery: the worker that held the execution before."""
+
+VERSION: Final = "version"
+"""On an execution, and on a child: the version of its function."""
+
+POSITION: Final = "position"
+"""On everything a claim creates: the highest number that the execution has reached, as text."""
+
+AWAITS: Final = "awaits"
+"""On the record of a wait for a signal, `<id>.<n>`: the signal's name."""
+
+NUMBER: Final = "number"
+"""On a signal's promise and on the record of a wait for it: which value of that name, from 1 on."""
+
+CHANGED: Final = "changed"
+"""On the record of `context.changed(name)`, `<id>.<n>`: the name."""
+
+BLOCKED: Final = "blocked"
+"""On the record `<id>.blocked.<k>` of a worker whose code does not fit what is stored: JSON with
+`expected`, what is stored, `found`, what the code asks for, and `version`, that of the execution.
+The record is pending while the execution is blocked; the worker that goes on resolves it."""

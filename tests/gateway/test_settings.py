@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 from dataclasses import FrozenInstanceError, astuple, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from gateway.settings import Deadlines, GatewaySettings, gateway_settings
+from gateway.settings import CatalogSettings, Deadlines, GatewaySettings, gateway_settings
 from shared.destinations import Destinations
 from shared.settings import LogSettings, ServerSettings
 from tests.support.settings import GROUP_FAULTS, SHARED_FAULTS, assert_range, faults
@@ -60,6 +61,8 @@ def test_every_variable_is_read() -> None:
         "RESONATE_PASSWORD": "s3cret",
         "LOG_LEVEL": "DEBUG",
         "LOG_FORMAT": "Console",
+        "GATEWAY_CATALOG": "/etc/catalog.json",
+        "GATEWAY_DEFAULT_FUNCTION": "order",
         "GATEWAY_HOST": "0.0.0.0",
         "GATEWAY_PORT": "0",
         "GATEWAY_MAX_BODY": "1",
@@ -74,6 +77,7 @@ def test_every_variable_is_read() -> None:
     assert gateway(environment) == GatewaySettings(
         server=ServerSettings("https://server.example", 1, 65535, "somebody", "s3cret"),
         log=LogSettings("debug", "console"),
+        catalog=CatalogSettings(Path("/etc/catalog.json"), "order"),
         host="0.0.0.0",
         port=0,
         max_body=1,
@@ -89,7 +93,11 @@ def test_every_variable_is_read() -> None:
 @pytest.mark.parametrize("value", ["", " ", "\t\n"])
 def test_a_blank_variable_is_not_set(value: str) -> None:
     """An empty variable, which container files often have, means the default."""
-    assert gateway(dict.fromkeys({*EVERY_FAULT, "GATEWAY_HOST"}, value)) == gateway({})
+    assert gateway(
+        dict.fromkeys(
+            {*EVERY_FAULT, "GATEWAY_HOST", "GATEWAY_CATALOG", "GATEWAY_DEFAULT_FUNCTION"}, value
+        )
+    ) == gateway({})
 
 
 def test_space_around_a_value_is_removed() -> None:

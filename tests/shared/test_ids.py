@@ -10,6 +10,8 @@ from shared.ids import (
     id_of_stored,
     is_execution_id,
     parts_pattern,
+    signal_id,
+    signal_key_id,
     stored_id,
 )
 
@@ -80,6 +82,14 @@ def test_an_attempt_is_a_part(attempt: int, id: str) -> None:
     """The id of an attempt has the execution's id and a number, and no client can use it."""
     assert attempt_id("job", attempt) == id
     assert not is_execution_id(id)
+
+
+def test_values_of_a_signal_are_numbered() -> None:
+    """The first value has the signal's id, each other one a number; no two signals share an id."""
+    assert signal_id("job", "next") == signal_id("job", "next", 1) == "job.signal.next"
+    assert signal_id("job", "next", 2) == "job.signal.next.2"
+    assert signal_id("job", "2", 12) == "job.signal.2.12"
+    assert signal_key_id("job", "next", "ab") == "=job.signal.next.key=ab"
 
 
 def test_the_executions_above_a_child_are_in_its_id() -> None:

@@ -7,11 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
+from gateway.settings import SHIPPED_CATALOG
 from shared import durations
-from shared.catalog import Catalog, Function
+from shared.catalog import FORMAT, Catalog, Function
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
+
+SHIPPED: Final = Catalog.parse(SHIPPED_CATALOG.read_bytes())
+"""The functions that come with the service."""
 
 CHECKOUT: Final = ["reserve", "charge", "pack", "ship", "notify"]
 """The steps of `checkout`, in order."""
@@ -26,7 +33,7 @@ def _options(**properties: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 CATALOG: Final = Catalog.of(
-    Function("foo", 1, "Returns its input and the time.", default_input='{"foo":"bar"}'),
+    Function("foo", 1, "Returns its input and the time.", default_input={"foo": "bar"}),
     Function(
         "checkout",
         1,
@@ -64,3 +71,21 @@ CATALOG: Final = Catalog.of(
     ),
     default="foo",
 )
+
+
+def manifest(catalog: Catalog, **also: Any) -> bytes:
+    """Return the manifest of a catalog; `also` replaces members of it, or adds some."""
+    members = {
+        "format": FORMAT,
+        "default": catalog.default,
+        "limits": catalog.limits,
+        "functions": list(catalog.versions.values()),
+    }
+    return msgspec.json.encode(members | also)
+
+
+def write_manifest(path: Path, catalog: Catalog) -> None:
+    """Put the manifest of a catalog in the place of a file, at once."""
+    written = path.with_name(f"{path.name}.new")
+    written.write_bytes(manifest(catalog))
+    written.replace(path)

@@ -7,7 +7,7 @@ import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -146,6 +146,7 @@ async def test_executions_are_listed(gateway: Gateway, store: Store, job: str) -
     assert pages[-1][-1] == {
         "id": ids[0],
         "function": "foo",
+        "version": 1,
         "status": "resolved",
         "phase": None,
         "worker": None,
@@ -213,6 +214,14 @@ async def test_a_list_does_not_wait_for_activities(
         "status=done",
         "prefix=a.b",
         "prefix=*",
+        "version=1",
+        "version=1&prefix=a",
+        "function=foo&version=",
+        "function=foo&version=0",
+        "function=foo&version=-1",
+        "function=foo&version=1.0",
+        "function=foo&version=1000001",
+        "function=foo&version=٣",
         "cursor=x",
         "cursor=",
         "q=1",
@@ -220,6 +229,6 @@ async def test_a_list_does_not_wait_for_activities(
 )
 async def test_what_is_no_list_is_refused(offline: Gateway, query: str) -> None:
     """A filter or a cursor that makes no sense is a 400."""
-    answer = await offline.ask("GET", f"/list?{query}")
+    answer = await offline.ask("GET", f"/list?{quote(query, safe='=&*')}")
 
     assert (answer.status, answer.body["type"]) == (400, "/problems/invalid-request")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.model.execution import execution_of
 from shared.resonate.codec import Failure
+from shared.resonate.large_values import Reference
 from tests.support.gateway.promises import promise
 
 RESULT = '"[1,2]"'
@@ -41,11 +44,21 @@ def test_an_execution_has_its_call_and_times() -> None:
     execution = execution_of(promise(state="RESOLVED", value=RESULT, completed=2_000))
 
     assert (execution.id, execution.function, execution.input) == ("job-1", "foo", '{"n":1}')
+    assert execution.version == 1
     assert (execution.created_at, execution.completed_at, execution.timeout_at) == (
         *(1_000, 2_000),
         90_000,
     )
     assert (execution.result, execution.activity, execution.steps) == ("[1,2]", None, ())
+
+
+@pytest.mark.parametrize(("tags", "version"), [({"version": "12"}, 12), ({}, None)])
+def test_a_large_call_has_its_version_beside_it(tags: dict[str, str], version: int | None) -> None:
+    """Of a call that is stored apart the version is in a tag; older executions have none."""
+    large = Reference("=job-1=x", 20_000, "x")
+    stored = replace(promise(tags={"function": "foo", **tags}), param=large)
+
+    assert execution_of(stored).version == version
 
 
 @pytest.mark.parametrize(

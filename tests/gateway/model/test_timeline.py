@@ -76,6 +76,14 @@ def test_one_that_is_to_start_later_says_when() -> None:
     assert data_of(first) == {**QUEUED, "phase": "scheduled", "starts_at": rfc3339(5_000)}
 
 
+def test_the_first_state_has_the_version() -> None:
+    """The version does not change, so only the first state names it; unknown, it is left out."""
+    first, second, *_ = timeline(replace(root(), version=3), [step(1, 1_100)])
+
+    assert data_of(first) == {**QUEUED, "version": 3}
+    assert data_of(second) == running(1_100)
+
+
 @pytest.mark.parametrize("name", ["sleep", "approval"])
 def test_waiting_and_going_on_are_states(name: str) -> None:
     """The begin of a wait is the state waiting, and its end is the state running."""
@@ -202,3 +210,13 @@ def test_what_is_no_id_is_refused(text: str) -> None:
     """Anything else than three numbers is no event's id."""
     with pytest.raises(ValueError, match="an event's id is like"):
         key_of_id(text)
+
+
+def test_numbers_in_names_are_numbers() -> None:
+    """Of signals of one moment the second comes before the tenth."""
+    names = ["signal.next", "signal.next.2", "signal.next.10"]
+    waits = [part(name, 1_100, tags={tag.SIGNAL: name}) for name in names]
+
+    waiting = [data_of(event)["waiting_for"] for event in timeline(root(), waits[::-1])[1:]]
+
+    assert [each[0]["name"] for each in waiting] == names

@@ -18,6 +18,8 @@ PROBLEMS: Final = {
     "method-not-allowed": (405, "The path does not take this method"),
     "payload-too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The body must be JSON"),
+    "signal-conflict": (409, "The signal cannot be delivered"),
+    "too-many-requests": (429, "Too many requests"),
     "invalid-input": (422, "The input or the callback is not valid"),
     "id-reused": (422, "The id belongs to another request"),
     "value-lost": (500, "A stored value cannot be read"),
@@ -44,4 +46,4 @@ def assert_problem(answer: Answer, slug: str, instance: str, detail: str, **also
     assert answer.headers["Content-Type"] == PROBLEM_JSON
     assert answer.headers["Error-Source"] == "gateway"
     assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.headers.get("Retry-After") == ("1" if status == 503 else None)
+    assert answer.headers.get("Retry-After") == ("1" if status in {429, 503} else None)

@@ -6,19 +6,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from gateway.inputs.validation import Validation
 from gateway.openapi.document import document
 from tests.support.catalog import CATALOG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from shared.catalog import Catalog
+
 
 METHODS: Final = {"get", "post", "put", "patch", "delete", "options", "head", "trace"}
 
 
-def published(*, secured: bool = True, webhooks: bool = True) -> Any:
+def published(*, secured: bool = True, webhooks: bool = True, catalog: Catalog = CATALOG) -> Any:
     """Return the document as clients read it."""
-    return orjson.loads(orjson.dumps(document(CATALOG, secured=secured, webhooks=webhooks)))
+    made = document(catalog, Validation(catalog), secured=secured, webhooks=webhooks)
+    return orjson.loads(orjson.dumps(made))
 
 
 def operations(found: Any) -> Iterator[tuple[str, str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.model.timeline import Event
+
+BLOCKED = {"expected": "step reserve", "found": "step quote", "version": 2}
+"""What the record of a block says here."""
 
 LIMIT = 90_000
 """When everything here times out."""
@@ -66,6 +69,13 @@ def step(
 def sleep(n: int, at: int, until: int, *, over: bool = True) -> StoredPromise:
     """Return a sleep, which the server ends at its time."""
     return part(n, at, until if over else None, limit=until, tags={tag.SLEEP: "true"})
+
+
+def block(k: int, at: int, until: int | None = None, **also: Any) -> StoredPromise:
+    """Return the k-th record of a block; `until` is when a worker went on."""
+    says = msgspec.json.encode(BLOCKED).decode()
+    also = {"worker": "worker-2", **also}
+    return part(f"blocked.{k}", at, until, tags={tag.BLOCKED: says}, **also)
 
 
 def plain(events: list[Event]) -> bytes:

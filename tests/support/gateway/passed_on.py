@@ -27,12 +27,15 @@ STORED: Final = r"[A-Za-z0-9~-]{1,128}"
 NAME: Final = r"[A-Za-z0-9~-]{1,64}"
 HEX: Final = r"[0-9a-f]{32}"
 FINGERPRINT: Final = r"[0-9a-f]{64}"
-PROMISE: Final = rf"{ID}|{STORED}(\.webhook|\.signal\.{NAME})"
+NUMBERED: Final = r"(\.[1-9][0-9]*)?"
+PROMISE: Final = rf"{ID}|{STORED}(\.webhook|\.signal\.{NAME}{NUMBERED})"
 OWNED: Final = rf"=({PROMISE})={FINGERPRINT}"
 """A large value of a promise, as the gateway names it."""
 
-STORED_VALUE: Final = rf"=({ID}|{STORED}\.signal\.{NAME})={FINGERPRINT}"
-"""The same as the server stores it."""
+STORED_VALUE: Final = rf"=({ID}|{STORED}\.signal\.{NAME}(\.key)?)={FINGERPRINT}"
+"""The same as the server stores it, or the record of a signal's key."""
+
+REQUEST: Final = rf"({FINGERPRINT}\.)?{HEX}"
 
 NEVER: Final = str(2**53 - 1)
 URL: Final = r"https?://[!-~]{1,2040}"
@@ -43,22 +46,26 @@ TAGS: Final[Mapping[str, str]] = {
     "resonate:scope": "global",
     "resonate:root": rf"{ID}(\.webhook)?|{PROMISE}",
     "resonate:parent": rf"{ID}(\.webhook)?|{PROMISE}",
-    tag.REQUEST: HEX,
+    tag.REQUEST: REQUEST,
     tag.KIND: tag.EXECUTION,
     tag.FUNCTION: FUNCTIONS,
+    tag.VERSION: r"[1-9][0-9]{0,6}",
     tag.DELAY: MILLISECONDS,
     tag.CALLBACK: URL,
     tag.TRACE: HEX,
     tag.SIGNAL: r"[A-Za-z0-9_-]{1,64}",
+    tag.NUMBER: r"[1-9][0-9]*",
 }
 SEARCH: Final[Mapping[str, str]] = {
-    "id": rf"({ID})?\*|{STORED}\.\*",
+    "id": rf"({ID})?\*|{STORED}\.(signal\.{NAME})?\*",
     "limit": r"[1-9][0-9]?|100",
     "state": "pending|resolved|rejected",
     "cursor": r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+",
     f"tags[{tag.KIND}]": f"{tag.EXECUTION}|{tag.CHILD}",
     f"tags[{tag.EXECUTION}]": ID,
     f"tags[{tag.ROOT}]": ID,
+    f"tags[{tag.AWAITS}]": r"[A-Za-z0-9_-]{1,64}",
+    f"tags[{tag.SIGNAL}]": r"[A-Za-z0-9_-]{1,64}",
 }
 REFERENCE: Final[Mapping[str, str]] = {
     "value-id": OWNED,
@@ -74,7 +81,13 @@ HEADERS: Final[Mapping[str, str]] = {
     "connection": "keep-alive",
     "user-agent": r"[!-~]+",
     "idempotency-key": "|".join(
-        (FINGERPRINT, HEX, rf"(cancel-)?{ID}(\.webhook|\.signal\.[\w-]+)?", STORED_VALUE)
+        (
+            FINGERPRINT,
+            REQUEST,
+            rf"(cancel-)?{ID}(\.webhook|\.signal\.[\w-]+{NUMBERED})?",
+            rf"={ID}\.signal\.[\w-]+\.key={FINGERPRINT}",
+            STORED_VALUE,
+        )
     ),
     "strict": "true",
 }
@@ -109,7 +122,7 @@ def check(call: Seen) -> None:
         case "POST", "promises", "":
             create(body)
         case "PATCH", "promises", id:
-            fits(PROMISE, unquote(id))
+            fits(rf"{PROMISE}|{STORED_VALUE}", unquote(id))
             fits("RESOLVED|REJECTED_CANCELED", body.pop("state"))
             value(body.pop("value"))
             assert body == {}
@@ -143,7 +156,7 @@ def search(query: dict[str, str]) -> None:
 
 
 def create(body: Any) -> None:
-    """Check the creation of an execution, a webhook, a signal or a large value."""
+    """Check the creation of an execution, a webhook, a signal, its key or a large value."""
     if body["id"].startswith("="):
         fits(STORED_VALUE, body.pop("id"))
         fits(NEVER, body.pop("timeout"))
@@ -180,5 +193,10 @@ def value(stored: Any) -> None:
             assert not more
         case str(given):
             orjson.loads(given)
+        case [str(digest), int(number)]:  # the record of a key
+            fits(FINGERPRINT, digest)
+            assert number >= 1
+        case int(number):
+            assert number >= 1
         case other:
             raise AssertionError(other)

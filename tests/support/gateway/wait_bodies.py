@@ -25,6 +25,7 @@ def pending(promise: DurablePromise, **also: object) -> dict[str, Any]:
         "promise_id": promise.id,
         "done": False,
         "function": "foo",
+        "version": 1,
         "created_at": shown(promise.created_on),
         "timeout_at": shown(promise.timeout),
         **also,

@@ -35,6 +35,7 @@ def begun(id: str, body: Mapping[str, Any], **changed: object) -> dict[str, Any]
         "created": True,
         "done": False,
         "function": "foo",
+        "version": 1,
         "timeout_at": body["timeout_at"],
         "links": {"events": f"/events?id={id}", "cancel": f"/cancel?id={id}"},
         **changed,

@@ -191,7 +191,7 @@ async def test_another_input_is_refused_after_the_end(
 
 
 STRICT: Final = Catalog.of(
-    Function("foo", 2, "Takes texts only.", input_schema={"type": "string"}, default_input='""'),
+    Function("foo", 2, "Takes texts only.", input_schema={"type": "string"}, default_input=""),
     default="foo",
 )
 """The catalog of a later release, which takes less and lacks all other functions."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import orjson
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
-from gateway.api.inputs import Input, Inputs
-from gateway.api.json_values import MAX_DEPTH
 from gateway.api.keys import INPUTS
 from gateway.api.parameters import checked_id
 from gateway.errors import InvalidRequest, ServiceError
@@ -20,12 +18,17 @@ from gateway.http.body import count_body
 from gateway.http.budgets import BodyBudget
 from gateway.http.keys import BODY_BUDGET, SETTINGS
 from gateway.http.query import query_of
+from gateway.inputs.json_values import MAX_DEPTH
+from gateway.inputs.reading import Input, Inputs
+from gateway.inputs.validation import Validation
 from gateway.settings import GatewaySettings
 from tests.support.catalog import CATALOG
 from tests.support.gateway.client import until
 
 if TYPE_CHECKING:
     from pytest_aiohttp import AiohttpClient
+
+VALIDATION: Final = Validation(CATALOG)
 
 type Client = TestClient[web.Request, web.Application]
 
@@ -35,7 +38,7 @@ async def _read(request: web.Request) -> web.Response:
     try:
         query = query_of(request, "function", "other")
         function = CATALOG.functions[query.get("function", "foo")]
-        given = await request.app[INPUTS].read_input(request, function)
+        given = await request.app[INPUTS].read_input(request, function, VALIDATION)
         if given.refusal is not None:
             raise given.refusal
     except ServiceError as error:
@@ -48,7 +51,7 @@ async def _client(aiohttp_client: AiohttpClient) -> Client:
     app = web.Application(middlewares=[count_body])
     app[SETTINGS] = GatewaySettings()
     app[BODY_BUDGET] = BodyBudget(app[SETTINGS].body_budget)
-    app[INPUTS] = Inputs(CATALOG)
+    app[INPUTS] = Inputs()
     app.router.add_post("/", _read)
     return await aiohttp_client(app)
 
@@ -142,12 +145,12 @@ async def test_the_input_itself_is_kept(client: Client, body: bytes, kept: str) 
 @pytest.mark.parametrize("function", CATALOG.names)
 async def test_no_body_is_the_default(client: Client, function: str) -> None:
     """No body is the same input as the default sent as a body."""
-    default = CATALOG.functions[function].default_input
+    default = orjson.dumps(CATALOG.functions[function].default_input)
 
     nothing = await read(client, b"\n", function)
 
-    assert nothing == await read(client, default.encode(), function)
-    assert nothing.json == default
+    assert nothing == await read(client, default, function)
+    assert nothing.json == default.decode()
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.api.json_values import MAX_DEPTH, canonical_json, parsed
 from gateway.concurrency.garbage import without_collections
 from gateway.errors import InvalidRequest
+from gateway.inputs.json_values import MAX_DEPTH, canonical_json, parsed
 from tests.support.timing import processor_seconds
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.api.json_values import parsed
-from gateway.api.validation import EXCERPT_VALUES, MAX_FAULTS, Validation
+from gateway.inputs.json_values import parsed
+from gateway.inputs.validation import EXCERPT_VALUES, MAX_FAULTS, Validation
 from shared.catalog import Catalog, Function
 from tests.support.timing import processor_seconds
 

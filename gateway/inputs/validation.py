@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import jsonschema_rs
 
 from gateway.errors import InvalidInput
+from shared.catalog import CatalogError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,13 +31,20 @@ TRUE_OF_PARTS: Final = frozenset(
 
 
 class Validation:
-    """Checks inputs of the functions of a catalog."""
+    """Checks inputs of the functions of a catalog.
+
+    Raises `CatalogError` for a schema that is none, also of a version that is not begun any more.
+    """
 
     def __init__(self, catalog: Catalog) -> None:
+        compiled = {key: _compiled(function) for key, function in catalog.versions.items()}
         self._validators = {
-            name: jsonschema_rs.Draft202012Validator(dict(function.input_schema))
-            for name, function in catalog.functions.items()
+            name: compiled[name, function.version] for name, function in catalog.functions.items()
         }
+
+    def takes(self, function: Function, value: Any) -> bool:
+        """Return whether the value can be an input of the function."""
+        return self._validators[function.name].is_valid(value)
 
     def refusal(self, function: Function, value: Any) -> InvalidInput | None:
         """Return an error with the places at which the function does not take the value, or None.
@@ -55,15 +63,46 @@ class Validation:
         return InvalidInput(f"{function.name} does not take the input{place}.", faults=faults)
 
 
+def _compiled(function: Function) -> jsonschema_rs.Draft202012Validator:
+    where = f"{function.name} version {function.version}: input_schema"
+    try:
+        # Offline: a reference must not make a gateway call others, or read its files.
+        return jsonschema_rs.Draft202012Validator(dict(function.input_schema), offline=True)
+    except jsonschema_rs.ValidationError as error:
+        raise CatalogError(f"{where}{_pointer(error.instance_path)}: {error.message}") from error
+    except ValueError as error:
+        raise CatalogError(f"{where}: {error}") from error
+
+
 def _faults(validator: jsonschema_rs.Draft202012Validator, value: Any) -> list[ValidationError]:
     found: list[ValidationError] = []
-    for fault in validator.iter_errors(_excerpt(value, EXCERPT_VALUES)):
-        # An excerpt can lack what the whole value has, for example a required property.
-        if fault.schema_path[-1] in TRUE_OF_PARTS or fault.instance == _at(value, fault):
-            found.append(fault)
-        if len(found) == MAX_FAULTS:
-            break
+    for whole in validator.iter_errors(_excerpt(value, EXCERPT_VALUES)):
+        for fault in _closest(whole):
+            # An excerpt can lack what the whole value has, for example a required property.
+            if fault.schema_path[-1] in TRUE_OF_PARTS or fault.instance == _at(value, fault):
+                found.append(fault)
+            if len(found) == MAX_FAULTS:
+                return found
     return found
+
+
+def _closest(fault: ValidationError) -> list[ValidationError]:
+    """Return the faults by the one alternative that has the value's type, if there is just one.
+
+    An object that breaks a schema of "an object like this, or null" is told what is wrong with it.
+    """
+    alternatives = getattr(fault.kind, "context", None)
+    if not alternatives:
+        return [fault]
+    of_type = [faults for faults in alternatives if not any(_is_type(fault, f) for f in faults)]
+    if len(of_type) != 1:
+        return [fault]
+    return [closest for each in of_type[0] for closest in _closest(each)]
+
+
+def _is_type(whole: ValidationError, fault: ValidationError) -> bool:
+    """Return whether an alternative's fault is that all of the value has another type."""
+    return fault.kind.name == "type" and fault.instance_path == whole.instance_path
 
 
 def _at(value: Any, fault: ValidationError) -> Any:

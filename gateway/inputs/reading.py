@@ -6,21 +6,22 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
 from aiohttp import web
 
-from gateway.api.json_values import canonical_json, json_text, parsed
-from gateway.api.validation import Validation
 from gateway.concurrency.garbage import without_collections
 from gateway.concurrency.threads import SerialExecutor
 from gateway.errors import Overloaded, ServiceError, ValueTooLarge
 from gateway.http.body import read_body
+from gateway.inputs.json_values import canonical_json, json_text, parsed
 from shared.settings import MAX_RESULT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.errors import UnknownFunction
-    from shared.catalog import Catalog, Function
+    from gateway.inputs.validation import Validation
+    from shared.catalog import Function
 
 LARGE_BYTES: Final = 64 * 1024
 """Length of a body beyond which a thread parses it, since that would hold the loop too long."""
@@ -39,20 +40,21 @@ class Input:
 
 
 class Inputs:
-    """Reads bodies, and checks the inputs of functions against the schemas of a catalog."""
+    """Reads bodies, and checks the inputs of functions."""
 
-    def __init__(self, catalog: Catalog, max_value: int = MAX_RESULT_BYTES) -> None:
+    def __init__(self, max_value: int = MAX_RESULT_BYTES) -> None:
         self._max_value = max_value
         self._executor = SerialExecutor("parsing")
-        self._validation = Validation(catalog)
 
-    async def read_input(self, request: web.Request, function: Function) -> Input:
+    async def read_input(
+        self, request: web.Request, function: Function, validation: Validation
+    ) -> Input:
         """Return the body as the function's input; an empty body is the function's default input.
 
         Raises `InvalidRequest`, `UnsupportedMediaType`, or aiohttp's 413.
         """
-        raw = await read_body(request) or function.default_input.encode()
-        return await self._parse(raw, lambda: self._checked(raw, function))
+        raw = await read_body(request) or orjson.dumps(function.default_input)
+        return await self._parse(raw, lambda: _checked(raw, function, validation))
 
     async def read_former(self, request: web.Request, name: str, unknown: UnknownFunction) -> Input:
         """Return the body as the input of a function that the catalog no longer has.
@@ -94,9 +96,10 @@ class Inputs:
             return parse()
         return await self._executor.run(without_collections, parse, size=len(raw))
 
-    def _checked(self, raw: bytes, function: Function) -> Input:
-        value = parsed(raw)
-        return _input_of(function.name, value, self._validation.refusal(function, value))
+
+def _checked(raw: bytes, function: Function, validation: Validation) -> Input:
+    value = parsed(raw)
+    return _input_of(function.name, value, validation.refusal(function, value))
 
 
 def _input_of(name: str, value: Any, refusal: ServiceError | None) -> Input:

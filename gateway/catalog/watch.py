@@ -1,0 +1,101 @@
+"""Notices that the catalog's file has changed, and puts the new catalog in its place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from gateway.catalog.file import CatalogFault
+from gateway.concurrency.tasks import TaskSet
+from gateway.concurrency.threads import SerialExecutor
+from shared.log import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from gateway.catalog.file import CatalogFile
+    from gateway.inputs.served_catalog import CurrentCatalog, ServedCatalog
+    from shared.catalog import Catalog
+
+LOOK_SECONDS: Final = 1.0
+"""Seconds between two looks at the file."""
+
+
+class CatalogWatch:
+    """Looks at the catalog's file every second, and at once when it is told to.
+
+    A good new catalog is for all requests that begin from then on. A bad one is logged, and the
+    former one stays.
+    """
+
+    def __init__(self, file: CatalogFile, current: CurrentCatalog) -> None:
+        self._file = file
+        self._current = current
+        self._executor = SerialExecutor("catalog")
+        self._told = asyncio.Event()
+
+    def look_now(self) -> None:
+        """Read the file even if it seems to be unchanged."""
+        self._told.set()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Watch the file until the block ends."""
+        try:
+            async with TaskSet().running(self._watch()):
+                yield
+        finally:
+            self._executor.close()
+
+    async def _watch(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._told.wait()
+            told = self._told.is_set()
+            self._told.clear()
+            await self._look(told=told)
+
+    async def _look(self, *, told: bool) -> None:
+        log = get_logger()
+        try:
+            found = await self._executor.run(self._next, told)
+        except CatalogFault as error:
+            log.error("catalog not changed", reason=str(error))  # noqa: TRY400 - the reason says all
+        except Exception:
+            log.exception("catalog not changed")
+        else:
+            if found is not None:
+                self._current.served, changes = found
+                log.info("catalog changed" if changes else "catalog unchanged", **changes)
+
+    def _next(self, told: bool) -> tuple[ServedCatalog, dict[str, Any]] | None:  # noqa: FBT001
+        served = self._file.read() if told else self._file.read_if_changed()
+        if served is None:
+            return None
+        return served, changes(self._current.served.catalog, served.catalog)
+
+
+def changes(former: Catalog, new: Catalog) -> dict[str, Any]:
+    """Return what is other in a new catalog, as fields of a log line; empty if nothing is."""
+    found: dict[str, Any] = {
+        "added": [name for name in new.functions if name not in former.functions],
+        "removed": [name for name in former.functions if name not in new.functions],
+        "raised": {},
+        "lowered": {},
+        "changed": [],
+    }
+    for name in new.functions.keys() & former.functions.keys():
+        before, after = former.functions[name], new.functions[name]
+        if before.version != after.version:
+            way = "raised" if before.version < after.version else "lowered"
+            found[way][name] = [before.version, after.version]
+        # As JSON, since Python takes 1, 1.0 and true for equal.
+        elif msgspec.json.encode(before) != msgspec.json.encode(after):
+            found["changed"].append(name)
+    if former.default != new.default:
+        found["default"] = new.default or "none"
+    return {name: what for name, what in found.items() if what}

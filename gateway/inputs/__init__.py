@@ -1,0 +1,1 @@
+"""What clients send: read as JSON, and checked against the catalog."""
