@@ -1,46 +1,14 @@
-"""Exceptions that a durable function can raise or see.
+"""Exceptions that pass through the SDK, and what is stored of those that users' code raises.
 
-NonRetryableError   raise it in a step: another attempt would not help
-├── NotJson         the result of a step or of a function cannot be stored
-└── ResultTooLarge  it has more bytes than may be stored
-StepFailed          a step or a child has failed for good; catch it to compensate
-└── TimedOut        a signal or a child did not come in time
-StepTimeout         an attempt of a step took longer than its timeout
-Fenced              the execution belongs to this worker no longer; functions never see it
-Rejection           takes a failure through the SDK to the store; functions never see it
+Fenced        the execution belongs to this worker no longer
+Rejection     takes a failure through the SDK to the store
+InvalidInput  the function does not take the input of the execution
 """
 
 from __future__ import annotations
 
+from durable_http.errors import StepFailed
 from shared.resonate.codec import Failure, clip
-
-
-class NonRetryableError(Exception):
-    """Raise this, or a class derived from it, in a step that must not be retried."""
-
-
-class NotJson(NonRetryableError):
-    """A result that is not JSON; another attempt would return the same."""
-
-
-class ResultTooLarge(NonRetryableError):
-    """A result, or a child's input, of more than `MAX_RESULT_BYTES`."""
-
-
-class StepFailed(Exception):
-    """A step or a child execution ended without a result; `failure` says why."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
-
-
-class StepTimeout(Exception):
-    """An attempt of a step took longer than its timeout."""
-
-
-class TimedOut(StepFailed):
-    """A signal or a child did not come in time."""
 
 
 class Fenced(Exception):
@@ -51,12 +19,16 @@ class Rejection(Exception):
     """Carries a failure, as JSON text, through the SDK to the store."""
 
 
+class InvalidInput(Exception):
+    """The function does not take the input of the execution, which a parent has given."""
+
+
 def describe(
     error: BaseException, *, step: str | None = None, attempts: int | None = None
 ) -> Failure:
     """Return the failure to store for an exception. Never raises, even if `__str__` does."""
     if isinstance(error, StepFailed):
-        return error.failure
+        return Failure(clip(error.type), clip(error.message), error.step, error.attempts)
     try:
         message = str(error)
     except BaseException:  # noqa: BLE001 - a user's class may raise anything

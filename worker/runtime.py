@@ -13,20 +13,18 @@ from shared.log import get_logger
 from shared.resonate.store import Store
 from shared.resonate.tasks import Locks, Tasks
 from shared.resonate.transport import Refused, Transport, Unanswered
-from shared.webhooks import FUNCTION, VERSION
-from worker.durable.driver import durable
 from worker.sdk.patches import replace_growing_parts
 from worker.slots.parts import SharedParts
-from worker.slots.restarts import record_returned
 from worker.slots.slot import Slot
 from worker.slots.watcher import Watcher
+from worker.store.restarts import record_returned
+from worker.store.roster import Roster
 from worker.tasks.board import RENEWALS_PER_LEASE, Board
 from worker.tasks.leases import Leases
 from worker.tasks.offers import Inbox
 from worker.tasks.rebalancing import Rebalancer
 from worker.tasks.renewer_process import RenewerProcess
 from worker.tasks.stream import Stream
-from worker.tasks.suspects import Suspects
 from worker.user_calls import UserCalls
 from worker.webhooks.function import Webhooks
 from worker.webhooks.limits import ReceiverLimits
@@ -34,9 +32,7 @@ from worker.webhooks.limits import ReceiverLimits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from resonate.registry import Registry
-
-    from shared.catalog import Catalog
+    from worker.registry import Functions
     from worker.settings import WorkerSettings
 
 WRITE_ATTEMPT: Final = 5.0
@@ -60,6 +56,9 @@ replaced."""
 DROP_BUDGET: Final = 1.0
 """Seconds for which a worker that stops tries to hand one claim back."""
 
+LEAVING_SECONDS: Final = 3.0
+"""Seconds that a worker that stops takes at most to say so to the others, while it drains."""
+
 PASS_ON_SECONDS: Final = 1.0
 """Seconds that a worker that stops takes at most to pass its offers on."""
 
@@ -67,37 +66,38 @@ PASS_ON_SECONDS: Final = 1.0
 class Worker:
     """Runs executions from `start()` until `stop()`."""
 
-    def __init__(self, settings: WorkerSettings, registry: Registry, catalog: Catalog) -> None:
+    def __init__(self, settings: WorkerSettings, functions: Functions) -> None:
         replace_growing_parts()
         self._settings = settings
+        self._served = functions.described()
         self._stopping = threading.Event()
         pid = uuid.uuid4().hex
         transport, quick = _transports(settings, self._stopping.is_set)
         self._tasks = Tasks(transport)
-        webhooks = Webhooks(
-            settings.webhooks, Store(transport), ReceiverLimits(settings.concurrency)
-        )
-        registry.add(durable(webhooks.webhook), FUNCTION, VERSION)
+        limits = ReceiverLimits(settings.concurrency)
+        functions.add(Webhooks(settings.webhooks, Store(transport), limits).definition())
         self._inbox = Inbox()
         self._calls = UserCalls(settings.step_timeout_seconds)
         board = Board()
         self._leases = Leases(Tasks(quick), board, settings.lease_seconds)
         self._renewer = RenewerProcess(settings.server, pid, board, settings.lease_seconds)
         self._rebalancer = _rebalancer(settings, quick, self._inbox, pid)
+        serves = functions.users_versions
+        self._roster = Roster(Store(quick), Locks(quick), settings.group, pid, serves)
         self._stream = Stream(settings.server, settings.group, pid, self._inbox)
         self._parts = SharedParts(
             name=settings.name,
             group=settings.group,
             pid=pid,
-            registry=registry,
-            catalog=catalog,
+            registry=functions.registry,
+            functions=functions.newest,
+            versions=functions.versions,
             transport=transport,
             tasks=self._tasks,
             inbox=self._inbox,
             leases=self._leases,
             max_result_bytes=settings.max_result_bytes,
             calls=self._calls,
-            suspects=Suspects(),
             max_recoveries=settings.max_recoveries,
         )
         self._slots = [Slot(self._parts) for _ in range(settings.concurrency)]
@@ -112,11 +112,13 @@ class Worker:
         self._watcher.start()
         self._rebalancer.start()
         self._stream.start()
+        self._roster.start()
         self._log.info(
             "worker started",
             worker=self._settings.name,
             group=self._settings.group,
             concurrency=self._settings.concurrency,
+            functions=self._served,
         )
 
     def fault(self) -> str | None:
@@ -174,6 +176,8 @@ class Worker:
         self._rebalancer.close()
         untaken_offers = self._inbox.close()
         passed_on = self._rebalancer.pass_on(untaken_offers, PASS_ON_SECONDS)
+        leaving = threading.Thread(target=self._roster.leave, name="leaving", daemon=True)
+        leaving.start()
         self._log.info("draining", running=len(self._leases.held()), passed_on=passed_on)
         end = began + self._settings.drain_seconds
         while self._leases.held() and time.monotonic() < end and not hurry.wait(0.02):
@@ -183,6 +187,7 @@ class Worker:
         handed_back = self._hand_back()
         self._leases.close()
         self._renewer.close()
+        leaving.join(LEAVING_SECONDS)
         self._log.info(
             "worker stopped", handed_back=handed_back, seconds=round(time.monotonic() - began, 3)
         )

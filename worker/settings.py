@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from shared.environment import EnvironmentReader
 from shared.settings import (
@@ -26,9 +27,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+SHIPPED_MODULES: Final = ("worker.functions",)
+"""The package of the examples, which is served where no modules are named."""
+
+MODULE_GRAMMAR: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
 @dataclass(frozen=True)
 class WorkerSettings:
-    """One worker process. An execution stays with a worker that died for `lease_seconds`.
+    """One worker process, which serves the functions of the modules and packages `functions`.
+
+    An execution stays with a worker that died for `lease_seconds`.
 
     An attempt of a step that has no `timeout` may take `step_timeout_seconds`. A step during which
     `max_recoveries` workers were lost is not started again. A worker whose resident memory exceeds
@@ -39,6 +48,7 @@ class WorkerSettings:
     log: LogSettings = field(default_factory=LogSettings)
     name: str = "worker"
     group: str = "worker"
+    functions: tuple[str, ...] = SHIPPED_MODULES
     concurrency: int = 16
     lease_seconds: float = 2.0
     drain_seconds: float = 20.0
@@ -60,6 +70,7 @@ def worker_settings(
         log=read_log(read, terminal=sys.stdout.isatty() if terminal is None else terminal),
         name=read.text("WORKER_NAME", socket.gethostname(), NAME_GRAMMAR),
         group=read_worker_group(read),
+        functions=_modules(read),
         concurrency=read.integer("WORKER_CONCURRENCY", 16, 1, 256, "executions at once"),
         lease_seconds=read.number("WORKER_LEASE_SECONDS", 2.0, 0.5, 300, "seconds"),
         drain_seconds=read.number("WORKER_DRAIN_SECONDS", 20.0, 0, 3600, "seconds"),
@@ -74,3 +85,14 @@ def worker_settings(
     )
     read.finish()
     return settings
+
+
+def _modules(read: EnvironmentReader) -> tuple[str, ...]:
+    text = read.text("WORKER_FUNCTIONS", ",".join(SHIPPED_MODULES))
+    names = tuple(filter(None, (part.strip() for part in text.split(","))))
+    for name in names or (text,):
+        if not MODULE_GRAMMAR.fullmatch(name):
+            read.faults.append(
+                f"WORKER_FUNCTIONS must be modules like orders,billing.flows, got {name!r}"
+            )
+    return names

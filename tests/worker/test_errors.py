@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from durable_http import ResultTooLarge, StepFailed
 from shared.resonate.codec import Failure
-from worker.errors import ResultTooLarge, StepFailed, describe
+from worker.errors import describe
 
 
 class Mute(Exception):
@@ -23,7 +24,7 @@ class Mute(Exception):
         (ValueError("\ud800"), Failure("ValueError", "?", "s", 1)),
         (Mute(), Failure("Mute", "its message cannot be shown", "s", 1)),
         (ResultTooLarge("2 bytes"), Failure("ResultTooLarge", "2 bytes", "s", 1)),
-        (StepFailed(Failure("E", "m", "t", 9)), Failure("E", "m", "t", 9)),
+        (StepFailed("m", type="E", step="t", attempts=9), Failure("E", "m", "t", 9)),
     ],
 )
 def test_any_error_can_be_described(error: Exception, failure: Failure) -> None:

@@ -1,67 +1,103 @@
-"""The catalog, which gateways use, matches the code, which only workers have."""
+"""The functions that a worker serves, in all their versions."""
 
 from __future__ import annotations
 
 import inspect
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from shared.catalog import SHIPPED, Catalog, Function
+from durable_http import Context, DeclarationError, Step, Workflow
+from durable_http.declarations.definition import define
+from durable_http.declarations.loading import load
+from shared.webhooks import FUNCTION
 from worker import functions
-from worker.durable.driver import durable
-from worker.functions.foo import foo
-from worker.registry import build_registry
-
-ENTRIES = list(SHIPPED.functions.values())
+from worker.registry import SHIPPED_DEFAULT, Functions
+from worker.settings import SHIPPED_MODULES
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_every_function_can_be_run(entry: Function) -> None:
-    """A worker can run every function of the catalog, in the catalog's version."""
-    found, code, version = build_registry().get(entry.name, entry.version)
-
-    assert (found, version) == (entry.name, entry.version)
-    assert inspect.isgeneratorfunction(code)
+def order(context: Context) -> Workflow[str]:
+    """Order something."""
+    name: str = yield context.step(quote)
+    return name
 
 
-def test_every_file_is_in_the_catalog() -> None:
-    """Every file of a function has an entry in the catalog."""
+def quote(step: Step) -> str:
+    """Quote a price."""
+    return step.name
+
+
+@pytest.fixture(name="shipped", scope="module")
+def _shipped() -> Functions:
+    return Functions(load(SHIPPED_MODULES))
+
+
+def served(*versions: int) -> Functions:
+    """Return the functions of a worker that knows these versions of `order`, and one `quote`."""
+    orders = [define(order, version=version) for version in versions]
+    return Functions([define(quote), *orders])
+
+
+def test_every_example_is_served(shipped: Functions) -> None:
+    """A worker without settings serves every file of the examples, and the default one."""
     files = {path.stem for path in Path(functions.__path__[0]).glob("[!_]*.py")}
 
-    assert files == set(SHIPPED.names)
+    assert files <= set(shipped.newest)
+    assert SHIPPED_DEFAULT in shipped.newest
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_a_function_takes_one_input(entry: Function) -> None:
-    """A function has two parameters, a context or step and the client's input, and a docstring."""
-    code = getattr(import_module(f"worker.functions.{entry.name}"), entry.name)
+def test_every_example_has_a_summary(shipped: Functions) -> None:
+    """Each example says in a sentence what it does."""
+    assert [each.name for each in shipped.definitions if not each.summary.endswith(".")] == []
 
-    assert len(inspect.signature(code).parameters) == 2
-    assert inspect.getdoc(code)
+
+def test_every_function_can_be_run(shipped: Functions) -> None:
+    """The SDK finds each function by its name and version, as a generator function."""
+    for each in shipped.definitions:
+        name, code, version = shipped.registry.get(each.name, each.version)
+
+        assert (name, version) == (each.name, each.version)
+        assert inspect.isgeneratorfunction(code)
 
 
 @pytest.mark.parametrize(("name", "version"), [("bar", 0), ("foo", 2), ("checkout", 2)])
-def test_nothing_else_can_be_run(name: str, version: int) -> None:
+def test_nothing_else_can_be_run(shipped: Functions, name: str, version: int) -> None:
     """Any other name or version is unknown, so that it is left to a worker that knows it."""
     with pytest.raises(ValueError, match="not found"):
-        build_registry().get(name, version)
+        shipped.registry.get(name, version)
 
 
 def test_versions_stand_side_by_side() -> None:
-    """A worker may know one function in two versions, and each is found."""
-    registry = build_registry(Catalog.of(Function("foo", 2, "New."), default="foo"))
-    registry.add(durable(foo), "foo", 1)
+    """A worker serves all versions of a function, and children are begun with the newest."""
+    functions = served(3, 1, 2)
 
-    assert [registry.get("foo", version)[2] for version in (1, 2)] == [1, 2]
+    assert functions.versions["order"] == [1, 2, 3]
+    assert [functions.registry.get("order", version)[2] for version in (1, 2, 3)] == [1, 2, 3]
+    assert {name: each.version for name, each in functions.newest.items()} == {
+        "order": 3,
+        "quote": 1,
+    }
 
 
-def test_an_entry_without_code_stops_the_start() -> None:
-    """A worker does not start if it lacks the code of a catalog's entry."""
-    with pytest.raises(ModuleNotFoundError, match="nothing"):
-        build_registry(
-            Catalog.of(
-                Function("foo", 1, "Something."), Function("nothing", 1, "Nothing."), default="foo"
-            )
-        )
+def test_the_log_shows_what_is_served() -> None:
+    """Functions are described in one line, in order, each with its versions."""
+    assert served(2, 1).described() == "order 1, 2; quote 1"
+
+
+def test_a_function_of_the_worker_is_no_users_function() -> None:
+    """What the worker adds is served, but it is not described and no child is begun with it."""
+    functions = served(1)
+    functions.add(define(quote, name=FUNCTION))
+
+    assert functions.versions[FUNCTION] == [1]
+    assert functions.registry.get(FUNCTION, 1)[0] == FUNCTION
+    assert FUNCTION not in functions.newest
+    assert functions.described() == "order 1; quote 1"
+
+
+def test_a_name_of_the_service_is_refused() -> None:
+    """A user's function cannot stand in for the one that sends webhooks."""
+    taken = define(quote, name=FUNCTION)
+
+    with pytest.raises(DeclarationError, match=f"the name {FUNCTION} is the service's own"):
+        Functions([taken])

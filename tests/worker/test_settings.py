@@ -31,6 +31,7 @@ EVERY_FAULT = {
     "MAX_RESULT_BYTES": "1MiB",
     "WORKER_STEP_TIMEOUT_SECONDS": "-1",
     "WORKER_MAX_RECOVERIES": "0",
+    "WORKER_FUNCTIONS": "orders/flows.py",
 }
 
 
@@ -46,6 +47,7 @@ def test_an_empty_environment_is_enough() -> None:
         log=LogSettings("info", "json"),
         name=socket.gethostname(),
         group="worker",
+        functions=("worker.functions",),
         concurrency=16,
         lease_seconds=2.0,
         drain_seconds=20.0,
@@ -61,6 +63,7 @@ def test_every_variable_is_read() -> None:
         "RESONATE_HOST": "http://[::1]",
         "WORKER_NAME": "worker-1",
         "WORKER_GROUP": "blue",
+        "WORKER_FUNCTIONS": "orders,billing.flows",
         "WORKER_CONCURRENCY": "256",
         "WORKER_LEASE_SECONDS": "0.5",
         "WORKER_DRAIN_SECONDS": "0",
@@ -74,6 +77,7 @@ def test_every_variable_is_read() -> None:
         server=ServerSettings("http://[::1]"),
         name="worker-1",
         group="blue",
+        functions=("orders", "billing.flows"),
         concurrency=256,
         lease_seconds=0.5,
         drain_seconds=0.0,
@@ -168,3 +172,34 @@ def test_webhooks_have_a_secret_and_destinations() -> None:
         ["127.0.0.1", "10.0.0.0/8", "hooks.internal"]
     )
     assert secret not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "modules"),
+    [
+        ("orders", ("orders",)),
+        (" orders , billing.flows ,", ("orders", "billing.flows")),
+        ("_own.v2", ("_own.v2",)),
+        ("größen", ("größen",)),
+    ],
+)
+def test_functions_are_modules(text: str, modules: tuple[str, ...]) -> None:
+    """Modules and packages are named as in `import`, with commas between them."""
+    assert worker({"WORKER_FUNCTIONS": text}).functions == modules
+
+
+@pytest.mark.parametrize(
+    "name", ["orders.py/x", "orders:flow", ".orders", "orders.", "orders..flow", "1orders", "a b"]
+)
+def test_what_names_no_module_is_refused(name: str) -> None:
+    """The fault shows what is allowed, and which of several names it is about."""
+    assert faults(worker, {"WORKER_FUNCTIONS": f"billing,{name}"}) == [
+        f"WORKER_FUNCTIONS must be modules like orders,billing.flows, got {name!r}"
+    ]
+
+
+def test_a_list_of_no_modules_is_refused() -> None:
+    """A worker that would serve nothing does not start."""
+    assert faults(worker, {"WORKER_FUNCTIONS": " , "}) == [
+        "WORKER_FUNCTIONS must be modules like orders,billing.flows, got ','"
+    ]

@@ -1,1 +1,1 @@
-"""Durable functions: what their authors use, and how their bodies and steps run."""
+"""Durable functions: how their bodies and steps run."""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from resonate.errors import ResonateCanceledError, ResonateTimedoutError
 
+from durable_http.commands import Command
+from durable_http.context import Context
+from durable_http.errors import StepFailed, TimedOut, WrongResult
+from durable_http.types import InvalidValue
+from durable_http.values import json_of
 from shared.log import get_logger
 from shared.resonate.codec import Failure, decode_rejection
 from worker.durable.children import StoredOutcome
-from worker.durable.context import Command, Context
-from worker.durable.values import json_of
-from worker.errors import Fenced, Rejection, StepFailed, TimedOut, describe, shown
-from worker.tasks.leases import CLAIM_DEPENDENCY
+from worker.durable.interpreter import Interpreter, json_type
+from worker.errors import Fenced, InvalidInput, Rejection, describe, shown
+from worker.tasks.claim_handle import CLAIM_DEPENDENCY
 from worker.user_calls import UserCall
 
 if TYPE_CHECKING:
@@ -23,34 +26,31 @@ if TYPE_CHECKING:
 
     import resonate
 
-    from worker.durable.context import DurableFunction, Workflow
-    from worker.tasks.leases import ClaimHandle
+    from durable_http.context import Workflow
+    from durable_http.declarations.definition import Definition
+    from worker.tasks.claim_handle import ClaimHandle
 
 
-def durable(function: DurableFunction) -> Callable[..., Generator[Any, Any, str]]:
+def durable(definition: Definition) -> Callable[..., Generator[Any, Any, str]]:
     """Wrap a function for the SDK: one JSON text in, one JSON text out, every failure as data.
 
     A plain function becomes the only step of its execution.
     """
-    if inspect.isgeneratorfunction(function):
-        workflow = function
-    else:
-
-        def workflow(context: Context, value: Any) -> Workflow[Any]:
-            return (yield context.step(function, value))
 
     def execution(sdk: resonate.Context, input_json: str) -> Generator[Any, Any, str]:
         handle: ClaimHandle = sdk.get_dependency(CLAIM_DEPENDENCY)
         log = get_logger(**handle.claim.log_fields)
+        interpreter = Interpreter(sdk, handle)
         try:
-            body = workflow(Context(sdk, handle), orjson.loads(input_json))
+            body = _body(definition, handle, orjson.loads(input_json))
             handle.claim.close_body = partial(_close, body, handle)
-            return json_of((yield from _drive(body, handle)), handle.max_result_bytes)
+            # No name for the result: a failure below would keep this frame, and a large result.
+            return _encoded(definition, (yield from _drive(body, interpreter, handle)), handle)
         except Fenced:
             raise
         except Exception as raised:
             error = raised.error if isinstance(raised, _BodyFailed) else raised
-            expected = isinstance(error, StepFailed)
+            expected = isinstance(error, (StepFailed, InvalidInput))
             log.warning(
                 "execution failed", error=shown(error), exc_info=None if expected else error
             )
@@ -71,7 +71,47 @@ class _BodyFailed(Exception):
         self.error = error
 
 
-def _drive(body: Workflow[Any], handle: ClaimHandle) -> Generator[Any, Any, Any]:
+def _body(definition: Definition, handle: ClaimHandle, value: Any) -> Workflow[Any]:
+    """Return the function's body, which has not begun. Raises `InvalidInput`, or `Fenced`."""
+    context = Context(handle.claim.execution, definition.retry)
+    arguments: tuple[Any, ...] = ()
+    if definition.takes_input:
+        try:
+            arguments = (definition.input.convert(value),)
+        except InvalidValue as error:
+            what = f"{definition.name} version {definition.version}"
+            if not error.by_code:  # what the schema lets through, another version may take
+                refused = f"{what}, which refuses it: {error}"
+                handle.history.block_if_begun(f"input of {what}", refused)
+            raise InvalidInput(f"{definition.name} does not take the input: {error}") from error
+    if definition.is_workflow:
+        body: Workflow[Any] = definition.function(context, *arguments)
+        return body
+    return _only_step(definition, context, arguments)
+
+
+def _only_step(
+    definition: Definition, context: Context, arguments: tuple[Any, ...]
+) -> Workflow[Any]:
+    return (yield context.step(definition.function, *arguments, name=definition.name))
+
+
+def _encoded(definition: Definition, result: Any, handle: ClaimHandle) -> str:
+    """Return the function's result as JSON. Raises `WrongResult`, `NotJson`, `ResultTooLarge`."""
+    text = json_of(result, handle.max_result_bytes)
+    if definition.is_workflow:  # the result of a plain function is a step's, which was checked
+        result_type = json_type(definition.result)
+        if result_type.schema:
+            try:
+                result_type.convert(orjson.loads(text))
+            except InvalidValue as error:
+                raise WrongResult(f"the result is not what its annotation says: {error}") from error
+    return text
+
+
+def _drive(
+    body: Workflow[Any], interpreter: Interpreter, handle: ClaimHandle
+) -> Generator[Any, Any, Any]:
     """Run the function's body, and translate the SDK's exceptions at its yields.
 
     When the claim is lost the body is closed: its `finally` blocks run, its `except` blocks do not.
@@ -82,8 +122,10 @@ def _drive(body: Workflow[Any], handle: ClaimHandle) -> Generator[Any, Any, Any]
         try:
             command = send(value)
         except StopIteration as end:
+            handle.history.check_end(interpreter.position)
             return end.value
         except BaseException as error:  # noqa: BLE001 - a body may raise anything
+            handle.history.check_end(interpreter.position)
             raise _BodyFailed(error) from None
         finally:
             handle.calls.end(call)
@@ -92,10 +134,8 @@ def _drive(body: Workflow[Any], handle: ClaimHandle) -> Generator[Any, Any, Any]
             send, value = body.throw, TypeError(f"yield what the context makes, not {what}")
             continue
         try:
-            outcome = command.read((yield command.for_sdk))
-            if command.waits:
-                outcome = outcome.read((yield outcome.for_sdk))
-            send, value = body.send, outcome
+            value = yield from interpreter.run(command)
+            send = body.send
         except Fenced:
             _close(body, handle)
             raise
@@ -113,16 +153,22 @@ def _close(body: Workflow[Any], handle: ClaimHandle) -> None:
         handle.calls.end(call)
 
 
-def _failure_of(error: Exception) -> StepFailed:
-    """Return what the function's body sees of an exception of the SDK."""
+def _failure_of(error: Exception) -> Exception:
+    """Return what the function's body sees of an exception of the SDK, or of its command."""
     if isinstance(error, ResonateTimedoutError):
-        return TimedOut(Failure("TimedOut", "the signal or the child did not come in time"))
+        return TimedOut()
     if isinstance(error, ResonateCanceledError):
-        return StepFailed(Failure("Canceled", "the child was canceled"))
+        return StepFailed("the child was canceled", type="Canceled")
     match error.args:
         case (StoredOutcome() as stored,):
-            return StepFailed(decode_rejection(str(stored)))
+            return _step_failed(decode_rejection(str(stored)))
         case ({"type": str(), "message": str()} as stored,):
-            return StepFailed(Failure.of(stored))
+            return _step_failed(Failure.of(stored))
         case _:
-            return StepFailed(describe(error))
+            return error
+
+
+def _step_failed(failure: Failure) -> StepFailed:
+    return StepFailed(
+        failure.message, type=failure.type, step=failure.step, attempts=failure.attempts
+    )

@@ -4,59 +4,28 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from shared.log import Logger, get_logger
-from worker.durable.retry import RecordedTries
+from durable_http.copies import copied
+from durable_http.errors import NonRetryableError, StepTimeout, WrongResult
+from durable_http.step import Step
+from durable_http.types import InvalidValue, JsonType
+from durable_http.values import json_of
+from shared.log import get_logger
+from worker.durable.recorded_tries import RecordedTries
 from worker.durable.timeouts import call_within
-from worker.durable.values import json_of
-from worker.errors import (
-    Fenced,
-    NonRetryableError,
-    Rejection,
-    StepTimeout,
-    describe,
-    shown,
-)
+from worker.errors import Fenced, Rejection, describe, shown
 from worker.user_calls import UserCall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from durable_http.commands import RunStep
     from shared.resonate.codec import Failure
-    from worker.durable.retry import RetryPolicy
-    from worker.tasks.leases import ClaimHandle
+    from worker.tasks.claim_handle import ClaimHandle
 
 NEVER_RETRIED: Final = (NonRetryableError, SystemExit)
-
-type StepFunction = Callable[..., Any]
-"""A plain function whose first argument is a `Step`; it may run more than once."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """What a step's function gets as its first argument.
-
-    `idempotency_key` is the same whenever this step of this execution runs, and different for every
-    other step. Pass it to the service that the step calls: then a repeated step has no second
-    effect there.
-
-    `canceled()` costs next to nothing and returns True once nobody waits for this attempt: the
-    execution was canceled, its deadline has passed, the attempt's time is over, or another worker
-    has taken the execution over. A long step asks it now and then, and stops by itself.
-    """
-
-    execution: str
-    name: str
-    idempotency_key: str
-    attempt: int
-    worker: str
-    log: Logger
-    canceled: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
 
 
 class EncodedResult(str):
@@ -90,24 +59,17 @@ class StepEncoder:
 class StepRun:
     """One step of one execution in this process, and the SDK's retry policy for it."""
 
-    def __init__(
-        self,
-        function: StepFunction,
-        name: str,
-        handle: ClaimHandle,
-        retry: RetryPolicy,
-        timeout: float | None,
-    ) -> None:
-        self._function = function
-        self.name = name
+    def __init__(self, command: RunStep, result: JsonType, handle: ClaimHandle) -> None:
+        self._command = command
+        self._result = result
         self._handle = handle
-        self._retry = retry
-        self._timeout = timeout
+        self._retry = command.retry
+        self._timeout = command.timeout
         self._attempts = 0
         self._final = False
         self._failed: tuple[str, Failure] | None = None
         self._recorded = RecordedTries(time.monotonic())
-        self._log = get_logger(**handle.claim.log_fields, step=name)
+        self._log = get_logger(**handle.claim.log_fields, step=command.name)
 
     def next(self, attempt: int) -> float | None:
         """Return the pause before the next attempt (the SDK's protocol of retry policies).
@@ -127,22 +89,22 @@ class StepRun:
         if records is not None and self._recorded.is_due(time.monotonic(), pause):
             records.store(id, failure, pause)
 
-    def run(self, id: str, arguments: tuple[Any, ...]) -> EncodedResult:
+    def run(self, id: str) -> EncodedResult:
         """Make one attempt. Raises `Rejection` with the failure, or `Fenced`."""
         self._attempts += 1
         self._final = True  # no retry for what escapes below, `Fenced` above all
         self._handle.check()
-        with self._handle.start(id, self.name):
-            return self._run(id, arguments)
+        with self._handle.start(id, self._command.name):
+            return self._run(id)
 
-    def _run(self, id: str, arguments: tuple[Any, ...]) -> EncodedResult:
+    def _run(self, id: str) -> EncodedResult:
         self._log.info("step started", attempt=self._attempts)
         began = time.monotonic()
         handle = self._handle
-        call = UserCall(handle.claim, self.name)
+        call = UserCall(handle.claim, self._command.name)
         step = Step(
             handle.claim.execution,
-            self.name,
+            self._command.name,
             id,
             self._attempts,
             handle.worker,
@@ -150,8 +112,7 @@ class StepRun:
             lambda: call.is_over,
         )
         try:
-            value = self._call(call, step, arguments)
-            result = EncodedResult(json_of(value, handle.max_result_bytes))
+            result = self._encoded(self._call(call, step, copied(self._command.arguments)))
         except Fenced:
             raise
         except BaseException as error:  # noqa: BLE001 - a step may raise anything
@@ -161,6 +122,16 @@ class StepRun:
         self._log.debug("step finished", seconds=round(time.monotonic() - began, 3))
         return result
 
+    def _encoded(self, value: Any) -> EncodedResult:
+        """Return a result as JSON. Raises `WrongResult` if its annotation does not allow it."""
+        text = json_of(value, self._handle.max_result_bytes)
+        if self._result.schema:
+            try:
+                self._result.convert(orjson.loads(text))
+            except InvalidValue as error:
+                raise WrongResult(f"the result is not what its annotation says: {error}") from error
+        return EncodedResult(text)
+
     def _call(self, call: UserCall, step: Step, arguments: tuple[Any, ...]) -> Any:
         """Call the function. Without a time limit of its own the default one holds.
 
@@ -169,13 +140,13 @@ class StepRun:
         """
         calls = self._handle.calls
         if self._timeout is not None and self._timeout != math.inf:
-            return call_within(self._timeout, calls, call, self._function, step, *arguments)
+            return call_within(self._timeout, calls, call, self._command.function, step, *arguments)
         if self._timeout is None and calls.default_limit is not None:
             call.limit = calls.default_limit
             call.overdue = partial(self._overdue, step.idempotency_key)
         calls.begin(call)
         try:
-            return self._function(step, *arguments)
+            return self._command.function(step, *arguments)
         finally:
             calls.end(call)
 
@@ -202,4 +173,4 @@ class StepRun:
             error=shown(error),
             exc_info=None if expected else error,
         )
-        return describe(error, step=self.name, attempts=self._attempts)
+        return describe(error, step=self._command.name, attempts=self._attempts)

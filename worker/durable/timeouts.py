@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from worker.errors import StepTimeout
+from durable_http.errors import StepTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable

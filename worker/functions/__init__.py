@@ -1,1 +1,1 @@
-"""Durable functions, one per file; each has an entry in `shared/catalog.py`."""
+"""The example functions, one per file; each teaches one thing."""

@@ -1,24 +1,29 @@
 """Waits for a person's answer: a signal with a timeout; no worker is held meanwhile."""
 
-from __future__ import annotations
+from typing import Annotated, Any, Final
 
-from typing import TYPE_CHECKING, Any
+from msgspec import Meta, Struct
 
-from shared.durations import parse
-from worker.errors import TimedOut
+from durable_http import Context, Step, TimedOut, Workflow, function
 
-if TYPE_CHECKING:
-    from worker.durable.context import Context, Workflow
-    from worker.durable.steps import Step
+SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def approval(context: Context, request: dict[str, Any] | None) -> Workflow[dict[str, Any]]:
-    """Ask, and wait for the signal `approval`; its value, any JSON, is the answer."""
-    request = request or {}
-    within = parse(str(request.get("within", "60s")))
-    yield context.step(ask, str(request.get("question", "May we?")))
+class Request(Struct, forbid_unknown_fields=True):
+    """A question, and the time for the answer: a number with s, m, h or d."""
+
+    question: Annotated[str, Meta(max_length=1000)] = "May we?"
+    within: Annotated[str, Meta(pattern="^[0-9]{1,5}[smhd]$")] = "60s"
+
+
+@function(signals=["approval"])
+def approval(context: Context, request: Request | None) -> Workflow[dict[str, Any]]:
+    """Asks a question and waits for the signal `approval`."""
+    request = request or Request()
+    seconds = int(request.within[:-1]) * SECONDS[request.within[-1]]
+    yield context.step(ask, request.question)
     try:
-        answer = yield context.signal("approval", timeout=within)
+        answer = yield context.signal("approval", timeout=seconds)
     except TimedOut:
         return {"answered": False, "answer": None}
     return {"answered": True, "answer": answer}

@@ -1,36 +1,33 @@
-"""An order: five steps with idempotency keys, undone in reverse when a later one fails.
-
-Input: `{"pace": seconds that each step takes, "fail": name of the step that fails for good}`.
-"""
-
-from __future__ import annotations
+"""An order: five steps with idempotency keys, undone in reverse when a later one fails."""
 
 import time
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Annotated, Any, Final, Literal
 
-from worker.errors import NonRetryableError, StepFailed
+from msgspec import Meta, Struct
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from durable_http import Context, NonRetryableError, Step, StepFailed, Workflow, function
 
-    from worker.durable.context import Context, Workflow
-    from worker.durable.steps import Step
 
-DEFAULT_PACE: Final = 1.0
+class Order(Struct, forbid_unknown_fields=True):
+    """The seconds that each step takes, and the name of the step that fails for good."""
+
+    pace: Annotated[float, Meta(ge=0, le=60)] = 1.0
+    fail: Literal["reserve", "charge", "pack", "ship", "notify"] | None = None
 
 
 class Declined(NonRetryableError):
     """The service behind a step has declined; another attempt would get the same answer."""
 
 
-def checkout(context: Context, order: dict[str, Any] | None) -> Workflow[dict[str, Any]]:
-    """Return the order's id and each step's receipt, or fail with the failed step's error."""
-    order = order or {}
-    pace, fail = float(order.get("pace", DEFAULT_PACE)), order.get("fail")
+@function
+def checkout(context: Context, order: Order | None) -> Workflow[dict[str, Any]]:
+    """Reserves, charges, packs, ships and notifies; on failure it undoes the finished steps."""
+    order = order or Order()
     receipts: dict[str, str] = {}
     try:
         for step, _ in STEPS:
-            receipts[step.__name__] = yield context.step(step, pace, fail)
+            receipts[step.__name__] = yield context.step(step, order.pace, order.fail)
     except StepFailed:
         for step, undo in reversed(STEPS):
             if undo is not None and step.__name__ in receipts:

@@ -1,25 +1,27 @@
 """Sleeps between steps, and reports its progress."""
 
-from __future__ import annotations
+from typing import Annotated
 
-from typing import TYPE_CHECKING, Any
+from msgspec import Meta, Struct, field
 
-if TYPE_CHECKING:
-    from worker.durable.context import Context, Workflow
-    from worker.durable.steps import Step
-
-DEFAULT_FROM, DEFAULT_EVERY = 3, 1.0
+from durable_http import Context, Step, Workflow, function
 
 
-def countdown(context: Context, options: dict[str, Any] | None) -> Workflow[str]:
-    """Count down from `from`, with a number every `every` seconds."""
-    options = options or {}
-    start = int(options.get("from", DEFAULT_FROM))
-    every = float(options.get("every", DEFAULT_EVERY))
-    for number in range(start, 0, -1):
+class Options(Struct, forbid_unknown_fields=True):
+    """The number to begin with, and the seconds between two numbers."""
+
+    start: Annotated[int, Meta(ge=0, le=10_000)] = field(default=3, name="from")
+    every: Annotated[float, Meta(ge=0, le=86400)] = 1.0
+
+
+@function
+def countdown(context: Context, options: Options | None) -> Workflow[str]:
+    """Counts down, sleeping in between, and reports its progress."""
+    options = options or Options()
+    for number in range(options.start, 0, -1):
         yield context.step(say, number)
-        yield context.progress(start - number + 1, start)
-        yield context.sleep(every)
+        yield context.progress(options.start - number + 1, options.start)
+        yield context.sleep(options.every)
     return "liftoff"
 
 

@@ -1,16 +1,14 @@
 """The smallest durable function: plain, so it runs as one step."""
 
-from __future__ import annotations
-
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from worker.durable.steps import Step
+from durable_http import Step, function
 
 
+@function(default_input={"foo": "bar"})
 def foo(step: Step, data: Any) -> dict[str, Any]:
-    """Return the input as text, and the time in seconds since the epoch."""
+    """Processes the input and returns the time."""
     step.log.debug("processing")
     return {"result": f"Processed: {json.dumps(data)}", "timestamp": time.time()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from shared.ids import ancestors, cancel_key
 from shared.log import get_logger
@@ -10,23 +10,18 @@ from shared.resonate import tags as tag
 from shared.resonate.codec import Failure, decode_call
 from shared.resonate.large_values import ValueLost
 from shared.resonate.transport import PROMISE_NOT_FOUND, Refused
-from worker.slots.restarts import body_starts
+from worker.slots.claim_ends import settle
+from worker.store.restarts import body_starts
+from worker.tasks.claims import Blocked
 
 if TYPE_CHECKING:
     from resonate.models.durable_promise import DurablePromise
 
     from shared.resonate.codec import Call
-    from worker.slots.fenced_store import FencedStore
     from worker.slots.parts import SharedParts
+    from worker.store.fenced_store import FencedStore
     from worker.tasks.claims import Claim
     from worker.tasks.offers import Offer
-
-UNKNOWN_SECONDS: Final = 60.0
-"""Seconds after an execution's start in which a worker that does not know its function hands it
-back; later the worker rejects it."""
-
-UNKNOWN_PAUSE: Final = 1.0
-"""Seconds before such an execution is handed back each time, so that it does not spin."""
 
 type ClaimedPromises = tuple[DurablePromise, DurablePromise | None]
 """The promise of the claimed execution and, for a resumption, the promise that it waited for."""
@@ -65,10 +60,12 @@ class Admission:
         except ValueLost as error:
             self._reject(claim, Failure("ValueLost", str(error)))
             return None
-        if not self._knows(call):
-            self._hand_back(claim, call, root)
-            return None
+        claim.version = call.version
         if root.tags.get(tag.KIND) == tag.CHILD and self._cancel_orphan(claim):
+            return None
+        blocked = self._parts.blocked.get(claim.execution) or self._unknown(call)
+        if blocked is not None:
+            self._block(claim, blocked)
             return None
         earlier = body_starts(self._store.promises, claim)
         if len(earlier.lost) >= self._parts.max_recoveries:
@@ -87,23 +84,21 @@ class Admission:
         self._store.promises.values.fill_param(root)
         return decode_call(root.param.data)
 
-    def _knows(self, call: Call) -> bool:
-        try:
-            self._parts.registry.get(call.function, call.version)
-        except ValueError:
-            return False
-        return True
+    def _unknown(self, call: Call) -> Blocked | None:
+        """Return why the call is not run here, if this worker does not know its version."""
+        versions = self._parts.versions.get(call.function, ())
+        if call.version in versions:
+            return None
+        known = ", ".join(map(str, versions))
+        found = f"{call.function} version {known}" if known else f"no function {call.function}"
+        return Blocked(f"{call.function} version {call.version}", found)
 
-    def _hand_back(self, claim: Claim, call: Call, root: DurablePromise) -> None:
-        """Hand the execution back for a worker that knows its function; reject it after a while."""
-        # In the middle of an update newer workers know functions that this one does not.
-        ready_at = max(root.created_on, int(root.tags.get(tag.DELAY, "0"))) / 1000
-        wanted = f"{call.function} version {call.version}"
-        if self._parts.transport.clock.time() - ready_at > UNKNOWN_SECONDS:
-            self._reject(claim, Failure("UnknownFunction", f"no worker knows {wanted}"))
-            return
-        self._log.warning("unknown function handed back", **claim.log_fields, function=wanted)
-        self._parts.leases.hand_back(claim, UNKNOWN_PAUSE)
+    def _block(self, claim: Claim, blocked: Blocked) -> None:
+        """Hand the execution back, again and again, until a worker that fits has it."""
+        self._store.promises.ask(lambda history: history.read())
+        claim.blocked = blocked
+        claim.lost = claim.lost or str(blocked)
+        settle(self._parts, claim, may_be_held=True)
 
     def _cancel_orphan(self, claim: Claim) -> bool:
         """Cancel a child if an execution above it has ended; return whether one has."""

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from shared.log import get_logger
 from shared.resonate.transport import Refused, Unanswered
 from worker.errors import Fenced
-from worker.slots.restarts import Records, record_returned
+from worker.store.blocked import record_blocked
+from worker.store.restarts import Records, record_returned
 
 if TYPE_CHECKING:
     from worker.slots.parts import SharedParts
+    from worker.tasks.claim_handle import ClaimHandle
     from worker.tasks.claims import Claim
-    from worker.tasks.leases import ClaimHandle
 
 
 def begin_body(parts: SharedParts, claim: Claim, handle: ClaimHandle, records: Records) -> None:
@@ -40,8 +41,13 @@ def settle(parts: SharedParts, claim: Claim, *, may_be_held: bool) -> None:
     """Record that a claim was lost although this worker lives, and end its lease."""
     try:
         record_returned(parts.transport, claim)
+        if claim.blocked is not None:
+            parts.blocked.add(claim.execution, claim.blocked)
+            record_blocked(parts.transport, claim, parts.name)
     finally:
-        if may_be_held:
-            parts.leases.hand_back_failed(claim)
-        else:
+        if not may_be_held:
             parts.leases.release(claim)
+        elif claim.blocked is not None:
+            parts.leases.hand_back_blocked(claim)
+        else:
+            parts.leases.hand_back_failed(claim)

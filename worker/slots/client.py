@@ -23,12 +23,13 @@ from worker.errors import Fenced
 from worker.sdk.client import SdkClient
 from worker.slots.admission import Admission
 from worker.slots.claim_ends import begin_body, complete, settle
-from worker.slots.failed_tries import FailedTries
-from worker.slots.fenced_store import FencedStore
-from worker.slots.restarts import Records
 from worker.slots.sdk_adapters import SlotMessageSource, SlotTaskStore
+from worker.store.failed_tries import FailedTries
+from worker.store.fenced_store import FencedStore
+from worker.store.replays import ReplayedHistory
+from worker.store.restarts import Records
+from worker.tasks.claim_handle import CLAIM_DEPENDENCY, ClaimHandle
 from worker.tasks.claims import Claim
-from worker.tasks.leases import CLAIM_DEPENDENCY, ClaimHandle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,7 +152,7 @@ class SlotClient:
         self._promises = promises
         parts = self._parts
         records = Records(claim, self._store.promises.record)
-        handle = _handle(parts, claim, records)
+        handle = _handle(parts, claim, records, ReplayedHistory(claim, self._store.promises))
         begin_body(parts, claim, handle, records)
         self._client.set_dependency(CLAIM_DEPENDENCY, handle)
         self._runs += 1
@@ -173,6 +174,7 @@ class SlotClient:
             return
         suspended = claim.lost is None and not claim.finished
         if suspended:
+            self._store.promises.going_on()
             complete(self._parts, claim)
         claim.end_turn()
         self._promises = None
@@ -189,19 +191,22 @@ class SlotClient:
             self._free.release()
 
 
-def _handle(parts: SharedParts, claim: Claim, records: Records) -> ClaimHandle:
+def _handle(
+    parts: SharedParts, claim: Claim, records: Records, history: ReplayedHistory
+) -> ClaimHandle:
     return ClaimHandle(
         claim,
         parts.leases,
         parts.name,
         parts.group,
-        parts.catalog,
         parts.suspects,
         records,
         parts.max_recoveries,
         parts.calls,
         parts.max_result_bytes,
         FailedTries(claim, parts.name, parts.transport),
+        parts.functions,
+        history,
     )
 
 

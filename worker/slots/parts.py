@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from worker.store.blocked import BlockedExecutions
+from worker.tasks.suspects import Suspects
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from resonate.registry import Registry
 
-    from shared.catalog import Catalog
+    from durable_http.declarations.definition import Definition
     from shared.resonate.tasks import Tasks
     from shared.resonate.transport import Transport
     from worker.tasks.leases import Leases
     from worker.tasks.offers import Inbox
-    from worker.tasks.suspects import Suspects
     from worker.user_calls import UserCalls
 
 
@@ -25,12 +29,18 @@ class SharedParts:
     group: str
     pid: str
     registry: Registry
-    catalog: Catalog
+    functions: Mapping[str, Definition]
+    """The newest version of each function."""
+
+    versions: Mapping[str, Sequence[int]]
+    """The versions of each function that this worker can run."""
+
     transport: Transport
     tasks: Tasks
     inbox: Inbox
     leases: Leases
     calls: UserCalls
-    suspects: Suspects
     max_recoveries: int
     max_result_bytes: int
+    suspects: Suspects = field(default_factory=Suspects)
+    blocked: BlockedExecutions = field(default_factory=BlockedExecutions)

@@ -12,6 +12,17 @@ if TYPE_CHECKING:
     from worker.tasks.suspects import Starts, Turn
 
 
+@dataclass(frozen=True)
+class Blocked:
+    """What the stored history of an execution has, and what the code asks for instead."""
+
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"blocked: expected {self.expected}, found {self.found}"
+
+
 @dataclass(eq=False)
 class Claim:
     """One claim of a task, and what is known about its execution. Times are monotonic."""
@@ -39,11 +50,32 @@ class Claim:
     """Name of the worker that held the execution before, if this claim or an earlier one recovered
     it."""
 
+    version: int = 0
+    """The version of the execution's function."""
+
+    position: int = 0
+    """The number of the latest part that the function has asked for."""
+
+    stored_position: int = 0
+    """The number of the latest part that earlier claims have stored, once the history is read."""
+
+    begun_here: bool = False
+    """Whether this claim has stored the first part, so that there is no history."""
+
+    blocked: Blocked | None = None
+    """Why this worker cannot go on with the execution, which is well."""
+
+    blocked_record: str | None = None
+    """The id of the record that says that the execution is blocked, until it goes on."""
+
     history_read: bool = False
     """Whether `attempt` and `recovered_from` were read from the store."""
 
     earlier_starts: dict[str, Starts] = field(default_factory=dict)
     """Starts of the steps that earlier claims have begun and not ended, by the step's id."""
+
+    body_recorded: bool = False
+    """Whether the begin of the function's body is recorded."""
 
     started: dict[str, int] = field(default_factory=dict)
     """The steps that were started here and have not ended: which start it is, by the step's id."""
@@ -65,6 +97,11 @@ class Claim:
         if self.turn is not None:
             self.turn.release()
             self.turn = None
+
+    @property
+    def may_have_history(self) -> bool:
+        """Whether an earlier claim may have run the execution."""
+        return self.counter > 1 or self.task.startswith("__resume:")
 
     @property
     def key(self) -> str:

@@ -9,33 +9,27 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from shared.log import get_logger
 from shared.resonate.transport import Refused, Unanswered
-from shared.settings import MAX_RESULT_BYTES
-from worker.errors import Fenced, Rejection
 from worker.tasks.board import RENEWALS_PER_LEASE
-from worker.tasks.pauses import GrowingPauses
-from worker.tasks.suspects import Suspects
-from worker.user_calls import UserCalls
+from worker.tasks.pauses import LONGEST_PAUSE, GrowingPauses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from shared.catalog import Catalog
-    from shared.resonate.codec import Failure
     from shared.resonate.tasks import Tasks
     from worker.tasks.board import Board
     from worker.tasks.claims import Claim
 
+BLOCKED_PAUSE: Final = 5.0
+"""Seconds for which a blocked execution stays with a worker that has few of them."""
+
+BLOCKED_PER_SECOND: Final = 5.0
+"""Blocked executions that a worker hands back per second, unless it has so many that one would stay
+for longer than `LONGEST_PAUSE`."""
+
 PROOF_SHARE: Final = 0.5
 """Share of a lease for which an accepted write proves that the claim is still ours."""
-
-CLAIM_DEPENDENCY: Final = "claim"
-"""Name of the SDK dependency under which an execution finds its `ClaimHandle`."""
 
 
 class Leases:
@@ -100,6 +94,16 @@ class Leases:
         """Hand a claim back that went wrong here; do it later each time for the same execution."""
         self.hand_back(claim, self._pauses.next(claim.execution))
 
+    def hand_back_blocked(self, claim: Claim) -> None:
+        """Hand back a claim whose execution only another worker can go on with.
+
+        The server chooses one of all workers, so each tries soon again, and later if it has many.
+        """
+        pause = min(self._pauses.next(claim.execution), BLOCKED_PAUSE)
+        with self._lock:
+            many = min(len(self._dropping) / BLOCKED_PER_SECOND, LONGEST_PAUSE)
+        self.hand_back(claim, max(pause, many))
+
     def _forget(self, claim: Claim) -> None:
         self._held.pop(claim.key, None)
         # What waits to be dropped is renewed, or it would be offered again before its time.
@@ -160,78 +164,3 @@ class Leases:
             with self._lock:
                 self._dropping.pop(claim.key, None)
                 self._forget(claim)
-
-
-class StartRecords(Protocol):
-    """Stores records of a claim, for the worker that recovers the execution."""
-
-    def start(self, step: str, number: int) -> bool:
-        """Record a start of a step before it runs; return whether the claim still holds."""
-        ...
-
-    def reached(self) -> None:
-        """Record that a body has reached a step that waits for its turn."""
-
-
-class FailedTryRecords(Protocol):
-    """Stores records of failed tries, for the clients that ask for the execution."""
-
-    def store(self, step: str, failure: Failure, pause: float) -> None:
-        """Store that a try has failed and the next one begins after `pause` seconds.
-
-        Without an answer of the server it returns after one attempt. A claim that is over is marked
-        as lost.
-        """
-
-
-@dataclass(frozen=True)
-class ClaimHandle:
-    """One execution's claim, and what its function needs to know of the worker that runs it."""
-
-    claim: Claim
-    leases: Leases
-    worker: str
-    group: str
-    catalog: Catalog
-    suspects: Suspects = field(default_factory=Suspects)
-    records: StartRecords | None = None
-    max_recoveries: int = 5
-    calls: UserCalls = field(default_factory=UserCalls)
-    max_result_bytes: int = MAX_RESULT_BYTES
-    failed_tries: FailedTryRecords | None = None
-
-    def check(self) -> None:
-        """Raise `Fenced` unless the claim is valid; call it before anything is started."""
-        if not self.leases.valid(self.claim):
-            self.claim.lost = self.claim.lost or "the lease ran out"
-            raise Fenced(self.claim.execution)
-
-    @contextmanager
-    def start(self, step: str, name: str) -> Iterator[None]:
-        """Run a step within this: it has its turn, and this start is recorded.
-
-        Raises `Rejection` if the step was lost with its workers too often, and as `check` does.
-        """
-        earlier = self.claim.earlier_starts.get(step)
-        turn = None
-        if earlier is not None and len(earlier.lost) >= self.max_recoveries:
-            self.suspects.found_out()
-            raise Rejection(earlier.failure(f"the step {name}", name).encode())
-        if earlier is not None and earlier.suspect:
-            if self.records is not None:
-                self.records.reached()
-            turn = self.suspects.acquire(earlier, self.check)
-        try:
-            self._record(step, 1 if earlier is None else earlier.count + 1)
-            yield
-        finally:
-            if turn is not None:
-                turn.release()
-
-    def _record(self, step: str, number: int) -> None:
-        """Record the start unless it is the first one, whose record is the step's promise."""
-        if step in self.claim.started:
-            return
-        if number > 1 and self.records is not None and not self.records.start(step, number):
-            raise Fenced(self.claim.execution)
-        self.claim.started[step] = number

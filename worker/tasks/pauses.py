@@ -15,7 +15,7 @@ longest; the first time there is no pause."""
 FORGOTTEN_SECONDS: Final = 300.0
 """Seconds after which an execution counts as one that has not gone wrong."""
 
-MOST_REMEMBERED: Final = 1000
+MOST_REMEMBERED: Final = 10_000
 """Executions whose pauses are remembered."""
 
 

@@ -5,24 +5,22 @@ Each webhook is sent by an execution of its own, so it survives the death of any
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from resonate.conventions import Base
-from resonate.coroutine import RFI
-from resonate.options import Options
 from standardwebhooks import Webhook
 
+from durable_http.declarations.definition import Definition
+from durable_http.errors import StepFailed
+from durable_http.retry import RetryPolicy
+from durable_http.types import JsonType
 from shared.destinations import Target
 from shared.resonate import tags as tag
 from shared.resonate.states import STATUS
-from shared.webhooks import PAUSES, WINDOW_SECONDS
-from worker.durable.context import Command
-from worker.durable.retry import RetryPolicy
-from worker.errors import StepFailed
+from shared.webhooks import FUNCTION, PAUSES, VERSION, WINDOW_SECONDS
+from worker.durable.interpreter import AwaitExecution
 from worker.webhooks.limits import NotNow
 from worker.webhooks.pace import LEAST_SECONDS
 from worker.webhooks.post import NotDelivered, Poster
@@ -30,10 +28,10 @@ from worker.webhooks.post import NotDelivered, Poster
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from durable_http.context import Context, Workflow
+    from durable_http.step import Step
     from shared.resonate.store import Store
     from shared.settings import WebhookSettings
-    from worker.durable.context import Context, Workflow
-    from worker.durable.steps import Step
     from worker.webhooks.limits import Place, ReceiverLimits
 
 ONCE: Final = RetryPolicy(max_attempts=1)
@@ -55,16 +53,6 @@ class Postponed:
     called: bool
 
 
-class IgnoringEncoder:
-    """An encoder for a promise whose value is not needed."""
-
-    def encode(self, obj: object) -> str | None:  # noqa: ARG002 - the SDK's protocol
-        return None
-
-    def decode(self, obj: str | None) -> object:  # noqa: ARG002 - the SDK's protocol
-        return None
-
-
 class Webhooks:
     """The function `webhook` with its settings, the store it reads and the limits of its calls.
 
@@ -84,16 +72,27 @@ class Webhooks:
         self._pauses = pauses
         self._poster = Poster(settings.destinations)
 
+    def definition(self) -> Definition:
+        """Return the function as a worker serves it."""
+        return Definition(
+            self.webhook,
+            FUNCTION,
+            VERSION,
+            "Reports the end of an execution to a client's URL.",
+            is_workflow=True,
+            takes_input=True,
+            input=JsonType(Any),
+            result=Any,
+            private=True,
+        )
+
     def webhook(self, context: Context, ended: dict[str, str]) -> Workflow[dict[str, Any]]:
         """Wait for the end of the execution `ended["id"]`, then report it to its callback URL.
 
         `ended["key"]` is the idempotency key of that execution: with this key the wait finds the
         existing promise.
         """
-        promise = Base(ended["id"], WINDOW_SECONDS, ended["key"])
-        pending = yield Command(RFI(promise, Options(encoder=IgnoringEncoder())))
-        with contextlib.suppress(StepFailed):  # a failed execution is reported like any other
-            yield Command(pending)
+        yield AwaitExecution(ended["id"], ended["key"], WINDOW_SECONDS)
         turn = 0.0
         for number, pause in enumerate(self._pauses, 1):
             if max(pause, turn):
@@ -123,8 +122,8 @@ class Webhooks:
                     yield context.sleep(LEAST_SECONDS)
             in_turn = True
 
-    def deliver(self, step: Step, id: str, in_turn: bool) -> int | Postponed:  # noqa: FBT001
-        """Make one attempt; return the final status, or when the webhook's next turn comes.
+    def deliver(self, step: Step, id: str, in_turn: bool) -> Any:  # noqa: FBT001
+        """Make one attempt; return the final status, or a `Postponed` with the next turn.
 
         Raises `NotDelivered` if the attempt failed.
         """

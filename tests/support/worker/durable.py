@@ -13,29 +13,35 @@ from resonate.coroutine import LFI, RFI, Promise
 from resonate.dependencies import Dependencies
 from resonate.registry import Registry
 
-from shared.catalog import Catalog, Function
+from durable_http.declarations.definition import define
+from durable_http.retry import RetryPolicy
 from shared.resonate.codec import Failure
 from shared.resonate.tasks import Tasks
 from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
 from worker.durable.driver import durable
-from worker.durable.retry import RetryPolicy
 from worker.errors import Fenced, Rejection
 from worker.tasks.board import Board
+from worker.tasks.claim_handle import CLAIM_DEPENDENCY, ClaimHandle
 from worker.tasks.claims import Claim
-from worker.tasks.leases import CLAIM_DEPENDENCY, ClaimHandle, Leases
+from worker.tasks.leases import Leases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from resonate.models.context import Info
 
-    from worker.durable.context import Context, DurableFunction, Workflow
-    from worker.durable.steps import Step
+    from durable_http import Context, Workflow
+    from durable_http.step import Step
+
+    type DurableFunction = Callable[..., Any]
 
 
-CATALOG = Catalog.of(Function("alpha", 1, "One."), Function("beta", 2, "Two."), default="alpha")
-"""The functions that children may have; they have no code."""
+FUNCTIONS = {
+    "alpha": define(lambda _, value: value, name="alpha"),
+    "beta": define(lambda _, value: value, name="beta", version=2),
+}
+"""The functions that children may have."""
 
 AT_ONCE = RetryPolicy(max_attempts=3, initial_interval=0, max_interval=0)
 
@@ -78,7 +84,11 @@ class FakeSdk:
         tasks = Tasks(Transport(ServerSettings(), attempt=1, budget=1))
         self.claim = Claim("__invoke:job", 1, "job")
         self.handle = ClaimHandle(
-            self.claim, Leases(tasks, Board(), self.lease_seconds), "worker-1", "workers", CATALOG
+            self.claim,
+            Leases(tasks, Board(), self.lease_seconds),
+            "worker-1",
+            "workers",
+            functions=FUNCTIONS,
         )
 
     def run(self, function: DurableFunction, value: object = None, *, id: str = "job") -> Any:
@@ -88,7 +98,7 @@ class FakeSdk:
         info: Info = RunInfo()
         logger = logging.getLogger("test")
         context = resonate.Context(id, id, info, Registry(), dependencies, logger)
-        body = durable(function)(context, orjson.dumps(value).decode())
+        body = durable(define(function, name="tested"))(context, orjson.dumps(value).decode())
         outcome: Any = None
         send: Callable[[Any], Any] = body.send
         while True:
@@ -109,7 +119,8 @@ class FakeSdk:
             if command.id not in self.stored:
                 self._settle(command)
             good, data = self.stored[command.id]
-            decoded = command.opts.encoder.decode(data)
+            encoder = command.opts.encoder
+            decoded = data if encoder is None else encoder.decode(data)
             send, outcome = (body.send, decoded) if good else (body.throw, Exception(decoded))
 
     def failure(self, function: DurableFunction, value: object = None) -> Failure:

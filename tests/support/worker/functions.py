@@ -1,17 +1,13 @@
 """The code of the functions in `catalog.py`."""
 
-from __future__ import annotations
-
 import json
 import time
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final
 
+from durable_http import Context, NonRetryableError, Step, StepFailed, TimedOut, Workflow
 from shared.durations import parse
-from worker.errors import NonRetryableError, StepFailed, TimedOut
-
-if TYPE_CHECKING:
-    from worker.durable.context import Context, DurableFunction, Workflow
-    from worker.durable.steps import Step
+from tests.support.worker.program import declare
 
 type Input = dict[str, Any] | None
 
@@ -103,7 +99,7 @@ def part(step: Step, given: Input) -> dict[str, Any]:
     return {"number": given.get("number"), "worker": step.worker}
 
 
-FUNCTIONS: Final[dict[str, DurableFunction]] = {
+FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "foo": foo,
     "checkout": checkout,
     "approval": approval,
@@ -111,3 +107,5 @@ FUNCTIONS: Final[dict[str, DurableFunction]] = {
     "fanout": fanout,
     "part": part,
 }
+
+declare(FUNCTIONS)

@@ -1,23 +1,16 @@
 """Durable functions that misbehave: what they return, raise or yield, and what they do."""
 
-from __future__ import annotations
-
 import asyncio
 import ctypes
 import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from durable_http import Context, RetryPolicy, Step, StepFailed, Workflow
+from tests.support.worker.program import declare
 from tests.support.worker.unusual import QUICK, nothing
-from worker.durable.retry import RetryPolicy
-from worker.errors import StepFailed
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from worker.durable.context import Context, DurableFunction, Workflow
-    from worker.durable.steps import Step
 
 NAN = float("nan")
 INFINITY = float("inf")
@@ -89,7 +82,7 @@ ERRORS: dict[str, BaseException] = {
 }
 
 
-def returning(result: Any) -> DurableFunction:
+def returning(result: Any) -> Callable[..., Any]:
     """Make a plain function with this result, which cannot be stored."""
 
     def function(_: Step, __: Any) -> Any:
@@ -98,7 +91,7 @@ def returning(result: Any) -> DurableFunction:
     return function
 
 
-def raising(error: BaseException) -> DurableFunction:
+def raising(error: BaseException) -> Callable[..., Any]:
     """Make a plain function that raises this error."""
 
     def function(_: Step, __: Any) -> Any:
@@ -107,7 +100,7 @@ def raising(error: BaseException) -> DurableFunction:
     return function
 
 
-def body_returning(result: Any) -> DurableFunction:
+def body_returning(result: Any) -> Callable[..., Any]:
     """Make a generator with this result, which cannot be stored."""
 
     def function(context: Context, _: Any) -> Workflow[Any]:
@@ -117,7 +110,7 @@ def body_returning(result: Any) -> DurableFunction:
     return function
 
 
-def body_raising(error: BaseException) -> DurableFunction:
+def body_raising(error: BaseException) -> Callable[..., Any]:
     """Make a generator that raises this error after a step."""
 
     def function(context: Context, _: Any) -> Workflow[Any]:
@@ -125,10 +118,6 @@ def body_raising(error: BaseException) -> DurableFunction:
         raise error
 
     return function
-
-
-def no_arguments() -> None:
-    """Take no argument at all."""
 
 
 def yields_garbage(_: Context, __: Any) -> Workflow[Any]:
@@ -157,7 +146,7 @@ def holds_gil(context: Context, seconds: float) -> Workflow[str]:
     return "done"
 
 
-def dies(how: Callable[[], object]) -> DurableFunction:
+def dies(how: Callable[[], object]) -> Callable[..., Any]:
     """Make a generator whose second step ends the worker, and which names the failure of that."""
 
     def function(context: Context, _: Any) -> Workflow[dict[str, Any]]:
@@ -166,7 +155,7 @@ def dies(how: Callable[[], object]) -> DurableFunction:
             yield context.step(lambda _: how(), name="die", retry=QUICK)
         except StepFailed as error:
             yield context.step(nothing, name="compensate")
-            return {"caught": error.failure.type, "attempts": error.failure.attempts}
+            return {"caught": error.type, "attempts": error.attempts}
         return {}
 
     return function
@@ -215,7 +204,7 @@ UNSTORABLE: dict[str, tuple[type[Exception], Callable[[Context], object]]] = {
 """Commands that cannot be stored, and the errors that the body gets where it makes them."""
 
 
-def body_making(make: Callable[[Context], object]) -> DurableFunction:
+def body_making(make: Callable[[Context], object]) -> Callable[..., Any]:
     """Make a generator that returns the name of the error of making a command."""
 
     def function(context: Context, _: Any) -> Workflow[str]:
@@ -232,18 +221,15 @@ def body_making(make: Callable[[Context], object]) -> DurableFunction:
 def unencodable(context: Context, _: Any) -> Workflow[None]:
     """Pass the context by, with a step whose tag has no encoding."""
     yield context.step(nothing, name="before")
-    command = context.step(nothing)
-    bad = command.for_sdk.options(tags={"step": "caf\udce9"})
-    yield replace(command, for_sdk=bad)
+    yield replace(context.step(nothing), name="caf\udce9")
 
 
-FUNCTIONS: Final[dict[str, DurableFunction]] = {
+FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     **{f"returns_{name}": returning(value) for name, value in RESULTS.items()},
     **{f"body_returns_{name}": body_returning(value) for name, value in RESULTS.items()},
     **{f"raises_{name}": raising(error) for name, error in ERRORS.items()},
     **{f"body_raises_{name}": body_raising(error) for name, error in ERRORS.items()},
     **{f"makes_{name}": body_making(make) for name, (_, make) in UNSTORABLE.items()},
-    "no_arguments": no_arguments,
     "yields_garbage": yields_garbage,
     "hangs": hangs,
     "unencodable": unencodable,
@@ -253,3 +239,5 @@ FUNCTIONS: Final[dict[str, DurableFunction]] = {
     "dies": dies(lambda: os._exit(POISONED)),
     "segfaults": dies(lambda: ctypes.string_at(0)),
 }
+
+declare(FUNCTIONS)

@@ -1,30 +1,18 @@
 """A worker whose functions hang or start processes: `python -m tests.support.worker.stuck`."""
 
-from __future__ import annotations
-
 import ctypes
 import multiprocessing
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from tests.support.catalog import CATALOG
-from tests.support.worker.product import build_registry
-from worker.__main__ import main
-from worker.durable.driver import durable
-from worker.durable.retry import RetryPolicy
-
-if TYPE_CHECKING:
-    from resonate.registry import Registry
-
-    from shared.catalog import Catalog
-    from worker.durable.context import Context, DurableFunction, Workflow
-    from worker.durable.steps import Step
+from durable_http import Context, RetryPolicy, Step, Workflow
+from tests.support.worker.program import declare, serve
 
 LONG: Final = 3600.0
 """Seconds that nobody waits for."""
@@ -137,7 +125,7 @@ def _is_socket(fd: Path) -> bool:
         return False
 
 
-FUNCTIONS: Final[dict[str, DurableFunction]] = {
+FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     each.__name__: each
     for each in (
         hang,
@@ -154,16 +142,7 @@ FUNCTIONS: Final[dict[str, DurableFunction]] = {
     )
 }
 
-
-def registry(catalog: Catalog) -> Registry:
-    """Return the catalog's functions and those of this module."""
-    made = build_registry(catalog)
-    for name, function in FUNCTIONS.items():
-        made.add(durable(function), name, 1)
-    return made
-
+declare(FUNCTIONS)
 
 if __name__ == "__main__":
-    code = main(CATALOG, registry)
-    sys.stdout.flush()
-    os._exit(code)
+    serve("tests.support.worker.stuck")

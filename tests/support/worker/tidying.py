@@ -1,24 +1,14 @@
 """A worker whose functions tidy up at their end: `python -m tests.support.worker.tidying`."""
 
-from __future__ import annotations
-
-import os
-import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tests.support.catalog import CATALOG
-from tests.support.worker.product import build_registry
-from worker.__main__ import main
-from worker.durable.driver import durable
-
-if TYPE_CHECKING:
-    from resonate.registry import Registry
-
-    from shared.catalog import Catalog
-    from worker.durable.context import Context, Workflow
+from durable_http import Context, Step, Workflow
+from tests.support.worker.program import declare, serve
 
 
 def tidy_after_waits(context: Context, path: str) -> Workflow[str]:
@@ -41,15 +31,62 @@ def hang_when_set_aside(context: Context, _: Any) -> Workflow[None]:
         time.sleep(3600)
 
 
-def registry(catalog: Catalog) -> Registry:
-    """Return the catalog's functions and those of this module."""
-    made = build_registry(catalog)
-    made.add(durable(tidy_after_waits), "tidy_after_waits", 1)
-    made.add(durable(hang_when_set_aside), "hang_when_set_aside", 1)
-    return made
+def note(path: str, line: str) -> None:
+    """Leave a line in the file."""
+    with Path(path).open("a") as file:
+        file.write(f"{line}\n")
 
+
+@contextmanager
+def noted(path: str) -> Iterator[None]:
+    """Leave a line when the `with` block ends."""
+    try:
+        yield
+    finally:
+        note(path, "with")
+
+
+def until_canceled(step: Step) -> None:
+    """Run until nobody waits for the result."""
+    while not step.canceled():
+        time.sleep(0.01)
+
+
+def nothing(_: Step) -> None:
+    """Stand for the work of a step."""
+
+
+def undo_after_step(context: Context, path: str) -> Workflow[None]:
+    """Run a long step; each block around it leaves a line, and asks for a step."""
+    try:
+        with noted(path):
+            yield context.step(until_canceled, name="long")
+    except Exception:
+        note(path, "except")
+        yield context.step(nothing, name="compensate")
+        raise
+    finally:
+        note(path, "finally")
+        yield context.step(nothing, name="tidy")
+
+
+def undo_after_wait(context: Context, path: str) -> Workflow[None]:
+    """Wait for the signal `go`; each block around it leaves a line, and asks for a step."""
+    try:
+        with noted(path):
+            yield context.signal("go", timeout=60)
+    except Exception:
+        note(path, "except")
+        yield context.step(nothing, name="compensate")
+        raise
+    finally:
+        note(path, "finally")
+        yield context.step(nothing, name="tidy")
+
+
+FUNCTIONS = (tidy_after_waits, hang_when_set_aside, undo_after_step, undo_after_wait)
+
+declare({each.__name__: each for each in FUNCTIONS})
 
 if __name__ == "__main__":
-    code = main(CATALOG, registry)
-    sys.stdout.flush()
-    os._exit(code)
+    serve("tests.support.worker.tidying")

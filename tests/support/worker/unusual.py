@@ -1,17 +1,12 @@
 """Durable functions of unusual size or shape."""
 
-from __future__ import annotations
-
 import os
 import time
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final
 
-from worker.durable.retry import RetryPolicy
-from worker.errors import NonRetryableError, StepFailed
-
-if TYPE_CHECKING:
-    from worker.durable.context import Context, DurableFunction, Workflow
-    from worker.durable.steps import Step
+from durable_http import Context, NonRetryableError, RetryPolicy, Step, StepFailed, Workflow
+from tests.support.worker.program import declare
 
 QUICK: Final = RetryPolicy(max_attempts=2, initial_interval=0.01, max_interval=0.01)
 
@@ -39,7 +34,7 @@ def parent(context: Context, children: list[list[Any]]) -> Workflow[list[Any]]:
         try:
             result = yield context.call(function, value, timeout=timeout[0] if timeout else None)
         except StepFailed as error:
-            outcomes.append([error.failure.type, error.failure.message])
+            outcomes.append([error.type, error.message])
         else:
             outcomes.append(result)
     return outcomes
@@ -74,7 +69,7 @@ def beside(context: Context, pace: float) -> Workflow[list[Any]]:
     try:
         failure = yield right
     except StepFailed as error:
-        failure = error.failure.step
+        failure = error.step
     times = yield left
     yield context.step(nothing, name="after")
     return [times, failure, part["number"]]
@@ -160,7 +155,7 @@ def long_names(context: Context, _: Any) -> Workflow[Any]:
     raise type("E" * 10_000_000, (Exception,), {})
 
 
-FUNCTIONS: Final[dict[str, DurableFunction]] = {
+FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     each.__name__: each
     for each in (
         sleeps,
@@ -179,3 +174,5 @@ FUNCTIONS: Final[dict[str, DurableFunction]] = {
         descends,
     )
 }
+
+declare(FUNCTIONS)

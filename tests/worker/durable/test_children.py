@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -13,7 +14,7 @@ from shared.resonate.codec import Failure, decode_call
 from tests.support.worker.durable import FakeSdk
 
 if TYPE_CHECKING:
-    from worker.durable.context import Context, Workflow
+    from durable_http import Context, Workflow
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_a_child_that_did_not_end_is_a_failed_step(error: Exception, failure: Fa
 
 
 def test_a_child_has_tags() -> None:
-    """A child's tags are its kind, function, root, trace and the group that runs it."""
+    """A child's tags are its kind, function, version, root, trace and the group that runs it."""
     sdk = FakeSdk({"job.1.2.1": (True, '"1"')})
     sdk.claim.execution, sdk.claim.trace_id = "job.1.2", "0af7"
 
@@ -97,6 +98,7 @@ def test_a_child_has_tags() -> None:
         "resonate:invoke": "poll://any@workers",
         tag.KIND: tag.CHILD,
         tag.FUNCTION: "alpha",
+        tag.VERSION: "1",
         tag.ROOT: "job",
         tag.TRACE: "0af7",
     }
@@ -104,7 +106,7 @@ def test_a_child_has_tags() -> None:
 
 
 def test_a_child_of_an_unknown_function_fails() -> None:
-    """A function that the catalog does not have fails the parent, and nothing is begun."""
+    """A function that no module of the worker declares fails the parent, and nothing is begun."""
 
     def function(context: Context, _: Any) -> Workflow[Any]:
         return (yield context.call("nothing"))
@@ -114,3 +116,19 @@ def test_a_child_of_an_unknown_function_fails() -> None:
     assert failure.type == "ValueError"
     assert failure.message == "there is no function nothing; known are alpha, beta"
     assert sdk.begun == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "type"), [("x" * 2_000_000, "ResultTooLarge"), ([math.nan], "NotJson")]
+)
+def test_a_child_is_not_begun_with_what_cannot_be_stored(value: object, type: str) -> None:
+    """A child's input has the limits of results, and the failure names the child's function."""
+
+    def function(context: Context, _: Any) -> Workflow[Any]:
+        return (yield context.call("alpha", value))
+
+    sdk = FakeSdk()
+    failure = sdk.failure(function)
+
+    assert (failure.type, sdk.begun) == (type, {})
+    assert failure.message.startswith("the input of alpha ")

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from durable_http import NonRetryableError, StepFailed
+from durable_http.declarations.definition import define
 from shared.resonate.codec import Failure
 from tests.support.worker.durable import FakeSdk, Work
 from worker.durable.driver import durable
-from worker.errors import Fenced, NonRetryableError, StepFailed
+from worker.errors import Fenced
 
 if TYPE_CHECKING:
-    from worker.durable.context import Context, Workflow
-    from worker.durable.steps import Step
+    from durable_http import Context, Step, Workflow
 
 
 class Declined(NonRetryableError):
@@ -23,18 +24,18 @@ class Declined(NonRetryableError):
 
 def test_an_execution_is_a_generator() -> None:
     """The SDK takes a wrapped function, even a plain one, for a function with steps."""
-    assert inspect.isgeneratorfunction(durable(Work()))
+    assert inspect.isgeneratorfunction(durable(define(lambda step: step.name, name="plain")))
 
 
 def test_a_plain_function_is_one_step() -> None:
-    """A plain function runs as the only step, under its own name."""
+    """A plain function runs as the only step, under the name that it is declared with."""
     sdk = FakeSdk()
 
     def plain(step: Step, value: Any) -> list[Any]:
         return [step.name, step.attempt, value]
 
-    assert sdk.run(plain, {"a": 1}) == ["plain", 1, {"a": 1}]
-    assert [tags["step"] for tags in sdk.tags] == ["plain"]
+    assert sdk.run(plain, {"a": 1}) == ["tested", 1, {"a": 1}]
+    assert [tags["step"] for tags in sdk.tags] == ["tested"]
 
 
 @pytest.mark.parametrize("value", [None, 0, "", [], {"py/object": "x"}, "é", 2**64 - 1, -0.5])
@@ -56,7 +57,7 @@ def test_finished_steps_are_not_repeated() -> None:
         try:
             yield context.step(second, name="second")
         except StepFailed as error:
-            got.append(error.failure.type)
+            got.append(error.type)
         return [*got, (yield context.step(third))]
 
     sdk = FakeSdk()
@@ -76,7 +77,7 @@ def test_a_failed_step_can_be_caught() -> None:
             yield context.step(Work([Declined("no")]), name="work")
         except StepFailed as error:
             undone = yield context.step(Work(result="undone"))
-            return [str(error), error.failure.type, error.failure.step, undone]
+            return [str(error), error.type, error.step, undone]
 
     assert sdk.run(function) == ["no", "Declined", "work", "undone"]
     assert [good for good, _ in sdk.stored.values()] == [False, True]
@@ -87,7 +88,7 @@ def test_a_failed_step_can_be_caught() -> None:
     [
         (ValueError("no"), Failure("ValueError", "no")),
         (SystemExit(3), Failure("SystemExit", "3")),
-        (StepFailed(Failure("E", "m", "s", 2)), Failure("E", "m", "s", 2)),
+        (StepFailed("m", type="E", step="s", attempts=2), Failure("E", "m", "s", 2)),
         (NonRetryableError("é" * 2000), Failure("NonRetryableError", "é" * 1022 + "…")),
     ],
 )
@@ -140,25 +141,42 @@ def test_a_fence_closes_the_body() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "failure"),
+    "error",
     [
-        (RuntimeError("from the SDK"), Failure("RuntimeError", "from the SDK")),
-        (Exception({"type": "E", "message": "m", "attempts": 2}), Failure("E", "m", None, 2)),
-        (Exception({"type": "E"}), Failure("Exception", "{'type': 'E'}")),
-        (Exception(None), Failure("Exception", "None")),
-        (Exception(), Failure("Exception", "")),
+        RuntimeError("from the SDK"),
+        Exception({"type": "E"}),
+        Exception(None),
+        Exception(),
     ],
 )
-def test_an_error_of_the_sdk_is_a_failed_step(error: Exception, failure: Failure) -> None:
-    """Every error that the SDK raises at a `yield` can be caught as `StepFailed`."""
-    seen: list[Failure] = []
+def test_an_error_that_is_no_outcome_is_raised_as_it_is(error: Exception) -> None:
+    """What the SDK raises at a `yield` and is no stored failure reaches the body unchanged."""
+    seen: list[Exception] = []
+
+    def function(context: Context, _: Any) -> Workflow[None]:
+        try:
+            yield context.step(Work())
+        except Exception as failed:  # noqa: BLE001 - whatever it is
+            seen.append(failed)
+
+    FakeSdk(interrupt=lambda _: error).run(function)
+
+    assert seen == [error]
+
+
+def test_a_stored_failure_of_a_step_is_raised_as_such() -> None:
+    """At the `yield` a failed step raises `StepFailed` with all that is stored of the failure."""
+    stored = Exception({"type": "E", "message": "m", "step": "s", "attempts": 2})
+    seen: list[StepFailed] = []
 
     def function(context: Context, _: Any) -> Workflow[None]:
         try:
             yield context.step(Work())
         except StepFailed as failed:
-            seen.append(failed.failure)
+            seen.append(failed)
 
-    FakeSdk(interrupt=lambda _: error).run(function)
+    FakeSdk(interrupt=lambda _: stored).run(function)
 
-    assert seen == [failure]
+    (failed,) = seen
+    assert (failed.type, failed.message, str(failed)) == ("E", "m", "m")
+    assert (failed.step, failed.attempts) == ("s", 2)

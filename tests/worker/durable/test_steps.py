@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from durable_http import RetryPolicy, StepTimeout
 from shared.resonate.codec import Failure
 from tests.support.worker.durable import AT_ONCE, FakeSdk, Work, one_step
-from worker.durable.retry import RetryPolicy
-from worker.durable.steps import EncodedResult, Step, StepEncoder
-from worker.errors import Fenced, Rejection, StepTimeout
+from worker.durable.steps import EncodedResult, StepEncoder
+from worker.errors import Fenced, Rejection
 
 if TYPE_CHECKING:
-    from worker.durable.context import Context, Workflow
-    from worker.durable.steps import Step
+    from durable_http import Context, Step, Workflow
 
 
 def test_a_step_gets_its_own_data() -> None:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from durable_http import NonRetryableError, RetryPolicy
 from shared.resonate.codec import Failure
 from tests.support.worker.durable import AT_ONCE, FakeSdk, Work, one_step
-from worker.durable.retry import RetryPolicy
-from worker.errors import NonRetryableError
 
 if TYPE_CHECKING:
-    from worker.durable.context import Context, Workflow
+    from durable_http import Context, Workflow
 
 
 class Rude(Exception):
@@ -95,3 +94,14 @@ def test_whatever_a_body_raises_is_its_end(production_logging: None, error: Base
         raise error
 
     assert FakeSdk().failure(function).type == type(error).__name__
+
+
+def test_a_step_that_returns_too_much_is_not_repeated() -> None:
+    """A result that is too large fails the step at once; the body may catch that."""
+    work = Work(result="x" * 2_000_000)
+
+    failure = FakeSdk().failure(one_step(work))
+
+    assert (failure.type, failure.step, failure.attempts) == ("ResultTooLarge", "work", 1)
+    assert failure.message.endswith("2000002 bytes of JSON; MAX_RESULT_BYTES allows 1048576")
+    assert len(work.seen) == 1

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from durable_http import StepTimeout
 from tests.support.processes import wait_until
 from worker.durable.timeouts import call_within as timed_call
-from worker.errors import StepTimeout
 from worker.tasks.claims import Claim
 from worker.user_calls import UserCall, UserCalls
 

@@ -6,13 +6,13 @@ import time
 
 import pytest
 
-from shared.catalog import SHIPPED
 from tests.support.processes import wait_until
 from tests.support.worker.leases import REFUSED, UNANSWERED, ScriptedTasks, claim, running
 from worker.errors import Fenced
 from worker.tasks.board import Board
+from worker.tasks.claim_handle import ClaimHandle
 from worker.tasks.claims import Claim
-from worker.tasks.leases import ClaimHandle, Leases
+from worker.tasks.leases import Leases
 
 
 def test_a_claim_is_named_by_task_and_counter() -> None:
@@ -160,7 +160,7 @@ def test_a_valid_claim_passes_the_check() -> None:
     """The check of a valid claim raises nothing and changes nothing."""
     made = claim()
 
-    ClaimHandle(made, Leases(ScriptedTasks(), Board(), 60.0), "a", "workers", SHIPPED).check()
+    ClaimHandle(made, Leases(ScriptedTasks(), Board(), 60.0), "a", "workers").check()
 
     assert made.lost is None
 
@@ -174,6 +174,6 @@ def test_a_lost_claim_fails_the_check(lost: str | None, reason: str) -> None:
     made.lost = lost
 
     with pytest.raises(Fenced, match=r"^job-1$"):
-        ClaimHandle(made, Leases(ScriptedTasks(), Board(), 0.0), "a", "workers", SHIPPED).check()
+        ClaimHandle(made, Leases(ScriptedTasks(), Board(), 0.0), "a", "workers").check()
 
     assert made.lost == reason

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.processes import wait_until
 from tests.support.worker.leases import REFUSED, UNANSWERED, ScriptedTasks, claim, running
 from worker.tasks.claims import Claim
+
+if TYPE_CHECKING:
+    from worker.tasks.leases import Leases
 
 
 @pytest.mark.parametrize("errors", [[], [REFUSED]], ids=["dropped", "over already"])
@@ -68,3 +72,36 @@ def test_an_execution_that_goes_wrong_again_is_handed_back_later() -> None:
 
     assert [counter for _, counter, _ in tasks.drops] == [1, 3, 2]
     assert tasks.dropped_at[2] - begun >= 0.5
+
+
+def paused(leases: Leases, execution: str, counter: int) -> float:
+    """Hand a blocked execution back; return after how many seconds the claim is to be dropped."""
+    made = Claim(f"__invoke:{execution}", counter, execution)
+    with pytest.MonkeyPatch.context() as patch:
+        pauses: list[float] = []
+        patch.setattr(leases, "hand_back", lambda _, pause: pauses.append(pause))
+        leases.hand_back_blocked(made)
+    return pauses[0]
+
+
+def test_few_blocked_executions_are_handed_back_soon() -> None:
+    """A worker that cannot go on keeps an execution for seconds only: another one may be idle."""
+    with running(ScriptedTasks(), 30) as (leases, _):
+        pauses = [paused(leases, "job", counter) for counter in range(20)]
+
+    assert pauses[:4] == [0, 0.5, 1, 2]
+    assert set(pauses[6:]) == {5}
+
+
+def test_many_blocked_executions_are_handed_back_evenly() -> None:
+    """However many executions are blocked, also new ones, the server has few claims a second."""
+    with running(ScriptedTasks(), 30) as (leases, _):
+        waiting = [Claim(f"__invoke:job-{number}", 1, f"job-{number}") for number in range(1000)]
+        for each in waiting[:100]:
+            leases.hand_back(each, 300)
+        few = paused(leases, "job", 1)
+        for each in waiting[100:]:
+            leases.hand_back(each, 300)
+        many = paused(leases, "other", 1)
+
+    assert (few, many) == (20, 30)

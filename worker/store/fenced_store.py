@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING
 from resonate.models.durable_promise import DurablePromise, DurablePromiseValue
 from resonate.models.result import Ko
 
-from shared.ids import attempt_id, parts_pattern
 from shared.log import get_logger
 from shared.resonate import tags as tag
 from shared.resonate.large_values import data_of
 from shared.resonate.store import Promises, Store
 from shared.resonate.transport import Refused, Transport, Unanswered
 from worker.errors import Fenced
-from worker.slots.failed_writes import EXPECTED, failure_for_all, shown
-from worker.slots.restarts import starts_of
+from worker.store.failed_writes import EXPECTED, failure_for_all, shown
+from worker.store.history import History, OtherPart, claim_tags
+from worker.store.numbered_parts import number_of
+from worker.store.restarts import starts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,18 +60,26 @@ class FencedStore(Store):
         self.promises: FencedPromises = FencedPromises(self, worker)
 
 
-class FencedPromises(Promises):
-    """The promise verbs that the SDK's bridge calls; none of them raises."""
+class ClaimedPromises(Promises):
+    """The promise verbs of a store, whose writes carry the claim."""
 
-    def __init__(self, store: FencedStore, worker: str) -> None:
+    def __init__(self, store: FencedStore) -> None:
         super().__init__(store)
         self._fenced = store
-        self._worker = worker
-        self._log = get_logger()
 
     def fence(self) -> Mapping[str, str]:
         claim = self._fenced.claim
         return {} if claim is None else claim.fence
+
+
+class FencedPromises(ClaimedPromises):
+    """The promise verbs that the SDK's bridge calls; none of those that write raises."""
+
+    def __init__(self, store: FencedStore, worker: str) -> None:
+        super().__init__(store)
+        self._claimed = ClaimedPromises(store)
+        self._worker = worker
+        self._log = get_logger()
 
     def create(  # noqa: PLR0913 - the SDK's protocol
         self,
@@ -84,13 +93,14 @@ class FencedPromises(Promises):
         tags: dict[str, str] | None = None,
     ) -> DurablePromise:
         def write(claim: Claim) -> DurablePromise:
+            number = number_of(claim.execution, id)
+            claim.position = max(claim.position, number or 0)
             claim.progress = (tags or {}).get(tag.PROGRESS, claim.progress)
             marked = {**(tags or {}), **claim_tags(claim, self._worker)}
             promise = super(FencedPromises, self).create(
                 id, timeout, ikey=ikey, strict=strict, data=data, tags=marked
             )
-            if promise.tags.get(tag.CLAIM, claim.key) != claim.key and not claim.history_read:
-                self._read_history(claim)
+            self._history(claim).met(id, tags or {}, promise)
             if promise.pending:
                 claim.end_turn()
                 if tag.STEP in promise.tags and promise.tags.get(tag.CLAIM) != claim.key:
@@ -98,6 +108,25 @@ class FencedPromises(Promises):
             return self._resolve_signal(promise) if _is_unresolved_signal(promise) else promise
 
         return self._write(id, write)
+
+    def going_on(self) -> None:
+        """Note that the execution is not blocked: it waits for what it has waited for before."""
+        self.ask(lambda history: history.resolve_blocked())
+
+    def ask(self, call: Callable[[History], None]) -> bool:
+        """Make calls about the claim's history; return whether the claim still holds."""
+        claim = self._fenced.claim
+        if claim is None or claim.lost is not None:
+            return False
+        try:
+            call(self._history(claim))
+        except EXPECTED as error:
+            claim.lost = shown(error)
+            return False
+        return True
+
+    def _history(self, claim: Claim) -> History:
+        return History(claim, self._claimed, self._worker)
 
     def record(self, id: str, tags: dict[str, str]) -> bool:
         """Store a record that no answer shows; return whether the claim still holds."""
@@ -155,6 +184,9 @@ class FencedPromises(Promises):
         try:
             promise = write(claim)
             self.values.fill_value(promise, sent)
+        except OtherPart as error:
+            claim.blocked = error.blocked
+            claim.lost = str(error.blocked)
         except Exception as error:  # noqa: BLE001 - whatever it is, the SDK's thread must live on
             claim.lost = shown(error)
             if not isinstance(error, EXPECTED):
@@ -176,49 +208,6 @@ class FencedPromises(Promises):
             )
         except (Refused, Unanswered) as error:
             self._log.error("execution not rejected", **claim.log_fields, reason=str(error))
-
-    def _read_history(self, claim: Claim) -> None:
-        """Read what earlier claims have left, and record a recovery if this claim is one.
-
-        Say that this claim is `__invoke:a/3`. The newest promise of the execution was created by
-        1. `__invoke:a/2`: that claim ended without completing the same task, so this one recovers
-           it, as a new attempt;
-        2. `__resume:a:a.1/1`: another task, so the execution was suspended in order, which is no
-           new attempt.
-        """
-        claim.history_read = True
-        found, _ = self.search(
-            parts_pattern(claim.execution), {tag.EXECUTION: claim.execution}, limit=1
-        )
-        if not found:
-            return
-        newest = found[0].tags
-        claim.attempt = int(newest.get(tag.ATTEMPT, "1"))
-        claim.recovered_from = newest.get(tag.RECOVERED_FROM)
-        made_by = newest.get(tag.CLAIM, "")
-        if made_by == claim.key or made_by.rpartition("/")[0] != claim.task:
-            return
-        claim.attempt += 1
-        claim.recovered_from = newest.get(tag.WORKER)
-        marker = attempt_id(claim.execution, claim.attempt)
-        super().create(marker, claim.deadline, ikey=claim.key, tags=claim_tags(claim, self._worker))
-        shown = {"attempt": claim.attempt, "recovered_from": claim.recovered_from}
-        self._log.info("execution recovered", **claim.log_fields, **shown)
-
-
-def claim_tags(claim: Claim, worker: str) -> dict[str, str]:
-    """Return the tags of everything that a claim of this worker creates."""
-    tags = {
-        tag.EXECUTION: claim.execution,
-        tag.WORKER: worker,
-        tag.CLAIM: claim.key,
-        tag.ATTEMPT: str(claim.attempt),
-    }
-    if claim.recovered_from is not None:
-        tags[tag.RECOVERED_FROM] = claim.recovered_from
-    if claim.progress is not None:
-        tags[tag.REPORTED] = claim.progress
-    return tags
 
 
 def _is_unresolved_signal(promise: DurablePromise) -> bool:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from shared.ids import parts_pattern
+from shared.ids import id_of_stored, parts_pattern, stored_id
 from shared.log import get_logger
 from shared.resonate import tags as tag
 from shared.resonate.tasks import read_nothing
@@ -51,12 +51,14 @@ class Records:
 
     def body(self) -> bool:
         """Record that a body is begun, if need be; return whether the claim still holds."""
-        needed = self._claim.counter > UNRECORDED
-        return not needed or self._write(_body_id(self._claim), _tags(self._claim))
+        if self._claim.counter <= UNRECORDED:
+            return True
+        self._claim.body_recorded = True
+        return self._write(_body_id(self._claim), _tags(self._claim))
 
     def reached(self) -> None:
         """Record that a body has reached a step that waits for its turn."""
-        if self._claim.counter > UNRECORDED:
+        if self._claim.body_recorded:
             self._write(f"{_body_id(self._claim)}.reached", _tags(self._claim))
 
 
@@ -103,12 +105,13 @@ def body_starts(promises: Promises, claim: Claim) -> Starts:
 def record_returned(transport: Transport, claim: Claim) -> None:
     """Record that the worker lives, though its claim has ended before the execution has."""
     records = [f"{step}.returned.{number}" for step, number in claim.started.items()]
-    if claim.counter > UNRECORDED:
+    if claim.body_recorded:
         records.append(f"{_body_id(claim)}.reached")
     for id in records:
         try:
             # Without a fence, because the claim may be another's by now.
-            body = {"id": id, "param": {}, "timeout": claim.deadline, "tags": _tags(claim)}
+            tags = _tags(claim)
+            body = {"id": stored_id(id), "param": {}, "timeout": claim.deadline, "tags": tags}
             headers = {"idempotency-key": id}
             transport.call(
                 "POST", "/promises", body, headers, read=read_nothing, budget=RETURN_SECONDS
@@ -128,7 +131,8 @@ def _claims(promises: Iterable[DurablePromise]) -> set[str | None]:
 
 def _task_id(claim: Claim) -> str:
     """Return the task's id as the part of an id: `job` or `job.2.resumed`."""
-    _, execution, *awaited = claim.task.split(":", 2)
+    # The server names a task by the ids that it has stored.
+    _, execution, *awaited = map(id_of_stored, claim.task.split(":", 2))
     return f"{awaited[0]}.resumed" if awaited else execution
 
 

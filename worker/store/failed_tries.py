@@ -18,7 +18,7 @@ from shared.resonate import tags as tag
 from shared.resonate.codec import clip
 from shared.resonate.tasks import read_nothing
 from shared.resonate.transport import FENCED, Refused, Unanswered
-from worker.slots.fenced_store import claim_tags
+from worker.store.history import claim_tags
 
 if TYPE_CHECKING:
     from shared.resonate.codec import Failure

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.ids import parts_pattern, stored_id
 from shared.resonate import tags as tag
-from worker.slots.fenced_store import FencedStore
-from worker.slots.restarts import Records, body_starts, record_returned, starts_of
+from worker.store.fenced_store import FencedStore
+from worker.store.restarts import Records, body_starts, record_returned, starts_of
 from worker.tasks.claims import Claim
 
 if TYPE_CHECKING:
@@ -64,6 +65,42 @@ def test_starts_of_other_steps_are_not_counted(store: Store, job: str) -> None:
         assert records(store, "b", claim).start(other, 2)
 
     assert starts_of(store.promises, step, f"{job}_").count == 1
+
+
+@pytest.mark.parametrize("name", ["JOB", "JOB_a", "JOB_a.2"])
+def test_a_return_is_found_whatever_the_id(store: Store, job: str, name: str) -> None:
+    """A worker that has stopped in order is not lost, also of an id with underscores."""
+    execution = name.replace("JOB", job)
+    claim = Claim(f"__invoke:{stored_id(execution)}", 2, execution, deadline=FAR)
+    step = store.promises.create(f"{execution}.1", FAR, ikey="s", tags={tag.WORKER: "a"})
+    assert records(store, "b", claim).start(step.id, 2)
+    claim.started = {step.id: 2}
+    record_returned(store.transport, claim)
+
+    assert starts_of(store.promises, step, execution).lost == ["a"]
+
+
+@pytest.mark.parametrize("task", ["__invoke:JOB_a.2", "__resume:JOB_a:JOB_a.3"])
+def test_lost_bodies_are_found_whatever_the_id(store: Store, job: str, task: str) -> None:
+    """The server names a task by stored ids, in which underscores are tildes."""
+    task = task.replace("JOB", job)
+    execution = task.split(":")[1]
+    task = ":".join(map(stored_id, task.split(":")))
+    claims = [Claim(task, number, execution, deadline=FAR) for number in range(2, 5)]
+    for claim in claims:
+        assert records(store, f"w{claim.counter}", claim).body()
+
+    later = Claim(task, 5, execution, deadline=FAR)
+    assert body_starts(store.promises, later).lost == ["w2", "w3", "w4"]
+    record_returned(store.transport, claims[-1])
+    assert body_starts(store.promises, later).lost == []
+
+
+def test_a_claim_that_has_begun_nothing_leaves_no_record(store: Store, job: str) -> None:
+    """A blocked execution is handed back again and again, and its records must not pile up."""
+    record_returned(store.transport, claim_of(job, 7))
+
+    assert store.promises.search(parts_pattern(job), {}) == ([], None)
 
 
 @pytest.mark.parametrize("task", ["__invoke:JOB", "__resume:JOB:JOB.3"])

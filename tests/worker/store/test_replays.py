@@ -1,0 +1,294 @@
+"""Replays at the real server: what their code may ask for, and what blocks them."""
+
+from __future__ import annotations
+
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shared.resonate import tags as tag
+from tests.support.scripted_server import ERROR, Answer, ScriptedServer, serving, transport_to
+from tests.support.worker.claims import LATER, ClaimedJob
+from worker.errors import Fenced
+from worker.store.fenced_store import FencedStore
+from worker.store.replays import ReplayedHistory
+from worker.tasks.claims import Blocked, Claim
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from shared.resonate.store import Store
+
+
+@pytest.fixture(name="claimed")
+def _claimed(store: Store, job: str) -> ClaimedJob:
+    return ClaimedJob(store, f"{job}_a")
+
+
+def replay(claimed: ClaimedJob) -> tuple[Claim, FencedStore, ReplayedHistory]:
+    """Return the next claim of the execution and its history."""
+    claim, store = claimed.claim()
+    return claim, store, ReplayedHistory(claim, store.promises)
+
+
+def stored(claimed: ClaimedJob, *parts: dict[str, str]) -> None:
+    """Store parts of the execution as an earlier claim, which is over then."""
+    _, store = claimed.claim()
+    for number, tags in enumerate(parts, 1):
+        assert claimed.part(store, number, tags)
+    claimed.drop()
+
+
+@contextmanager
+def scripted(claim: Claim, answer: Answer) -> Iterator[tuple[ScriptedServer, ReplayedHistory]]:
+    """Yield a server that always answers so, and the history of a claim there."""
+    with serving(answer) as server, closing(transport_to(server, budget=0)) as transport:
+        store = FencedStore(transport, "worker-1")
+        store.claim = claim
+        yield server, ReplayedHistory(claim, store.promises)
+
+
+STEP, WAIT = {tag.STEP: "quote"}, {tag.AWAITS: "go", tag.NUMBER: "1"}
+
+
+def test_a_record_is_a_part(claimed: ClaimedJob) -> None:
+    """A part without an outcome is stored once, and met by each replay."""
+    id = f"{claimed.id}.1"
+    for _ in range(2):
+        claim, _, history = replay(claimed)
+        history.record(id, WAIT)
+        assert claim.position == 1
+        claimed.drop()
+
+    assert WAIT.items() <= claimed.promises.get(id).tags.items()
+
+
+def test_a_record_of_another_part_blocks(claimed: ClaimedJob) -> None:
+    """A record that is stored as another part ends the body."""
+    stored(claimed, STEP)
+    claim, _, history = replay(claimed)
+
+    with pytest.raises(Fenced, match=claimed.id):
+        history.record(f"{claimed.id}.1", WAIT)
+
+    assert claim.blocked == Blocked("step quote", "signal go")
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "taken"),
+    [
+        ({tag.CHANGED: "a"}, "a", True),
+        ({tag.CHANGED: "a"}, "b", False),
+        (STEP, "a", False),
+    ],
+    ids=["its record", "another change", "a step"],
+)
+def test_a_change_is_as_it_was(
+    claimed: ClaimedJob,
+    part: dict[str, str],
+    name: str,
+    taken: bool,  # noqa: FBT001
+) -> None:
+    """An execution that has passed the line keeps its way, whichever that was."""
+    stored(claimed, part)
+    _, _, history = replay(claimed)
+
+    assert history.takes_change(f"{claimed.id}.1", name) is taken
+
+
+def test_a_change_after_all_that_is_stored_is_taken(claimed: ClaimedJob) -> None:
+    """An execution that has not come to the line yet runs the new code."""
+    stored(claimed, STEP)
+    _, _, history = replay(claimed)
+
+    assert history.takes_change(f"{claimed.id}.2", "a")
+
+
+def test_a_change_amid_parts_of_an_earlier_release_is_not_taken(claimed: ClaimedJob) -> None:
+    """A gap in the numbers was passed by a release that has stored nothing for a wait."""
+    _, store = claimed.claim()
+    for number in (1, 3):
+        claimed.part(store, number, STEP)
+    claimed.drop()
+    _, _, history = replay(claimed)
+
+    assert not history.takes_change(f"{claimed.id}.2", "a")
+
+
+def stored_before(claimed: ClaimedJob, *names: str) -> None:
+    """Store parts as an earlier release has: without positions, and signals by their name only."""
+    claim, _ = claimed.claim()
+    for name in names:
+        known = {tag.EXECUTION: claimed.id, tag.WORKER: "old", tag.CLAIM: claim.key}
+        kind = tag.STEP if name.isdecimal() else tag.SIGNAL
+        id = f"{claimed.id}.{name}"
+        claimed.promises.create(id, LATER, ikey=id, tags={**known, kind: "quote"})
+    claimed.drop()
+
+
+def test_a_change_at_a_wait_of_an_earlier_release_is_not_taken(claimed: ClaimedJob) -> None:
+    """An execution that has waited for a signal has passed the line, though no part is there."""
+    stored_before(claimed, "1", "signal.quote")
+    _, _, history = replay(claimed)
+
+    assert not history.takes_change(f"{claimed.id}.2", "a")
+    assert history.takes_change(f"{claimed.id}.3", "a")
+
+
+def test_an_end_before_parts_of_an_earlier_release_blocks(claimed: ClaimedJob) -> None:
+    """The end is checked, also where the first part was a wait that is stored only now."""
+    stored_before(claimed, "signal.quote", "2", "3")
+    claim, store, history = replay(claimed)
+    history.record(f"{claimed.id}.1", WAIT)
+    assert claimed.part(store, 2, STEP)
+
+    with pytest.raises(Fenced):
+        history.check_end(2)
+
+    assert claim.blocked == Blocked("step quote", "the end")
+
+
+def test_a_new_execution_takes_each_change_without_a_call() -> None:
+    """Where nothing can be stored, the server is not asked."""
+    claim = Claim("__invoke:job", 1, "job")
+    with scripted(claim, Answer(500, ERROR)) as (server, history):
+        assert history.takes_change("job.1", "a")
+        history.check_end(0)
+        assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("position", "expected"), [(0, "step quote"), (1, "signal go"), (2, "sleep")]
+)
+def test_an_end_before_the_stored_end_blocks(
+    claimed: ClaimedJob, position: int, expected: str
+) -> None:
+    """Code that returns where it went on before is other code; the next part is shown."""
+    stored(claimed, STEP, WAIT, {tag.SLEEP: "true"})
+    claim, _, history = replay(claimed)
+
+    with pytest.raises(Fenced):
+        history.check_end(position)
+
+    assert claim.blocked == Blocked(expected, "the end")
+    assert claim.lost == f"blocked: expected {expected}, found the end"
+
+
+def test_a_part_that_is_not_known_is_shown_as_such(claimed: ClaimedJob) -> None:
+    """Parts of earlier releases may lack their tags, or be missing."""
+    _, store = claimed.claim()
+    claimed.part(store, 2, STEP)
+    claimed.drop()
+    claim, _, history = replay(claimed)
+
+    with pytest.raises(Fenced):
+        history.check_end(0)
+
+    assert claim.blocked == Blocked("a part of an earlier release", "the end")
+
+
+@pytest.mark.parametrize("position", [2, 3])
+def test_the_stored_end_or_a_later_one_is_an_end(claimed: ClaimedJob, position: int) -> None:
+    """A function may end where it was, and after further parts."""
+    stored(claimed, STEP, WAIT)
+    claim, _, history = replay(claimed)
+
+    history.check_end(position)
+
+    assert (claim.blocked, claim.lost) == (None, None)
+
+
+def test_the_end_of_a_lost_claim_is_not_checked() -> None:
+    """What a body does after its claim is over says nothing of its code."""
+    claim = Claim("__resume:job:job.1", 2, "job", lost="fenced off")
+    with scripted(claim, Answer(500, ERROR)) as (server, history):
+        history.check_end(0)
+
+        assert (server.requests, claim.blocked) == ([], None)
+
+
+def test_the_first_reason_counts(claimed: ClaimedJob) -> None:
+    """A claim that is lost already is not blocked as well."""
+    claim, _, history = replay(claimed)
+    claim.lost = "fenced off"
+
+    with pytest.raises(Fenced):
+        history.block("sleep", "progress")
+
+    assert (claim.blocked, claim.lost) == (None, "fenced off")
+
+
+def test_a_clients_input_that_does_not_fit_blocks(claimed: ClaimedJob) -> None:
+    """The gateway has checked the input of a client, so it fits other code of that version."""
+    claim, _, history = replay(claimed)
+
+    with pytest.raises(Fenced):
+        history.block_if_begun("input of order", "order, which refuses it")
+
+    assert claim.blocked == Blocked("input of order", "order, which refuses it")
+
+
+@pytest.mark.parametrize("parts", [0, 1])
+def test_a_childs_input_that_does_not_fit_blocks_what_has_begun(
+    store: Store, job: str, parts: int
+) -> None:
+    """A child that was begun has taken its input before; a new one has the input of its parent."""
+    child = ClaimedJob(store, f"{job}_a.3")
+    stored(child, *[STEP] * parts)
+    claim, _, history = replay(child)
+
+    if parts:
+        with pytest.raises(Fenced):
+            history.block_if_begun("input", "refused")
+    else:
+        history.block_if_begun("input", "refused")
+
+    assert claim.blocked == (Blocked("input", "refused") if parts else None)
+
+
+def test_a_part_that_is_refused_here_blocks_if_it_is_stored(claimed: ClaimedJob) -> None:
+    """A worker that refuses a part does not change the way of an execution that has it."""
+    stored(claimed, {tag.KIND: tag.CHILD, tag.FUNCTION: "pack"})
+    claim, _, history = replay(claimed)
+
+    history.block_if_stored(f"{claimed.id}.2", "child pack: there is no function pack")
+    assert claim.blocked is None
+    with pytest.raises(Fenced):
+        history.block_if_stored(f"{claimed.id}.1", "child pack: there is no function pack")
+
+    assert claim.blocked == Blocked("child pack", "child pack: there is no function pack")
+
+
+def test_a_block_shows_little_of_a_large_value(claimed: ClaimedJob) -> None:
+    """What a record says of a user's value is short and can be stored, whatever the value is."""
+    claim, _, history = replay(claimed)
+
+    with pytest.raises(Fenced):
+        history.block("step quote", "\ud800" + "x" * 2_000_000)
+
+    assert claim.blocked is not None
+    assert len(claim.blocked.found.encode()) <= 512
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda history: history.takes_change("job.1", "a"),
+        lambda history: history.check_end(0),
+        lambda history: history.block_if_stored("job.1", "refused"),
+        lambda history: history.record("job.1", {}),
+    ],
+    ids=["a change", "the end", "a refused part", "a record"],
+)
+@pytest.mark.parametrize("status", [500, 403])
+def test_a_server_in_trouble_loses_the_claim(
+    call: Callable[[ReplayedHistory], object], status: int
+) -> None:
+    """Without an answer nothing is decided: the claim is given up, and is not blocked."""
+    claim = Claim("__invoke:job", 2, "job")
+    with scripted(claim, Answer(status, ERROR)) as (_, history), pytest.raises(Fenced):
+        call(history)
+
+    assert claim.lost
+    assert claim.blocked is None

@@ -1,0 +1,247 @@
+"""Carries out the commands of a durable function with the SDK."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from resonate.conventions import Base
+from resonate.conventions import Sleep as SdkSleep
+from resonate.coroutine import RFC, RFI
+from resonate.options import Options
+
+from durable_http.commands import (
+    Await,
+    BeginChild,
+    BeginStep,
+    CallChild,
+    Changed,
+    Command,
+    ReportProgress,
+    RunStep,
+    Sleep,
+    WaitForSignal,
+)
+from durable_http.errors import NonRetryableError
+from durable_http.types import InvalidValue, JsonType, result_annotation
+from shared.ids import signal_id
+from shared.resonate import tags as tag
+from worker.durable.children import (
+    ChildEncoder,
+    child_function,
+    child_result,
+    child_tags,
+    encoded_call,
+)
+from worker.durable.steps import EncodedResult, StepEncoder, StepRun
+from worker.errors import Fenced
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    import resonate
+
+    from durable_http.declarations.definition import Definition
+    from worker.tasks.claim_handle import ClaimHandle
+
+ENCODER: Final = StepEncoder()
+CHILD_ENCODER: Final = ChildEncoder()
+
+SHORTEST_TIMEOUT: Final = 0.001
+"""Seconds; to the SDK a timeout of 0 is none at all."""
+
+LONGEST_TIMEOUT: Final = 365 * 86400.0
+"""Seconds; a child without a timeout of its own ends with its parent, which has a year at most."""
+
+type Sent[T] = Generator[Any, Any, T]
+"""Yields the SDK's commands; returns the outcome of one of ours."""
+
+
+@dataclass(frozen=True)
+class AwaitExecution(Command):
+    """Wait for the end of an execution that was begun with this idempotency key, for `seconds`.
+
+    It is no part of the execution that waits. The outcome is None, however the other has ended.
+    """
+
+    id: str
+    key: str
+    seconds: float
+
+
+class IgnoringEncoder:
+    """An encoder for a promise whose value is not needed."""
+
+    def encode(self, obj: object) -> str | None:  # noqa: ARG002 - the SDK's protocol
+        return None
+
+    def decode(self, obj: str | None) -> object:  # noqa: ARG002 - the SDK's protocol
+        return None
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A step or a child that was begun: the SDK's handle of it, and how its outcome is read."""
+
+    handle: Any
+    read: Callable[[Any], Any]
+
+
+class Interpreter:
+    """Carries out the commands of one execution, and numbers them."""
+
+    def __init__(self, sdk: resonate.Context, handle: ClaimHandle) -> None:
+        self._sdk = sdk
+        self._handle = handle
+        self._begun: dict[int, _Begun] = {}
+        self._waits: Counter[str] = Counter()
+        self.position = 0
+        """The number of the latest part."""
+
+    def run(self, command: Command) -> Sent[Any]:
+        """Carry out a command and return its outcome."""
+        match command:
+            case Await(number=number):
+                begun = self._begun[number]
+                return begun.read((yield begun.handle))
+            case AwaitExecution(id=id, key=key, seconds=seconds):
+                return (yield from _await_execution(id, key, seconds))
+            case Changed(name=name):
+                return self._changed(name)
+            case _:
+                self.position += 1
+                return (yield from self._run(command))
+
+    def _run(self, command: Command) -> Sent[Any]:
+        match command:
+            case RunStep():
+                sdk_command, read = self._step(command, self._sdk.run)
+                return read((yield sdk_command))
+            case CallChild(child=child):
+                sdk_command, read = self._child(child)
+                return read((yield (yield sdk_command)))
+            case BeginStep() | BeginChild():
+                return (yield from self._begin(command))
+            case WaitForSignal(name=name, timeout=timeout):
+                return orjson.loads((yield self._signal(name, timeout)))
+            case Sleep(seconds=seconds):
+                return (yield RFC(SdkSleep(self._id(), seconds)))
+            case ReportProgress(done=done, total=total):
+                return (yield self._progress(f"{done}/{total}"))
+            case _:
+                raise TypeError(f"{type(command).__name__} is no command")
+
+    def _begin(self, command: BeginStep | BeginChild) -> Sent[Await]:
+        if isinstance(command, BeginStep):
+            sdk_command, read = self._step(command.step, self._sdk.begin_run)
+        else:
+            sdk_command, read = self._child(command)
+        self._begun[self.position] = _Begun((yield sdk_command), read)
+        return Await(self.position, command)
+
+    def _id(self) -> str:
+        return f"{self._handle.claim.execution}.{self.position}"
+
+    def _step(
+        self, command: RunStep, make: Callable[[Any], Any]
+    ) -> tuple[Any, Callable[[Any], Any]]:
+        result = json_type(result_annotation(command.function))
+        run = StepRun(command, result, self._handle)
+
+        def step(sdk: resonate.Context) -> EncodedResult:
+            return run.run(sdk.id)
+
+        sdk_command = make(step).options(
+            id=self._id(), encoder=ENCODER, retry_policy=run, tags={tag.STEP: command.name}
+        )
+        return sdk_command, self._reader(result, f"step {command.name}")
+
+    def _signal(self, name: str, timeout: float) -> Any:
+        """Return the command that waits for the next value of a signal.
+
+        The wait's own promise has an id that senders know. So a record in the wait's place says
+        what the function has asked for here.
+        """
+        self._waits[name] += 1
+        number = self._waits[name]
+        self._handle.history.record(self._id(), {tag.AWAITS: name, tag.NUMBER: str(number)})
+        id = signal_id(self._handle.claim.execution, name, number)
+        tags = {tag.SIGNAL: name, tag.NUMBER: str(number)}
+        return RFC(Base(id, max(timeout, SHORTEST_TIMEOUT), id, None, tags))
+
+    def _child(self, child: BeginChild) -> tuple[Any, Callable[[Any], Any]]:
+        function, call = self._call(child)
+        timeout = function.timeout if child.timeout is None else child.timeout
+        limit = LONGEST_TIMEOUT if timeout is None else max(timeout, SHORTEST_TIMEOUT)
+        id = self._id()
+        promise: RFI[Any] = RFI(Base(id, limit, id, call, child_tags(function, self._handle)))
+        result = json_type(child.result)
+        read = self._reader(result, f"child {child.function}")
+        return promise.options(encoder=CHILD_ENCODER), lambda stored: read(child_result(stored))
+
+    def _call(self, child: BeginChild) -> tuple[Definition, str]:
+        """Return the function of a child and its call. Raises `ValueError` and as `encoded_call`.
+
+        Whether a child is refused depends on this worker. If it is stored it was not refused
+        before, so another worker may go on.
+        """
+        try:
+            function = child_function(self._handle.functions, child.function)
+            return function, encoded_call(child, function, self._handle.max_result_bytes)
+        except (ValueError, NonRetryableError) as error:
+            self._handle.history.block_if_stored(self._id(), f"child {child.function}: {error}")
+            raise
+
+    def _progress(self, report_of: str) -> Any:
+        def report(_: resonate.Context) -> EncodedResult:
+            return EncodedResult("null")
+
+        tags = {tag.PROGRESS: report_of}
+        return self._sdk.run(report).options(id=self._id(), encoder=ENCODER, tags=tags)
+
+    def _changed(self, name: str) -> bool:
+        id = f"{self._handle.claim.execution}.{self.position + 1}"
+        if not self._handle.history.takes_change(id, name):
+            return False
+        self.position += 1
+        self._handle.history.record(id, {tag.CHANGED: name})
+        return True
+
+    def _reader(self, result: JsonType, part: str) -> Callable[[Any], Any]:
+        """Return how the stored result of a part is converted.
+
+        It was checked when it was stored, so if it does not fit, the code has changed since then.
+        """
+
+        def read(stored: Any) -> Any:
+            try:
+                return result.convert(stored)
+            except InvalidValue as error:
+                self._handle.history.block(f"{part} with its stored result", f"{part}: {error}")
+                raise
+
+        return read
+
+
+def _await_execution(id: str, key: str, seconds: float) -> Sent[None]:
+    promise: RFI[Any] = RFI(Base(id, seconds, key), Options(encoder=IgnoringEncoder()))
+    try:
+        yield (yield promise)
+    except Fenced:
+        raise
+    except Exception:  # noqa: BLE001, S110 - what the SDK makes of an execution that has failed
+        pass
+
+
+def json_type(annotation: Any) -> JsonType:
+    """Return the type of an annotation, which is made once."""
+    try:
+        return _cached_type(annotation)
+    except TypeError:  # no hash
+        return JsonType(annotation)
+
+
+_cached_type = lru_cache(maxsize=1_000)(JsonType)

@@ -1,0 +1,132 @@
+"""Checks that a replay asks for the parts that its execution has stored.
+
+The parts of an execution are numbered, and each has its kind and its name in its tags. A function
+whose code has changed may ask for another part under a number. What is stored there is not its
+outcome, so the execution is blocked before anything runs: a worker with fitting code goes on with
+it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from durable_http.commands import THE_END
+from shared.resonate import tags as tag
+from shared.resonate.codec import clip
+from shared.resonate.transport import PROMISE_NOT_FOUND, Refused, Unanswered
+from worker.errors import Fenced
+from worker.store.fenced_store import FencedPromise
+from worker.store.numbered_parts import numbered_id, part_name
+from worker.tasks.claims import Blocked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import NoReturn
+
+    from resonate.models.durable_promise import DurablePromise
+
+    from worker.store.fenced_store import FencedPromises
+    from worker.tasks.claims import Claim
+
+UNKNOWN_PART: Final = "a part of an earlier release"
+"""What stands for a part without the tags of this release."""
+
+
+SHOWN_BYTES: Final = 512
+"""Bytes of what was expected and of what was found, which may have a user's value in it: every
+poll reads the record."""
+
+
+class ReplayedHistory:
+    """The stored parts of the execution of one claim."""
+
+    def __init__(self, claim: Claim, promises: FencedPromises) -> None:
+        self._claim = claim
+        self._promises = promises
+
+    def record(self, id: str, tags: Mapping[str, str]) -> None:
+        """Store a part that has no outcome, unless it is stored. Raises `Fenced`."""
+        promise = self._promises.create(id, self._claim.deadline, ikey=id, tags=dict(tags))
+        if isinstance(promise, FencedPromise):
+            raise Fenced(self._claim.execution)
+
+    def takes_change(self, id: str, name: str) -> bool:
+        """Return whether the part with this id is the record of the change, or not stored yet.
+
+        Raises `Fenced`.
+        """
+        if self._has_none():
+            return True
+        stored = self._stored(id)
+        if stored is not None:
+            return stored.tags.get(tag.CHANGED) == name
+        self._read()
+        number = int(id.rpartition(".")[2])
+        # Earlier releases have stored no part for a wait for a signal.
+        return number > self._claim.stored_position
+
+    def step_again(self) -> None:
+        """Note that a step runs again here, with which the execution goes on. Raises `Fenced`."""
+        if not self._promises.ask(lambda history: history.step_again()):
+            raise Fenced(self._claim.execution)
+
+    def check_end(self, position: int) -> None:
+        """Block the execution if it has stored parts beyond this one, which is its last.
+
+        Raises `Fenced`.
+        """
+        if self._claim.lost is not None or self._has_none():
+            return
+        self._read()
+        if self._claim.stored_position > position:
+            stored = self._stored(numbered_id(self._claim.execution, position + 1))
+            expected = None if stored is None else part_name(stored.tags)
+            self.block(expected or UNKNOWN_PART, THE_END)
+
+    def block(self, expected: str, found: str) -> NoReturn:
+        """Block the execution: the code asks for something else than what is stored."""
+        claim = self._claim
+        if claim.lost is None:
+            claim.blocked = Blocked(clip(expected, SHOWN_BYTES), clip(found, SHOWN_BYTES))
+            claim.lost = str(claim.blocked)
+        raise Fenced(claim.execution)
+
+    def block_if_stored(self, id: str, found: str) -> None:
+        """Block the execution if the part with this id, which is refused here, is stored."""
+        if self._has_none():
+            return
+        stored = self._stored(id)
+        if stored is not None:
+            self._read()
+            self.block(part_name(stored.tags) or UNKNOWN_PART, found)
+
+    def block_if_begun(self, expected: str, found: str) -> None:
+        """Block the execution, unless it is a child that has stored nothing.
+
+        The input of an execution that a client began was checked, so another version of the code
+        takes it. The input of a child is as its parent's code has made it.
+        """
+        is_child = "." in self._claim.execution
+        if is_child and not self._has_none():
+            self._read()
+        if not is_child or self._claim.stored_position:
+            self.block(expected, found)
+
+    def _has_none(self) -> bool:
+        """Return whether it is known without a call that no earlier claim has stored a part."""
+        return self._claim.begun_here or not self._claim.may_have_history
+
+    def _read(self) -> None:
+        if not self._promises.ask(lambda history: history.read()):
+            raise Fenced(self._claim.execution)
+
+    def _stored(self, id: str) -> DurablePromise | None:
+        try:
+            return self._promises.get(id)
+        except Refused as refusal:
+            if refusal.code == PROMISE_NOT_FOUND:
+                return None
+            self._claim.lost = str(refusal)
+        except Unanswered as error:
+            self._claim.lost = str(error)
+        raise Fenced(self._claim.execution)
