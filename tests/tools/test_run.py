@@ -82,7 +82,9 @@ class Run:
         self.pids = {name: self.pid(name) for name in (*PROCESSES, "supervisor")}
 
     def pid(self, name: str) -> int:
-        return int((self.data / f"{name}.pid").read_text())
+        # A process that was just started again may not have written it yet.
+        file = self.data / f"{name}.pid"
+        return int(wait_until(file.read_text, what=f"the pid of {name}"))
 
     def left(self) -> list[str]:
         """Return the names of the processes that still run."""

@@ -16,6 +16,7 @@ from deploy.store import indexes
 from shared.stop_signals import StopSignals
 from tools import server
 from tools.run import checks
+from tools.run.catalog import write_catalog
 from tools.run.output import Output
 from tools.run.plan import (
     WORKERS,
@@ -23,9 +24,11 @@ from tools.run.plan import (
     Ports,
     data_directory,
     die_with_parent,
+    own_environment,
     programs,
     supervisor_configuration,
 )
+from tools.run.usage import usage
 from tools.server import ROOT
 
 if TYPE_CHECKING:
@@ -33,20 +36,6 @@ if TYPE_CHECKING:
 
 READY_SECONDS: Final = 60.0
 """Seconds from the start until the workers must be ready."""
-
-USAGE: Final = """
-Ready: http://localhost:{port}      Ctrl-C stops everything and keeps the data in {data}
-
-  curl -X POST "http://localhost:{port}/begin?id=job-001" \\
-       -H "Content-Type: application/json" -d '{{"foo": "hello"}}'
-  curl "http://localhost:{port}/wait?id=job-001"
-
-Five steps of a second each. Kill the worker that /wait shows, and another one continues:
-
-  curl -X POST "http://localhost:{port}/begin?id=order-1&function=checkout"
-  curl "http://localhost:{port}/wait?id=order-1"
-  kill -9 $(cat {data}/worker-1.pid)
-"""
 
 
 def run(environment: Mapping[str, str]) -> int:
@@ -69,7 +58,9 @@ def run(environment: Mapping[str, str]) -> int:
         output = Output(
             readable=environment.get("LOG_FORMAT", "console" if terminal else "json") == "console"
         )
-        processes = programs(binary, ports, paths, environment)
+        own = own_environment(ports, environment)
+        own |= write_catalog(paths, own)
+        processes = programs(binary, ports, paths, own)
         for program in processes:
             output.add_pipe(program.name, paths.output(program.name))
             paths.pid(program.name).unlink(missing_ok=True)
@@ -77,7 +68,7 @@ def run(environment: Mapping[str, str]) -> int:
         paths.supervisor.touch(mode=0o600)
         paths.supervisor.write_text(supervisor_configuration(processes, paths))
         with supervised(paths, output, signals) as supervisor:
-            return serve(supervisor, signals, output, ports, paths)
+            return serve(supervisor, signals, output, ports, paths, environment=own)
 
 
 @contextlib.contextmanager
@@ -111,12 +102,14 @@ def supervised(
         supervisor.wait()
 
 
-def serve(
+def serve(  # noqa: PLR0913 - what it serves
     supervisor: subprocess.Popen[bytes],
     signals: StopSignals,
     output: Output,
     ports: Ports,
     paths: DataPaths,
+    *,
+    environment: Mapping[str, str],
 ) -> int:
     """Wait until the service is ready, print how to use it, and wait for its end."""
     terminal = sys.stdout.isatty()
@@ -141,7 +134,7 @@ def serve(
                 return 1
             signals.stop.wait(0.03)
     if not ended():
-        output.show(USAGE.format(port=ports.gateway, data=os.path.relpath(paths.data)))
+        output.show(usage(ports.gateway, paths.data, environment))
     while not ended():
         signals.stop.wait(0.5)
     if supervisor.poll() is not None:

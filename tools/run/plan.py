@@ -87,6 +87,10 @@ class DataPaths:
         return self.data / "resonate.db"
 
     @property
+    def catalog(self) -> Path:
+        return self.data / "catalog.json"
+
+    @property
     def lock(self) -> Path:
         return self.data / "run.lock"
 
@@ -104,23 +108,34 @@ class DataPaths:
         return self.data / f"{name}.out"
 
 
-def programs(
-    binary: Path, ports: Ports, paths: DataPaths, environment: Mapping[str, str]
-) -> list[Program]:
-    """Return every process of the service."""
-    base = {key: environment[key] for key in INHERITED if key in environment}
+def own_environment(ports: Ports, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the gateway and the workers."""
     settings = {
         key: value for key, value in environment.items() if key.startswith(SETTING_PREFIXES)
     }
-    ours = {
-        **base,
+    folders = environment.get("PYTHONPATH", "").split(os.pathsep)
+    return {
+        **_inherited(environment),
         "WORKER_DRAIN_SECONDS": DRAIN_SECONDS,
         **settings,
+        # The processes start in the project's folder.
+        "PYTHONPATH": os.pathsep.join(str(Path(name).absolute()) for name in folders if name),
         "PYTHONUNBUFFERED": "1",
         "LOG_FORMAT": "json",
         "RESONATE_HOST": "http://127.0.0.1",
         **{name: str(port) for name, port in ports.by_variable().items()},
     }
+
+
+def _inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    return {key: environment[key] for key in INHERITED if key in environment}
+
+
+def programs(
+    binary: Path, ports: Ports, paths: DataPaths, environment: Mapping[str, str]
+) -> list[Program]:
+    """Return every process of the service; gateway and workers have this environment."""
+    base, ours = _inherited(environment), dict(environment)
     serve = server.command(
         binary, store_port=ports.store, message_port=ports.message, database=paths.database
     )
