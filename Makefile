@@ -9,9 +9,13 @@ HOSTILE ?=
 ATTACKS ?=
 SEED ?= 1
 export UV_PYTHON_DOWNLOADS := never
+ifdef FUNCTIONS
+export FUNCTIONS
+export COMPOSE_FILE ?= compose.yaml:compose.functions.yaml
+endif
 
 .DEFAULT_GOAL := help
-.PHONY: help sync server run up down clean logs kill revive scale demo load e2e faults bench format lint types imports test check
+.PHONY: help sync server run up deploy down clean logs kill revive scale demo load e2e faults bench wheel format lint types imports test check
 
 # A line `##@ …` is a heading; the text after `## ` describes its target.
 help: ## List the targets
@@ -31,8 +35,17 @@ run: sync ## Start the server, a gateway on port 5001 and three workers; Ctrl-C 
 
 ##@ Containers
 
-up: ## Build and start the containers, and wait until they are healthy
+# The image of store-init is the one from which Dockerfiles of functions begin.
+up: ## Build and start the containers, and wait until they are healthy; FUNCTIONS= has a folder of functions
+	docker compose build --quiet store-init
 	docker compose up --build --wait --detach
+
+# First the new image must load its functions, last the gateway gets to know them.
+deploy: ## Replace the three workers one by one with newly built ones, while work goes on
+	docker compose build --quiet store-init && docker compose build --quiet worker-1 catalog
+	docker compose run --rm --no-deps --no-TTY worker-1 catalog >/dev/null
+	for worker in worker-1 worker-2 worker-3; do docker compose up --no-build --no-deps --wait $$worker || exit 1; done
+	docker compose up --no-build --no-deps --detach catalog && docker compose wait catalog
 
 down: ## Stop the containers and keep the data
 	docker compose --profile scale down
@@ -66,6 +79,9 @@ sync: .venv/.synced ## Install the locked dependencies
 
 server: sync ## Build the Resonate server as .bin/resonate
 	$(BIN)/python -m tools.server build
+
+wheel: $(UV) ## Build what users of the functions install, as dist/durable_http-….whl
+	$(UV) build --wheel --quiet && ls dist/*.whl
 
 format: sync ## Format the code
 	$(BIN)/ruff format && $(BIN)/ruff check --fix

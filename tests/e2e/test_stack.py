@@ -73,14 +73,18 @@ def test_every_container_is_shut_in(compose: Compose, name: str) -> None:
 @pytest.mark.parametrize(
     ("image", "own", "others"),
     [
-        ("worker", ["shared", "worker"], ["gateway", "aiohttp", "uvloop", "pip", "uv"]),
-        ("gateway", ["shared", "gateway"], ["worker", "uv"]),
+        (
+            "worker",
+            ["durable_http", "shared", "worker"],
+            ["gateway", "aiohttp", "uvloop", "pip", "uv"],
+        ),
+        ("gateway", ["shared", "gateway"], ["durable_http", "worker", "uv"]),
     ],
 )
 def test_an_image_holds_only_its_own(
     compose: Compose, image: str, own: list[str], others: list[str]
 ) -> None:
-    """Each image has its package and `shared`, and nothing that only the other side needs."""
+    """Each image has its packages and `shared`, and nothing that only the other side needs."""
     code = (
         "import importlib.util as u, os, sys;"
         "print(*sorted(n for n in os.listdir('/app') if n[0] != '.'));"

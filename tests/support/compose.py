@@ -12,16 +12,21 @@ from typing import Any
 from tests.support.processes import ROOT, Answer, call, wait_until
 
 FILES = {"sqlite": "compose.yaml", "postgres": "compose.yaml:compose.postgres.yaml"}
+FUNCTIONS = "compose.functions.yaml"
 PREFIX = "e2e-"
 PROJECT = "durable-http-e2e"
 
 
 @dataclass(frozen=True)
 class Compose:
-    """The stack; `store` says where the server keeps its data."""
+    """The stack; `store` says where the server keeps its data.
+
+    `functions` is the folder of the functions that it serves, empty for those that ship.
+    """
 
     store: str
     port: int
+    functions: str = ""
 
     @property
     def url(self) -> str:
@@ -32,16 +37,22 @@ class Compose:
         return docker("compose", *arguments, seconds=seconds, environment=self._environment())
 
     def _environment(self) -> dict[str, str]:
+        files = FILES[self.store] + (f":{FUNCTIONS}" if self.functions else "")
         return {
             **os.environ,
             "COMPOSE_PROJECT_NAME": PROJECT,
-            "COMPOSE_FILE": FILES[self.store],
+            "COMPOSE_FILE": files,
+            "FUNCTIONS": self.functions,
             "STACK_PREFIX": PREFIX,
             "GATEWAY_PORT": str(self.port),
         }
 
     def up(self) -> None:
         self("up", "--build", "--wait")
+
+    def deploy(self) -> None:
+        """Run `make deploy`, which replaces the workers one by one."""
+        run("make", "deploy", seconds=240, environment=self._environment())
 
     def containers(self) -> dict[str, str]:
         """Return the state of each service's container by its name without the prefix."""
@@ -132,8 +143,18 @@ def docker(
     check: bool = True,
 ) -> str:
     """Run docker, which must succeed if `check`, and return its standard output and error."""
+    return run("docker", *arguments, seconds=seconds, environment=environment, check=check)
+
+
+def run(
+    *command: str,
+    seconds: float,
+    environment: dict[str, str] | None = None,
+    check: bool = True,
+) -> str:
+    """Run a command, which must succeed if `check`, and return its standard output and error."""
     done = subprocess.run(
-        ["docker", *arguments],
+        command,
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -142,5 +163,5 @@ def docker(
         timeout=seconds,
         check=False,
     )
-    assert done.returncode == 0 or not check, f"docker {' '.join(arguments)}: {done.stdout}"
+    assert done.returncode == 0 or not check, f"{' '.join(command)}: {done.stdout}"
     return done.stdout
