@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from tests.support.catalog import CATALOG
 from tests.support.stack import Modules, Stack, running_stack
 from tests.support.usage import peak_mib
 
@@ -36,7 +37,7 @@ LARGE_KIB = 40 * 1024
 PAUSE_SECONDS = 0.5
 """Seconds between the end of a large execution and the begin of the next one."""
 
-MODULES = Modules("tests.support.gateway.product", "tests.support.worker.odd")
+MODULES = Modules("gateway", "tests.support.worker.odd", CATALOG)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import structlog
 from blockbuster import blockbuster_ctx
 
 from gateway.app import create_app
+from gateway.catalog.file import serve
 from gateway.settings import Deadlines, GatewaySettings
 from shared.resonate.store import Store
 from shared.resonate.transport import Transport
@@ -141,7 +142,7 @@ def _start_gateway(
         routes: Iterable[web.AbstractRouteDef] = (),
         catalog: Catalog = CATALOG,
     ) -> Gateway:
-        app = create_app(settings, catalog=catalog)
+        app = create_app(settings, serve(catalog, settings))
         app.add_routes(routes)
         client: TestClient[web.Request, None] = await aiohttp_client(
             GatewayServer(app, settings),

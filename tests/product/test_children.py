@@ -5,21 +5,48 @@ from __future__ import annotations
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 import pytest
 
 from shared.resonate.codec import decode_rejection, decode_result, encode_call
+from tests.support.flows import deploy, result
 from tests.support.processes import call, wait_until
 from tests.support.stack import running_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from resonate.models.durable_promise import DurablePromise
 
     from tests.support.stack import Stack
+
+
+FLOWS: Final = """
+from durable_http import Context, Step, StepFailed, Workflow, function
+
+
+@function(private=True)
+def double(step: Step, number: int) -> int:
+    return 2 * number
+
+
+@function
+def parent(context: Context, given: object = None) -> Workflow:
+    seen = [(yield context.call(double, 2))]
+    try:
+        yield context.call(double, "two")
+    except StepFailed as error:
+        seen.append(error.type)
+    try:
+        yield context.call("none-such")
+    except ValueError as error:
+        seen.append(str(error))
+    return seen
+"""
+"""A parent that begins children wrongly."""
 
 
 @pytest.fixture(name="odd", scope="module")
@@ -157,7 +184,7 @@ def test_a_function_that_is_none_cannot_be_begun(odd: Stack, job: str) -> None:
     failure = decode_rejection(parent(odd, job, ["nothing", 1]).value.data)
 
     assert failure.type == "ValueError"
-    assert failure.message.startswith("there is no function nothing; known are foo, ")
+    assert failure.message.startswith("there is no function nothing; known are approval, ")
 
 
 @pytest.mark.parametrize("well", [True, False])
@@ -179,13 +206,13 @@ def test_an_execution_ends_after_what_it_began(odd: Stack, job: str, well: bool)
 def test_a_canceled_child_is_a_failure(odd: Stack, job: str) -> None:
     """When only the child is canceled, the parent gets a failure and goes on."""
     with ThreadPoolExecutor(1) as pool, odd.store() as store:
-        result = pool.submit(outcomes, odd, job, ["approval", {"within": "60s"}])
+        ending = pool.submit(outcomes, odd, job, ["approval", {"within": "60s"}])
         wait_until(
             lambda: store.promises.search(f"{job}.*", {"kind": "child"})[0], what="the child"
         )
         store.promises.cancel(f"{job}.1", ikey="x")
 
-        assert result.result() == [["Canceled", "the child was canceled"]]
+        assert ending.result() == [["Canceled", "the child was canceled"]]
 
 
 def test_inputs_and_results_are_what_they_are(odd: Stack, job: str) -> None:
@@ -203,3 +230,17 @@ def test_children_may_have_children(odd: Stack, job: str) -> None:
     result = outcomes(odd, job, ["fanout", {"parts": 2, "pace": 0}])
 
     assert [part["number"] for part in result[0]["parts"]] == [1, 2]
+
+
+def test_a_parent_catches_what_is_wrong_with_a_child(
+    bare_stack: Stack, tmp_path: Path, job: str
+) -> None:
+    """An input that does not fit is `InvalidInput`, an unknown name a `ValueError`."""
+    deploy(bare_stack, "flows", tmp_path, FLOWS)
+    bare_stack.create(job, "parent")
+
+    assert result(bare_stack, job) == [
+        4,
+        "InvalidInput",
+        "there is no function none-such; known are double, parent",
+    ]

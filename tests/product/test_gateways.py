@@ -66,18 +66,22 @@ def test_a_storm_creates_one(stack: Stack, urls: list[str], job: str) -> None:
     )
 
 
-def test_a_signal_from_everybody_is_one_value(stack: Stack, urls: list[str], job: str) -> None:
-    """Of 50 clients with the same signal at once one is first, and the function has it once."""
+def test_a_signal_with_a_key_is_one_value(stack: Stack, urls: list[str], job: str) -> None:
+    """Of 50 clients with the same key at once one is first, and the function has it once."""
     call(f"{urls[0]}/begin?id={job}&function=approval", "POST", {"within": "30s"})
+    headers = {"Idempotency-Key": "answer"}
 
     def signal(n: int) -> Answer:
-        return call(f"{urls[n % 2]}/signal?id={job}&name=approval", "POST", {"ok": True})
+        url = f"{urls[n % 2]}/signal?id={job}&name=approval"
+        return call(url, "POST", {"ok": True}, headers=headers)
 
     with ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(signal, range(50)))
 
     assert Counter(answer.status for answer in answers) == {202: 1, 200: 49}
+    assert {answer.body["number"] for answer in answers} == {1}
     assert stack.outcome(job)["result"] == {"answered": True, "answer": {"ok": True}}
+    assert signal(0).status == 200
 
 
 def test_a_canceled_execution_is_canceled_everywhere(urls: list[str], job: str) -> None:

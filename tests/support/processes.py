@@ -131,11 +131,17 @@ def run_program(program: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def call(url: str, method: str = "GET", body: object = None, timeout: float = 10.0) -> Answer:
+def call(
+    url: str,
+    method: str = "GET",
+    body: object = None,
+    timeout: float = 10.0,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
     """Make one HTTP request; a refusal is an answer like any other."""
     data = None if body is None else json.dumps(body).encode()
-    headers = {} if data is None else {"Content-Type": "application/json"}
-    request = urllib.request.Request(url, data, headers, method=method)
+    sent = {**({} if data is None else {"Content-Type": "application/json"}), **(headers or {})}
+    request = urllib.request.Request(url, data, sent, method=method)
     try:
         with urllib.request.urlopen(request, timeout=timeout) as response:
             return Answer(

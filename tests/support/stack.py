@@ -14,6 +14,7 @@ from shared.resonate.store import Store
 from shared.resonate.tasks import TaskState
 from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
+from tests.support.catalog import CATALOG, write_manifest
 from tests.support.processes import Answer, Process, call, wait_until
 from tests.support.server import resonate_server
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from shared.catalog import Catalog
     from tests.support.server import Server
 
 
@@ -29,13 +31,17 @@ INVOKE: Final = {"resonate:invoke": "poll://any@worker", "resonate:scope": "glob
 
 
 class Modules(NamedTuple):
-    """What a stack's gateways and workers are: `python -m <module>`."""
+    """What a stack's gateways and workers are: `python -m <module>`.
+
+    `catalog` is what its gateways read; None stands for the functions that ship.
+    """
 
     gateway: str
     worker: str
+    catalog: Catalog | None = None
 
 
-OWN_MODULES: Final = Modules("tests.support.gateway.product", "tests.support.worker.product")
+OWN_MODULES: Final = Modules("gateway", "tests.support.worker.product", CATALOG)
 """With the tests' own functions."""
 
 SHIPPED_MODULES: Final = Modules("gateway", "worker")
@@ -52,6 +58,11 @@ class Stack:
         self._directory = directory
         self._lease_seconds = lease_seconds
         self._modules = modules
+        self._catalog: dict[str, str] = {}
+        if modules.catalog is not None:
+            path = directory / "catalog.json"
+            write_manifest(path, modules.catalog)
+            self._catalog = {"GATEWAY_CATALOG": str(path)}
         self.workers: dict[str, Process] = {}
         self.gateways: dict[str, Process] = {}
         self.url = ""
@@ -65,7 +76,7 @@ class Stack:
         **environment: str,
     ) -> str:
         """Start a gateway and return its URL once it is ready, or listens where it won't be."""
-        own = {"GATEWAY_NAME": name, "GATEWAY_PORT": "0", **environment}
+        own = {"GATEWAY_NAME": name, "GATEWAY_PORT": "0", **self._catalog, **environment}
         process = self._start(module or self._modules.gateway, name, own)
         self.gateways[name] = process
         url = f"http://127.0.0.1:{process.started('gateway started')['port']}"
@@ -163,15 +174,29 @@ class Stack:
         finally:
             transport.close()
 
-    def create(self, id: str, function: str, value: object = None, seconds: float = 60) -> None:
+    def create(
+        self,
+        id: str,
+        function: str,
+        value: object = None,
+        seconds: float = 60,
+        *,
+        version: int = 1,
+    ) -> None:
         """Begin a function that is not in the catalog, so without a gateway."""
         with self.store() as store:
             store.promises.create(
                 id,
                 int((time.time() + seconds) * 1000),
                 ikey=id,
-                data=encode_call(function, 1, orjson.dumps(value).decode()),
-                tags={**INVOKE, "resonate:root": id, "resonate:parent": id, tag.FUNCTION: function},
+                data=encode_call(function, version, orjson.dumps(value).decode()),
+                tags={
+                    **INVOKE,
+                    "resonate:root": id,
+                    "resonate:parent": id,
+                    tag.FUNCTION: function,
+                    tag.VERSION: str(version),
+                },
             )
 
 

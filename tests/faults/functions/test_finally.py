@@ -76,3 +76,38 @@ def test_one_that_hangs_holds_no_thread_of_the_worker(stack: Stack, job: str) ->
         lambda: worker.events("thread left behind", id=job), seconds=60, what="the hung thread"
     )
     assert worker.running()
+
+
+def test_a_wait_runs_no_step_of_finally(stack: Stack, job: str, tmp_path: Path) -> None:
+    """At a wait `with` and `finally` run, `except` does not; their steps run at the end only."""
+    path = tmp_path / "lines"
+    stack.create(job, "undo_after_wait", str(path))
+    stack.suspended(job)
+    wait_until(lambda: lines(path) == ["with", "finally"], what="the end of both blocks")
+    assert stack.starts(job) == []
+
+    stack.signal(job, None, "go")
+
+    assert stack.outcome(job)["status"] == "resolved"
+    assert lines(path) == ["with", "finally"] * 2
+    assert [step for _, step in stack.starts(job)] == ["tidy"]
+
+
+@pytest.mark.parametrize("end", ["canceled", "timedout"])
+def test_an_execution_that_is_over_runs_finally_only(
+    stack: Stack, job: str, tmp_path: Path, end: str
+) -> None:
+    """Canceled or late, an execution ends without its `except` blocks and without another step."""
+    path = tmp_path / "lines"
+    stack.create(job, "undo_after_step", str(path), seconds=2 if end == "timedout" else 60)
+    wait_until(lambda: stack.starts(job), what="the step")
+
+    if end == "canceled":
+        call(f"{stack.url}/cancel?id={job}", "POST")
+
+    wait_until(lambda: len(lines(path)) == 2, what="the end of both blocks")
+    stack.begin(f"{job}-after", "foo")
+    stack.outcome(f"{job}-after")
+    assert stack.state(job)["status"] == end
+    assert lines(path) == ["with", "finally"]
+    assert [step for _, step in stack.starts(job)] == ["long"]

@@ -75,11 +75,13 @@ PASSED_ON: Final[Mapping[str, Mapping[str, str]]] = {
     "POST /signal": {
         "id": "id",
         "name": "a signal's name",
+        "Idempotency-Key": "its hash",
         "body": "JSON, parsed and written in its canonical form",
     },
     "GET /list": {
         "status": NOTHING,
         "function": NOTHING,
+        "version": NOTHING,
         "prefix": "the beginning of an id",
         "limit": "a number, by which searches are bounded",
         "cursor": "a position: a number; the server's cursor is built from it",

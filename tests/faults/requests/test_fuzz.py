@@ -27,7 +27,7 @@ EXAMPLES: Final = 1500
 ENDED: Final = "fuzz-ended"
 WORDS: Final = (
     *("id", "function", "timeout", "delay", "callback", "wait", "include", "raise"),
-    *("name", "status", "prefix", "limit", "cursor", "Id", "id[]", ""),
+    *("name", "status", "version", "prefix", "limit", "cursor", "Id", "id[]", ""),
 )
 HEADERS: Final = (
     *("Idempotency-Key", "Prefer", "Last-Event-ID", "If-None-Match", "traceparent"),
@@ -201,12 +201,12 @@ ROUTES: Final = {
     ("GET", "/events"): ("id",),
     ("POST", "/cancel"): ("id",),
     ("POST", "/signal"): ("id", "name"),
-    ("GET", "/list"): ("status", "function", "prefix", "limit"),
+    ("GET", "/list"): ("status", "function", "version", "prefix", "limit"),
 }
 """Each route with its parameters, for requests of which all but one value is right."""
 
 RIGHT: Final = {"id": ENDED, "function": "foo", "name": "a", "raise": "1", "wait": "0s"} | (
-    {"include": "steps", "limit": "2", "prefix": "fuzz", "status": "pending"}
+    {"include": "steps", "limit": "2", "prefix": "fuzz", "status": "pending", "version": "1"}
 )
 
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from gateway.openapi.document import document
 from gateway.openapi.page import TYPES
 from gateway.openapi.parts import REQUEST_ID
 from gateway.openapi.samples import INPUTS
 from gateway.openapi.schemas import TIME
-from shared.catalog import SHIPPED
+from tests.support.catalog import SHIPPED
+from tests.support.gateway.documents import published
 from tests.support.processes import wait_until
 from tests.support.server import free_port
 from tests.support.stack import SHIPPED_MODULES, running_stack
@@ -135,6 +135,7 @@ FULL: Final = {
     "GET /wait 503 overloaded",
     "GET /result 503 overloaded",
     "POST /cancel 503 overloaded",
+    "POST /signal 429 too-many-requests",
     "POST /signal 503 overloaded",
     "POST /begin 500 value-lost",
     "GET /wait 500 value-lost",
@@ -143,15 +144,16 @@ FULL: Final = {
 """A gateway would have to be filled with clients or bytes, or its store be damaged; other tests do
 that."""
 
-OF_OTHERS: Final = {"GET /wait 200 retrying"}
-"""No function that ships is retried for so long; tests of retries have functions that are."""
+OF_OTHERS: Final = {"GET /wait 200 retrying", "GET /wait 200 blocked"}
+"""No function that ships is retried for so long, or changed while it runs; tests of retries and of
+blocks have functions that are."""
 
 
 def examples() -> dict[str, Any]:
     """Return every example of an answer by method, path, status and name."""
     return {
         f"{method.upper()} {path} {status} {name}": example["value"]
-        for path, methods in document(SHIPPED, secured=True, webhooks=True)["paths"].items()
+        for path, methods in published(catalog=SHIPPED)["paths"].items()
         for method, operation in methods.items()
         for status, answer in operation["responses"].items()
         for content in answer.get("content", {}).values()
@@ -210,6 +212,7 @@ def bring(stack: Stack, id: str, state: str) -> None:
         wait_until(lambda: stack.state(id).get("phase") == "waiting", what="a wait")
     if state == "signaled":
         send(stack.url + SIGNAL.format(id=id), "POST", body=True)
+        stack.outcome(id)
     elif state == "canceled":
         send(stack.url + CANCEL.format(id=id), "POST")
     elif state != "waiting":

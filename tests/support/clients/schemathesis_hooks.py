@@ -46,6 +46,8 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
     for name, (least, most) in RANGES.items():
         if isinstance(query.get(name), str):
             query[name] = _in_range(query[name], least, most)
+    if case.operation.path == "/list" and "version" in query:
+        query.setdefault("function", CATALOG.default)
     if isinstance(query.get("cursor"), str):
         del query["cursor"]  # it is the service's own, and none of ours fits by chance
     if PREFERRED_WAIT.fullmatch(str(case.headers.get("Prefer"))):

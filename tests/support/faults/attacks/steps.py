@@ -51,7 +51,7 @@ def raised(bout: Bout) -> None:
 def not_json(bout: Bout) -> None:
     """Return what is not JSON, NaN among it."""
     functions = _functions(bout, RESULTS, "returns", "body_returns")
-    _all_rejected(bout, [*functions, "unencodable", "yields_garbage", "no_arguments"])
+    _all_rejected(bout, [*functions, "unencodable", "yields_garbage"])
 
 
 def _functions(bout: Bout, names: Iterable[str], *kinds: str) -> list[str]:
