@@ -259,3 +259,30 @@ def test_a_history_has_its_input() -> None:
 
     with pytest.raises(TypeError, match="has its input and its id"):
         run(order_v1, 6, history=old.history)
+
+
+def test_a_stored_result_that_no_longer_fits_is_found() -> None:
+    """A step whose annotation a deploy has changed would block the execution; the test says so."""
+
+    def number(step: Step) -> int:
+        return 1
+
+    def text(step: Step) -> str:
+        return "1"
+
+    @function(name="numbered")
+    def numbered(context: Context) -> Workflow[Any]:
+        first = yield context.step(number, name="count")
+        yield context.sleep(1)
+        return first
+
+    @function(name="numbered", version=2)
+    def numbered_2(context: Context) -> Workflow[Any]:
+        first = yield context.step(text, name="count")
+        yield context.sleep(1)
+        return first
+
+    history = run(numbered, stop_at="sleep").history
+
+    with pytest.raises(NonDeterministic, match=r"stored result of .*count.* Expected `str`"):
+        run(numbered_2, history=history)
