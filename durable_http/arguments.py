@@ -5,6 +5,7 @@ A value that could be stored nowhere would otherwise be refused again by every w
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from datetime import timedelta
@@ -53,6 +54,23 @@ def checked_name(name: object) -> str:
             f"the name of a step has 1 to {MOST_NAME} printable characters, not {name[:250]!a}"
         )
     return name
+
+
+def checked_step(function: object) -> None:
+    """Raise `TypeError` unless a function can be a step's, which runs when it is called."""
+    if not callable(function):
+        raise TypeError(f"a step needs a function, not {type(function).__name__}")
+    later = (
+        inspect.iscoroutinefunction,
+        inspect.isgeneratorfunction,
+        inspect.isasyncgenfunction,
+    )
+    if any(is_later(function) for is_later in later):
+        name = getattr(function, "__name__", "it")
+        raise TypeError(
+            f"a step does its work when it is called, and {name} is async or a generator;"
+            " call it in a plain function"
+        )
 
 
 def checked_signal(name: object) -> str:

@@ -127,5 +127,8 @@ def part_of(command: Command) -> str:
             raise TypeError(f"{type(command).__name__} is no part of an execution")
 
 
+NOT_BEGUN = "yield a step or a child that this execution has begun"
+"""What is wrong with an `Await` of another execution."""
+
 THE_END = "the end"
 """What stands for the return of a function among its parts."""

@@ -18,6 +18,7 @@ from durable_http.arguments import (
     checked_report,
     checked_seconds,
     checked_signal,
+    checked_step,
 )
 from durable_http.commands import (
     BeginChild,
@@ -74,6 +75,7 @@ class Context:
         the last one the `yield` raises `StepFailed`. With a `timeout`, in seconds, an attempt that
         takes longer counts as failed; None is the worker's default, `math.inf` is no limit.
         """
+        checked_step(function)
         label = checked_name(getattr(function, "__name__", "step") if name is None else name)
         # Infinite is no limit, None is the worker's default.
         limit = math.inf if timeout == math.inf else checked_limit(timeout, "a step's timeout")

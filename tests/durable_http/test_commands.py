@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -113,3 +114,19 @@ def test_a_step_without_a_name_of_its_own_is_a_step() -> None:
             return step.name
 
     assert CONTEXT.step(Reserve()).name == "step"
+
+
+async def later(_: Step) -> None:
+    """Work when it is awaited."""
+
+
+def bit_by_bit(_: Step) -> Any:
+    """Work when it is iterated over."""
+    yield
+
+
+@pytest.mark.parametrize("step", [later, bit_by_bit, functools.partial(later), 5])
+def test_a_step_is_a_plain_function(step: Any) -> None:
+    """What does nothing when it is called is refused at its line."""
+    with pytest.raises(TypeError, match="a step "):
+        CONTEXT.step(step)

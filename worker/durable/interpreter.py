@@ -11,9 +11,9 @@ import orjson
 from resonate.conventions import Base
 from resonate.conventions import Sleep as SdkSleep
 from resonate.coroutine import RFC, RFI
-from resonate.options import Options
 
 from durable_http.commands import (
+    NOT_BEGUN,
     Await,
     BeginChild,
     BeginStep,
@@ -36,8 +36,8 @@ from worker.durable.children import (
     child_tags,
     encoded_call,
 )
+from worker.durable.other_executions import AwaitExecution, await_execution
 from worker.durable.steps import EncodedResult, StepEncoder, StepRun
-from worker.errors import Fenced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -61,31 +61,10 @@ type Sent[T] = Generator[Any, Any, T]
 
 
 @dataclass(frozen=True)
-class AwaitExecution(Command):
-    """Wait for the end of an execution that was begun with this idempotency key, for `seconds`.
-
-    It is no part of the execution that waits. The outcome is None, however the other has ended.
-    """
-
-    id: str
-    key: str
-    seconds: float
-
-
-class IgnoringEncoder:
-    """An encoder for a promise whose value is not needed."""
-
-    def encode(self, obj: object) -> str | None:  # noqa: ARG002 - the SDK's protocol
-        return None
-
-    def decode(self, obj: str | None) -> object:  # noqa: ARG002 - the SDK's protocol
-        return None
-
-
-@dataclass(frozen=True)
 class _Begun:
     """A step or a child that was begun: the SDK's handle of it, and how its outcome is read."""
 
+    command: BeginStep | BeginChild
     handle: Any
     read: Callable[[Any], Any]
 
@@ -104,11 +83,13 @@ class Interpreter:
     def run(self, command: Command) -> Sent[Any]:
         """Carry out a command and return its outcome."""
         match command:
-            case Await(number=number):
-                begun = self._begun[number]
-                return begun.read((yield begun.handle))
+            case Await(number=number, begun=begun):
+                found = self._begun.get(number)
+                if found is None or found.command is not begun:
+                    raise TypeError(NOT_BEGUN)
+                return found.read((yield found.handle))
             case AwaitExecution(id=id, key=key, seconds=seconds):
-                return (yield from _await_execution(id, key, seconds))
+                return (yield from await_execution(id, key, seconds))
             case Changed(name=name):
                 return self._changed(name)
             case _:
@@ -139,7 +120,7 @@ class Interpreter:
             sdk_command, read = self._step(command.step, self._sdk.begin_run)
         else:
             sdk_command, read = self._child(command)
-        self._begun[self.position] = _Begun((yield sdk_command), read)
+        self._begun[self.position] = _Begun(command, (yield sdk_command), read)
         return Await(self.position, command)
 
     def _id(self) -> str:
@@ -224,16 +205,6 @@ class Interpreter:
                 raise
 
         return read
-
-
-def _await_execution(id: str, key: str, seconds: float) -> Sent[None]:
-    promise: RFI[Any] = RFI(Base(id, seconds, key), Options(encoder=IgnoringEncoder()))
-    try:
-        yield (yield promise)
-    except Fenced:
-        raise
-    except Exception:  # noqa: BLE001, S110 - what the SDK makes of an execution that has failed
-        pass
 
 
 def json_type(annotation: Any) -> JsonType:

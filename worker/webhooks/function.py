@@ -20,7 +20,7 @@ from shared.destinations import Target
 from shared.resonate import tags as tag
 from shared.resonate.states import STATUS
 from shared.webhooks import FUNCTION, PAUSES, VERSION, WINDOW_SECONDS
-from worker.durable.interpreter import AwaitExecution
+from worker.durable.other_executions import AwaitExecution
 from worker.webhooks.limits import NotNow
 from worker.webhooks.pace import LEAST_SECONDS
 from worker.webhooks.post import NotDelivered, Poster

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from durable_http.commands import (
+    NOT_BEGUN,
     Await,
     BeginChild,
     BeginStep,
@@ -69,6 +70,7 @@ class Parts:
         self._execution = execution
         self._begin_child = begin_child
         self._crash = crash
+        self._handles: dict[int, BeginStep | BeginChild] = {}
         self._stop_at = stop_at
         self._numbering = Numbering(simulation, execution)
         self._begun: set[int] = set()
@@ -76,13 +78,16 @@ class Parts:
 
     def restart(self, *, complete: bool) -> None:
         """Begin with the first part again. Once the parts are complete there must be no other."""
+        self._handles.clear()
         self._numbering.restart(complete=complete)
 
     def outcome(self, command: Command) -> Waiting[Reply]:
         """Carry out a command. Raises `Suspended` if no worker holds the execution meanwhile."""
-        if isinstance(command, Await):
-            return self._awaited(self._execution.parts[command.number], command.begun)
-        return self._carried_out(command)
+        if not isinstance(command, Await):
+            return (yield from self._carried_out(command))
+        if self._handles.get(command.number) is not command.begun:
+            return Reply(error=TypeError(NOT_BEGUN))
+        return (yield from self._awaited(self._execution.parts[command.number], command.begun))
 
     def _carried_out(self, command: Command) -> Waiting[Reply]:
         if isinstance(command, Changed) and self._numbering.is_before(command):
@@ -93,6 +98,7 @@ class Parts:
             return Reply(error=error)
         self._begin(part, command)
         if isinstance(command, BeginStep | BeginChild):
+            self._handles[part.number] = command
             return Reply(Await(part.number, command))
         return (yield from self._awaited(part, command))
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from durable_http import NotJson, ResultTooLarge, function
+from durable_http import Context, NotJson, ResultTooLarge, function
+from durable_http.commands import NOT_BEGUN, Await, BeginStep
 from durable_http.testing import TooManyParts, Unfinished, after, run
 
 if TYPE_CHECKING:
-    from durable_http import Context, Step, Workflow
+    from durable_http import Step, Workflow
 
 DAY = 86400.0
 
@@ -260,3 +261,19 @@ def test_keyboard_interrupts_end_the_test() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         run(interrupted, steps={charge: KeyboardInterrupt()})
+
+
+def test_a_step_of_another_execution_is_not_waited_for() -> None:
+    """What was begun elsewhere has a number that means something else here, as with workers."""
+    elsewhere = BeginStep(Context("other").step(lambda _: 1))
+
+    @function(name="waits-for-another")
+    def waits(context: Context) -> Workflow[str]:
+        yield context.begin_step(lambda _: 1, name="own")
+        try:
+            yield Await(1, elsewhere)
+        except TypeError as error:
+            return str(error)
+        return "waited"
+
+    assert run(waits).result == NOT_BEGUN

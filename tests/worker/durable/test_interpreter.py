@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from resonate.errors import ResonateTimedoutError
 
-from durable_http import NonRetryableError, StepFailed, TimedOut
+from durable_http import Context, NonRetryableError, StepFailed, TimedOut
+from durable_http.commands import NOT_BEGUN, Await, BeginStep
 from shared.resonate import tags as tag
 from tests.support.worker.durable import AT_ONCE, FakeSdk, Work
 from worker.tasks.claim_handle import NoHistory
@@ -16,7 +17,7 @@ from worker.tasks.claim_handle import NoHistory
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from durable_http import Context, Step, Workflow
+    from durable_http import Step, Workflow
 
 
 def test_steps_run_in_order() -> None:
@@ -251,3 +252,18 @@ def test_each_attempt_has_the_arguments_of_the_step() -> None:
 
     assert FakeSdk().run(function) == [2, ["tea", "salt"]]
     assert seen == [["tea"]] * 3
+
+
+def test_a_step_of_another_execution_is_not_waited_for() -> None:
+    """What was begun elsewhere has a number that means something else here."""
+    elsewhere = BeginStep(Context("other").step(Work()))
+
+    def function(context: Context, _: Any) -> Workflow[str]:
+        yield context.begin_step(Work(), name="own")
+        try:
+            yield Await(1, elsewhere)
+        except TypeError as error:
+            return str(error)
+        return "waited"
+
+    assert FakeSdk().run(function) == NOT_BEGUN
