@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from durable_http.arguments import checked_seconds
+from durable_http.errors import NonRetryableError
 
 DOUBLINGS: Final = 60
 """Doublings of a pause at most: many more would overflow a float."""
@@ -40,14 +41,21 @@ class RetryPolicy:
             )
         checked_seconds(self.max_interval, "max_interval")
 
-    def pause(self, failed_attempts: int) -> float | None:
-        """Return the seconds to wait after this many failed attempts, None to give up."""
+    def retries(self, error: BaseException) -> bool:
+        """Return whether another attempt may help after this error."""
+        return not isinstance(error, (NonRetryableError, SystemExit, *self.non_retryable))
+
+    def longest_pause(self, failed_attempts: int) -> float | None:
+        """Return the seconds to wait at most after this many failed attempts, None to give up."""
         if failed_attempts >= self.max_attempts:
             return None
-        pause: float = min(
-            self.initial_interval * 2.0 ** min(failed_attempts - 1, DOUBLINGS), self.max_interval
-        )
-        return pause * (0.5 + random.random() / 2)  # noqa: S311 - jitter
+        doublings = min(failed_attempts - 1, DOUBLINGS)
+        return float(min(self.initial_interval * 2.0**doublings, self.max_interval))
+
+    def pause(self, failed_attempts: int) -> float | None:
+        """Return the seconds to wait after this many failed attempts, None to give up."""
+        longest = self.longest_pause(failed_attempts)
+        return None if longest is None else longest * (0.5 + random.random() / 2)  # noqa: S311 - jitter
 
 
 DEFAULT_RETRY: Final = RetryPolicy()

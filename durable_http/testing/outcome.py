@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 
 from durable_http.commands import BeginStep, RunStep, Sleep
-from durable_http.errors import StepFailed, WrongResult
 from durable_http.testing.errors import Unfinished
 from durable_http.testing.simulation.histories import History, in_order, stored
 from durable_http.testing.simulation.simulation import converted
 from durable_http.types import InvalidValue, result_annotation
 
 if TYPE_CHECKING:
+    from durable_http.errors import StepFailed
     from durable_http.testing.simulation.store import Execution, LogLine, Part
 
 
@@ -66,10 +66,7 @@ class Outcome:
         """The result, as the annotation of the function says. Raises `error` if there is none."""
         if self.error is not None:
             raise self.error
-        try:
-            return converted(self._text, self._annotation)
-        except InvalidValue as error:
-            raise WrongResult(f"the result of {self.function}: {error}") from error
+        return converted(self._text, self._annotation)
 
     @property
     def json(self) -> Any:
@@ -147,5 +144,5 @@ def _step(execution: str, part: Part) -> StepOutcome:
 def _result(part: Part, annotation: Any) -> Any:
     try:
         return converted(part.text, annotation)
-    except InvalidValue:  # it is of an earlier version, and the body has seen `WrongResult`
+    except InvalidValue:  # it is of an earlier version
         return orjson.loads(part.text)

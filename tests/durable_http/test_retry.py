@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from durable_http import RetryPolicy
+from durable_http import NonRetryableError, RetryPolicy
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,22 @@ def test_pauses_never_overflow() -> None:
 
     assert pause is not None
     assert 1.5 <= pause <= 3.0
+
+
+class Declined(Exception):
+    """An error that the policy below knows."""
+
+
+@pytest.mark.parametrize(
+    ("error", "retried"),
+    [
+        (ValueError(), True),
+        (KeyboardInterrupt(), True),
+        (Declined(), False),
+        (NonRetryableError(), False),
+        (SystemExit(), False),
+    ],
+)
+def test_what_is_tried_again(error: BaseException, retried: bool) -> None:  # noqa: FBT001 - a parameter
+    """Everything is, but what says that it would not help."""
+    assert RetryPolicy(non_retryable=(Declined,)).retries(error) is retried

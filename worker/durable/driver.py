@@ -10,13 +10,13 @@ from resonate.errors import ResonateCanceledError, ResonateTimedoutError
 
 from durable_http.commands import Command
 from durable_http.context import Context
-from durable_http.errors import StepFailed, TimedOut, WrongResult
-from durable_http.types import InvalidValue
-from durable_http.values import json_of
+from durable_http.errors import StepFailed, TimedOut
+from durable_http.results import result_json
+from durable_http.types import InvalidValue, JsonType
 from shared.log import get_logger
 from shared.resonate.codec import Failure, decode_rejection
 from worker.durable.children import StoredOutcome
-from worker.durable.interpreter import Interpreter, json_type
+from worker.durable.interpreter import Interpreter
 from worker.errors import Fenced, InvalidInput, Rejection, describe, shown
 from worker.tasks.claim_handle import CLAIM_DEPENDENCY
 from worker.user_calls import UserCall
@@ -98,15 +98,9 @@ def _only_step(
 
 def _encoded(definition: Definition, result: Any, handle: ClaimHandle) -> str:
     """Return the function's result as JSON. Raises `WrongResult`, `NotJson`, `ResultTooLarge`."""
-    text = json_of(result, handle.max_result_bytes)
-    if definition.is_workflow:  # the result of a plain function is a step's, which was checked
-        result_type = json_type(definition.result)
-        if result_type.schema:
-            try:
-                result_type.convert(orjson.loads(text))
-            except InvalidValue as error:
-                raise WrongResult(f"the result is not what its annotation says: {error}") from error
-    return text
+    # The result of a plain function is its step's, which was checked.
+    result_type = JsonType(definition.result if definition.is_workflow else Any)
+    return result_json(result, result_type, handle.max_result_bytes)
 
 
 def _drive(

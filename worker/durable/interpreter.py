@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -129,7 +128,7 @@ class Interpreter:
     def _step(
         self, command: RunStep, make: Callable[[Any], Any]
     ) -> tuple[Any, Callable[[Any], Any]]:
-        result = json_type(result_annotation(command.function))
+        result = JsonType(result_annotation(command.function))
         run = StepRun(command, result, self._handle)
 
         def step(sdk: resonate.Context) -> EncodedResult:
@@ -159,7 +158,7 @@ class Interpreter:
         limit = LONGEST_TIMEOUT if timeout is None else max(timeout, SHORTEST_TIMEOUT)
         id = self._id()
         promise: RFI[Any] = RFI(Base(id, limit, id, call, child_tags(function, self._handle)))
-        result = json_type(child.result)
+        result = JsonType(child.result)
         read = self._reader(result, f"child {child.function}")
         return promise.options(encoder=CHILD_ENCODER), lambda stored: read(child_result(stored))
 
@@ -205,14 +204,3 @@ class Interpreter:
                 raise
 
         return read
-
-
-def json_type(annotation: Any) -> JsonType:
-    """Return the type of an annotation, which is made once."""
-    try:
-        return _cached_type(annotation)
-    except TypeError:  # no hash
-        return JsonType(annotation)
-
-
-_cached_type = lru_cache(maxsize=1_000)(JsonType)

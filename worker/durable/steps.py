@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from durable_http.copies import copied
-from durable_http.errors import NonRetryableError, StepTimeout, WrongResult
+from durable_http.errors import NonRetryableError, StepTimeout
+from durable_http.results import result_json
 from durable_http.step import Step
-from durable_http.types import InvalidValue, JsonType
-from durable_http.values import json_of
 from shared.log import get_logger
 from worker.durable.recorded_tries import RecordedTries
 from worker.durable.timeouts import call_within
@@ -22,10 +21,9 @@ from worker.user_calls import UserCall
 
 if TYPE_CHECKING:
     from durable_http.commands import RunStep
+    from durable_http.types import JsonType
     from shared.resonate.codec import Failure
     from worker.tasks.claim_handle import ClaimHandle
-
-NEVER_RETRIED: Final = (NonRetryableError, SystemExit)
 
 
 class EncodedResult(str):
@@ -112,7 +110,8 @@ class StepRun:
             lambda: call.is_over,
         )
         try:
-            result = self._encoded(self._call(call, step, copied(self._command.arguments)))
+            value = self._call(call, step, copied(self._command.arguments))
+            result = EncodedResult(result_json(value, self._result, handle.max_result_bytes))
         except Fenced:
             raise
         except BaseException as error:  # noqa: BLE001 - a step may raise anything
@@ -121,16 +120,6 @@ class StepRun:
             raise self._rejection(id, error) from None
         self._log.debug("step finished", seconds=round(time.monotonic() - began, 3))
         return result
-
-    def _encoded(self, value: Any) -> EncodedResult:
-        """Return a result as JSON. Raises `WrongResult` if its annotation does not allow it."""
-        text = json_of(value, self._handle.max_result_bytes)
-        if self._result.schema:
-            try:
-                self._result.convert(orjson.loads(text))
-            except InvalidValue as error:
-                raise WrongResult(f"the result is not what its annotation says: {error}") from error
-        return EncodedResult(text)
 
     def _call(self, call: UserCall, step: Step, arguments: tuple[Any, ...]) -> Any:
         """Call the function. Without a time limit of its own the default one holds.
@@ -161,8 +150,7 @@ class StepRun:
         return Rejection(failure.encode())
 
     def _is_final(self, error: BaseException) -> bool:
-        never: tuple[type[BaseException], ...] = (*NEVER_RETRIED, *self._retry.non_retryable)
-        return isinstance(error, never) or self._retry.pause(self._attempts) is None
+        return not self._retry.retries(error) or self._retry.pause(self._attempts) is None
 
     def _failure(self, error: BaseException) -> Failure:
         expected = isinstance(error, (NonRetryableError, StepTimeout))

@@ -6,24 +6,20 @@ import inspect
 from typing import TYPE_CHECKING, Any, Final
 
 from durable_http.copies import copied
-from durable_http.errors import NonRetryableError, WrongResult
-from durable_http.retry import DOUBLINGS
+from durable_http.results import result_json
 from durable_http.step import Step
-from durable_http.testing.simulation.simulation import FAILURES, Call, converted
+from durable_http.testing.simulation.simulation import FAILURES, Call
 from durable_http.testing.simulation.store import LogLine, describe
-from durable_http.types import InvalidValue, result_annotation
-from durable_http.values import json_of
+from durable_http.types import JsonType, result_annotation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from durable_http.commands import RunStep
-    from durable_http.retry import RetryPolicy
     from durable_http.testing.simulation.simulation import Simulation
     from durable_http.testing.simulation.store import Execution, Part
     from durable_http.testing.simulation.world import Waiting
 
-NEVER_RETRIED: Final = (NonRetryableError, SystemExit)
 WORKER: Final = "test"
 
 
@@ -94,8 +90,8 @@ def _attempt(
     if error is None:
         part.resolve(text)
         return None
-    never: tuple[type[BaseException], ...] = (*NEVER_RETRIED, *command.retry.non_retryable)
-    pause = None if isinstance(error, never) else _pause(command.retry, part.attempts)
+    retry = command.retry
+    pause = retry.longest_pause(part.attempts) if retry.retries(error) else None  # without chance
     if pause is None:
         part.reject(describe(error, step=command.name, attempts=part.attempts))
     return pause
@@ -106,16 +102,5 @@ def _result(simulation: Simulation, command: RunStep, step: Step) -> str:
     value = simulation.fakes.call_step(command, step, copied(command.arguments))
     if inspect.iscoroutine(value):
         value.close()  # else Python warns that nobody has awaited it
-    text = json_of(value, simulation.max_result_bytes)
-    try:
-        converted(text, result_annotation(command.function))
-    except InvalidValue as error:
-        raise WrongResult(f"the result of {command.name}: {error}") from error
-    return text
-
-
-def _pause(retry: RetryPolicy, failed: int) -> float | None:
-    """Return the longest pause that a policy allows: a test has no chance in it."""
-    if failed >= retry.max_attempts:
-        return None
-    return min(retry.initial_interval * 2.0 ** min(failed - 1, DOUBLINGS), retry.max_interval)
+    result = JsonType(result_annotation(command.function))
+    return result_json(value, result, simulation.max_result_bytes)

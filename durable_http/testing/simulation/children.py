@@ -8,9 +8,11 @@ import orjson
 
 from durable_http.commands import Omitted
 from durable_http.context import input_of
+from durable_http.results import result_json
 from durable_http.testing.errors import Unfinished
 from durable_http.testing.simulation.simulation import FAILURES
 from durable_http.testing.simulation.store import LATE, Execution, Failure, describe
+from durable_http.types import JsonType
 from durable_http.values import json_of
 
 if TYPE_CHECKING:
@@ -84,7 +86,8 @@ class Children:
         input = orjson.loads(json_of(given, self._simulation.max_result_bytes))
         try:
             result = self._simulation.fakes.call_child(command.function, input)
-            part.resolve(json_of(result, self._simulation.max_result_bytes))
+            limit = self._simulation.max_result_bytes
+            part.resolve(result_json(result, JsonType(command.result), limit))
         except FAILURES as error:
             part.reject(describe(error))
 

@@ -11,6 +11,7 @@ import orjson
 from durable_http.commands import Command
 from durable_http.context import Context
 from durable_http.errors import NonRetryableError
+from durable_http.results import result_json
 from durable_http.testing.errors import NonDeterministic
 from durable_http.testing.simulation.attempts import RecordedLog
 from durable_http.testing.simulation.children import Children
@@ -19,8 +20,7 @@ from durable_http.testing.simulation.parts import Parts, Suspended
 from durable_http.testing.simulation.simulation import FAILURES, Crashed
 from durable_http.testing.simulation.store import Execution, describe
 from durable_http.testing.simulation.watch import Watch
-from durable_http.types import InvalidValue
-from durable_http.values import json_of
+from durable_http.types import InvalidValue, JsonType
 
 if TYPE_CHECKING:
     from durable_http.context import Workflow
@@ -171,7 +171,8 @@ class Runner:
 
     def _end_with(self, value: Any) -> End:
         try:
-            return End(json_of(value, self._simulation.max_result_bytes))
+            result = JsonType(self._execution.result)
+            return End(result_json(value, result, self._simulation.max_result_bytes))
         except NonRetryableError as error:
             return End(error=error)
 
