@@ -22,6 +22,7 @@ from tests.support.catalog import CATALOG
 from tests.support.compose import Compose
 from tests.support.faults.proxy import Proxy, proxy_to
 from tests.support.gateway.client import Gateway, GatewayServer
+from tests.support.gateway.senders import Sender
 from tests.support.server import free_port, resonate_server
 from tests.support.stack import Stack, running_stack
 
@@ -186,6 +187,17 @@ def _own_stack(tmp_path: Path) -> Iterator[Stack]:
     """Yield a service with three workers, for this test alone."""
     with running_stack(tmp_path) as stack:
         yield stack
+
+
+@pytest.fixture(name="senders")
+def _senders(settings: GatewaySettings, job: str) -> Iterator[list[Sender]]:
+    """Yield two gateways' calls; the execution is begun."""
+    transports = [Transport(settings.server, attempt=5, budget=5) for _ in range(2)]
+    senders = [Sender(transport, job) for transport in transports]
+    senders[0].begin()
+    yield senders
+    for transport in transports:
+        transport.close()
 
 
 @pytest.fixture(name="bare_stack")
