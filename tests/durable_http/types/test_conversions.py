@@ -1,6 +1,5 @@
 """What conversions do beside their values: new objects, places of faults, odd annotations."""
 
-from dataclasses import dataclass
 from typing import (
     Annotated,
     Any,
@@ -11,27 +10,7 @@ import orjson
 import pytest
 
 from durable_http.types import InvalidValue, JsonType
-
-
-class Item(msgspec.Struct):
-    """What is sold."""
-
-    sku: str
-    count: int = 1
-    tags: list[str] = []
-
-
-@dataclass
-class Even:
-    """A dataclass that checks its number."""
-
-    number: int
-
-    def __post_init__(self) -> None:
-        if self.number % 2:
-            raise ValueError("the number must be even")
-        if self.number == 0:
-            raise KeyError("zero")
+from tests.support.typed import Even, Item
 
 
 def test_what_a_class_checks_itself_is_an_invalid_value() -> None:

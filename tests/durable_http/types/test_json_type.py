@@ -24,6 +24,7 @@ import pytest
 from msgspec import Meta
 
 from durable_http.types import InvalidValue, JsonType, to_json_default
+from tests.support.typed import Even, Item
 
 
 class Color(enum.Enum):
@@ -36,14 +37,6 @@ class Level(enum.IntEnum):
     """Numbers with names."""
 
     LOW = 1
-
-
-class Item(msgspec.Struct):
-    """What is sold."""
-
-    sku: str
-    count: int = 1
-    tags: list[str] = []
 
 
 class Closed(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
@@ -92,19 +85,6 @@ class Point:
     x: float
     y: float = 0.0
     notes: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Even:
-    """A dataclass that checks its number."""
-
-    number: int
-
-    def __post_init__(self) -> None:
-        if self.number % 2:
-            raise ValueError("the number must be even")
-        if self.number == 0:
-            raise KeyError("zero")
 
 
 class Options(TypedDict, total=False):
