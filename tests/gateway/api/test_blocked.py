@@ -12,8 +12,8 @@ from shared.resonate.store import PAGE
 from tests.support.gateway.client import until
 from tests.support.gateway.played_worker import (
     BLOCKED,
-    await_signal,
     begin_step,
+    begin_wait,
     block,
     create_children,
     create_part,
@@ -102,7 +102,7 @@ async def test_the_task_of_a_blocked_execution_says_nothing(
     await gateway.begin(job, 1)
     task = f"__invoke:{job}"
     await asyncio.to_thread(store.tasks.claim_raw, task, 1, PID, 60_000)
-    await asyncio.to_thread(await_signal, store, job, 1, "go", claim=f"{task}/1")
+    await asyncio.to_thread(begin_wait, store, job, 1, "go", claim=f"{task}/1")
     await asyncio.to_thread(block, store, job, claim=f"{task}/1")
     record = await asyncio.to_thread(store.promises.get, f"{job}.blocked.1")
     # From then on the gateway would ask for the state of the task.
@@ -132,7 +132,7 @@ async def test_the_task_of_a_blocked_execution_says_nothing(
 async def test_a_signal_comes_while_it_is_blocked(gateway: Gateway, store: Store, job: str) -> None:
     """The signal that a blocked execution waits for is taken, and the execution stays blocked."""
     await gateway.begin(job, 1)
-    await asyncio.to_thread(await_signal, store, job, 1, "go")
+    await asyncio.to_thread(begin_wait, store, job, 1, "go")
     await asyncio.to_thread(block, store, job)
     assert [each["name"] for each in (await state_of(gateway, job))["waiting_for"]] == ["go"]
 
@@ -153,7 +153,7 @@ async def test_waits_in_order_are_waits(gateway: Gateway, store: Store, job: str
     await gateway.begin(job, 1)
     async with streaming(gateway, job) as stream:
         for k in (1, 2):
-            await asyncio.to_thread(await_signal, store, job, k, "next", k)
+            await asyncio.to_thread(begin_wait, store, job, k, "next", k)
             state = await until_state(gateway, job, lambda seen: seen["phase"] == "waiting")
             assert [each["name"] for each in state["waiting_for"]] == ["next"]
             id = f"{job}.signal.next" + (".2" if k == 2 else "")

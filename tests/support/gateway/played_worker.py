@@ -57,30 +57,31 @@ def unblock(store: Store, job: str, k: int = 1) -> None:
     store.promises.resolve(f"{job}.blocked.{k}", ikey=f"{job}.blocked.{k}")
 
 
-def await_signal(store: Store, job: str, n: int, name: str, k: int = 1, **tags: str) -> None:
-    """Begin the k-th wait for a signal as a worker does: first its record, then its promise."""
-    number, id = {tag.NUMBER: str(k), **tags}, f"{job}.signal.{name}"
-    create_part(store, job, f"{job}.{n}", "worker-1", **{tag.AWAITS: name}, **number)
-    wait = id if k == 1 else f"{id}.{k}"
-    create_part(store, job, wait, "worker-1", **{tag.SIGNAL: name}, **number)
-
-
 def begin_wait(  # noqa: PLR0913, PLR0917 - the parts of a wait
-    store: Store, job: str, n: int, name: str, number: int, seconds: float = 60
+    store: Store,
+    job: str,
+    n: int,
+    name: str,
+    number: int = 1,
+    seconds: float = 60,
+    **tags: str,
 ) -> DurablePromise:
-    """Wait for the n-th value of a signal as a worker does; return the value's promise."""
-    marks = {tag.NUMBER: str(number)}
-    create_part(store, job, f"{job}.{n}", "worker-1", **marks, **{tag.AWAITS: name})
-    return open_wait(store, job, name, number, seconds)
+    """Wait for a signal's value of this number as a worker does; return the value's promise.
+
+    The record of the wait is the n-th part.
+    """
+    marks = {tag.AWAITS: name, tag.NUMBER: str(number), **tags}
+    create_part(store, job, f"{job}.{n}", "worker-1", **marks)
+    return open_wait(store, job, name, number, seconds, **tags)
 
 
 def open_wait(
-    store: Store, job: str, name: str, number: int, seconds: float = 60
+    store: Store, job: str, name: str, number: int, seconds: float = 60, **tags: str
 ) -> DurablePromise:
     """Wait as `begin_wait` does, without a record of it."""
     id = signal_id(job, name, number)
     until = int((time.time() + seconds) * 1000)
-    marks = {tag.EXECUTION: job, tag.WORKER: "worker-1", tag.ATTEMPT: "1"}
+    marks = {tag.EXECUTION: job, tag.WORKER: "worker-1", tag.ATTEMPT: "1", **tags}
     marks |= {tag.SIGNAL: name, tag.NUMBER: str(number)}
     return store.promises.create(id, until, ikey=id, tags=marks)
 
