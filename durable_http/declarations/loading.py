@@ -67,6 +67,11 @@ def _import(name: str) -> ModuleType:
     except DeclarationError:
         raise
     except (Exception, SystemExit) as error:  # a program without a guard ends itself
+        top = name.partition(".")[0]
+        if isinstance(error, ModuleNotFoundError) and error.name == top:
+            raise DeclarationError(
+                f"there is no module {top} on Python's path; PYTHONPATH adds folders to it"
+            ) from error
         at = traceback.extract_tb(error.__traceback__)[-1]
         where = "" if "importlib" in at.filename else f" ({at.filename}, line {at.lineno})"
         raise DeclarationError(
