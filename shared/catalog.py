@@ -9,7 +9,7 @@ import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Self
 
 import msgspec
 import orjson
@@ -17,9 +17,6 @@ from msgspec import Meta, Raw, Struct
 
 from shared import webhooks
 from shared.ids import SIGNAL_GRAMMAR
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 FORMAT: Final = 1
 """The number of the manifest's format."""
@@ -30,6 +27,8 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_FUNCTION_BYTES: Final = 1024 * 1024
 """Bytes that one function may have in it. A function is decoded, and its schema compiled, in one
 piece, during which no other thread of the process can run."""
+
+LARGEST_VERSION: Final = 1_000_000
 
 LONGEST_TIMEOUT: Final = 365 * 24 * 60 * 60
 """Seconds that an execution may take."""
@@ -60,7 +59,7 @@ class Function(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     name: FunctionName
-    version: Annotated[int, Meta(ge=1, le=1_000_000)]
+    version: Annotated[int, Meta(ge=1, le=LARGEST_VERSION)]
     summary: str
     private: bool = False
     timeout_seconds: Annotated[float, Meta(ge=1, le=LONGEST_TIMEOUT)] | None = None
@@ -130,10 +129,6 @@ class Catalog:
     def public(self) -> Mapping[str, Function]:
         """The functions that a client can begin."""
         return {name: each for name, each in self.functions.items() if not each.private}
-
-    @property
-    def names(self) -> Iterable[str]:
-        return self.functions.keys()
 
 
 class _Format(Struct):

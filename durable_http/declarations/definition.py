@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, overload
 
 from durable_http.arguments import checked_limit, checked_signal
+from durable_http.declarations.registered import register
 from durable_http.errors import DeclarationError
 from durable_http.retry import DEFAULT_RETRY, RetryPolicy
 from durable_http.types import JsonType, annotation_of, result_annotation
@@ -54,10 +55,6 @@ class Definition:
     def module(self) -> str:
         """The name of the module in which the function is declared."""
         return self.function.__module__
-
-
-_declared: dict[str, list[Definition]] = {}
-"""Definitions by module; a later one of the same name may hide an earlier one in the module."""
 
 
 @overload
@@ -123,7 +120,7 @@ def function(  # noqa: PLR0913 - what can be declared
             raise DeclarationError(
                 f"{definition.name}: a {what} cannot be declared; declare a function"
             ) from error
-        _add(definition)
+        register(definition)
         return code
 
     return declare if declared is None else declare(declared)
@@ -136,16 +133,6 @@ def definition_of(code: Callable[..., Any]) -> Definition:
         what = getattr(code, "__name__", repr(code))
         raise TypeError(f"{what} is no durable function; declare it with @function")
     return definition
-
-
-def declared_in(module: str) -> list[Definition]:
-    """Return what is declared in a module, and in the modules below it if it is a package."""
-    return [
-        definition
-        for name, definitions in _declared.items()
-        if name == module or name.startswith(f"{module}.")
-        for definition in definitions
-    ]
 
 
 def define(  # noqa: PLR0913 - what can be declared
@@ -224,23 +211,3 @@ def _default_input(parameter: inspect.Parameter | None, default_input: Any) -> A
     if default_input is None and parameter is not None and has_default:
         return parameter.default
     return default_input
-
-
-def _add(definition: Definition) -> None:
-    others = _declared.setdefault(definition.module, [])
-    for other in others:
-        if (other.name, other.version) != (definition.name, definition.version):
-            continue
-        # The same line means that the module is loaded once more.
-        if definition.module != "__main__" and _line(other) != _line(definition):
-            raise DeclarationError(
-                f"{definition.module} declares {definition.name} version {definition.version} twice"
-            )
-        others.remove(other)
-        break
-    others.append(definition)
-
-
-def _line(definition: Definition) -> int | None:
-    code = getattr(inspect.unwrap(definition.function), "__code__", None)
-    return None if code is None else int(code.co_firstlineno)

@@ -24,6 +24,8 @@ def hidden(definitions: Iterable[Definition]) -> Iterator[str]:
         for path in sorted(folder.iterdir()):
             if path.suffix != ".py" and not any(path.glob("*.py")):
                 continue
+            if path.stem == "__main__":  # no import names it
+                continue
             module = sys.modules.get(path.stem)
             if module is None:
                 continue

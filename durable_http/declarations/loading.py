@@ -7,13 +7,15 @@ import pkgutil
 import traceback
 from typing import TYPE_CHECKING
 
-from durable_http.declarations.definition import ATTRIBUTE, Definition, declared_in
 from durable_http.declarations.hidden import hidden
+from durable_http.declarations.registered import declared_as, declared_in
 from durable_http.errors import DeclarationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import ModuleType
+
+    from durable_http.declarations.definition import Definition
 
 
 def load(modules: Iterable[str]) -> list[Definition]:
@@ -56,8 +58,9 @@ def _load(name: str) -> list[Definition]:
     for info in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{name}."):
         if not info.name.endswith(".__main__"):
             _import(info.name)
-    imported = [getattr(value, ATTRIBUTE, None) for value in vars(module).values()]
-    definitions = [*declared_in(name), *(d for d in imported if isinstance(d, Definition))]
+    # By identity: to look into an object may do anything, if it is a lazy one.
+    imported = [declared_as(value) for value in vars(module).values()]
+    definitions = [*declared_in(name), *filter(None, imported)]
     return list({id(definition): definition for definition in definitions}.values())
 
 

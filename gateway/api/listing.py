@@ -15,8 +15,8 @@ from gateway.errors import InvalidRequest
 from gateway.http.query import query_of
 from gateway.http.responses import json_response
 from gateway.model.bodies import ItemBody
-from gateway.model.fields import LARGEST_VERSION
 from gateway.model.representation import item_body
+from shared.catalog import LARGEST_VERSION
 from shared.ids import is_execution_id
 from shared.resonate.cursors import is_position
 from shared.resonate.states import STATUS

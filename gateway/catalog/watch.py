@@ -80,13 +80,18 @@ class CatalogWatch:
 
 
 def changes(former: Catalog, new: Catalog) -> dict[str, Any]:
-    """Return what is other in a new catalog, as fields of a log line; empty if nothing is."""
+    """Return what is other in a new catalog, as fields of a log line; empty if nothing is.
+
+    `raised`, `lowered` and `changed` are about the newest version of a function; `older` are the
+    other versions that it has now.
+    """
     found: dict[str, Any] = {
         "added": [name for name in new.functions if name not in former.functions],
         "removed": [name for name in former.functions if name not in new.functions],
         "raised": {},
         "lowered": {},
         "changed": [],
+        "older": {},
     }
     for name in new.functions.keys() & former.functions.keys():
         before, after = former.functions[name], new.functions[name]
@@ -96,6 +101,17 @@ def changes(former: Catalog, new: Catalog) -> dict[str, Any]:
         # As JSON, since Python takes 1, 1.0 and true for equal.
         elif msgspec.json.encode(before) != msgspec.json.encode(after):
             found["changed"].append(name)
+        older = _older(new, name)
+        if older != _older(former, name):
+            found["older"][name] = older
+    if former.limits != new.limits:
+        found["limits"] = msgspec.to_builtins(new.limits)
     if former.default != new.default:
         found["default"] = new.default or "none"
     return {name: what for name, what in found.items() if what}
+
+
+def _older(catalog: Catalog, name: str) -> list[int]:
+    """Return the versions of a function that are not begun any more."""
+    newest = catalog.functions[name].version
+    return sorted(v for other, v in catalog.versions if other == name and v != newest)

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta, Raw
 
+from shared.catalog import LARGEST_VERSION
+
 COMPONENT: Final = "x-component"
 """In a field's schema: the name of the schema in the document's components that stands for it."""
 
 PHASES: Final = ("scheduled", "queued", "running", "retrying", "waiting", "recovering", "blocked")
-
-LARGEST_VERSION: Final = 1_000_000
 
 
 def _component(name: str) -> Meta:

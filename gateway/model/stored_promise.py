@@ -74,4 +74,4 @@ class StoredPromise:
     @property
     def is_silent(self) -> bool:
         """Whether it is a record for workers only, from which nothing follows that is shown."""
-        return bool({tag.AWAITS, tag.CHANGED} & self.tags.keys())
+        return bool({tag.AWAITS, tag.CHANGED, tag.REFUSED} & self.tags.keys())

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from gateway.api.listing import DEFAULT_LIMIT, MAX_LIMIT, PageBody
 from gateway.api.parameters import known_functions
-from gateway.model.fields import LARGEST_VERSION
 from gateway.openapi.parts import (
     EXECUTIONS,
     answer,
@@ -18,6 +17,7 @@ from gateway.openapi.parts import (
 from gateway.openapi.samples import ITEM
 from gateway.openapi.schemas import schema_of
 from gateway.openapi.struct_schemas import ref
+from shared.catalog import LARGEST_VERSION
 
 if TYPE_CHECKING:
     from gateway.openapi.parts import Block

@@ -83,7 +83,11 @@ NUMBER: Final = "number"
 CHANGED: Final = "changed"
 """On the record of `context.changed(name)`, `<id>.<n>`: the name."""
 
+REFUSED: Final = "refused"
+"""On the record `<id>.<n>` of a child that the worker could not begin: its function's name."""
+
 BLOCKED: Final = "blocked"
 """On the record `<id>.blocked.<k>` of a worker whose code does not fit what is stored: JSON with
 `expected`, what is stored, `found`, what the code asks for, and `version`, that of the execution.
-The record is pending while the execution is blocked; the worker that goes on resolves it."""
+The record is pending while the execution is blocked; the worker that goes on, or ends it, resolves
+it."""

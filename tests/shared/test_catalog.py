@@ -53,7 +53,7 @@ def test_a_catalog_finds_functions_by_name() -> None:
     catalog = Catalog.of(ONE, other, default="other")
 
     assert dict(catalog.functions) == {"one": ONE, "other": other}
-    assert list(catalog.names) == ["one", "other"]
+    assert list(catalog.functions) == ["one", "other"]
     assert catalog.default == "other"
 
 
@@ -74,7 +74,7 @@ def test_a_private_function_is_none_of_the_public_ones() -> None:
     catalog = Catalog.of(Function("hidden", 1, "Once public."), hidden, ONE)
 
     assert dict(catalog.public) == {"one": ONE}
-    assert list(catalog.names) == ["hidden", "one"]
+    assert list(catalog.functions) == ["hidden", "one"]
 
 
 def test_a_default_can_be_begun() -> None:

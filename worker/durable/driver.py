@@ -80,7 +80,9 @@ def _body(definition: Definition, handle: ClaimHandle, value: Any) -> Workflow[A
             arguments = (definition.input.convert(value),)
         except InvalidValue as error:
             what = f"{definition.name} version {definition.version}"
-            if not error.by_code:  # what the schema lets through, another version may take
+            # The gateway's schema let it through, so it is of another version of this code; what
+            # the type's own code refuses, no schema could tell.
+            if not error.by_code:
                 refused = f"{what}, which refuses it: {error}"
                 handle.history.block_if_begun(f"input of {what}", refused)
             raise InvalidInput(f"{definition.name} does not take the input: {error}") from error
@@ -110,19 +112,17 @@ def _drive(
 
     When the claim is lost the body is closed: its `finally` blocks run, its `except` blocks do not.
     """
-    send, value = body.send, None
+    send: Callable[[Any], Any] = body.send
+    value: Any = None
     while True:
-        call = handle.calls.begin(UserCall(handle.claim, None))
         try:
-            command = send(value)
+            command = _advanced(send, value, handle)
         except StopIteration as end:
             handle.history.check_end(interpreter.position)
             return end.value
         except BaseException as error:  # noqa: BLE001 - a body may raise anything
             handle.history.check_end(interpreter.position)
             raise _BodyFailed(error) from None
-        finally:
-            handle.calls.end(call)
         if not isinstance(command, Command):
             what = type(command).__name__
             send, value = body.throw, TypeError(f"yield what the context makes, not {what}")
@@ -135,6 +135,15 @@ def _drive(
             raise
         except Exception as error:  # noqa: BLE001 - all that the SDK can raise here is an outcome
             send, value = body.throw, _failure_of(error)
+
+
+def _advanced(send: Callable[[Any], Any], value: Any, handle: ClaimHandle) -> Any:
+    """Return what the body yields next. Raises what the body raises, or `StopIteration`."""
+    call = handle.calls.begin(UserCall(handle.claim, None))
+    try:
+        return send(value)
+    finally:
+        handle.calls.end(call)
 
 
 def _close(body: Workflow[Any], handle: ClaimHandle) -> None:

@@ -24,6 +24,7 @@ from durable_http.commands import (
     Sleep,
     WaitForSignal,
 )
+from durable_http.declarations.definition import LONGEST_TIMEOUT
 from durable_http.errors import NonRetryableError
 from durable_http.types import InvalidValue, JsonType, result_annotation
 from shared.ids import signal_id
@@ -37,6 +38,7 @@ from worker.durable.children import (
 )
 from worker.durable.other_executions import AwaitExecution, await_execution
 from worker.durable.steps import EncodedResult, StepEncoder, StepRun
+from worker.store.numbered_parts import numbered_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -51,9 +53,6 @@ CHILD_ENCODER: Final = ChildEncoder()
 
 SHORTEST_TIMEOUT: Final = 0.001
 """Seconds; to the SDK a timeout of 0 is none at all."""
-
-LONGEST_TIMEOUT: Final = 365 * 86400.0
-"""Seconds; a child without a timeout of its own ends with its parent, which has a year at most."""
 
 type Sent[T] = Generator[Any, Any, T]
 """Yields the SDK's commands; returns the outcome of one of ours."""
@@ -123,7 +122,7 @@ class Interpreter:
         return Await(self.position, command)
 
     def _id(self) -> str:
-        return f"{self._handle.claim.execution}.{self.position}"
+        return numbered_id(self._handle.claim.execution, self.position)
 
     def _step(
         self, command: RunStep, make: Callable[[Any], Any]
@@ -155,6 +154,7 @@ class Interpreter:
     def _child(self, child: BeginChild) -> tuple[Any, Callable[[Any], Any]]:
         function, call = self._call(child)
         timeout = function.timeout if child.timeout is None else child.timeout
+        # Without a timeout of its own a child ends with its parent, which has this at most.
         limit = LONGEST_TIMEOUT if timeout is None else max(timeout, SHORTEST_TIMEOUT)
         id = self._id()
         promise: RFI[Any] = RFI(Base(id, limit, id, call, child_tags(function, self._handle)))
@@ -172,7 +172,8 @@ class Interpreter:
             function = child_function(self._handle.functions, child.function)
             return function, encoded_call(child, function, self._handle.max_result_bytes)
         except (ValueError, NonRetryableError) as error:
-            self._handle.history.block_if_stored(self._id(), f"child {child.function}: {error}")
+            found = f"child {child.function}: {error}"
+            self._handle.history.refuse(self._id(), child.function, found)
             raise
 
     def _progress(self, report_of: str) -> Any:
@@ -183,7 +184,7 @@ class Interpreter:
         return self._sdk.run(report).options(id=self._id(), encoder=ENCODER, tags=tags)
 
     def _changed(self, name: str) -> bool:
-        id = f"{self._handle.claim.execution}.{self.position + 1}"
+        id = numbered_id(self._handle.claim.execution, self.position + 1)
         if not self._handle.history.takes_change(id, name):
             return False
         self.position += 1
@@ -193,14 +194,17 @@ class Interpreter:
     def _reader(self, result: JsonType, part: str) -> Callable[[Any], Any]:
         """Return how the stored result of a part is converted.
 
-        It was checked when it was stored, so if it does not fit, the code has changed since then.
+        It was checked when it was stored. If it does not fit, the annotation has changed since
+        then, or the type's own code has refused it now, which is an error at the `yield`.
         """
 
         def read(stored: Any) -> Any:
             try:
                 return result.convert(stored)
             except InvalidValue as error:
-                self._handle.history.block(f"{part} with its stored result", f"{part}: {error}")
+                if not error.by_code:
+                    found = f"{part}: {error}"
+                    self._handle.history.block(f"{part} with its stored result", found)
                 raise
 
         return read

@@ -95,9 +95,10 @@ class Admission:
 
     def _block(self, claim: Claim, blocked: Blocked) -> None:
         """Hand the execution back, again and again, until a worker that fits has it."""
-        self._store.promises.ask(lambda history: history.read())
-        claim.blocked = blocked
-        claim.lost = claim.lost or str(blocked)
+        # The record of the block must say how far the execution was.
+        if self._store.promises.ask(lambda history: history.read()):
+            claim.blocked = blocked
+            claim.lost = str(blocked)
         settle(self._parts, claim, may_be_held=True)
 
     def _cancel_orphan(self, claim: Claim) -> bool:

@@ -18,15 +18,12 @@ from shared.resonate import tags as tag
 from shared.resonate.codec import clip
 from shared.resonate.tasks import read_nothing
 from shared.resonate.transport import FENCED, Refused, Unanswered
-from worker.store.history import claim_tags
+from worker.store.history import SHOWN_BYTES, claim_tags
 
 if TYPE_CHECKING:
     from shared.resonate.codec import Failure
     from shared.resonate.transport import Transport
     from worker.tasks.claims import Claim
-
-SHOWN_BYTES: Final = 512
-"""Bytes of a failed try's message: every poll reads the latest records."""
 
 RECORD_SECONDS: Final = 1.0
 """Seconds after which a record is not tried again: the execution goes on without it."""

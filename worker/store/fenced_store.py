@@ -150,6 +150,8 @@ class FencedPromises(ClaimedPromises):
         self, id: str, state: str, ikey: str | None, data: Data | None, *, strict: bool
     ) -> DurablePromise:
         def write(claim: Claim) -> DurablePromise:
+            if id == claim.execution:
+                self._history(claim).resolve_blocked()
             promise = super(FencedPromises, self)._settle(id, state, ikey, data, strict=strict)
             claim.started.pop(id, None)
             if id == claim.execution:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from shared.ids import attempt_id, parts_pattern
 from shared.log import get_logger
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
     from shared.resonate.store import Promises
     from worker.tasks.claims import Claim
+
+
+SHOWN_BYTES: Final = 512
+"""Bytes of a text in the tags of a record, which may have a user's value in it: every poll reads
+the latest records."""
 
 
 class OtherPart(Exception):

@@ -9,7 +9,12 @@ from shared.resonate import tags as tag
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NAMED: Final = {tag.STEP: "step", tag.AWAITS: "signal", tag.CHANGED: "change"}
+NAMED: Final = {
+    tag.STEP: "step",
+    tag.AWAITS: "signal",
+    tag.CHANGED: "change",
+    tag.REFUSED: "refused child",
+}
 NAMELESS: Final = {tag.PROGRESS: "progress", tag.SLEEP: "sleep"}
 """Kinds of parts by the tag that only they have, which of the first has their name."""
 

@@ -16,6 +16,7 @@ from shared.resonate.codec import clip
 from shared.resonate.transport import PROMISE_NOT_FOUND, Refused, Unanswered
 from worker.errors import Fenced
 from worker.store.fenced_store import FencedPromise
+from worker.store.history import SHOWN_BYTES
 from worker.store.numbered_parts import numbered_id, part_name
 from worker.tasks.claims import Blocked
 
@@ -30,11 +31,6 @@ if TYPE_CHECKING:
 
 UNKNOWN_PART: Final = "a part of an earlier release"
 """What stands for a part without the tags of this release."""
-
-
-SHOWN_BYTES: Final = 512
-"""Bytes of what was expected and of what was found, which may have a user's value in it: every
-poll reads the record."""
 
 
 class ReplayedHistory:
@@ -86,19 +82,23 @@ class ReplayedHistory:
     def block(self, expected: str, found: str) -> NoReturn:
         """Block the execution: the code asks for something else than what is stored."""
         claim = self._claim
+        if not self._has_none():
+            self._read()  # the record of the block must say how far the execution was
         if claim.lost is None:
             claim.blocked = Blocked(clip(expected, SHOWN_BYTES), clip(found, SHOWN_BYTES))
             claim.lost = str(claim.blocked)
         raise Fenced(claim.execution)
 
-    def block_if_stored(self, id: str, found: str) -> None:
-        """Block the execution if the part with this id, which is refused here, is stored."""
-        if self._has_none():
-            return
-        stored = self._stored(id)
-        if stored is not None:
-            self._read()
+    def refuse(self, id: str, name: str, found: str) -> None:
+        """Store that a child was refused here; block the execution if it was not, before.
+
+        A worker that would not refuse it then finds the refusal in the child's place. Raises
+        `Fenced`.
+        """
+        stored = None if self._has_none() else self._stored(id)
+        if stored is not None and tag.REFUSED not in stored.tags:
             self.block(part_name(stored.tags) or UNKNOWN_PART, found)
+        self.record(id, {tag.REFUSED: name})
 
     def block_if_begun(self, expected: str, found: str) -> None:
         """Block the execution, unless it is a child that has stored nothing.
@@ -107,7 +107,7 @@ class ReplayedHistory:
         takes it. The input of a child is as its parent's code has made it.
         """
         is_child = "." in self._claim.execution
-        if is_child and not self._has_none():
+        if not self._has_none():
             self._read()
         if not is_child or self._claim.stored_position:
             self.block(expected, found)

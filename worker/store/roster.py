@@ -3,7 +3,7 @@
 Each worker keeps an entry in the store while it runs:
 
     =worker=<group>=<pid>   a promise with the versions that the worker serves, as JSON; pending
-                            until the worker stops in order, or another one finds it dead
+                            until the worker stops in order, or is long dead
     alive.<pid>             a lock that the worker acquires again and again, and that lapses when
                             the worker is gone
 
@@ -23,7 +23,9 @@ from shared.resonate import tags as tag
 from shared.resonate.transport import Refused, Unanswered
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from resonate.models.durable_promise import DurablePromise
 
     from shared.resonate.store import Store
     from shared.resonate.tasks import Locks
@@ -34,6 +36,10 @@ RENEW_SECONDS: Final = 5.0
 
 ENTRY_SECONDS: Final = 10 * 365 * 86400.0
 """Seconds until the server ends an entry by itself: longer than any worker runs."""
+
+STALE_SECONDS: Final = 86400.0
+"""Age from which the entry of a worker without a lock is removed. A worker that was frozen for a
+while has no lock either, and goes on."""
 
 LOOK_SECONDS: Final = 2.0
 """Seconds for which a worker that stops looks for executions of its versions, newest first."""
@@ -102,18 +108,28 @@ class Roster:
         self._promises.resolve(id, ikey=id)
 
     def _served_by_others(self) -> set[Version]:
-        found, _ = self._promises.search(f"{self._prefix}*", {}, state="pending")
         served: set[Version] = set()
-        for entry in found:
+        for entry in self._others():
             pid = entry.id.removeprefix(self._prefix)
-            if pid in {self._pid, entry.id}:
-                continue
             if self._is_alive(pid):
                 self._promises.values.fill_param(entry)  # many functions are a large value
                 served |= self._versions(orjson.loads(entry.param.data or "{}"))
-            else:
+            elif self._clock.time() - entry.created_on / 1000 > STALE_SECONDS:
                 self._end(pid)
         return served
+
+    def _others(self) -> Iterator[DurablePromise]:
+        """Yield the entries of other workers that have not stopped in order."""
+        after: int | None = None
+        while True:
+            found, after = self._promises.search(
+                f"{self._prefix}*", {}, state="pending", after=after
+            )
+            for entry in found:
+                if entry.id.startswith(self._prefix) and entry.id != f"{self._prefix}{self._pid}":
+                    yield entry
+            if after is None:
+                return
 
     def _is_alive(self, pid: str) -> bool:
         try:

@@ -67,7 +67,7 @@ class PartHistory(Protocol):
     def block(self, expected: str, found: str) -> NoReturn:
         """Block the execution: the code asks for something else than what is stored."""
 
-    def block_if_stored(self, id: str, found: str) -> None:
+    def refuse(self, id: str, name: str, found: str) -> None:
         """Block the execution if the part with this id, which is refused here, is stored."""
 
     def block_if_begun(self, expected: str, found: str) -> None:
@@ -92,7 +92,7 @@ class NoHistory:
     def block(self, expected: str, found: str) -> NoReturn:
         raise Fenced(f"expected {expected}, found {found}")
 
-    def block_if_stored(self, id: str, found: str) -> None:
+    def refuse(self, id: str, name: str, found: str) -> None:
         """Nothing is stored."""
 
     def block_if_begun(self, expected: str, found: str) -> None:

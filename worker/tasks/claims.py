@@ -69,7 +69,8 @@ class Claim:
     """The id of the record that says that the execution is blocked, until it goes on."""
 
     history_read: bool = False
-    """Whether `attempt` and `recovered_from` were read from the store."""
+    """Whether `attempt`, `recovered_from`, `stored_position` and `blocked_record` were read from
+    the store."""
 
     earlier_starts: dict[str, Starts] = field(default_factory=dict)
     """Starts of the steps that earlier claims have begun and not ended, by the step's id."""

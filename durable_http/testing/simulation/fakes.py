@@ -6,8 +6,9 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from durable_http.declarations.definition import ATTRIBUTE, Definition, declared_in, definition_of
+from durable_http.declarations.definition import ATTRIBUTE, Definition, definition_of
 from durable_http.declarations.loading import newest
+from durable_http.declarations.registered import declared_in
 from durable_http.testing.errors import UnknownChild
 
 if TYPE_CHECKING:

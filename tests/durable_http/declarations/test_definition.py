@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from durable_http import Context, DeclarationError, RetryPolicy, Step, Workflow, function
-from durable_http.declarations.definition import declared_in, define, definition_of
+from durable_http.declarations.definition import define, definition_of
+from durable_http.declarations.registered import declared_in
 from durable_http.retry import DEFAULT_RETRY
 
 if TYPE_CHECKING:

@@ -79,6 +79,7 @@ def test_names_in_a_package_hide_nothing(tmp_path: Path) -> None:
     imports = "import billing.rates\nfrom orders.shared import RATE"
     (package / "flows.py").write_text(ORDERS.format(line=imports))
     (tmp_path / "setup.py").write_text("")
+    (tmp_path / "__main__.py").write_text("")  # what runs is the worker's own
     (tmp_path / "worker").mkdir()
     folder = tmp_path / "billing"  # a package without `__init__.py`
     folder.mkdir()

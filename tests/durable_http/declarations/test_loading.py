@@ -188,3 +188,19 @@ def test_the_newest_version_counts() -> None:
 
     assert newest([*made, define(order, name="quote")]).keys() == {"order", "quote"}
     assert newest(made)["order"] is made[1]
+
+
+LAZY = """
+class Lazy:
+    def __getattr__(self, name):
+        raise RuntimeError("not configured")
+
+settings = Lazy()
+"""
+
+
+def test_a_lazy_object_in_a_module_is_left_alone(write: Write) -> None:
+    """What a module has imported may raise when it is looked into, as lazy settings do."""
+    package = write(orders=ORDER + LAZY)
+
+    assert found(f"{package}.orders") == [("order", 1)]

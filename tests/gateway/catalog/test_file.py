@@ -40,7 +40,7 @@ def fault(read: Callable[[], object]) -> str:
 def names(file: CatalogFile) -> list[str] | None:
     """Return the names of a changed file's functions, None if it is unchanged."""
     found = file.read_if_changed()
-    return None if found is None else list(found.catalog.names)
+    return None if found is None else list(found.catalog.functions)
 
 
 def write_old(path: Path, content: Catalog) -> None:
@@ -76,7 +76,7 @@ def test_an_unchanged_file_is_not_read_again(path: Path, file: CatalogFile) -> N
     os.utime(path, ns=(LONG_AGO, LONG_AGO))
 
     assert names(file) is None
-    assert list(file.read().catalog.names) == ["two"]
+    assert list(file.read().catalog.functions) == ["two"]
     assert names(file) is None
 
 

@@ -14,7 +14,7 @@ from gateway.api.keys import CATALOG
 from gateway.catalog.file import CatalogFile, serve
 from gateway.catalog.watch import CatalogWatch, changes
 from gateway.settings import CatalogSettings
-from shared.catalog import Catalog, Function
+from shared.catalog import Catalog, Function, Limits
 from shared.resonate.codec import decode_call
 from tests.support.catalog import manifest, write_manifest
 from tests.support.gateway.answers import assert_problem
@@ -207,6 +207,9 @@ async def test_many_schemas_do_not_hold_the_loop(
     assert longest < whole / 2
 
 
+LIMITS = {"step_timeout_seconds": 60.0, "max_result_bytes": 1024}
+
+
 def functions(*versions: tuple[str, int], **also: Any) -> Catalog:
     """Return a catalog of functions by name and version; `also` are members of each."""
     return Catalog.of(*(Function(name, version, "One.", **also) for name, version in versions))
@@ -218,7 +221,10 @@ def _changes() -> Iterator[tuple[Catalog, Catalog, dict[str, Any]]]:
     yield one, one, {}
     yield one, functions(("one", 1), ("two", 1)), {"added": ["two"]}
     yield functions(("one", 1), ("two", 1)), one, {"removed": ["two"]}
-    yield one, functions(("one", 1), ("one", 3)), {"raised": {"one": [1, 3]}}
+    both = functions(("one", 1), ("one", 3))
+    yield one, both, {"raised": {"one": [1, 3]}, "older": {"one": [1]}}
+    yield both, functions(("one", 3)), {"older": {"one": []}}
+    yield one, replace(one, limits=Limits(60.0, 1024)), {"limits": LIMITS}
     yield functions(("one", 3)), one, {"lowered": {"one": [3, 1]}}
     yield one, zero, {"changed": ["one"]}
     yield zero, functions(("one", 1), default_input=False), {"changed": ["one"]}
@@ -229,5 +235,5 @@ def _changes() -> Iterator[tuple[Catalog, Catalog, dict[str, Any]]]:
 
 @pytest.mark.parametrize(("former", "new", "found"), [*_changes()])
 def test_changes_are_named(former: Catalog, new: Catalog, found: dict[str, Any]) -> None:
-    """What is other in a new catalog is said by name; versions that are not begun do not count."""
+    """What is other in a new catalog is said by name, of older versions too."""
     assert changes(former, new) == found

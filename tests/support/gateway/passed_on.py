@@ -39,7 +39,7 @@ REQUEST: Final = rf"({FINGERPRINT}\.)?{HEX}"
 
 NEVER: Final = str(2**53 - 1)
 URL: Final = r"https?://[!-~]{1,2040}"
-FUNCTIONS: Final = "|".join([*CATALOG.names, "webhook"])
+FUNCTIONS: Final = "|".join([*CATALOG.functions, "webhook"])
 MILLISECONDS: Final = r"[0-9]{13}"
 TAGS: Final[Mapping[str, str]] = {
     "resonate:invoke": "poll://any@worker",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from resonate.errors import ResonateTimedoutError
@@ -267,3 +267,32 @@ def test_a_step_of_another_execution_is_not_waited_for() -> None:
         return "waited"
 
     assert FakeSdk().run(function) == NOT_BEGUN
+
+
+@dataclass
+class Fresh:
+    """A result that its own code takes once only."""
+
+    number: int
+    taken: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        Fresh.taken += 1
+        if Fresh.taken > 2:  # made by the step, and made again when it was checked
+            raise ValueError("too old")
+
+
+def test_a_result_that_its_own_code_refuses_later_is_an_error() -> None:
+    """No deploy mends it, so the function is told instead of being blocked."""
+
+    def fresh(_: Step) -> Fresh:
+        return Fresh(1)
+
+    def function(context: Context, _: Any) -> Workflow[str]:
+        try:
+            yield context.step(fresh)
+        except ValueError as error:
+            return str(error)
+        return "taken"
+
+    assert FakeSdk().run(function) == "too old"

@@ -49,6 +49,7 @@ def scripted(claim: Claim, answer: Answer) -> Iterator[tuple[ScriptedServer, Rep
         yield server, ReplayedHistory(claim, store.promises)
 
 
+CHILD = {tag.KIND: tag.CHILD, tag.FUNCTION: "pack"}
 STEP, WAIT = {tag.STEP: "quote"}, {tag.AWAITS: "go", tag.NUMBER: "1"}
 
 
@@ -247,17 +248,51 @@ def test_a_childs_input_that_does_not_fit_blocks_what_has_begun(
     assert claim.blocked == (Blocked("input", "refused") if parts else None)
 
 
-def test_a_part_that_is_refused_here_blocks_if_it_is_stored(claimed: ClaimedJob) -> None:
-    """A worker that refuses a part does not change the way of an execution that has it."""
-    stored(claimed, {tag.KIND: tag.CHILD, tag.FUNCTION: "pack"})
+def test_a_child_that_is_refused_here_blocks_if_it_is_stored(claimed: ClaimedJob) -> None:
+    """A worker that refuses a child does not change the way of an execution that has it."""
+    stored(claimed, CHILD)
     claim, _, history = replay(claimed)
 
-    history.block_if_stored(f"{claimed.id}.2", "child pack: there is no function pack")
-    assert claim.blocked is None
     with pytest.raises(Fenced):
-        history.block_if_stored(f"{claimed.id}.1", "child pack: there is no function pack")
+        history.refuse(f"{claimed.id}.1", "pack", "child pack: there is no function pack")
 
     assert claim.blocked == Blocked("child pack", "child pack: there is no function pack")
+
+
+def test_a_refused_child_is_refused_again(claimed: ClaimedJob) -> None:
+    """A worker that would begin the child later finds that its function went on without it."""
+    first = replay(claimed)[2]
+    first.refuse(f"{claimed.id}.1", "pack", "child pack: there is no function pack")
+    claimed.drop()
+    again = replay(claimed)[2]
+    again.refuse(f"{claimed.id}.1", "pack", "child pack: there is no function pack")
+    claimed.drop()
+
+    claim, store, _ = replay(claimed)
+    store.promises.create(f"{claimed.id}.1", claim.deadline, ikey=f"{claimed.id}.1", tags=CHILD)
+
+    assert claim.blocked == Blocked("refused child pack", "child pack")
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        lambda history: history.block_if_begun("input", "refused"),
+        lambda history: history.block("step quote with its stored result", "step quote: refused"),
+    ],
+    ids=["input", "result"],
+)
+def test_a_block_knows_how_far_the_execution_was(
+    claimed: ClaimedJob, block: Callable[[ReplayedHistory], None]
+) -> None:
+    """A claim that is blocked before it has met a part tells the next one what was there."""
+    stored(claimed, STEP, STEP)
+    claim, _, history = replay(claimed)
+
+    with pytest.raises(Fenced):
+        block(history)
+
+    assert claim.stored_position == 2
 
 
 def test_a_block_shows_little_of_a_large_value(claimed: ClaimedJob) -> None:
@@ -276,10 +311,10 @@ def test_a_block_shows_little_of_a_large_value(claimed: ClaimedJob) -> None:
     [
         lambda history: history.takes_change("job.1", "a"),
         lambda history: history.check_end(0),
-        lambda history: history.block_if_stored("job.1", "refused"),
+        lambda history: history.refuse("job.1", "pack", "refused"),
         lambda history: history.record("job.1", {}),
     ],
-    ids=["a change", "the end", "a refused part", "a record"],
+    ids=["a change", "the end", "a refused child", "a record"],
 )
 @pytest.mark.parametrize("status", [500, 403])
 def test_a_server_in_trouble_loses_the_claim(

@@ -158,7 +158,7 @@ async def test_an_unknown_function_stores_nothing(
         answer,
         "unknown-function",
         "/begin",
-        f"Known functions: {', '.join(CATALOG.names)}.",
+        f"Known functions: {', '.join(CATALOG.functions)}.",
     )
     assert (await gateway.wait(job)).body["type"] == "/problems/unknown-id"
 

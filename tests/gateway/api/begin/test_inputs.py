@@ -142,7 +142,7 @@ async def test_the_input_itself_is_kept(client: Client, body: bytes, kept: str) 
     assert (await read(client, body)).json == kept
 
 
-@pytest.mark.parametrize("function", CATALOG.names)
+@pytest.mark.parametrize("function", CATALOG.functions)
 async def test_no_body_is_the_default(client: Client, function: str) -> None:
     """No body is the same input as the default sent as a body."""
     default = orjson.dumps(CATALOG.functions[function].default_input)
