@@ -244,3 +244,20 @@ def test_an_execution_that_only_waits_goes_on(claimed: ClaimedJob, store: Store)
     third.promises.going_on()
 
     assert claimed.promises.get(f"{claimed.id}.blocked.1").resolved
+
+
+def test_a_blocked_execution_that_ends_is_not_blocked(claimed: ClaimedJob, store: Store) -> None:
+    """The record is resolved also by a claim that only replays, and then ends the execution."""
+    _, first = claimed.claim()
+    claimed.part(first, 1, {tag.STEP: "quote"})
+    claimed.drop()
+    claim, second = claimed.claim()
+    claimed.part(second, 1, {tag.STEP: "reserve"})
+    record_blocked(store.transport, claim, "worker-2")
+    claimed.drop()
+    _, third = claimed.claim("worker-3")
+
+    claimed.part(third, 1, {tag.STEP: "quote"})
+    third.promises.resolve(claimed.id, ikey=claimed.id, data='"7"')
+
+    assert claimed.promises.get(f"{claimed.id}.blocked.1").resolved
