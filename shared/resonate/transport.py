@@ -82,6 +82,7 @@ class Transport:
         self._stopped = stopped
         self._headers = {"Content-Type": "application/json", **authorization(server)}
         self._idle: deque[http.client.HTTPConnection] = deque()
+        self._closed = False
 
     def call[T](  # noqa: PLR0913 - the parts of an HTTP request
         self,
@@ -146,7 +147,7 @@ class Transport:
         except BaseException as error:
             connection.close()
             # One dead connection means that the server has gone: the idle ones are dead as well.
-            self.close()
+            self._close_idle()
             if again and kept and isinstance(error, ConnectionError):
                 return self._once(method, path, data, headers, again=False)
             raise
@@ -154,6 +155,8 @@ class Transport:
             connection.close()
         else:
             self._idle.append(connection)
+        if self._closed:
+            self._close_idle()
         return response.status, answer
 
     def _take(self) -> http.client.HTTPConnection:
@@ -163,7 +166,11 @@ class Transport:
             return self._connection(*self._address, timeout=self._attempt)
 
     def close(self) -> None:
-        """Close idle connections; the next call opens a new one."""
+        """Keep no connection any more: a call that still runs closes its own when it ends."""
+        self._closed = True
+        self._close_idle()
+
+    def _close_idle(self) -> None:
         while self._idle:
             try:
                 self._idle.pop().close()

@@ -105,3 +105,17 @@ def test_a_late_answer_is_never_taken_for_the_next() -> None:
     first, *others = server.connections
     assert len(others) == 2
     assert first not in others
+
+
+def test_a_call_that_ends_after_the_close_keeps_no_connection() -> None:
+    """A thread that waits for an answer when the transport is closed leaves no socket open."""
+    with serving(Answer(held=True)) as server:
+        transport = transport_to(server)
+        thread = threading.Thread(target=transport.call, args=("GET", "/"), kwargs={"read": as_is})
+        thread.start()
+        wait_until(lambda: server.requests, what="a call under way")
+        transport.close()
+        server.released.set()
+        thread.join(5)
+
+    assert len(transport._idle) == 0
