@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import uuid
@@ -47,6 +48,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if E2E in item.path.as_posix():
             item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(name="garbage", scope="module", autouse=True)
+def _garbage() -> Iterator[None]:
+    """Collect what a module leaves behind, so that an open socket is that module's error."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(name="job")
