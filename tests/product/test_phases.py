@@ -166,9 +166,14 @@ def test_what_runs_beside_each_other(bare_stack: Stack, job: str) -> None:
     bare_stack.add_worker("odd", ODD)
     bare_stack.create(job, "beside", 1.0)
 
-    state = until(bare_stack, job, "running", worker="odd")
-    steps = bare_stack.state(job, steps=True)["steps"]
+    def all_begun() -> list[dict[str, Any]] | None:
+        begun: list[dict[str, Any]] = bare_stack.state(job, steps=True)["steps"]
+        return begun if len(begun) == 3 else None
 
+    state = until(bare_stack, job, "running", worker="odd")
+    steps = wait_until(all_begun, what="two steps and a child")
+
+    assert steps is not None
     assert "waiting_for" not in state
     assert [(step["name"], step["status"]) for step in steps] == [
         ("left", "pending"),
