@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
+import signal
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING
 from tests.support.usage import cpu_seconds, resident_mib
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from urllib.parse import SplitResult
 
     from bench.loads.loops import Address
@@ -67,6 +69,18 @@ class Service:
         """Return what has been used up to now."""
         cpu = {role: sum(map(cpu_seconds, _trees(pids))) for role, pids in self._pids().items()}
         return Used(cpu, self._server.calls() if self._server else Counter())
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop all processes until the block ends."""
+        pids = [pid for each in self._pids().values() for pid in _trees(each)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def memory(self) -> dict[str, float]:
         """Return the resident MiB of each role."""

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from bench.stacks.server import BenchServer
 from bench.stacks.service import Service
+from bench.stacks.stock import StockStack
 from bench.stacks.stores import postgres, postgres_programs
 from tests.support.processes import ROOT, Process, call, wait_until
 from tests.support.server import free_port
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FLOWS: Final = "bench.flows"
-WARM_CALLS: Final = 40
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def started(subject: Subject) -> Iterator[Service]:
             url = urlsplit(f"http://127.0.0.1:{server.store_port}")
             yield Service(subject.name, server, lambda: {"server": [server.pid]}, lambda: [url])
         elif subject.stack == "stock":
-            yield _stock(subject.name, server, directory, stack)
+            yield StockStack(server, directory, stack).service(subject.name)
         else:
             yield _ours(subject, server, directory, stack)
 
@@ -119,53 +119,6 @@ def _catalog() -> bytes:
     return subprocess.run(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True, timeout=60
     ).stdout
-
-
-def _stock(name: str, server: BenchServer, directory: Path, exits: contextlib.ExitStack) -> Service:
-    port = free_port()
-    environment = {
-        "RESONATE_HOST": "http://127.0.0.1",
-        "RESONATE_PORT_STORE": str(server.store_port),
-        "RESONATE_PORT_MESSAGE_SOURCE": str(server.message_port),
-        "GATEWAY_PORT": str(port),
-    }
-
-    def process(kind: str, name: str) -> Process:
-        started = Process(f"bench.baseline.{kind}", environment, directory / f"{name}.log")
-        exits.callback(started.end)
-        started.start()
-        return started
-
-    gateway = process("gateway", "gateway")
-    workers: list[Process] = []
-    url = f"http://127.0.0.1:{port}"
-
-    def answers() -> bool:
-        with contextlib.suppress(OSError):
-            return call(f"{url}/openapi.json").status == 200
-        return False
-
-    def scale(count: int) -> None:
-        while len(workers) > count:
-            workers.pop().end()
-        while len(workers) < count:
-            workers.append(process("worker", f"worker-{len(workers) + 1}"))
-        wait_until(lambda: server.connections() > count, what="the streams of the workers")
-
-    wait_until(answers, what="an answer of the baseline's gateway")
-    # The first calls must not come at once: the stock SDK starts its threads with each.
-    call(f"{url}/begin?id=first", "POST", {"foo": "bar"})
-    return Service(
-        name,
-        server,
-        lambda: {
-            "gateway": [gateway.pid],
-            "workers": [each.pid for each in workers],
-            "server": [server.pid],
-        },
-        lambda: [urlsplit(url)],
-        scale,
-    )
 
 
 def _bare(name: str, directory: Path, exits: contextlib.ExitStack) -> Service:
