@@ -86,8 +86,11 @@ wheel: $(UV) ## Build what users of the functions install, as dist/durable_http-
 format: sync ## Format the code
 	$(BIN)/ruff format && $(BIN)/ruff check --fix
 
-bench: sync ## Measure waiting clients, endurance, the shortest lease, and begins beside heavy load
-	@for bench in waiters endurance lease lists large_results values; do echo "$$bench"; $(BIN)/python -m bench.$$bench || exit 1; done
+bench: .venv/.bench ## Measure the service beside the stock stack; LONG=1: all of it; T= has parts and options
+	@$(BIN)/python -m bench $(if $(LONG),--long) $(T)
+
+.venv/.bench: .venv/.synced
+	@$(UV) sync --quiet --locked --inexact --group bench --python .tools/bin/python && touch $@
 
 ##@ Check
 

@@ -1,4 +1,4 @@
-"""Measures whether the service stays fast and small: `python -m bench.endurance [EXECUTIONS]`.
+"""Measures whether all stays fast and small: `python -m bench.studies.endurance [EXECUTIONS]`.
 
 Runs `foo` executions through one gateway and three workers, none of which is restarted. For each
 tenth of them it prints the rate and the CPU time of one execution, both also as a ratio to the

@@ -1,4 +1,4 @@
-"""Measures how short a lease may be on a busy machine: `python -m bench.lease [SECONDS …]`.
+"""Measures how short a lease may be on a busy machine: `python -m bench.studies.lease [SECONDS …]`.
 
 For each lease, executions run for 30 s beside twice as many busy processes as there are cores. No
 worker is killed, so every recovery that the workers log took a claim from a living worker.

@@ -1,4 +1,4 @@
-"""Measures executions beside a step that returns 40 MiB: `python -m bench.large_results`.
+"""Measures executions beside a step that returns 40 MiB: `python -m bench.studies.large_results`.
 
 A client begins 100 `foo` a second, however long they take, and measures each until its end is
 known. In turn nothing else runs; then one execution after the other whose step builds 40 MiB, which

@@ -1,4 +1,4 @@
-"""Measures begins beside clients that list and poll: `python -m bench.lists [EXECUTIONS]`.
+"""Measures begins beside clients that list and poll: `python -m bench.studies.lists [EXECUTIONS]`.
 
 The store is filled with as many finished executions, 300,000 by default. Then hey begins executions
 with 8 clients, in turn alone and beside 8 other clients that list by every filter and poll an id

@@ -1,4 +1,4 @@
-"""Measures the cost of waiting clients and their delay: `python -m bench.waiters [CLIENTS]`.
+"""Measures waiting clients' cost and delay: `python -m bench.studies.waiters [CLIENTS]`.
 
 Three crowds wait, each at a new gateway: 1,000 clients for one execution, CLIENTS (10,000) for one,
 and CLIENTS for as many executions. The executions are ended in the store, as workers do it. For
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from bench.crowd import crowd, probe
+from bench.studies.crowd import crowd, probe
 from shared.resonate import tags as tag
 from shared.resonate.codec import encode_call
 from shared.resonate.store import Store

@@ -1,0 +1,71 @@
+"""Measures the service beside the stock stack: `python -m bench [PART…]`, or `make bench`.
+
+Without names all parts of the short run are measured, with --long all there are. `python -m bench
+report [FILE]` makes docs/performance.md from a record.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bench import record as records
+from bench.parts.all_parts import PARTS
+from bench.parts.part import Options
+from bench.report.compare import summary
+from bench.run import run
+from bench.stacks.subjects import SUBJECTS
+from tools.server import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+LATEST: Final = ROOT / ".state" / "bench.json"
+"""Where a run is written; what is committed lies in bench/results."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return 0 if all was measured, 1 if a part failed, 130 after Ctrl-C."""
+    given = _parser().parse_args(arguments)
+    # `kill` ends it like Ctrl-C, so that no process is left behind.
+    signal.signal(signal.SIGTERM, _interrupt)
+    if unknown := set(given.parts) - set(PARTS):
+        print(f"bench: no part {', '.join(unknown)}; there are {', '.join(PARTS)}", file=sys.stderr)
+        return 2
+    parts = [PARTS[name] for name in given.parts] or [
+        part for part in PARTS.values() if given.long or not part.long
+    ]
+    options = Options(given.seconds, long=given.long)
+    try:
+        record = run(parts, given.rounds, options, given.subjects or ())
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    path = given.out or LATEST
+    records.write(record, path)
+    print(summary(record, records.last_committed()))
+    print(f"written: {path}")
+    return 1 if record.failures else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each load")
+    parser.add_argument("--long", action="store_true", help="all parts, at their full size")
+    parser.add_argument("--subjects", nargs="+", choices=SUBJECTS, help="by default all")
+    parser.add_argument("--out", type=Path, help="the JSON file to write")
+    return parser
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's signature
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Clients that send HTTP requests in a closed or an open loop, and what they measure."""

@@ -1,0 +1,1 @@
+"""The measurements. Each part measures one thing at each of its subjects."""

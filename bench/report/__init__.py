@@ -1,0 +1,1 @@
+"""What a record says: the goals, the comparison with an earlier record, and docs/performance.md."""

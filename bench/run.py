@@ -1,0 +1,69 @@
+"""Measures parts in rounds; in each round every subject has its turn, so that noise meets all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.record import Failure, Record, Sample, new_record
+from bench.stacks.subjects import SUBJECTS, available, started
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.parts.part import Options, Part
+    from bench.stacks.service import Service
+    from bench.stacks.subjects import Subject
+
+SHOWN = ("rate", "rate_95", "p50_ms", "p99_ms", "failed")
+
+
+def run(parts: Sequence[Part], rounds: int, options: Options, only: Sequence[str] = ()) -> Record:
+    """Return the record of all rounds; a part that fails is in it as a failure."""
+    record = new_record(long=options.long, rounds=rounds, seconds=options.seconds)
+    subjects = [
+        subject
+        for subject in SUBJECTS.values()
+        if available(subject)
+        and (not only or subject.name in only)
+        and any(subject.name in part.subjects for part in parts)
+    ]
+    for number in range(1, rounds + 1):
+        due = [part for part in parts if number == 1 or not part.once]
+        # Each round begins with another subject.
+        turn = number % len(subjects) if subjects else 0
+        for subject in subjects[turn:] + subjects[:turn]:
+            wanted = [part for part in due if subject.name in part.subjects]
+            together = sorted((p for p in wanted if not p.apart), key=lambda part: part.workers)
+            for group in (together, *([part] for part in wanted if part.apart)):
+                measure(record, subject, group, number, options)
+    return record
+
+
+def measure(
+    record: Record, subject: Subject, parts: Sequence[Part], number: int, options: Options
+) -> None:
+    """Measure parts at one service, in this order; after a failure, the rest at a new one."""
+    left = list(parts)
+    while left:
+        part = left[0]
+        try:
+            with started(subject) as service:
+                while left:
+                    part = left.pop(0)
+                    measure_part(record, service, part, number, options)
+        except Exception as error:  # noqa: BLE001 - the run goes on, and says what failed
+            left = [each for each in left if each is not part]
+            reason = f"{type(error).__name__}: {error}"
+            record.failures.append(Failure(part.name, subject.name, number, reason))
+            print(f"{number}  {part.name:14} {subject.name:13} FAILED  {reason}", flush=True)
+
+
+def measure_part(
+    record: Record, service: Service, part: Part, number: int, options: Options
+) -> None:
+    """Add the figures of one part at a service, and print them."""
+    service.scale(part.workers)
+    for case, values in part.measure(service, options):
+        record.samples.append(Sample(part.name, service.name, case, number, values))
+        shown = "  ".join(f"{name} {values[name]:.4g}" for name in SHOWN if name in values)
+        print(f"{number}  {part.name:14} {service.name:13} {case:14} {shown}", flush=True)

@@ -1,0 +1,159 @@
+"""SQL on the database behind a server, which is SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from deploy.store import indexes
+from tests.support.processes import wait_until
+from tests.support.server import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOCK_SECONDS: Final = 60.0
+POSTGRES_SQL: Final = Path(indexes.__file__).with_name("postgres.sql")
+USER: Final = "postgres"
+"""PostgreSQL refuses to run as root, so then it runs as this user."""
+
+
+class Store(Protocol):
+    """A server's database."""
+
+    @property
+    def dialect(self) -> str: ...
+
+    @property
+    def flags(self) -> list[str]:
+        """The server's flags for it, besides those that it has for a SQLite file."""
+
+    def rows(self, query: str) -> list[list[str]]:
+        """Return the rows of a query, each value as text."""
+
+    def run(self, statements: str) -> None:
+        """Run statements, in one transaction."""
+
+    def index(self) -> None:
+        """Add our indexes and triggers."""
+
+
+class SqliteStore:
+    """A SQLite file."""
+
+    dialect = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.flags: list[str] = []
+
+    def rows(self, query: str) -> list[list[str]]:
+        with closing(sqlite3.connect(self._path, timeout=LOCK_SECONDS)) as store:
+            return [[str(value) for value in row] for row in store.execute(query)]
+
+    def run(self, statements: str) -> None:
+        with closing(sqlite3.connect(self._path, timeout=LOCK_SECONDS)) as store:
+            store.executescript(f"BEGIN IMMEDIATE;{statements};COMMIT")
+
+    def index(self) -> None:
+        indexes.apply(self._path)
+
+
+@dataclass
+class PostgresStore:
+    """A database of a PostgreSQL cluster of our own."""
+
+    port: int
+    dialect: str = "postgres"
+
+    @property
+    def flags(self) -> list[str]:
+        prefix = "--aio-store-postgres"
+        return [
+            f"{prefix}-enable=true",
+            f"{prefix}-host=127.0.0.1",
+            f"{prefix}-port={self.port}",
+            f"{prefix}-username={USER}",
+            f"{prefix}-password={USER}",
+            f"{prefix}-database={USER}",
+            f"{prefix}-query=sslmode=disable",
+        ]
+
+    def rows(self, query: str) -> list[list[str]]:
+        printed = self._psql("--tuples-only", "--no-align", "--field-separator=\t", command=query)
+        return [line.split("\t") for line in printed.splitlines()]
+
+    def run(self, statements: str) -> None:
+        self._psql("--single-transaction", command=statements)
+
+    def index(self) -> None:
+        self._psql(command=POSTGRES_SQL.read_text())
+
+    def _psql(self, *options: str, command: str) -> str:
+        program = ["psql", "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", *options]
+        address = ["--host=127.0.0.1", f"--port={self.port}", f"--username={USER}"]
+        done = subprocess.run(
+            [*program, *address], input=command, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"psql: {done.stderr.strip()}")
+        return done.stdout
+
+
+def postgres_programs() -> Path | None:
+    """Return the folder of PostgreSQL's programs, or None where it is not installed."""
+    if shutil.which("psql") is None:
+        return None
+    if found := shutil.which("initdb"):
+        return Path(found).resolve().parent
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return folders[-1].parent if folders else None
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[PostgresStore]:
+    """Run a PostgreSQL with its own settings, in a folder that is deleted at the end."""
+    programs = postgres_programs()
+    if programs is None:
+        raise RuntimeError("PostgreSQL is not installed")
+    user = USER if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        if user:
+            shutil.chown(folder, user)
+        data = f"{folder}/data"
+        made = [f"{programs}/initdb", f"--pgdata={data}", f"--username={USER}", "--auth=trust"]
+        subprocess.run(made, user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        port = free_port()
+        with Path(folder, "log").open("wb") as log:
+            process = subprocess.Popen(
+                [f"{programs}/postgres", "-D", data, "-h", "127.0.0.1", f"-p{port}", "-k", folder],
+                user=user,
+                cwd=folder,
+                stdout=log,
+                stderr=log,
+            )
+        store = PostgresStore(port)
+        try:
+            wait_until(lambda: _answers(store), what="an answer of PostgreSQL")
+            yield store
+        finally:
+            process.terminate()  # it ends its own processes
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _answers(store: PostgresStore) -> bool:
+    with contextlib.suppress(RuntimeError):
+        return store.rows("SELECT 1") == [["1"]]
+    return False

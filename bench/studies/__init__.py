@@ -1,0 +1,1 @@
+"""Longer measurements of one property each, with tables of their own."""
