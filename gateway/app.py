@@ -16,13 +16,13 @@ from gateway.api.keys import (
     CALLBACK_CHECKER,
     CATALOG,
     DRAINING,
-    ENDED_CONTENT,
     EVENT_STREAMS,
     INPUTS,
     LONG_POLLS,
     READER,
+    STATE_CONTENTS,
 )
-from gateway.api.responses import EndedContent
+from gateway.api.responses import StateContents
 from gateway.backend.client import Backend
 from gateway.concurrency.limiter import Limiter
 from gateway.http import body
@@ -76,7 +76,7 @@ def create_app(
         settings.begins, "Too many begins are running; try again a little later."
     )
     app[BACKEND] = backend or Backend(settings)
-    app[ENDED_CONTENT] = EndedContent(app[BACKEND])
+    app[STATE_CONTENTS] = StateContents(app[BACKEND])
     _add_updates(app, settings)
     app.on_response_prepare.extend((add_own_headers, share))
     app.on_shutdown.append(_drain)
@@ -93,6 +93,7 @@ def _add_updates(app: web.Application, settings: GatewaySettings) -> None:
     app[READER] = Reader(app[BACKEND], cache)
     app[ACTIVITIES] = Activities(app[BACKEND])
     app[SUBSCRIPTIONS] = Subscriptions(app[BACKEND], cache, settings.server)
+    app[SUBSCRIPTIONS].listen(lambda id, _: app[READER].note_change(id))
     app[LONG_POLLS] = LongPolls(app[READER], app[SUBSCRIPTIONS], cache, waiting)
     app[EVENT_STREAMS] = EventStreams(app[READER], app[SUBSCRIPTIONS], waiting)
 

@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
-from gateway.api.keys import BACKEND, ENDED_CONTENT, INPUTS, LONG_POLLS, READER
+from gateway.api.keys import BACKEND, INPUTS, LONG_POLLS, READER, STATE_CONTENTS
 from gateway.api.parameters import requested_wait, required_id
 from gateway.api.responses import caching_headers, content_of, raise_if_failed, state_content
 from gateway.errors import InvalidRequest
@@ -42,11 +42,11 @@ async def wait(request: web.Request) -> web.Response:
     execution = await _read(request, id, seconds, with_steps="steps" in include)
     if query.get("raise") == "1":
         raise_if_failed(execution)
-    if execution.done and not include:
-        content = request.app[ENDED_CONTENT].of(execution)
-    else:
+    if include:
         backend = request.app[BACKEND]
         content = state_content(backend, execution, backend.clock.time(), include)
+    else:
+        content = request.app[STATE_CONTENTS].of(execution)
     return await tagged_response(request, content, {**headers, **caching_headers(execution)})
 
 

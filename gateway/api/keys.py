@@ -7,7 +7,7 @@ import asyncio
 from aiohttp import web
 
 from gateway.api.callbacks import CallbackChecker
-from gateway.api.responses import EndedContent
+from gateway.api.responses import StateContents
 from gateway.backend.client import Backend
 from gateway.concurrency.limiter import Limiter
 from gateway.inputs.reading import Inputs
@@ -23,7 +23,7 @@ BEGIN_LIMITER = web.AppKey("begin_limiter", Limiter)
 CALLBACK_CHECKER = web.AppKey("callback_checker", CallbackChecker)
 CATALOG = web.AppKey("catalog", CurrentCatalog)
 DRAINING = web.AppKey("draining", asyncio.Event)
-ENDED_CONTENT = web.AppKey("ended_content", EndedContent)
+STATE_CONTENTS = web.AppKey("state_contents", StateContents)
 EVENT_STREAMS = web.AppKey("event_streams", EventStreams)
 INPUTS = web.AppKey("inputs", Inputs)
 LONG_POLLS = web.AppKey("long_polls", LongPolls)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from cachetools import LRUCache
 
 from gateway.errors import ExecutionCanceled, ExecutionRejected, ExecutionTimedOut
 from gateway.http.responses import Content, LateContent
 from gateway.model.representation import execution_body, failure_body
+from gateway.updates.cache import memory_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,6 +25,9 @@ FAILED: Final[Mapping[str, type[ExecutionRejected | ExecutionCanceled | Executio
     "timedout": ExecutionTimedOut,
 }
 """Errors for executions that ended without a result, by status."""
+
+KEPT_BYTES: Final = 16 * 1024 * 1024
+"""Memory of the contents of answers that are kept."""
 
 ENDED_AS: Final[Mapping[str, str]] = {
     "rejected": "was rejected",
@@ -83,18 +89,31 @@ def state_content(
     return content_of(backend, execution, state, with_input="input" in include)
 
 
-class EndedContent:
-    """Keeps the content for the last ended execution that was asked for.
+class StateContents:
+    """Keeps the contents of answers of /wait, each as long as the execution is told as it is.
 
-    Clients that wait for one execution are answered one after another, all from this content.
+    Clients that wait for one execution are answered one after another, and clients that poll it
+    again and again, all from one content. A pending execution is replaced within a second, so what
+    its content says of the time is no older either.
     """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._last: tuple[Execution, Content | LateContent] | None = None
+        self._kept: LRUCache[str, tuple[Execution, Content | LateContent]] = LRUCache(
+            KEPT_BYTES, getsizeof=_memory_of
+        )
 
     def of(self, execution: Execution) -> Content | LateContent:
-        """Return the content of an answer of /wait about an execution that has ended."""
-        if self._last is None or self._last[0] is not execution:
-            self._last = execution, state_content(self._backend, execution, 0.0)
-        return self._last[1]
+        """Return the content of an answer of /wait about an execution, without anything more."""
+        kept = self._kept.get(execution.id)
+        if kept is not None and kept[0] is execution:
+            return kept[1]
+        content = state_content(self._backend, execution, self._backend.clock.time())
+        with contextlib.suppress(ValueError):  # it is larger than all that is kept
+            self._kept[execution.id] = execution, content
+        return content
+
+
+def _memory_of(kept: tuple[Execution, Content | LateContent]) -> int:
+    execution, content = kept
+    return memory_of(execution) + (len(content.raw) if isinstance(content, Content) else 0)

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import contextvars
 import threading
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.errors import DeadlineExceeded, Saturated
@@ -19,6 +21,48 @@ if TYPE_CHECKING:
 OVERTAKING: Final = 4
 """The oldest call may be overtaken by so many times its own size."""
 
+FULL: Final = "Too many calls are running; try again with the same id."
+STOPPING: Final = "This gateway is stopping; try again with the same id."
+TOO_LONG: Final = "The server took too long; try again with the same id."
+
+
+class _Call:
+    """A call that a thread takes and makes, unless its caller takes it back before."""
+
+    __slots__ = ("_call", "_context", "_taken", "error", "future", "result")
+
+    def __init__(self, call: Callable[[], Any], future: asyncio.Future[Any]) -> None:
+        self._call: Callable[[], Any] | None = call
+        self._context = contextvars.copy_context()
+        self._taken = threading.Lock()
+        self.future = future
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def take(self) -> Callable[[], Any] | None:
+        """Return the call to the first who asks for it, None to all others."""
+        if not self._taken.acquire(blocking=False):
+            return None
+        call, self._call = self._call, None
+        return call
+
+    def make(self, call: Callable[[], Any]) -> None:
+        """Make the call and keep its outcome."""
+        try:
+            self.result = self._context.run(call)
+        except BaseException as error:  # noqa: BLE001 - handed to the caller
+            self.error = error
+
+    def deliver(self) -> None:
+        """Give the caller the outcome, if it still waits."""
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
+            self.error = None  # it refers to this call through its traceback
+
 
 class BoundedExecutor:
     """Runs blocking calls in `threads` threads, with at most `queue` more calls waiting.
@@ -26,47 +70,36 @@ class BoundedExecutor:
     A call that finds no place is refused at once with `Saturated`, so that a dead server cannot
     pile up calls. No thread can be stopped, so a call whose caller gave up goes on, and its place
     is free only when its thread has finished it.
+
+    The threads take calls from one queue, and wake the loop once for all that have ended since it
+    was last awake. Executors of the standard library do more for each call than a call costs.
     """
 
     def __init__(self, threads: int, queue: int, deadline: float) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="offload")
-        self._places = threading.Semaphore(threads + queue)
+        self._threads_left = threads
+        self._places = self._free = threads + queue
         self._deadline = deadline
         self._callers = 0
+        self._is_closed = False
+        self._threads: list[threading.Thread] = []
+        self._waiting: SimpleQueue[_Call | None] = SimpleQueue()
+        self._ended: deque[_Call] = deque()
+        self._is_waking = False
 
     async def run[T](self, call: Callable[..., T], *arguments: Any) -> T:
         """Return what the call returns, or raise `Saturated`, `DeadlineExceeded` or its error."""
+        loop = asyncio.get_running_loop()
+        made = self._enter(_Call(partial(call, *arguments), loop.create_future()))
+        timer = loop.call_later(self._deadline, self._expire, made)
         self._callers += 1
         try:
-            return await self._run(call, *arguments)
+            outcome: T = await made.future
+            return outcome
         finally:
             self._callers -= 1
-
-    async def _run[T](self, call: Callable[..., T], *arguments: Any) -> T:
-        if not self._places.acquire(blocking=False):
-            raise Saturated("Too many calls are running; try again with the same id.")
-        context = contextvars.copy_context()
-        try:
-            future: Future[T] = self._pool.submit(context.run, call, *arguments)
-        except RuntimeError as error:
-            self._places.release()
-            raise Saturated("This gateway is stopping; try again with the same id.") from error
-        future.add_done_callback(self._release)
-        outcome = asyncio.wrap_future(future)
-        outcome.add_done_callback(_retrieve)
-        try:
-            async with asyncio.timeout(self._deadline):
-                return await asyncio.shield(outcome)
-        except asyncio.CancelledError:
-            future.cancel()  # does nothing once a thread runs it
-            raise
-        except TimeoutError as error:
-            if future.done() and not future.cancelled():
-                return future.result()  # or its own error; the loop was too busy to notice in time
-            future.cancel()
-            raise DeadlineExceeded(
-                "The server took too long; try again with the same id."
-            ) from error
+            timer.cancel()
+            self._leave(made)
+            del made  # the traceback of an error would keep it, and be kept by it
 
     def has_callers(self) -> bool:
         """Return whether anybody waits for a call to return."""
@@ -74,17 +107,66 @@ class BoundedExecutor:
 
     def is_full(self) -> bool:
         """Return whether another call would be refused right now."""
-        if self._places.acquire(blocking=False):
-            self._places.release()
-            return False
-        return True
+        return self._free == 0
 
     def close(self) -> None:
         """Take no more calls; running ones end by themselves, since each has a deadline."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._is_closed = True
+        with contextlib.suppress(Empty):
+            while True:
+                waiting = self._waiting.get_nowait()
+                if waiting is not None and waiting.take() and not waiting.future.done():
+                    waiting.future.set_exception(Saturated(STOPPING))
+        for _ in self._threads:
+            self._waiting.put(None)
 
-    def _release(self, _: Future[Any]) -> None:
-        self._places.release()
+    def _enter(self, call: _Call) -> _Call:
+        """Give a call a place, and a new thread if there are fewer than calls."""
+        if self._is_closed:
+            raise Saturated(STOPPING)
+        if not self._free:
+            raise Saturated(FULL)
+        self._free -= 1
+        self._waiting.put(call)
+        if self._threads_left and len(self._threads) < self._places - self._free:
+            self._threads_left -= 1
+            name = f"offload_{len(self._threads)}"
+            self._threads.append(threading.Thread(target=self._work, name=name, daemon=True))
+            self._threads[-1].start()
+        return call
+
+    def _leave(self, call: _Call) -> None:
+        """Take back a call that no thread has taken, and take note of an error nobody sees."""
+        if call.take():
+            self._free += 1
+        if call.future.done() and not call.future.cancelled():
+            call.future.exception()  # asyncio would complain if the caller was cancelled meanwhile
+
+    def _expire(self, call: _Call) -> None:
+        self._deliver()  # it may have ended in time, and the loop was too busy to notice
+        if not call.future.done():
+            call.future.set_exception(DeadlineExceeded(TOO_LONG))
+
+    def _deliver(self) -> None:
+        """Give their callers the outcomes of the calls that have ended."""
+        self._is_waking = False  # before the look, so that a call that ends after it wakes again
+        while self._ended:
+            call = self._ended.popleft()
+            self._free += 1
+            call.deliver()
+
+    def _work(self) -> None:
+        """Make calls, in a thread, until the executor is closed."""
+        while (waiting := self._waiting.get()) is not None:
+            call = waiting.take()
+            if call is not None:
+                waiting.make(call)
+                self._ended.append(waiting)
+                if not self._is_waking:
+                    self._is_waking = True
+                    with contextlib.suppress(RuntimeError):  # the loop is closed
+                        waiting.future.get_loop().call_soon_threadsafe(self._deliver)
+            del waiting, call  # what they refer to would live until the next call
 
 
 @dataclass(eq=False)
@@ -158,9 +240,3 @@ class SerialExecutor:
             self._overtaken += work.size
         self._waiting.remove(work)
         return work
-
-
-def _retrieve(outcome: asyncio.Future[Any]) -> None:
-    """Take the error of an outcome that nobody waits for; asyncio would log a complaint."""
-    if not outcome.cancelled():
-        outcome.exception()

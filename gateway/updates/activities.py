@@ -11,7 +11,7 @@ from cachetools import TTLCache
 
 from gateway.concurrency.tasks import SingleFlight
 from gateway.errors import ServiceError
-from gateway.updates.costly_reads import FRESH_SECONDS
+from gateway.updates.recent_reads import FRESH_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

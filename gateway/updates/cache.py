@@ -26,8 +26,8 @@ class ExecutionCache:
     """
 
     def __init__(self) -> None:
-        self._finished: LRUCache[str, Execution] = LRUCache(FINISHED_BYTES, getsizeof=_bytes)
-        self._subscribed: LRUCache[str, Execution] = LRUCache(SUBSCRIBED_BYTES, getsizeof=_bytes)
+        self._finished: LRUCache[str, Execution] = LRUCache(FINISHED_BYTES, getsizeof=memory_of)
+        self._subscribed: LRUCache[str, Execution] = LRUCache(SUBSCRIBED_BYTES, getsizeof=memory_of)
 
     def finished(self, id: str) -> Execution | None:
         """Return the execution if it is known to have ended."""
@@ -55,7 +55,7 @@ class ExecutionCache:
         self._subscribed.pop(id, None)
 
 
-def _bytes(execution: Execution) -> int:
+def memory_of(execution: Execution) -> int:
     """Return the memory that an execution takes: of texts that Python holds, not of characters.
 
     Large values are not in it, only where they are, unless they were stored by an older version.

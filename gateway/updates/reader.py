@@ -8,10 +8,13 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from cachetools import LRUCache
+
 from gateway.concurrency.tasks import SingleFlight
 from gateway.concurrency.turnstile import Turnstile
 from gateway.errors import DeadlineExceeded
-from gateway.updates.costly_reads import FRESH_SECONDS, CostlyReads
+from gateway.updates.cache import memory_of
+from gateway.updates.recent_reads import FRESH_SECONDS, KnownState, RecentReads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -31,6 +34,12 @@ More would not be faster, since threads keep the loop, and each other, from runn
 SHARED_READ_SECONDS: Final = 2.0
 """Seconds that a shared read may take, the wait for its turn included."""
 
+KEPT_BYTES: Final = 16 * 1024 * 1024
+"""Memory of the states of pending executions that are kept for a moment."""
+
+KEPT_WITH_STEPS: Final = 64
+"""States with steps that are kept for a moment; each can have a thousand steps."""
+
 
 def is_fresh(moment: float) -> bool:
     """Return whether what was seen at a moment of the monotonic clock may still be answered."""
@@ -49,8 +58,12 @@ class Reader:
         self._cache = cache
         self._concurrent_reads = asyncio.Semaphore(CONCURRENT_READS)
         self._shared: SingleFlight[str, Execution] = SingleFlight()
-        self._costly = CostlyReads(backend.read)
-        self._costly_with_steps = CostlyReads(partial(backend.read, with_steps=True))
+        self._recent = RecentReads(
+            backend.read, backend.clock.time, LRUCache(KEPT_BYTES, getsizeof=_memory_of)
+        )
+        self._recent_with_steps = RecentReads(
+            partial(backend.read, with_steps=True), backend.clock.time, LRUCache(KEPT_WITH_STEPS)
+        )
         self.turnstile = Turnstile()
         self._answered_at = float("-inf")
 
@@ -61,8 +74,8 @@ class Reader:
             yield
         finally:
             await self._shared.close()
-            await self._costly.close()
-            await self._costly_with_steps.close()
+            await self._recent.close()
+            await self._recent_with_steps.close()
 
     def note_answer(self) -> None:
         """Take note that the server has just answered."""
@@ -73,21 +86,21 @@ class Reader:
         return is_fresh(self._answered_at)
 
     async def read(self, id: str) -> Execution:
-        """Return the execution as it is now, or was up to a second ago if the server is slow.
+        """Return the execution as it is now, or was up to a second ago.
 
         Raises what `Backend.read` raises.
         """
-        return self._cache.finished(id) or self._cache.learn(await self._costly.read(id))
+        return self._cache.finished(id) or self._cache.learn(await self._recent.read(id))
 
     async def read_with_steps(self, id: str) -> Execution:
         """Return the execution with its steps; else as `read`."""
         # It is not kept: those who ask without steps would be answered with more than they ask for.
-        return await self._costly_with_steps.read(id)
+        return await self._recent_with_steps.read(id)
 
     def note_change(self, id: str) -> None:
-        """Take note that this gateway has just changed an execution: read it anew."""
-        self._costly.forget(id)
-        self._costly_with_steps.forget(id)
+        """Take note that an execution has just changed: read it anew."""
+        self._recent.forget(id)
+        self._recent_with_steps.forget(id)
 
     async def read_shared(self, id: str) -> Execution:
         """Return the execution as it is now, from one read for all who ask at the same time.
@@ -141,3 +154,7 @@ class Reader:
     def _note(self, execution: Execution) -> Execution:
         self.note_answer()
         return self._cache.learn(execution)
+
+
+def _memory_of(state: KnownState) -> int:
+    return memory_of(state.execution)

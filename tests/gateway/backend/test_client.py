@@ -215,7 +215,7 @@ async def test_room_is_there_again_after_an_outage(
     short = Deadlines(store_attempt=0.3, store_budget=0, offload=2, shutdown=3)
     settings = away(silent_port, threads=1, queue=0, deadlines=short)
     gateway = await start_gateway(settings)
-    first = await asyncio.gather(*(gateway.wait(job) for _ in range(4)))
+    first = await asyncio.gather(*(gateway.wait(f"{job}-{n}") for n in range(4)))
     again = await gateway.wait(job)
 
     assert sorted(answer.body["detail"] for answer in first) == [UNREACHED, *[SATURATED] * 3]

@@ -63,7 +63,7 @@ async def seen(event: threading.Event) -> None:
 
 def free_places(made: BoundedExecutor) -> int:
     """Return how many calls would be accepted now."""
-    return made._places._value
+    return made._free
 
 
 async def test_a_call_runs_in_a_thread_of_ours() -> None:

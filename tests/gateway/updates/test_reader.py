@@ -10,6 +10,7 @@ import pytest
 from gateway.model.execution import Execution
 from gateway.updates.cache import ExecutionCache
 from gateway.updates.reader import CONCURRENT_READS, Reader
+from shared.resonate.clock import ServerClock
 
 if TYPE_CHECKING:
     from gateway.backend.client import Backend
@@ -21,6 +22,7 @@ class HeldBackend:
     def __init__(self) -> None:
         self.released = asyncio.Event()
         self.asked: list[str] = []
+        self.clock = ServerClock()
 
     async def read_root(self, id: str) -> Execution:
         self.asked.append(id)
