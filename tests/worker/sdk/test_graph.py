@@ -17,6 +17,7 @@ class Call:
 
 
 def state_of(name: str) -> Any:
+    """Return a state of the SDK's nodes."""
     call: Any = Call()
     return {
         "running": Enabled(Running(call)),
