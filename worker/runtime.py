@@ -107,6 +107,7 @@ class Worker:
     def start(self) -> None:
         self._renewer.start()
         self._leases.start()
+        self._parts.late_starts.start()
         for slot in self._slots:
             slot.start()
         self._watcher.start()
@@ -131,6 +132,7 @@ class Worker:
             "stream's": self._stream.is_alive,
             "watcher's": self._watcher.is_alive,
             "leases'": self._leases.is_alive,
+            "late starts'": self._parts.late_starts.is_alive,
             "rebalancer's": self._rebalancer.is_alive,
             "renewer's": self._renewer.is_alive,
         }

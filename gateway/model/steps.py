@@ -69,6 +69,6 @@ def step_of(promise: StoredPromise, recoveries: Iterable[StoredPromise]) -> Step
         promise.tags[tag.FUNCTION if promise.is_child else tag.STEP],
         STATUS[promise.state],
         None if promise.is_child else worker,
-        promise.created_on,
+        promise.started_at,
         ended,
     )

@@ -37,6 +37,11 @@ class StoredPromise:
         return self.state == "PENDING"
 
     @property
+    def started_at(self) -> int:
+        """When it began, which is before its creation if it was stored with its outcome."""
+        return min(int(self.tags.get(tag.STARTED, self.created_on)), self.created_on)
+
+    @property
     def is_child(self) -> bool:
         """Whether it is a child execution."""
         return self.tags.get(tag.KIND) == tag.CHILD
@@ -54,7 +59,7 @@ class StoredPromise:
     @property
     def is_sleep(self) -> bool:
         """Whether it is the wait for a time."""
-        return tag.SLEEP in self.tags
+        return tag.SLEEP in self.tags and tag.STEP not in self.tags
 
     @property
     def is_final(self) -> bool:

@@ -111,6 +111,8 @@ def _as_of(part: StoredPromise, end: int | None) -> StoredPromise:
     The server stamps what timed out with its time limit, but may do so later. That stamp may lie
     before the part's creation, since workers and the server have clocks of their own.
     """
+    if tag.OUTCOME in part.tags:
+        return part
     outlives = end is not None and part.timeout >= end
     if part.completed_on == part.timeout and outlives:
         return replace(part, state="PENDING", completed_on=None)

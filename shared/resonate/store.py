@@ -19,6 +19,7 @@ from resonate.models.callback import Callback
 from resonate.models.durable_promise import DurablePromise
 
 from shared.ids import id_of_stored, stored_id
+from shared.resonate import tags as tag
 from shared.resonate.codec import LenientBase64
 from shared.resonate.cursors import cursor_at, position_of
 from shared.resonate.large_values import LargeValues, part_of
@@ -56,12 +57,17 @@ class Store:
         self.transport.call("GET", "/ping", read=_read_ping, budget=0)
 
     def promise(self, data: dict[str, Any]) -> DurablePromise:
-        """Return a promise from the server's JSON, without the header for pickled values."""
+        """Return a promise from the server's JSON, without the header for pickled values.
+
+        One that was stored with its outcome is returned as if it had been settled at once.
+        """
         for part in ("param", "value"):
             headers = (data.get(part) or {}).get("headers")
             if headers:
                 headers.pop(PICKLED, None)
-        return DurablePromise.from_dict(self, {**data, "id": id_of_stored(data["id"])})
+        outcome = (data.get("tags") or {}).get(tag.OUTCOME)
+        ended = {} if outcome is None else _ended(data, outcome)
+        return DurablePromise.from_dict(self, {**data, **ended, "id": id_of_stored(data["id"])})
 
 
 # Over 150 lines: the SDK's protocol has all these methods in one class, with all their parameters.
@@ -133,12 +139,23 @@ class Promises:
     ) -> DurablePromise:
         return self._settle(id, "REJECTED_CANCELED", ikey, data, strict=strict)
 
-    def _settle(
-        self, id: str, state: str, ikey: str | None, data: Data | None, *, strict: bool
+    def _settle(  # noqa: PLR0913 - the parts of a settlement
+        self,
+        id: str,
+        state: str,
+        ikey: str | None,
+        data: Data | None,
+        *,
+        strict: bool,
+        notes: Mapping[str, str] | None = None,
     ) -> DurablePromise:
+        """Settle a promise; `notes` are stored beside the data, in headers."""
         if state == "RESOLVED":  # failures and reasons have limits of their own
             data = self.values.stored(id, data)
-        body = {"state": state, "value": part_of(data)}
+        value = part_of(data)
+        if notes:
+            value["headers"] = {**value.get("headers", {}), **notes}
+        body = {"state": state, "value": value}
         sent = self._headers(ikey, strict=strict)
         try:
             return self._transport.call("PATCH", _path(id), body, sent, read=self._store.promise)
@@ -238,6 +255,13 @@ class Promises:
         self, id: str, promise_id: str, recv: str, timeout: int
     ) -> tuple[DurablePromise, Callback | None]:
         unused("the SDK's own subscriptions")
+
+
+def _ended(data: Mapping[str, Any], outcome: str) -> Mapping[str, Any]:
+    """Return how a promise differs from what is stored, since its param is its outcome."""
+    state = "RESOLVED" if outcome == tag.RESOLVED else "REJECTED"
+    value = data.get("param") or {}
+    return {"state": state, "param": {}, "value": value, "completedOn": data["createdOn"]}
 
 
 def _read_ping(answer: Any) -> str:

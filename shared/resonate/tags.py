@@ -37,6 +37,16 @@ ROOT: Final = "root"
 STEP: Final = "step"
 """On a step: its name."""
 
+OUTCOME: Final = "outcome"
+"""On a step that was stored when it ended: "resolved" or "rejected". Its param is its value."""
+
+RESOLVED: Final = "resolved"
+REJECTED: Final = "rejected"
+"""The two outcomes."""
+
+STARTED: Final = "started"
+"""On such a step: when it began, in milliseconds since the epoch."""
+
 SIGNAL: Final = "signal"
 """On the promise of a signal: its name."""
 

@@ -40,7 +40,7 @@ def durable(definition: Definition) -> Callable[..., Generator[Any, Any, str]]:
     def execution(sdk: resonate.Context, input_json: str) -> Generator[Any, Any, str]:
         handle: ClaimHandle = sdk.get_dependency(CLAIM_DEPENDENCY)
         log = get_logger(**handle.claim.log_fields)
-        interpreter = Interpreter(sdk, handle)
+        interpreter = Interpreter(sdk, handle, whole=not definition.is_workflow)
         try:
             body = _body(definition, handle, orjson.loads(input_json))
             handle.claim.close_body = partial(_close, body, handle)
@@ -162,11 +162,11 @@ def _failure_of(error: Exception) -> Exception:
         return TimedOut()
     if isinstance(error, ResonateCanceledError):
         return StepFailed("the child was canceled", type="Canceled")
+    if isinstance(error, Rejection):
+        return _step_failed(Failure.decode(str(error)))
     match error.args:
         case (StoredOutcome() as stored,):
             return _step_failed(decode_rejection(str(stored)))
-        case ({"type": str(), "message": str()} as stored,):
-            return _step_failed(Failure.of(stored))
         case _:
             return error
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from resonate.conventions import Base
 from resonate.conventions import Sleep as SdkSleep
-from resonate.coroutine import RFC, RFI
+from resonate.coroutine import LFI, RFI
+from resonate.models.result import Ko, Ok
 
 from durable_http.commands import (
     NOT_BEGUN,
@@ -37,18 +38,19 @@ from worker.durable.children import (
     encoded_call,
 )
 from worker.durable.other_executions import AwaitExecution, await_execution
-from worker.durable.steps import EncodedResult, StepEncoder, StepRun
+from worker.durable.steps import StepRun, outcome_of
+from worker.errors import Fenced, Rejection
 from worker.store.numbered_parts import numbered_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     import resonate
+    from resonate.models.durable_promise import DurablePromise
 
     from durable_http.declarations.definition import Definition
     from worker.tasks.claim_handle import ClaimHandle
 
-ENCODER: Final = StepEncoder()
 CHILD_ENCODER: Final = ChildEncoder()
 
 SHORTEST_TIMEOUT: Final = 0.001
@@ -59,20 +61,45 @@ type Sent[T] = Generator[Any, Any, T]
 
 
 @dataclass(frozen=True)
+class _Part:
+    """A part that has an outcome: how the SDK is asked for it, and how its outcome is read.
+
+    `stored` is its promise if it has ended before; the SDK is not asked then.
+    """
+
+    asked: LFI[Any] | RFI[Any]
+    read: Callable[[Any], Any]
+    stored: DurablePromise | None
+
+    def stored_outcome(self, stored: DurablePromise) -> Any:
+        """Return what the SDK would return for the stored promise, or raise what it would."""
+        if isinstance(self.asked, LFI):
+            return outcome_of(stored)
+        match stored.result(self.asked.opts.get_encoder()):
+            case Ok(value):
+                return value
+            case Ko(error):
+                raise error
+
+
+@dataclass(frozen=True)
 class _Begun:
-    """A step or a child that was begun: the SDK's handle of it, and how its outcome is read."""
+    """A step or a child that was begun, and the SDK's handle of it, if the SDK was asked."""
 
     command: BeginStep | BeginChild
+    part: _Part
     handle: Any
-    read: Callable[[Any], Any]
 
 
 class Interpreter:
     """Carries out the commands of one execution, and numbers them."""
 
-    def __init__(self, sdk: resonate.Context, handle: ClaimHandle) -> None:
+    def __init__(self, sdk: resonate.Context, handle: ClaimHandle, *, whole: bool = False) -> None:
         self._sdk = sdk
         self._handle = handle
+        self._whole = whole
+        """Whether a step is all of the execution."""
+
         self._begun: dict[int, _Begun] = {}
         self._waits: Counter[str] = Counter()
         self.position = 0
@@ -85,7 +112,7 @@ class Interpreter:
                 found = self._begun.get(number)
                 if found is None or found.command is not begun:
                     raise TypeError(NOT_BEGUN)
-                return found.read((yield found.handle))
+                return (yield from self._outcome(found.part, found.handle))
             case AwaitExecution(id=id, key=key, seconds=seconds):
                 return (yield from await_execution(id, key, seconds))
             case Changed(name=name):
@@ -96,50 +123,68 @@ class Interpreter:
 
     def _run(self, command: Command) -> Sent[Any]:
         match command:
-            case RunStep():
-                sdk_command, read = self._step(command, self._sdk.run)
-                return read((yield sdk_command))
-            case CallChild(child=child):
-                sdk_command, read = self._child(child)
-                return read((yield (yield sdk_command)))
             case BeginStep() | BeginChild():
                 return (yield from self._begin(command))
-            case WaitForSignal(name=name, timeout=timeout):
-                return orjson.loads((yield self._signal(name, timeout)))
-            case Sleep(seconds=seconds):
-                return (yield RFC(SdkSleep(self._id(), seconds)))
             case ReportProgress(done=done, total=total):
-                return (yield self._progress(f"{done}/{total}"))
+                self._handle.history.record(self._id(), {tag.PROGRESS: f"{done}/{total}"})
+                return None
+            case RunStep():
+                part = self._step(command)
+            case CallChild(child=child):
+                part = self._child(child)
+            case WaitForSignal(name=name, timeout=timeout):
+                part = self._signal(name, timeout)
+            case Sleep(seconds=seconds):
+                part = self._sleep(seconds)
             case _:
                 raise TypeError(f"{type(command).__name__} is no command")
+        return (yield from self._outcome(part, (yield from self._ask(part))))
 
     def _begin(self, command: BeginStep | BeginChild) -> Sent[Await]:
-        if isinstance(command, BeginStep):
-            sdk_command, read = self._step(command.step, self._sdk.begin_run)
-        else:
-            sdk_command, read = self._child(command)
-        self._begun[self.position] = _Begun(command, (yield sdk_command), read)
+        part = self._child(command) if isinstance(command, BeginChild) else self._step(command.step)
+        handle = yield from self._ask(part)
+        self._begun[self.position] = _Begun(command, part, handle)
         return Await(self.position, command)
+
+    def _ask(self, part: _Part) -> Sent[Any]:
+        """Ask the SDK for a part, and return its handle, unless the part has ended before."""
+        return None if part.stored is not None else (yield part.asked)
+
+    def _outcome(self, part: _Part, handle: Any) -> Sent[Any]:
+        if part.stored is not None:
+            return part.read(part.stored_outcome(part.stored))
+        try:
+            outcome = yield handle
+        except Rejection:
+            if self._handle.claim.lost is not None:  # the failure could not be stored
+                raise Fenced(self._handle.claim.execution) from None
+            raise
+        return part.read(outcome)
 
     def _id(self) -> str:
         return numbered_id(self._handle.claim.execution, self.position)
 
-    def _step(
-        self, command: RunStep, make: Callable[[Any], Any]
-    ) -> tuple[Any, Callable[[Any], Any]]:
+    def _step(self, command: RunStep) -> _Part:
+        """Return a step, which the SDK only runs: we store it."""
+        id = self._id()
         result = JsonType(result_annotation(command.function))
-        run = StepRun(command, result, self._handle)
+        run = StepRun(id, command, result, self._handle, whole=self._whole)
 
-        def step(sdk: resonate.Context) -> EncodedResult:
-            return run.run(sdk.id)
+        def step(_: resonate.Context) -> str:
+            return run.run()
 
-        sdk_command = make(step).options(
-            id=self._id(), encoder=ENCODER, retry_policy=run, tags={tag.STEP: command.name}
-        )
-        return sdk_command, self._reader(result, f"step {command.name}")
+        asked = self._sdk.begin_run(step).options(id=id, durable=False, retry_policy=run)
+        read = self._reader(result, f"step {command.name}")
+        stored = self._handle.history.ended(id, {tag.STEP: command.name})
+        return _Part(asked, lambda text: read(orjson.loads(text)), stored)
 
-    def _signal(self, name: str, timeout: float) -> Any:
-        """Return the command that waits for the next value of a signal.
+    def _sleep(self, seconds: float) -> _Part:
+        asked: RFI[Any] = RFI(SdkSleep(self._id(), seconds))
+        stored = self._handle.history.ended(self._id(), {tag.SLEEP: "true"})
+        return _Part(asked, lambda _: None, stored)
+
+    def _signal(self, name: str, timeout: float) -> _Part:
+        """Return the wait for the next value of a signal.
 
         The wait's own promise has an id that senders know. So a record in the wait's place says
         what the function has asked for here.
@@ -149,18 +194,21 @@ class Interpreter:
         self._handle.history.record(self._id(), {tag.AWAITS: name, tag.NUMBER: str(number)})
         id = signal_id(self._handle.claim.execution, name, number)
         tags = {tag.SIGNAL: name, tag.NUMBER: str(number)}
-        return RFC(Base(id, max(timeout, SHORTEST_TIMEOUT), id, None, tags))
+        asked: RFI[Any] = RFI(Base(id, max(timeout, SHORTEST_TIMEOUT), id, None, tags))
+        return _Part(asked, orjson.loads, self._handle.history.ended(id, tags))
 
-    def _child(self, child: BeginChild) -> tuple[Any, Callable[[Any], Any]]:
+    def _child(self, child: BeginChild) -> _Part:
         function, call = self._call(child)
         timeout = function.timeout if child.timeout is None else child.timeout
         # Without a timeout of its own a child ends with its parent, which has this at most.
         limit = LONGEST_TIMEOUT if timeout is None else max(timeout, SHORTEST_TIMEOUT)
         id = self._id()
-        promise: RFI[Any] = RFI(Base(id, limit, id, call, child_tags(function, self._handle)))
-        result = JsonType(child.result)
-        read = self._reader(result, f"child {child.function}")
-        return promise.options(encoder=CHILD_ENCODER), lambda stored: read(child_result(stored))
+        tags = child_tags(function, self._handle)
+        promise: RFI[Any] = RFI(Base(id, limit, id, call, tags))
+        asked = promise.options(encoder=CHILD_ENCODER)
+        read = self._reader(JsonType(child.result), f"child {child.function}")
+        stored = self._handle.history.ended(id, tags)
+        return _Part(asked, lambda outcome: read(child_result(outcome)), stored)
 
     def _call(self, child: BeginChild) -> tuple[Definition, str]:
         """Return the function of a child and its call. Raises `ValueError` and as `encoded_call`.
@@ -175,13 +223,6 @@ class Interpreter:
             found = f"child {child.function}: {error}"
             self._handle.history.refuse(self._id(), child.function, found)
             raise
-
-    def _progress(self, report_of: str) -> Any:
-        def report(_: resonate.Context) -> EncodedResult:
-            return EncodedResult("null")
-
-        tags = {tag.PROGRESS: report_of}
-        return self._sdk.run(report).options(id=self._id(), encoder=ENCODER, tags=tags)
 
     def _changed(self, name: str) -> bool:
         id = numbered_id(self._handle.claim.execution, self.position + 1)

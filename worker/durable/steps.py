@@ -4,68 +4,70 @@ from __future__ import annotations
 
 import math
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import orjson
+from resonate.errors import ResonateCanceledError, ResonateTimedoutError
 
 from durable_http.copies import copied
 from durable_http.errors import NonRetryableError, StepTimeout
 from durable_http.results import result_json
 from durable_http.step import Step
 from shared.log import get_logger
+from shared.resonate import tags as tag
+from shared.resonate.codec import Failure
 from worker.durable.recorded_tries import RecordedTries
 from worker.durable.timeouts import call_within
 from worker.errors import Fenced, Rejection, describe, shown
 from worker.user_calls import UserCall
 
 if TYPE_CHECKING:
+    from resonate.models.durable_promise import DurablePromise
+
     from durable_http.commands import RunStep
     from durable_http.types import JsonType
-    from shared.resonate.codec import Failure
-    from worker.tasks.claim_handle import ClaimHandle
+    from worker.tasks.claim_handle import ClaimHandle, StepRecord
 
 
-class EncodedResult(str):
-    """A step's result that is JSON text already."""
+def outcome_of(step: DurablePromise) -> str:
+    """Return the stored result of a step that has ended, as JSON text.
 
-    __slots__ = ()
-
-
-class StepEncoder:
-    """The SDK's encoder for steps: results and failures as plain JSON.
-
-    A failure is decoded to a dictionary, like a result that is one. Only the state of the promise
-    says which of the two it is, so no user's value can be mistaken for a failure.
+    Raises `Rejection` with its failure, or as the SDK does for a promise that ended otherwise.
     """
-
-    def encode(self, obj: object) -> str | None:
-        match obj:
-            case EncodedResult():
-                return str(obj)
-            case Rejection():
-                return str(obj)
-            case BaseException():
-                return describe(obj).encode()
-            case _:
-                return orjson.dumps(obj).decode()
-
-    def decode(self, obj: str | None) -> object:
-        return None if obj is None else orjson.loads(obj)
+    if step.resolved:
+        return step.value.data or "null"
+    if step.rejected:
+        raise Rejection(step.value.data or "null")
+    if step.timedout:
+        raise ResonateTimedoutError(step.id, step.abs_timeout)
+    raise ResonateCanceledError(step.id)
 
 
 class StepRun:
-    """One step of one execution in this process, and the SDK's retry policy for it."""
+    """One step of one execution in this process, and the SDK's retry policy for it.
 
-    def __init__(self, command: RunStep, result: JsonType, handle: ClaimHandle) -> None:
+    A `whole` step is all of its execution.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        command: RunStep,
+        result: JsonType,
+        handle: ClaimHandle,
+        *,
+        whole: bool = False,
+    ) -> None:
+        self._id = id
         self._command = command
         self._result = result
         self._handle = handle
+        self._whole = whole
+        self._record: StepRecord | None = None
         self._retry = command.retry
         self._timeout = command.timeout
         self._attempts = 0
         self._final = False
-        self._failed: tuple[str, Failure] | None = None
+        self._failure: Failure | None = None
         self._recorded = RecordedTries(time.monotonic())
         self._log = get_logger(**handle.claim.log_fields, step=command.name)
 
@@ -77,25 +79,48 @@ class StepRun:
         must not wait for the server.
         """
         pause = None if self._final else self._retry.pause(attempt)
-        failed, self._failed = self._failed, None
-        if pause is not None and failed is not None:
-            self._record(*failed, pause)
+        failure, self._failure = self._failure, None
+        if failure is None or self._record is None:
+            return pause
+        if pause is not None and self._record.is_over_after(pause):
+            pause = None  # the SDK would not try again either, and store nothing
+        try:
+            self._store_failure(self._record, failure, pause)
+        except Fenced:
+            return None
         return pause
 
-    def _record(self, id: str, failure: Failure, pause: float) -> None:
+    def _store_failure(self, record: StepRecord, failure: Failure, pause: float | None) -> None:
         records = self._handle.failed_tries
-        if records is not None and self._recorded.is_due(time.monotonic(), pause):
-            records.store(id, failure, pause)
+        if pause is None:
+            record.end(tag.REJECTED, failure.encode())
+        elif records is not None and self._recorded.is_due(time.monotonic(), pause):
+            record.store_start()
+            records.store(self._id, failure, pause)
 
-    def run(self, id: str) -> EncodedResult:
-        """Make one attempt. Raises `Rejection` with the failure, or `Fenced`."""
+    def run(self) -> str:
+        """Make one attempt and return the result as JSON text.
+
+        Raises `Rejection` with the failure, or `Fenced`.
+        """
         self._attempts += 1
         self._final = True  # no retry for what escapes below, `Fenced` above all
-        self._handle.check()
-        with self._handle.start(id, self._command.name):
-            return self._run(id)
+        handle, name = self._handle, self._command.name
+        handle.check()
+        if self._record is None:
+            self._record, stored = handle.steps.begin(self._id, name, whole=self._whole)
+            if stored is not None and stored.completed:
+                return outcome_of(stored)
+        try:
+            with handle.start(self._id, name):
+                result = self._run()
+        except Rejection as rejection:
+            self._failure = Failure.decode(str(rejection))
+            raise
+        self._record.end(tag.RESOLVED, result)
+        return result
 
-    def _run(self, id: str) -> EncodedResult:
+    def _run(self) -> str:
         self._log.info("step started", attempt=self._attempts)
         began = time.monotonic()
         handle = self._handle
@@ -103,7 +128,7 @@ class StepRun:
         step = Step(
             handle.claim.execution,
             self._command.name,
-            id,
+            self._id,
             self._attempts,
             handle.worker,
             self._log,
@@ -111,13 +136,15 @@ class StepRun:
         )
         try:
             value = self._call(call, step, copied(self._command.arguments))
-            result = EncodedResult(result_json(value, self._result, handle.max_result_bytes))
+            result = result_json(value, self._result, handle.max_result_bytes)
         except Fenced:
             raise
         except BaseException as error:  # noqa: BLE001 - a step may raise anything
             if call.job_failed:
                 raise Fenced(handle.claim.execution) from None  # this outcome comes too late
-            raise self._rejection(id, error) from None
+            raise self._rejection(error) from None
+        if call.left is not None:
+            raise Fenced(handle.claim.execution)  # so does this one
         self._log.debug("step finished", seconds=round(time.monotonic() - began, 3))
         return result
 
@@ -132,27 +159,26 @@ class StepRun:
             return call_within(self._timeout, calls, call, self._command.function, step, *arguments)
         if self._timeout is None and calls.default_limit is not None:
             call.limit = calls.default_limit
-            call.overdue = partial(self._overdue, step.idempotency_key)
+            call.overdue = self._overdue
         calls.begin(call)
         try:
             return self._command.function(step, *arguments)
         finally:
             calls.end(call)
 
-    def _overdue(self, id: str) -> Rejection:
+    def _overdue(self) -> Rejection:
         seconds = self._handle.calls.default_limit or 0
-        return self._rejection(id, StepTimeout(f"not done within {seconds:g} s"))
+        return self._rejection(StepTimeout(f"not done within {seconds:g} s"))
 
-    def _rejection(self, id: str, error: BaseException) -> Rejection:
+    def _rejection(self, error: BaseException) -> Rejection:
         self._final = self._is_final(error)
-        failure = self._failure(error)
-        self._failed = id, failure
-        return Rejection(failure.encode())
+        self._failure = self._described(error)
+        return Rejection(self._failure.encode())
 
     def _is_final(self, error: BaseException) -> bool:
         return not self._retry.retries(error) or self._retry.pause(self._attempts) is None
 
-    def _failure(self, error: BaseException) -> Failure:
+    def _described(self, error: BaseException) -> Failure:
         expected = isinstance(error, (NonRetryableError, StepTimeout))
         self._log.warning(
             "step failed",

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import resonate.bridge
 import resonate.resonate
+import resonate.scheduler
 from resonate.delay_q import DelayQ
 
+from worker.sdk.graph import IndexedComputation, IndexedGraph, IndexedNode
 from worker.sdk.step_threads import StepThreads
 
 if TYPE_CHECKING:
@@ -105,7 +107,7 @@ class SdkThreads:
         for computation in self._computations.values():
             # Calls and nodes refer to each other, so they would wait for the garbage collector,
             # which comes late where large values are few objects.
-            for node in list(computation.graph.traverse()):
+            for node in computation.graph.nodes.values():
                 vars(node.value.func).clear()
         self._computations.clear()
         self._tasks.clear()
@@ -122,3 +124,6 @@ def replace_growing_parts() -> None:
     vars(resonate.resonate)["ContextLogger"] = SilentLogger
     vars(resonate.bridge)["DelayQ"] = WakingDelayQ
     vars(resonate.bridge)["Processor"] = StepThreads
+    vars(resonate.scheduler)["Graph"] = IndexedGraph
+    vars(resonate.scheduler)["Node"] = IndexedNode
+    vars(resonate.scheduler)["Computation"] = IndexedComputation

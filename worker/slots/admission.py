@@ -49,6 +49,7 @@ class Admission:
         root = self._store.promise(root_data)
         leaf = self._store.promise(leaf_data) if leaf_data else None
         claim.execution, claim.deadline = root.id, root.timeout
+        claim.created_at = root.created_on
         claim.trace_id = root.tags.get(tag.TRACE)
         self._store.claim = claim
         try:

@@ -28,6 +28,7 @@ from worker.store.failed_tries import FailedTries
 from worker.store.fenced_store import FencedStore
 from worker.store.replays import ReplayedHistory
 from worker.store.restarts import Records
+from worker.store.steps import StepRecords
 from worker.tasks.claim_handle import CLAIM_DEPENDENCY, ClaimHandle
 from worker.tasks.claims import Claim
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from worker.slots.admission import ClaimedPromises
     from worker.slots.parts import SharedParts
+    from worker.store.fenced_store import FencedPromises
     from worker.tasks.offers import Offer
 
 RUNS_PER_CLIENT: Final = 200
@@ -61,7 +63,7 @@ class SlotClient:
         """The claim under which an execution runs."""
         self._runs = 0
         self._promises: ClaimedPromises | None = None
-        self._store = FencedStore(parts.transport, parts.name)
+        self._store = FencedStore(parts.transport, parts.name, parts.histories)
         self._store.tasks = SlotTaskStore(parts.transport, self)
         self._admission = Admission(parts, self._store)
         self._client = build_client(
@@ -152,7 +154,7 @@ class SlotClient:
         self._promises = promises
         parts = self._parts
         records = Records(claim, self._store.promises.record)
-        handle = _handle(parts, claim, records, ReplayedHistory(claim, self._store.promises))
+        handle = _handle(parts, claim, records, self._store.promises)
         begin_body(parts, claim, handle, records)
         self._client.set_dependency(CLAIM_DEPENDENCY, handle)
         self._runs += 1
@@ -176,6 +178,7 @@ class SlotClient:
         if suspended:
             self._store.promises.going_on()
             complete(self._parts, claim)
+            self._parts.histories.keep(claim.execution, claim.created_at, claim.parts)
         claim.end_turn()
         self._promises = None
         if claim.lost is None:
@@ -192,8 +195,9 @@ class SlotClient:
 
 
 def _handle(
-    parts: SharedParts, claim: Claim, records: Records, history: ReplayedHistory
+    parts: SharedParts, claim: Claim, records: Records, promises: FencedPromises
 ) -> ClaimHandle:
+    history = ReplayedHistory(claim, promises)
     return ClaimHandle(
         claim,
         parts.leases,
@@ -207,6 +211,7 @@ def _handle(
         FailedTries(claim, parts.name, parts.transport),
         parts.functions,
         history,
+        StepRecords(claim, promises, history, parts.late_starts, parts.transport.clock),
     )
 
 

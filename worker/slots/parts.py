@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from worker.store.blocked import BlockedExecutions
+from worker.store.known_histories import KnownHistories
+from worker.store.steps import LateStarts
 from worker.tasks.suspects import Suspects
 
 if TYPE_CHECKING:
@@ -42,5 +44,7 @@ class SharedParts:
     calls: UserCalls
     max_recoveries: int
     max_result_bytes: int
+    late_starts: LateStarts = field(default_factory=LateStarts)
+    histories: KnownHistories = field(default_factory=KnownHistories)
     suspects: Suspects = field(default_factory=Suspects)
     blocked: BlockedExecutions = field(default_factory=BlockedExecutions)

@@ -23,6 +23,7 @@ from shared.resonate.transport import Refused, Transport, Unanswered
 from worker.errors import Fenced
 from worker.store.failed_writes import EXPECTED, failure_for_all, shown
 from worker.store.history import History, OtherPart, claim_tags
+from worker.store.known_histories import KnownHistories
 from worker.store.numbered_parts import number_of
 from worker.store.restarts import starts_of
 
@@ -54,10 +55,12 @@ class FencedPromise(DurablePromise):
 class FencedStore(Store):
     """Writes for one claim at a time, which the slot sets before the SDK gets the task."""
 
-    def __init__(self, transport: Transport, worker: str) -> None:
+    def __init__(
+        self, transport: Transport, worker: str, known: KnownHistories | None = None
+    ) -> None:
         super().__init__(transport)
         self.claim: Claim | None = None
-        self.promises: FencedPromises = FencedPromises(self, worker)
+        self.promises: FencedPromises = FencedPromises(self, worker, known or KnownHistories())
 
 
 class ClaimedPromises(Promises):
@@ -75,11 +78,17 @@ class ClaimedPromises(Promises):
 class FencedPromises(ClaimedPromises):
     """The promise verbs that the SDK's bridge calls; none of those that write raises."""
 
-    def __init__(self, store: FencedStore, worker: str) -> None:
+    def __init__(self, store: FencedStore, worker: str, known: KnownHistories) -> None:
         super().__init__(store)
+        self._known = known
         self._claimed = ClaimedPromises(store)
-        self._worker = worker
+        self.worker = worker
         self._log = get_logger()
+
+    @property
+    def claim(self) -> Claim | None:
+        """The claim for which is written now."""
+        return self._fenced.claim
 
     def create(  # noqa: PLR0913 - the SDK's protocol
         self,
@@ -93,14 +102,13 @@ class FencedPromises(ClaimedPromises):
         tags: dict[str, str] | None = None,
     ) -> DurablePromise:
         def write(claim: Claim) -> DurablePromise:
-            number = number_of(claim.execution, id)
-            claim.position = max(claim.position, number or 0)
-            claim.progress = (tags or {}).get(tag.PROGRESS, claim.progress)
-            marked = {**(tags or {}), **claim_tags(claim, self._worker)}
+            _reached(claim, id, tags or {})
+            marked = {**(tags or {}), **claim_tags(claim, self.worker)}
             promise = super(FencedPromises, self).create(
                 id, timeout, ikey=ikey, strict=strict, data=data, tags=marked
             )
             self._history(claim).met(id, tags or {}, promise)
+            claim.parts[id] = promise
             if promise.pending:
                 claim.end_turn()
                 if tag.STEP in promise.tags and promise.tags.get(tag.CLAIM) != claim.key:
@@ -108,6 +116,36 @@ class FencedPromises(ClaimedPromises):
             return self._resolve_signal(promise) if _is_unresolved_signal(promise) else promise
 
         return self._write(id, write)
+
+    def create_ended(
+        self, id: str, began: int, tags: Mapping[str, str], data: str
+    ) -> DurablePromise:
+        """Store a step with its outcome, which is one of the tags, in one write.
+
+        `began` are milliseconds since the epoch. The server ends the promise by itself, at once.
+        """
+
+        def write(claim: Claim) -> DurablePromise:
+            _reached(claim, id, tags)
+            marked = {**tags, **claim_tags(claim, self.worker)}
+            marked |= {tag.STARTED: str(began), tag.SLEEP: "true"}
+            stored = self._claimed.values.stored(id, data)
+            promise = self._claimed.create(id, began, ikey=id, data=stored, tags=marked)
+            self._history(claim).met(id, tags, promise)
+            claim.parts[id] = promise
+            return promise
+
+        return self._write(id, write, data)
+
+    def replayed(self, stored: DurablePromise, tags: Mapping[str, str]) -> DurablePromise:
+        """Return a part that was read from the history, as if it had been created again."""
+
+        def replay(claim: Claim) -> DurablePromise:
+            _reached(claim, stored.id, tags)
+            self._history(claim).met(stored.id, tags, stored)
+            return stored
+
+        return self._guarded(stored.id, replay)
 
     def going_on(self) -> None:
         """Note that the execution is not blocked: it waits for what it has waited for before."""
@@ -126,13 +164,13 @@ class FencedPromises(ClaimedPromises):
         return True
 
     def _history(self, claim: Claim) -> History:
-        return History(claim, self._claimed, self._worker)
+        return History(claim, self._claimed, self.worker, self._known)
 
     def record(self, id: str, tags: dict[str, str]) -> bool:
         """Store a record that no answer shows; return whether the claim still holds."""
 
         def write(claim: Claim) -> DurablePromise:
-            marked = {**tags, tag.WORKER: self._worker}
+            marked = {**tags, tag.WORKER: self.worker}
             return super(FencedPromises, self).create(
                 id, claim.deadline, ikey=claim.key, tags=marked
             )
@@ -146,13 +184,24 @@ class FencedPromises(ClaimedPromises):
         data = data_of(signal.param)
         return super()._settle(signal.id, "RESOLVED", signal.id, data, strict=False)
 
-    def _settle(
-        self, id: str, state: str, ikey: str | None, data: Data | None, *, strict: bool
+    def _settle(  # noqa: PLR0913 - as in `Promises`
+        self,
+        id: str,
+        state: str,
+        ikey: str | None,
+        data: Data | None,
+        *,
+        strict: bool,
+        notes: Mapping[str, str] | None = None,
     ) -> DurablePromise:
         def write(claim: Claim) -> DurablePromise:
             if id == claim.execution:
                 self._history(claim).resolve_blocked()
-            promise = super(FencedPromises, self)._settle(id, state, ikey, data, strict=strict)
+            notes = claim.ran if id == claim.execution else None
+            promise = super(FencedPromises, self)._settle(
+                id, state, ikey, data, strict=strict, notes=notes
+            )
+            claim.parts[id] = promise
             claim.started.pop(id, None)
             if id == claim.execution:
                 claim.finished = True
@@ -179,10 +228,19 @@ class FencedPromises(ClaimedPromises):
         self, id: str, write: Callable[[Claim], DurablePromise], sent: Data | None = None
     ) -> DurablePromise:
         """Return what was written, with its value, which may be what was `sent`."""
+        claim, asked_at = self._fenced.claim, time.monotonic()
+        promise = self._guarded(id, write, sent)
+        if claim is not None and not isinstance(promise, FencedPromise):
+            claim.written_at = asked_at
+        return promise
+
+    def _guarded(
+        self, id: str, write: Callable[[Claim], DurablePromise], sent: Data | None = None
+    ) -> DurablePromise:
+        """Return what `_write` does, for what need not be a write."""
         claim = self._fenced.claim
         if claim is None or claim.lost is not None:
             return FencedPromise(id, self._fenced)
-        asked_at = time.monotonic()
         try:
             promise = write(claim)
             self.values.fill_value(promise, sent)
@@ -197,7 +255,6 @@ class FencedPromises(ClaimedPromises):
             if failure is not None:
                 self._reject_execution(claim, failure)
         else:
-            claim.written_at = asked_at
             return promise
         self._log.warning("execution given up", **claim.log_fields, reason=claim.lost)
         return FencedPromise(id, self._fenced)
@@ -210,6 +267,12 @@ class FencedPromises(ClaimedPromises):
             )
         except (Refused, Unanswered) as error:
             self._log.error("execution not rejected", **claim.log_fields, reason=str(error))
+
+
+def _reached(claim: Claim, id: str, tags: Mapping[str, str]) -> None:
+    """Note that the function has asked for this part."""
+    claim.position = max(claim.position, number_of(claim.execution, id) or 0)
+    claim.progress = tags.get(tag.PROGRESS, claim.progress)
 
 
 def _is_unresolved_signal(promise: DurablePromise) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from shared.ids import attempt_id, parts_pattern
+from shared.ids import attempt_id
 from shared.log import get_logger
 from shared.resonate import tags as tag
 from worker.store.numbered_parts import number_of, part_name
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from resonate.models.durable_promise import DurablePromise
 
     from shared.resonate.store import Promises
+    from worker.store.known_histories import KnownHistories
     from worker.tasks.claims import Claim
 
 
@@ -38,10 +39,13 @@ class History:
     The writes of `promises` carry the claim.
     """
 
-    def __init__(self, claim: Claim, promises: Promises, worker: str) -> None:
+    def __init__(
+        self, claim: Claim, promises: Promises, worker: str, known: KnownHistories
+    ) -> None:
         self._claim = claim
         self._promises = promises
         self._worker = worker
+        self._known = known
         self._log = get_logger()
 
     def met(self, id: str, asked: Mapping[str, str], stored: DurablePromise) -> None:
@@ -63,7 +67,7 @@ class History:
 
     def _begun(self, number: int | None) -> None:
         claim = self._claim
-        if number == 1 and not claim.history_read:
+        if number == 1:
             if claim.may_have_history:
                 self.read()
             # Earlier releases have stored no first part if that was a wait for a signal.
@@ -91,7 +95,7 @@ class History:
         self._promises.create(marker, claim.deadline, ikey=claim.key, tags=tags)
 
     def read(self) -> None:
-        """Read the newest promise of the execution, once; record a recovery if this claim is one.
+        """Read what is stored of the execution, once; record a recovery if this claim is one.
 
         Say that this claim is `__invoke:a/3`. The newest promise of the execution was created by
         1. `__invoke:a/2`: that claim ended without completing the same task, so this one recovers
@@ -104,10 +108,9 @@ class History:
         if claim.history_read:
             return
         claim.history_read = True
-        latest, _ = self._promises.search(
-            parts_pattern(claim.execution), {tag.EXECUTION: claim.execution}, limit=2
-        )
-        found = [promise for promise in latest if promise.tags.get(tag.CLAIM) != claim.key]
+        stored = self._known.read(self._promises, claim.execution, claim.created_at)
+        claim.parts = {part.id: part for part in stored} | claim.parts
+        found = [part for part in reversed(stored) if part.tags.get(tag.CLAIM) != claim.key]
         if not found:
             return
         newest = found[0].tags
@@ -125,9 +128,7 @@ class History:
     def _counted(self) -> int:
         """Return how many parts an earlier release has stored, with waits, which have no number."""
         claim = self._claim
-        found, _ = self._promises.search(
-            parts_pattern(claim.execution), {tag.EXECUTION: claim.execution}
-        )
+        found = claim.parts.values()
         earlier = [part for part in found if part.tags.get(tag.CLAIM) != claim.key]
         numbers = [number_of(claim.execution, part.id) or 0 for part in earlier]
         waits = sum(tag.SIGNAL in part.tags for part in earlier)

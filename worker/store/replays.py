@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from durable_http.commands import THE_END
 from shared.resonate import tags as tag
 from shared.resonate.codec import clip
-from shared.resonate.transport import PROMISE_NOT_FOUND, Refused, Unanswered
 from worker.errors import Fenced
 from worker.store.fenced_store import FencedPromise
 from worker.store.history import SHOWN_BYTES
@@ -42,9 +41,36 @@ class ReplayedHistory:
 
     def record(self, id: str, tags: Mapping[str, str]) -> None:
         """Store a part that has no outcome, unless it is stored. Raises `Fenced`."""
+        stored = self._claim.parts.get(id) if self.has(id) else None
+        if stored is not None:
+            self._replayed(stored, tags)
+            return
         promise = self._promises.create(id, self._claim.deadline, ikey=id, tags=dict(tags))
         if isinstance(promise, FencedPromise):
             raise Fenced(self._claim.execution)
+
+    def has(self, id: str) -> bool:
+        """Return whether an earlier claim has stored the part with this id. Raises `Fenced`."""
+        if self._has_none():
+            return False
+        self._read()
+        return id in self._claim.parts
+
+    def ended(self, id: str, tags: Mapping[str, str]) -> DurablePromise | None:
+        """Return the part with this id if it has ended, which is asked for with these tags.
+
+        Raises `Fenced`.
+        """
+        stored = self._claim.parts.get(id) if self.has(id) else None
+        if stored is None or stored.pending:
+            return None
+        return self._replayed(stored, tags)
+
+    def _replayed(self, stored: DurablePromise, tags: Mapping[str, str]) -> DurablePromise:
+        promise = self._promises.replayed(stored, tags)
+        if isinstance(promise, FencedPromise):
+            raise Fenced(self._claim.execution)
+        return promise
 
     def takes_change(self, id: str, name: str) -> bool:
         """Return whether the part with this id is the record of the change, or not stored yet.
@@ -56,7 +82,6 @@ class ReplayedHistory:
         stored = self._stored(id)
         if stored is not None:
             return stored.tags.get(tag.CHANGED) == name
-        self._read()
         number = int(id.rpartition(".")[2])
         # Earlier releases have stored no part for a wait for a signal.
         return number > self._claim.stored_position
@@ -121,12 +146,5 @@ class ReplayedHistory:
             raise Fenced(self._claim.execution)
 
     def _stored(self, id: str) -> DurablePromise | None:
-        try:
-            return self._promises.get(id)
-        except Refused as refusal:
-            if refusal.code == PROMISE_NOT_FOUND:
-                return None
-            self._claim.lost = str(refusal)
-        except Unanswered as error:
-            self._claim.lost = str(error)
-        raise Fenced(self._claim.execution)
+        self._read()
+        return self._claim.parts.get(id)

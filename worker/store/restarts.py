@@ -104,7 +104,7 @@ def body_starts(promises: Promises, claim: Claim) -> Starts:
 
 def record_returned(transport: Transport, claim: Claim) -> None:
     """Record that the worker lives, though its claim has ended before the execution has."""
-    records = [f"{step}.returned.{number}" for step, number in claim.started.items()]
+    records = [f"{step}.returned.{number}" for step, number in dict(claim.started).items()]
     if claim.body_recorded:
         records.append(f"{_body_id(claim)}.reached")
     for id in records:

@@ -14,6 +14,8 @@ from worker.user_calls import UserCalls
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from resonate.models.durable_promise import DurablePromise
+
     from durable_http.declarations.definition import Definition
     from shared.resonate.codec import Failure
     from worker.tasks.claims import Claim
@@ -45,6 +47,58 @@ class FailedTryRecords(Protocol):
         """
 
 
+class StepRecord(Protocol):
+    """What is stored of one step. Its methods raise `Fenced` if the claim is lost."""
+
+    def store_start(self) -> DurablePromise | None:
+        """Store that the step has started, and return its promise; None if that is not needed."""
+        ...
+
+    def is_over_after(self, pause: float) -> bool:
+        """Return whether the execution's time is over after this many seconds."""
+        ...
+
+    def end(self, outcome: str, data: str) -> None:
+        """Store the step's outcome, `tag.RESOLVED` or `tag.REJECTED`, with its data, once."""
+
+
+class StepRecords(Protocol):
+    """What is stored of the steps of an execution."""
+
+    def begin(self, id: str, name: str, *, whole: bool) -> tuple[StepRecord, DurablePromise | None]:
+        """Return the record of a step that is about to start, and the promise that it has, if any.
+
+        A `whole` step is all of its execution. Raises `Fenced`.
+        """
+        ...
+
+
+class NoRecord:
+    """The record of a step that is not stored."""
+
+    def store_start(self) -> DurablePromise | None:
+        """Store nothing."""
+
+    def is_over_after(self, pause: float) -> bool:  # noqa: ARG002 - as `StepRecord`
+        return False
+
+    def end(self, outcome: str, data: str) -> None:
+        """Store nothing."""
+
+
+class NoRecords:
+    """The steps of an execution that is not stored."""
+
+    def begin(
+        self,
+        id: str,  # noqa: ARG002 - as `StepRecords`
+        name: str,  # noqa: ARG002
+        *,
+        whole: bool,  # noqa: ARG002
+    ) -> tuple[StepRecord, DurablePromise | None]:
+        return NoRecord(), None
+
+
 class PartHistory(Protocol):
     """What an execution has stored of its parts, by which a replay is checked.
 
@@ -53,6 +107,10 @@ class PartHistory(Protocol):
 
     def record(self, id: str, tags: Mapping[str, str]) -> None:
         """Store a part that has no outcome, unless it is stored."""
+
+    def ended(self, id: str, tags: Mapping[str, str]) -> DurablePromise | None:
+        """Return the part with this id if it has ended, which is asked for with these tags."""
+        ...
 
     def takes_change(self, id: str, name: str) -> bool:
         """Return whether the part with this id is the record of the change, or not stored yet."""
@@ -79,6 +137,9 @@ class NoHistory:
 
     def record(self, id: str, tags: Mapping[str, str]) -> None:
         """Store nothing."""
+
+    def ended(self, id: str, tags: Mapping[str, str]) -> DurablePromise | None:
+        """Find nothing."""
 
     def takes_change(self, id: str, name: str) -> bool:  # noqa: ARG002 - as `PartHistory`
         return True
@@ -117,6 +178,7 @@ class ClaimHandle:
     """The newest version of each function, which children are begun with."""
 
     history: PartHistory = field(default_factory=NoHistory)
+    steps: StepRecords = field(default_factory=NoRecords)
 
     def check(self) -> None:
         """Raise `Fenced` unless the claim is valid; call it before anything is started."""
@@ -154,4 +216,4 @@ class ClaimHandle:
             raise Fenced(self.claim.execution)
         if number > 1:
             self.history.step_again()
-        self.claim.started[step] = number
+            self.claim.started[step] = number

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from resonate.models.durable_promise import DurablePromise
 
     from worker.tasks.suspects import Starts, Turn
 
@@ -83,6 +85,15 @@ class Claim:
 
     turn: Turn | None = None
     """The turn in which the function's body runs until it reaches a step, if it is a suspect."""
+
+    created_at: int = 0
+    """Milliseconds since the epoch when the execution was begun; set with the grant."""
+
+    parts: dict[str, DurablePromise] = field(default_factory=dict)
+    """What is stored of the execution, as far as this claim has read or written it, by id."""
+
+    ran: Mapping[str, str] | None = None
+    """What is to be stored of the run of a plain function with its end, if nothing else is."""
 
     progress: str | None = None
     """The function's latest report."""
