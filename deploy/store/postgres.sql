@@ -1,8 +1,14 @@
 -- sqlite.sql for PostgreSQL, to be run by psql. Indexes are built while the server runs.
 -- Its trigger for large values is not needed: PostgreSQL stores them beside the row by itself.
-CREATE INDEX CONCURRENTLY IF NOT EXISTS durable_tasks_open ON tasks (state, root_promise_id, sort_id);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS durable_tasks_due ON tasks (expires_at) WHERE state = 1;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS durable_tasks_open_root ON tasks (root_promise_id)
+    WHERE state IN (1, 2, 4);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS durable_tasks_claimed ON tasks (process_id) WHERE state = 4;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS durable_tasks_set_aside ON tasks (recv, sort_id)
+    WHERE state = 1 AND attempt > 0 AND expires_at > 0;
+DROP INDEX CONCURRENTLY IF EXISTS durable_tasks_open;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS durable_tasks_timeout ON tasks (timeout);
-CREATE INDEX CONCURRENTLY IF NOT EXISTS durable_tasks_root ON tasks (root_promise_id);
+DROP INDEX CONCURRENTLY IF EXISTS durable_tasks_root;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS durable_promises_open ON promises (timeout) WHERE state = 1;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS durable_callbacks_promise ON callbacks (promise_id);
 -- The server searches ids with LIKE. An index of the default operator class supports that only with
@@ -19,6 +25,50 @@ BEGIN
 END $$;
 CREATE OR REPLACE TRIGGER durable_tasks_done BEFORE UPDATE OF state ON tasks
     FOR EACH ROW WHEN (NEW.state >= 8 AND OLD.state < 8) EXECUTE FUNCTION durable_park_task();
+-- Pauses that grow while no worker is found.
+CREATE OR REPLACE FUNCTION durable_set_aside_longer() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.expires_at := NEW.expires_at
+        + CASE NEW.attempt WHEN 2 THEN 8 WHEN 3 THEN 64 ELSE 600 END * (750 + floor(random() * 501));
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER durable_tasks_set_aside_longer BEFORE UPDATE OF attempt ON tasks
+    FOR EACH ROW WHEN (NEW.state = 1 AND NEW.attempt > 1 AND NEW.attempt > OLD.attempt)
+    EXECUTE FUNCTION durable_set_aside_longer();
+
+-- Tasks that a worker with room asks for become due.
+CREATE OR REPLACE FUNCTION durable_ask_for_offers() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    address CONSTANT text := '"poll://any@' || NEW.execution_id;
+BEGIN
+    UPDATE tasks SET expires_at = 0
+    WHERE id IN (
+        SELECT id FROM tasks
+        WHERE state = 1 AND attempt > 0 AND expires_at > 0
+            AND recv >= convert_to(address || '/', 'UTF8')
+            AND recv < convert_to(address || '0', 'UTF8')
+        ORDER BY recv, sort_id
+        LIMIT NEW.process_id::integer
+    );
+    UPDATE tasks SET expires_at = 0
+    WHERE id IN (
+        SELECT id FROM tasks
+        WHERE state = 1 AND attempt > 0 AND expires_at > 0
+            AND recv = convert_to(address || '"', 'UTF8')
+        ORDER BY sort_id
+        LIMIT NEW.process_id::integer
+    );
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER durable_tasks_asked_for AFTER INSERT ON locks
+    FOR EACH ROW WHEN (left(NEW.resource_id, 7) = 'offers.')
+    EXECUTE FUNCTION durable_ask_for_offers();
+
+-- The server was away: tasks that were set aside long ago become due over ten minutes.
+UPDATE tasks
+SET expires_at = extract(epoch FROM now()) * 1000 + floor(random() * 600000)
+WHERE state = 1 AND attempt > 1 AND expires_at > 0 AND expires_at < extract(epoch FROM now()) * 1000;
+
 -- Tasks that finished before the trigger existed.
 UPDATE tasks
 SET expires_at = 9223372036854775807, timeout = 9223372036854775807, process_id = NULL

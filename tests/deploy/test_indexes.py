@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAMES = {
-    "durable_tasks_open",
+    "durable_tasks_asked_for",
+    "durable_tasks_claimed",
+    "durable_tasks_due",
+    "durable_tasks_held",
+    "durable_tasks_open_root",
+    "durable_tasks_set_aside",
+    "durable_tasks_set_aside_longer",
     "durable_tasks_timeout",
     "durable_promises_open",
     "durable_callbacks_promise",

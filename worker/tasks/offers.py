@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
+from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +16,18 @@ STALE_SECONDS: Final = 4.0
 """Seconds after which an offer is not worth a claim: after 5 s (`timeToClaim` in its configuration)
 the server offers a task that nobody claimed again, with a higher counter."""
 
+MOST_OFFERS: Final = 1000
+"""Offers that an inbox asks for at most: with fast executions they last for a second or two."""
+
+FEWEST_OFFERS: Final = 32
+"""Offers that an inbox asks for at least, however slow the executions are."""
+
+OVERFLOW: Final = 2
+"""Multiple of `MOST_OFFERS` that an inbox keeps of offers for which it has not asked."""
+
+
+type Rank = tuple[bool, int, float, str]
+
 
 @dataclass(frozen=True)
 class Offer:
@@ -25,6 +37,13 @@ class Offer:
     task: str
     counter: int
     arrived_at: float = field(default_factory=time.monotonic)
+    created_at: int = 0
+    """Time when the task was created, in milliseconds by the server's clock."""
+
+    @property
+    def rank(self) -> Rank:
+        """Order in which offers are taken: executions that go on come before new ones, then age."""
+        return self.kind != "resume", self.created_at, self.arrived_at, self.task
 
     @property
     def execution(self) -> str:
@@ -42,9 +61,10 @@ def parse(line: bytes) -> Offer | None:
     match orjson.loads(line[5:]):
         case {
             "type": "invoke" | "resume" as kind,
-            "task": {"id": str(task), "counter": int(n)},
+            "task": {"id": str(task), "counter": int(n)} as fields,
         } if ":" in task:
-            return Offer(kind, task, n)
+            created = fields.get("createdOn")
+            return Offer(kind, task, n, created_at=created if isinstance(created, int) else 0)
         case {"type": "notify"}:
             return None
         case _:
@@ -52,50 +72,114 @@ def parse(line: bytes) -> Offer | None:
 
 
 class Inbox:
-    """Offers that wait, oldest first; a newer offer of a task replaces the older one."""
+    """Offers that wait, by their `rank`; a newer offer of a task replaces the older one.
 
-    def __init__(self, stale_after: float = STALE_SECONDS) -> None:
+    It is full with as many offers as its limit, and wants more once it is half empty. Offers that
+    become stale were fetched for nothing: the limit is halved. A slot that waits doubles it.
+    """
+
+    def __init__(self, stale_after: float = STALE_SECONDS, *, most: int = MOST_OFFERS) -> None:
         self._stale_after = stale_after
-        self._changed = threading.Condition()
-        self._offers: OrderedDict[str, Offer] = OrderedDict()
+        self._most = most
+        self._limit = most
+        self._limited_at = float("-inf")
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._emptied = threading.Condition(self._lock)
+        self._offers: dict[str, Offer] = {}
+        self._order: list[Rank] = []
+        self._received = 0
         self._closed = False
 
+    @property
+    def received(self) -> int:
+        """Number of offers that have come so far."""
+        return self._received
+
     def put(self, offer: Offer) -> None:
-        with self._changed:
-            self._offers.pop(offer.task, None)
+        """Add an offer. Of far too many the newest is dropped: the server offers it again."""
+        with self._lock:
+            self._received += 1
+            self._remove(offer.task)
             self._offers[offer.task] = offer
+            insort(self._order, offer.rank)
+            if len(self._order) > OVERFLOW * self._most:
+                self._remove(self._order[-1][-1])
             self._changed.notify()
 
     def take(self) -> Offer | None:
         """Wait for an offer that is not stale, and remove it; None once the inbox is closed."""
-        with self._changed:
+        with self._lock:
             while not self._closed:
-                if not self._offers:
+                if not self._order:
+                    self._limit = min(2 * self._limit, self._most)
+                    self._emptied.notify_all()
                     self._changed.wait()
                     continue
-                _, offer = self._offers.popitem(last=False)
-                if self._is_fresh(offer):
+                offer = self._remove(self._order[0][-1])
+                if len(self._order) <= self._limit // 2:
+                    self._emptied.notify_all()
+                if offer is not None and self._is_fresh(offer):
                     return offer
             return None
 
     def take_newest(self, *, keep: int, limit: int) -> list[Offer]:
         """Remove and return the newest offers beyond the oldest `keep`, at most `limit` of them."""
-        with self._changed:
-            count = min(len(self._offers) - keep, limit)
-            found = [self._offers.popitem()[1] for _ in range(count)]
+        with self._lock:
+            count = max(0, min(len(self._order) - keep, limit))
+            tasks = [task for *_, task in self._order[len(self._order) - count :]]
+            found = [offer for task in reversed(tasks) if (offer := self._remove(task))]
         return [offer for offer in found if self._is_fresh(offer)]
+
+    def is_full(self) -> bool:
+        """Return whether it should be offered nothing for now."""
+        with self._lock:
+            return not self._closed and len(self._order) >= self._limit
+
+    def wanted(self) -> int:
+        """Return how many offers to ask the server for: none while it is more than half full."""
+        with self._lock:
+            self._drop_stale()
+            held = len(self._order)
+            return 0 if self._closed or held > self._limit // 2 else self._limit - held
+
+    def wait_for_room(self, seconds: float) -> bool:
+        """Return whether it is half empty, or closed, within this time."""
+        with self._lock:
+            return self._emptied.wait_for(
+                lambda: self._closed or len(self._order) <= self._limit // 2, seconds
+            )
 
     def close(self) -> list[Offer]:
         """End every `take`, now and later; return the offers that were not taken."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            left = [offer for offer in self._offers.values() if self._is_fresh(offer)]
+            left = [self._offers[task] for *_, task in self._order]
             self._offers.clear()
+            self._order.clear()
             self._changed.notify_all()
-        return left
+            self._emptied.notify_all()
+        return [offer for offer in left if self._is_fresh(offer)]
+
+    def _remove(self, task: str) -> Offer | None:
+        offer = self._offers.pop(task, None)
+        if offer is not None:
+            del self._order[bisect_left(self._order, offer.rank)]
+        return offer
+
+    def _drop_stale(self) -> None:
+        stale = [task for task, offer in self._offers.items() if not self._is_fresh(offer)]
+        for task in stale:
+            self._remove(task)
+        now = time.monotonic()
+        if stale and now - self._limited_at >= self._stale_after:
+            self._limit = max(self._limit // 2, min(FEWEST_OFFERS, self._most))
+            self._limited_at = now
+        if len(self._order) <= self._limit // 2:
+            self._emptied.notify_all()
 
     def _is_fresh(self, offer: Offer) -> bool:
         return time.monotonic() - offer.arrived_at < self._stale_after
 
     def __len__(self) -> int:
-        return len(self._offers)
+        return len(self._order)

@@ -1,4 +1,4 @@
-"""Passes offers on that another worker could start at once.
+"""Passes offers on that another worker could start at once, and asks for more where there is room.
 
 The server offers a task to one worker, and to another one only 5 s later (`timeToClaim`). Without
 help a worker that was offered a burst would keep it while a worker that joins has nothing to do.
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from shared.log import get_logger
 from shared.resonate.transport import Refused, Unanswered
+from worker.tasks.supply import Supply
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,6 +55,7 @@ class Rebalancer:
         self._lock = f"idle.{group}"
         self._pid = pid
         self._slots = slots
+        self._supply = Supply(locks, inbox, group=group, pid=pid, slots=slots)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rebalancer", daemon=True)
         self._log = get_logger()
@@ -90,6 +92,7 @@ class Rebalancer:
     def _run(self) -> None:
         room_since: float | None = None
         while True:
+            self._supply.turn()
             waiting = len(self._inbox)
             if waiting > self._slots:
                 self._share(waiting - self._slots)

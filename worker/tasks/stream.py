@@ -34,6 +34,9 @@ class Stream:
     1. This process opens a new connection.
     2. The server sends all later events there, without a gap, and ends the old connection.
 
+    While the inbox is full there is no connection: the server offers tasks to other workers, or
+    sets them aside until a worker asks for them (worker/tasks/supply.py).
+
     The server also ends any connection that is older than its `disconnectAfter`. So a process that
     is frozen or cut off opens no new one and is soon offered nothing more.
     """
@@ -64,7 +67,10 @@ class Stream:
         return self._thread.is_alive()
 
     def is_open(self) -> bool:
-        """Return whether the server can offer tasks to this process, as far as is known here."""
+        """Return whether the server can offer tasks to this process, as far as is known here.
+
+        That includes the time for which the inbox is full.
+        """
         return self._open
 
     def close(self) -> None:
@@ -78,6 +84,9 @@ class Stream:
     def _run(self) -> None:
         pause = FIRST_PAUSE
         while not self._closed.is_set():
+            if self._inbox.is_full():
+                self._inbox.wait_for_room(self._renew_seconds)
+                continue
             try:
                 self._connection = _Connection(self._server, self._path, self._inbox)
             except (OSError, http.client.HTTPException) as error:
@@ -90,7 +99,7 @@ class Stream:
                 if not self._open:
                     self._log.info("stream opened")
                 self._open = True
-                if not self._connection.ended.wait(self._renew_seconds):
+                if not self._connection.ended.wait(self._renew_seconds) or self._inbox.is_full():
                     pause = FIRST_PAUSE
                     continue
             self._closed.wait(pause * (0.5 + random.random()))  # noqa: S311 - jitter
@@ -145,3 +154,5 @@ class _Connection:
             return
         if offer is not None:
             self._inbox.put(offer)
+            if self._inbox.is_full():
+                self.close()
