@@ -16,6 +16,7 @@ from bench import record as records
 from bench.parts.all_parts import PARTS
 from bench.parts.part import Options
 from bench.report.compare import summary
+from bench.report.document import write_document
 from bench.run import run
 from bench.stacks.subjects import SUBJECTS
 from tools.server import ROOT
@@ -30,6 +31,8 @@ LATEST: Final = ROOT / ".state" / "bench.json"
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0 if all was measured, 1 if a part failed, 130 after Ctrl-C."""
+    if arguments[:1] == ["report"]:
+        return report([Path(name) for name in arguments[1:]])
     given = _parser().parse_args(arguments)
     # `kill` ends it like Ctrl-C, so that no process is left behind.
     signal.signal(signal.SIGTERM, _interrupt)
@@ -52,11 +55,21 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if record.failures else 0
 
 
+def report(files: Sequence[Path]) -> int:
+    """Make the page from a record: the one given, or the newest of bench/results."""
+    found = list(files) or sorted(records.RESULTS.glob("*.json"))
+    if not found:
+        print("bench: there is no record; make one with make bench", file=sys.stderr)
+        return 2
+    print(f"written: {write_document(records.read(found[-1]), found[-1].name)}")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each load")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each load")
     parser.add_argument("--long", action="store_true", help="all parts, at their full size")
     parser.add_argument("--subjects", nargs="+", choices=SUBJECTS, help="by default all")
     parser.add_argument("--out", type=Path, help="the JSON file to write")

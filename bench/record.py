@@ -73,12 +73,13 @@ class Record(msgspec.Struct):
 
     def rounds_of(self, part: str, subject: str, case: str, value: str) -> list[float]:
         """Return a figure of each round."""
-        return [
-            sample.values[value]
-            for sample in self.samples
-            if (sample.part, sample.subject, sample.case) == (part, subject, case)
-            and value in sample.values
-        ]
+        samples = self.of(part, subject, case)
+        return [sample.values[value] for sample in samples if value in sample.values]
+
+    def of(self, part: str, subject: str, case: str) -> list[Sample]:
+        """Return the samples of a case at a subject."""
+        key = part, subject, case
+        return [s for s in self.samples if (s.part, s.subject, s.case) == key]
 
     def cases(self) -> dict[tuple[str, str], list[str]]:
         """Return the subjects of each part and case, in the order in which they were measured."""

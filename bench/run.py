@@ -25,18 +25,23 @@ def run(parts: Sequence[Part], rounds: int, options: Options, only: Sequence[str
         for subject in SUBJECTS.values()
         if available(subject)
         and (not only or subject.name in only)
-        and any(subject.name in part.subjects for part in parts)
+        and any(measures(part, subject, options) for part in parts)
     ]
     for number in range(1, rounds + 1):
         due = [part for part in parts if number == 1 or not part.once]
         # Each round begins with another subject.
         turn = number % len(subjects) if subjects else 0
         for subject in subjects[turn:] + subjects[:turn]:
-            wanted = [part for part in due if subject.name in part.subjects]
+            wanted = [part for part in due if measures(part, subject, options)]
             together = sorted((p for p in wanted if not p.apart), key=lambda part: part.workers)
             for group in (together, *([part] for part in wanted if part.apart)):
                 measure(record, subject, group, number, options)
     return record
+
+
+def measures(part: Part, subject: Subject, options: Options) -> bool:
+    """Return whether a part is measured at a subject."""
+    return subject.name in part.subjects or (options.long and subject.name in part.long_subjects)
 
 
 def measure(
