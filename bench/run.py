@@ -30,7 +30,7 @@ def run(parts: Sequence[Part], rounds: int, options: Options, only: Sequence[str
     for number in range(1, rounds + 1):
         due = [part for part in parts if number == 1 or not part.once]
         # Each round begins with another subject.
-        turn = number % len(subjects) if subjects else 0
+        turn = (number - 1) % max(len(subjects), 1)
         for subject in subjects[turn:] + subjects[:turn]:
             wanted = [part for part in due if measures(part, subject, options)]
             together = sorted((p for p in wanted if not p.apart), key=lambda part: part.workers)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bench.parts.all_parts import PARTS
 from bench.report.goals import results
+from bench.report.plots import draw
 from bench.stacks.subjects import SUBJECTS
 from tools.server import ROOT
 
@@ -85,9 +86,6 @@ STUDIES: Final = ("endurance", "large_results", "lease", "lists", "values", "wai
 
 def write_document(record: Record, name: str, docs: Path = DOCS) -> Path:
     """Write performance.md and its plots into the folder; `name` is that of the record's file."""
-    # Only here is the drawing library needed.
-    from bench.report.plots import draw  # noqa: PLC0415 - it is in the group `bench` alone
-
     plots = draw(record, docs / "performance")
     path = docs / "performance.md"
     path.write_text(text(record, name, [plot.name for plot in plots]))

@@ -62,9 +62,8 @@ def _draw_all(record: Record, folder: Path) -> Iterator[Path | None]:
     for name, (title, cases) in BARS.items():
         yield _bars(record, folder / f"{name}.svg", title, cases)
     for name, (title, part, relative) in LINES.items():
-        yield _lines(
-            record, folder / f"{name}.svg", title, _series(record, part, relative=relative)
-        )
+        series = _series(record, part, relative=relative)
+        yield _lines(folder / f"{name}.svg", title, series)
 
 
 def _bars(record: Record, path: Path, title: str, cases: Iterable[tuple[str, str]]) -> Path | None:
