@@ -18,6 +18,7 @@ from bench.parts.part import Options
 from bench.report.compare import summary
 from bench.report.document import write_document
 from bench.run import run
+from bench.stacks.service import end_children
 from bench.stacks.subjects import SUBJECTS
 from tools.server import ROOT
 
@@ -34,8 +35,6 @@ def main(arguments: Sequence[str]) -> int:
     if arguments[:1] == ["report"]:
         return report([Path(name) for name in arguments[1:]])
     given = _parser().parse_args(arguments)
-    # `kill` ends it like Ctrl-C, so that no process is left behind.
-    signal.signal(signal.SIGTERM, _interrupt)
     if unknown := set(given.parts) - set(PARTS):
         print(f"bench: no part {', '.join(unknown)}; there are {', '.join(PARTS)}", file=sys.stderr)
         return 2
@@ -43,11 +42,15 @@ def main(arguments: Sequence[str]) -> int:
         part for part in PARTS.values() if given.long or not part.long
     ]
     options = Options(given.seconds, long=given.long)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         record = run(parts, given.rounds, options, given.subjects or ())
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    finally:
+        end_children()
     path = given.out or LATEST
     records.write(record, path)
     print(summary(record, records.last_committed()))
@@ -77,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's signature
+    # The first signal ends the run; another one must not end its tidying up.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
