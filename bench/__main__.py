@@ -44,15 +44,18 @@ def main(arguments: Sequence[str]) -> int:
     options = Options(given.seconds, long=given.long)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
+    record = records.new_record(long=given.long, rounds=given.rounds, seconds=given.seconds)
+    if given.add:
+        record.take(records.read(given.add), {part.name for part in parts})
+    path = given.out or LATEST
     try:
-        record = run(parts, given.rounds, options, given.subjects or ())
+        for _ in run(record, parts, options, given.subjects or ()):
+            records.write(record, path)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     finally:
         end_children()
-    path = given.out or LATEST
-    records.write(record, path)
     print(summary(record, records.last_committed()))
     print(f"written: {path}")
     return 1 if record.failures else 0
@@ -75,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=1.0, help="of each load")
     parser.add_argument("--long", action="store_true", help="all parts, at their full size")
     parser.add_argument("--subjects", nargs="+", choices=SUBJECTS, help="by default all")
+    parser.add_argument("--add", type=Path, help="a JSON file, from which other parts are taken")
     parser.add_argument("--out", type=Path, help="the JSON file to write")
     return parser
 
