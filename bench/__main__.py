@@ -1,7 +1,8 @@
-"""Measures the service beside the stock stack: `python -m bench [PART…]`, or `make bench`.
+"""Measures the service beside the stock stack: `python -m bench [NAME…]`, or `make bench`.
 
-Without names all parts of the short run are measured, with --long all there are. `python -m bench
-report [FILE]` makes docs/performance.md from a record.
+A name is that of a part or of a study. Without names all parts of the short run are measured, with
+--long all parts and studies. `python -m bench report [FILE]` makes docs/performance.md from a
+record.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from bench.report.document import write_document
 from bench.run import run
 from bench.stacks.service import end_children
 from bench.stacks.subjects import SUBJECTS
+from bench.studies import STUDIES, run_study
 from tools.server import ROOT
 
 if TYPE_CHECKING:
@@ -35,29 +37,41 @@ def main(arguments: Sequence[str]) -> int:
     if arguments[:1] == ["report"]:
         return report([Path(name) for name in arguments[1:]])
     given = _parser().parse_args(arguments)
-    if unknown := set(given.parts) - set(PARTS):
-        print(f"bench: no part {', '.join(unknown)}; there are {', '.join(PARTS)}", file=sys.stderr)
+    known = (*PARTS, *STUDIES)
+    if unknown := set(given.names) - set(known):
+        print(f"bench: there is no {', '.join(unknown)} but {', '.join(known)}", file=sys.stderr)
         return 2
-    parts = [PARTS[name] for name in given.parts] or [
-        part for part in PARTS.values() if given.long or not part.long
+    names = given.names or [
+        *(name for name, part in PARTS.items() if given.long or not part.long),
+        *(STUDIES if given.long else ()),
     ]
-    options = Options(given.seconds, long=given.long)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-    record = records.new_record(long=given.long, rounds=given.rounds, seconds=given.seconds)
-    if given.add:
-        record.take(records.read(given.add), {part.name for part in parts})
-    path = given.out or LATEST
     try:
-        for _ in run(record, parts, options, given.subjects or ()):
-            records.write(record, path)
+        return measure(names, given)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     finally:
         end_children()
-    print(summary(record, records.last_committed()))
-    print(f"written: {path}")
+
+
+def measure(names: Sequence[str], given: argparse.Namespace) -> int:
+    """Measure parts and then studies; return 0, or 1 if a part failed."""
+    parts = [PARTS[name] for name in names if name in PARTS]
+    options = Options(given.seconds, long=given.long)
+    record = records.new_record(long=given.long, rounds=given.rounds, seconds=given.seconds)
+    if given.add:
+        record.take(records.read(given.add), {part.name for part in parts})
+    path = given.out or LATEST
+    for _ in run(record, parts, options, given.subjects or ()):
+        records.write(record, path)
+    if parts:
+        print(summary(record, records.last_committed()))
+        print(f"written: {path}")
+    for name in names:
+        if name in STUDIES:
+            run_study(name)
     return 1 if record.failures else 0
 
 
@@ -73,7 +87,7 @@ def report(files: Sequence[Path]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join((*PARTS, *STUDIES)))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each load")
     parser.add_argument("--long", action="store_true", help="all parts, at their full size")

@@ -20,7 +20,7 @@ SHOWN = ("rate", "rate_95", "p50_ms", "p99_ms", "failed")
 def run(
     record: Record, parts: Sequence[Part], options: Options, only: Sequence[str] = ()
 ) -> Iterator[None]:
-    """Add all rounds to a record, and yield whenever a subject has had its turn.
+    """Add all rounds to a record, and yield whenever there is more in it.
 
     A part that fails is in the record as a failure.
     """
@@ -40,7 +40,7 @@ def run(
             together = sorted((p for p in wanted if not p.apart), key=lambda part: part.workers)
             for group in (together, *([part] for part in wanted if part.apart)):
                 measure(record, subject, group, number, options)
-            yield
+                yield
 
 
 def measures(part: Part, subject: Subject, options: Options) -> bool:

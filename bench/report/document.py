@@ -9,6 +9,7 @@ from bench.parts.all_parts import PARTS
 from bench.report.goals import results
 from bench.report.plots import draw
 from bench.stacks.subjects import SUBJECTS
+from bench.studies import STUDIES
 from tools.server import ROOT
 
 if TYPE_CHECKING:
@@ -78,10 +79,8 @@ and their time counts from when they were due.
   beside an empty one. `backlog`: executions that wait for a worker. `workers`, `sizes`: more
   workers, larger inputs and results. `killed`, `comeback`: a worker that dies, or comes late.
 
-Longer studies of single properties are modules of their own: {studies}.
+Studies of single properties print tables of their own, which are not in the record: {studies}.
 """
-
-STUDIES: Final = ("endurance", "large_results", "lease", "lists", "values", "waiters")
 
 
 def write_document(record: Record, name: str, docs: Path = DOCS) -> Path:
@@ -95,7 +94,7 @@ def write_document(record: Record, name: str, docs: Path = DOCS) -> Path:
 def text(record: Record, name: str, plots: list[str]) -> str:
     """Return the page; `plots` are the names of its pictures."""
     subjects = "\n".join(f"- `{each.name}`: {each.text}" for each in SUBJECTS.values())
-    studies = ", ".join(f"`python -m bench.studies.{study}`" for study in STUDIES)
+    studies = ", ".join(f"`{study}`" for study in STUDIES)
     blocks = [
         HEAD.format(subjects=subjects),
         "## The goals\n\n" + "\n".join(_goals(record)) + "\n",

@@ -91,7 +91,7 @@ def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
     printed, _ = process.communicate(timeout=30)
 
     assert process.returncode == 2
-    assert "no part begins; there are begin, " in printed
+    assert "there is no begins but begin, " in printed
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
