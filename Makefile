@@ -86,7 +86,7 @@ wheel: $(UV) ## Build what users of the functions install, as dist/durable_http-
 format: sync ## Format the code
 	$(BIN)/ruff format && $(BIN)/ruff check --fix
 
-bench: .venv/.bench ## Measure the service beside the stock stack; LONG=1: all of it; T= has parts and options
+bench: .venv/.bench ## Measure the service beside the stock stack; LONG=1: all of it; T= has names and options
 	@$(BIN)/python -m bench $(if $(LONG),--long) $(T)
 
 .venv/.bench: .venv/.synced

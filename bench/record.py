@@ -10,12 +10,15 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from tests.support.server import binary
 from tools.server import CONFIG, ROOT, version_of
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 FORMAT: Final = 1
 RESULTS: Final = ROOT / "bench" / "results"
@@ -73,12 +76,20 @@ class Record(msgspec.Struct):
 
     def rounds_of(self, part: str, subject: str, case: str, value: str) -> list[float]:
         """Return a figure of each round."""
-        return [
-            sample.values[value]
-            for sample in self.samples
-            if (sample.part, sample.subject, sample.case) == (part, subject, case)
-            and value in sample.values
-        ]
+        samples = self.of(part, subject, case)
+        return [sample.values[value] for sample in samples if value in sample.values]
+
+    def of(self, part: str, subject: str, case: str) -> list[Sample]:
+        """Return the samples of a case at a subject."""
+        key = part, subject, case
+        return [s for s in self.samples if (s.part, s.subject, s.case) == key]
+
+    def take(self, other: Record, without: Container[str]) -> None:
+        """Take over what another record has of other parts, from the same code and machine."""
+        if (other.commit, other.machine.cpu) != (self.commit, self.machine.cpu):
+            raise ValueError(f"the other record is of commit {other.commit} on {other.machine.cpu}")
+        self.samples += [sample for sample in other.samples if sample.part not in without]
+        self.failures += [failure for failure in other.failures if failure.part not in without]
 
     def cases(self) -> dict[tuple[str, str], list[str]]:
         """Return the subjects of each part and case, in the order in which they were measured."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.record import Failure, Record, Sample, new_record
+from bench.record import Failure, Record, Sample
 from bench.stacks.subjects import SUBJECTS, available, started
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from bench.parts.part import Options, Part
     from bench.stacks.service import Service
@@ -17,26 +17,35 @@ if TYPE_CHECKING:
 SHOWN = ("rate", "rate_95", "p50_ms", "p99_ms", "failed")
 
 
-def run(parts: Sequence[Part], rounds: int, options: Options, only: Sequence[str] = ()) -> Record:
-    """Return the record of all rounds; a part that fails is in it as a failure."""
-    record = new_record(long=options.long, rounds=rounds, seconds=options.seconds)
+def run(
+    record: Record, parts: Sequence[Part], options: Options, only: Sequence[str] = ()
+) -> Iterator[None]:
+    """Add all rounds to a record, and yield whenever there is more in it.
+
+    A part that fails is in the record as a failure.
+    """
     subjects = [
         subject
         for subject in SUBJECTS.values()
         if available(subject)
         and (not only or subject.name in only)
-        and any(subject.name in part.subjects for part in parts)
+        and any(measures(part, subject, options) for part in parts)
     ]
-    for number in range(1, rounds + 1):
+    for number in range(1, record.rounds + 1):
         due = [part for part in parts if number == 1 or not part.once]
         # Each round begins with another subject.
-        turn = number % len(subjects) if subjects else 0
+        turn = (number - 1) % max(len(subjects), 1)
         for subject in subjects[turn:] + subjects[:turn]:
-            wanted = [part for part in due if subject.name in part.subjects]
+            wanted = [part for part in due if measures(part, subject, options)]
             together = sorted((p for p in wanted if not p.apart), key=lambda part: part.workers)
             for group in (together, *([part] for part in wanted if part.apart)):
                 measure(record, subject, group, number, options)
-    return record
+                yield
+
+
+def measures(part: Part, subject: Subject, options: Options) -> bool:
+    """Return whether a part is measured at a subject."""
+    return subject.name in part.subjects or (options.long and subject.name in part.long_subjects)
 
 
 def measure(

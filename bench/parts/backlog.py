@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bench.parts.part import Case, Options, Values
     from bench.stacks.service import Service
 
-LEVELS: Final = (1_000, 10_000)
+LEVELS: Final = (10_000,)
 LONG_LEVELS: Final = (1_000, 10_000, 100_000)
 SLOTS: Final = 16
 """Slots of one worker."""
@@ -41,7 +41,7 @@ def backlog(service: Service, options: Options) -> Iterator[Case]:
             copy_execution(service.server.sql, WAITING, range(stored, level))
             stored = level
             yield f"idle, {level}", idle(service, 30 if options.long else 5)
-            for _ in range(3):
+            for _ in range(options.repeats):
                 with service.frozen():  # it would slow the other one down
                     alone = closed(empty, repeated(begin_request()), options.seconds)
                     forget(empty)

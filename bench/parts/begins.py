@@ -10,6 +10,7 @@ from bench.loads.http import request
 from bench.loads.loops import closed_loop, open_loop
 from bench.parts.part import (
     CLIENTS,
+    POSTGRES,
     STACKS,
     Part,
     begin_request,
@@ -90,6 +91,6 @@ def steady(service: Service, options: Options) -> Iterator[Case]:
 
 PARTS: Final = (
     Part("begin", begins, (*STACKS, "ours-2", "ours-postgres", "server", "aiohttp")),
-    Part("begin-working", working, (*STACKS, "ours-postgres"), workers=3),
-    Part("steady", steady, workers=3),
+    Part("begin-working", working, STACKS, POSTGRES, workers=3),
+    Part("steady", steady, ("stock", "ours"), ("stock-tuned", *POSTGRES), workers=3),
 )

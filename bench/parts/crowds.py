@@ -75,14 +75,14 @@ def wait_all(
     requests: list[bytes],
     clients: int,
     count: int,
-    parent: Connection,
+    to: Connection,
 ) -> None:
     """Send so many waits with these clients, and then the statuses and times of their answers."""
     os.nice(NICENESS)
     allow_files()
     repeating = itertools.cycle(requests)
     outcome = closed_loop(addresses, repeating, clients=clients, count=count, seconds=600)
-    parent.send((dict(outcome.statuses), outcome.values()))
+    to.send((dict(outcome.statuses), outcome.values()))
 
 
 def allow_files() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from bench.loads.loops import closed_loop
 from bench.parts.jobs import burst
 from bench.parts.part import (
+    POSTGRES,
     Part,
     begin_request,
     closed,
@@ -45,7 +46,7 @@ def finished(service: Service, options: Options) -> Iterator[Case]:
         for level in LONG_LEVELS if options.long else LEVELS:
             copy_execution(service.server.sql, TEMPLATE, range(stored, level))
             stored = level
-            for _ in range(3):
+            for _ in range(options.repeats):
                 for name, each in (("0", empty), (str(level), service)):
                     yield f"begin, {level}: {name}", begins(each, options)
                     yield f"foo, {level}: {name}", burst(each, "foo", int(300 * options.seconds))
@@ -88,7 +89,7 @@ def sizes(service: Service, options: Options) -> Iterator[Case]:
 
 
 PARTS: Final = (
-    Part("finished", finished, ("ours", "ours-postgres"), workers=3, once=True, apart=True),
+    Part("finished", finished, ("ours",), POSTGRES, workers=3, once=True, apart=True),
     Part("workers", more_workers, ("ours",), once=True, apart=True, long=True),
     Part("sizes", sizes, ("ours",), workers=3, once=True, apart=True, long=True),
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from bench.loads.loops import closed_loop
 from bench.parts.part import (
     CLIENTS,
+    POSTGRES,
     STACKS,
     Part,
     begin_request,
@@ -29,7 +30,7 @@ COUNTS: Final = {"foo": 150, "steps-1": 100, "steps-3": 50, "steps-9": 20}
 """Executions for each second of `--seconds`, of the stock stacks; of ours, four times as many."""
 
 SHORT: Final = ("foo", "steps-3")
-IDLE_TRIES: Final = 10
+IDLE_TRIES: Final = 4
 
 
 def jobs(service: Service, options: Options) -> Iterator[Case]:
@@ -65,9 +66,9 @@ def burst(service: Service, name: str, count: int) -> Values:
 
 def idle(service: Service, options: Options) -> Iterator[Case]:
     """Begin one execution after the other, and take the time until its result is stored."""
-    tries = IDLE_TRIES * (3 if options.long else 1)
+    tries = IDLE_TRIES * options.repeats
     yield "foo", alone(service, begin_request(), tries)
-    yield "steps-40", alone(service, begin_request(None, "steps", 40), max(tries // 3, 3))
+    yield "steps-40", alone(service, begin_request(None, "steps", 40), max(tries // 3, 2))
 
 
 def alone(service: Service, one: bytes, tries: int) -> Values:
@@ -82,7 +83,7 @@ def alone(service: Service, one: bytes, tries: int) -> Values:
 
 
 PARTS: Final = (
-    Part("jobs-1-worker", one_worker, workers=1),
-    Part("jobs", jobs, (*STACKS, "ours-postgres"), workers=3),
-    Part("idle", idle, (*STACKS, "ours-postgres"), workers=3),
+    Part("jobs-1-worker", one_worker, workers=1, long=True),
+    Part("jobs", jobs, STACKS, POSTGRES, workers=3),
+    Part("idle", idle, ("stock", "ours"), ("stock-tuned", *POSTGRES), workers=3),
 )

@@ -24,6 +24,7 @@ type Case = tuple[str, Values]
 """The name of a case, and its figures by name."""
 
 STACKS: Final = ("stock", "stock-tuned", "ours")
+POSTGRES: Final = ("ours-postgres",)
 BODY: Final = {"foo": "load"}
 CLIENTS: Final = 32
 LOOK_SECONDS: Final = 0.05
@@ -40,21 +41,27 @@ PENDING: Final = "1"
 class Options:
     """Seconds of one load, and whether everything is measured at its full size."""
 
-    seconds: float = 2.0
+    seconds: float = 1.0
     long: bool = False
+
+    @property
+    def repeats(self) -> int:
+        """How often a part that is measured in one round repeats its comparison."""
+        return 3 if self.long else 1
 
 
 @dataclass(frozen=True)
 class Part:
     """`measure` yields the cases of one service, which has so many workers.
 
-    A part that is `once` is measured in the first round alone, one that is `long` only in the long
-    run. A part that is `apart` gets a service of its own.
+    The long run adds `long_subjects`. A part that is `once` is measured in the first round alone,
+    one that is `long` only in the long run. A part that is `apart` gets a service of its own.
     """
 
     name: str
     measure: Callable[[Service, Options], Iterator[Case]]
     subjects: tuple[str, ...] = STACKS
+    long_subjects: tuple[str, ...] = ()
     workers: int = 0
     once: bool = False
     long: bool = False

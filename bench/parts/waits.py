@@ -13,6 +13,7 @@ from bench.loads.http import request
 from bench.loads.loops import closed_loop
 from bench.parts.part import (
     CLIENTS,
+    POSTGRES,
     STACKS,
     Part,
     begin_request,
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from bench.stacks.service import Service
 
 RESULT: Final = orjson.dumps('{"n":1}').decode()
-WAKE_UPS: Final = 20
+WARM_SECONDS: Final = 0.3
+WAKE_UPS: Final = 8
 SETTLE_SECONDS: Final = 0.1
 """Seconds after which a long poll that was sent waits."""
 
@@ -44,7 +46,7 @@ SETTLE_SECONDS: Final = 0.1
 def waits(service: Service, options: Options) -> Iterator[Case]:
     """Poll one execution that has ended, and one that sleeps."""
     for name, one in requests(service):
-        closed_loop(service.addresses, repeated(one), clients=CLIENTS, seconds=0.3)
+        closed_loop(service.addresses, repeated(one), clients=CLIENTS, seconds=WARM_SECONDS)
         yield name, closed(service, repeated(one), options.seconds)
 
 
@@ -60,11 +62,22 @@ def requests(service: Service) -> Iterator[tuple[str, bytes]]:
     mark, finished, pending = newest(service), service.new_id("waited"), service.new_id("sleeper")
     send(service, begin_request(finished))
     drained(service, mark, 1)
+    expect(service, finished, done=True)
     yield "finished", wait_request(finished)
     send(service, begin_request(pending, "sleeper", None))
-    time.sleep(1.5)  # the stock worker says nowhere that it has set the execution aside
+    over = f"SELECT count(*) FROM tasks WHERE root_promise_id = '{pending}' AND state = 8"
+    wait_until(lambda: service.server.sql.rows(over) != [["0"]], what=f"the sleep of {pending}")
+    expect(service, pending, done=False)
     yield "pending", wait_request(pending)
+    expect(service, pending, done=False)
     cancel(service, pending)
+
+
+def expect(service: Service, id: str, *, done: bool) -> None:
+    """Raise `RuntimeError` unless a wait says that the execution has ended, or that it has not."""
+    answer = call(f"{service.url}/wait?id={id}")
+    if answer.body.get("done") is not done:
+        raise RuntimeError(f"{service.name} answered a wait with {answer.body}")
 
 
 def send(service: Service, one: bytes) -> None:
@@ -88,7 +101,7 @@ def wake_ups(service: Service, options: Options) -> Iterator[Case]:
     transport = Transport(settings, attempt=5, budget=5)
     store = Store(transport)
     try:
-        times = [wake_up(service, store) for _ in range(WAKE_UPS * (3 if options.long else 1))]
+        times = [wake_up(service, store) for _ in range(WAKE_UPS * options.repeats)]
     finally:
         transport.close()
     ordered = sorted(times)
@@ -133,5 +146,5 @@ def subscribed(service: Service, id: str) -> bool:
 
 PARTS: Final = (
     Part("wait", waits, (*STACKS, "ours-2", "ours-postgres", "server", "aiohttp"), workers=3),
-    Part("wake-up", wake_ups, ("ours", "ours-postgres"), workers=3),
+    Part("wake-up", wake_ups, ("ours",), POSTGRES, workers=3),
 )

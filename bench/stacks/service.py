@@ -100,6 +100,15 @@ class Service:
         return {**cpu, **kinds}
 
 
+def end_children() -> None:
+    """End the processes of this one that nobody has ended: a signal can interrupt a start."""
+    for pid in set(_trees([os.getpid()])) - {os.getpid()}:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+
+
 def _trees(pids: Iterable[int]) -> Iterable[int]:
     """Yield the processes and their descendants."""
     for pid in pids:

@@ -1,4 +1,4 @@
-"""Load for bench.studies.waiters: thousands of clients in one process, and a probe of /healthz."""
+"""Load for `waiters`: thousands of waiting clients in one process, and a probe of /healthz."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures whether all stays fast and small: `python -m bench.studies.endurance [EXECUTIONS]`.
+"""Measures whether the service stays fast and small: `python -m bench endurance`.
 
 Runs `foo` executions through one gateway and three workers, none of which is restarted. For each
 tenth of them it prints the rate and the CPU time of one execution, both also as a ratio to the
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import aiohttp
 from tests.support.stack import Stack, running_stack
 from tests.support.usage import cpu_seconds, resident_mib
 
+EXECUTIONS = 100_000
 WINDOWS = 10
 CLIENTS = 64
 """Parts of the run, and clients that begin executions at the same time."""
@@ -62,7 +62,7 @@ async def run_window(stack: Stack, number: int, executions: int) -> float:
     return executions / (time.monotonic() - began)
 
 
-def main(total: int) -> None:
+def main(total: int = EXECUTIONS) -> None:
     """Run all windows and print a table."""
     windows: list[Window] = []
     with tempfile.TemporaryDirectory() as directory, running_stack(Path(directory)) as stack:
@@ -79,7 +79,3 @@ def main(total: int) -> None:
             share = f"{rate / windows[0].rate:.2f}\t{used:.2f} ms\t{used / windows[0].cpu:.2f}"
             memory = [f"{mib:.0f}" for mib in resident.values()]
             print(windows[-1].executions, f"{rate:.0f}/s", share, *memory, sep="\t", flush=True)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)

@@ -1,4 +1,4 @@
-"""Measures executions beside a step that returns 40 MiB: `python -m bench.studies.large_results`.
+"""Measures executions beside a step that returns 40 MiB: `python -m bench large_results`.
 
 A client begins 100 `foo` a second, however long they take, and measures each until its end is
 known. In turn nothing else runs; then one execution after the other whose step builds 40 MiB, which
@@ -120,7 +120,3 @@ def main() -> None:
         print(f"peak of the server: {peak_mib(stack.server.pid):.0f} MiB")
         for name, process in stack.workers.items():
             print(f"peak of {name}: {peak_mib(process.pid):.0f} MiB")
-
-
-if __name__ == "__main__":
-    main()

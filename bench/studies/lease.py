@@ -1,4 +1,4 @@
-"""Measures how short a lease may be on a busy machine: `python -m bench.studies.lease [SECONDS …]`.
+"""Measures how short a lease may be on a busy machine: `python -m bench lease`.
 
 For each lease, executions run for 30 s beside twice as many busy processes as there are cores. No
 worker is killed, so every recovery that the workers log took a claim from a living worker.
@@ -57,13 +57,9 @@ def false_recoveries(lease: float) -> tuple[int, int]:
         return len(ids), sum(len(w.events("execution recovered")) for w in workers)
 
 
-def main(leases: list[float]) -> None:
+def main(leases: tuple[float, ...] = LEASES) -> None:
     """Print a line for each lease."""
     print("lease", "executions", "false recoveries", sep="\t")
     for lease in leases:
         executions, recovered = false_recoveries(lease)
         print(f"{lease:g} s", executions, recovered, sep="\t", flush=True)
-
-
-if __name__ == "__main__":
-    main([float(text) for text in sys.argv[1:]] or list(LEASES))

@@ -1,6 +1,6 @@
-"""Measures begins beside clients that list and poll: `python -m bench.studies.lists [EXECUTIONS]`.
+"""Measures begins beside clients that list and poll: `python -m bench lists`.
 
-The store is filled with as many finished executions, 300,000 by default. Then hey begins executions
+The store is filled with 300,000 finished executions. Then hey begins executions
 with 8 clients, in turn alone and beside 8 other clients that list by every filter and poll an id
 with `_`, without a pause. For each round it prints both rates and both p99, and their ratios.
 """
@@ -11,7 +11,6 @@ import re
 import signal
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from tests.support.stack import SHIPPED_MODULES, Stack, running_stack
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+EXECUTIONS = 300_000
 ROUNDS = 5
 BEGINS = 1_500
 CLIENTS = 8
@@ -111,7 +111,7 @@ def _number(pattern: str, report: str) -> float:
     return float(found[1])
 
 
-def main(executions: int) -> None:
+def main(executions: int = EXECUTIONS) -> None:
     """Run all rounds and print a table."""
     with (
         tempfile.TemporaryDirectory() as directory,
@@ -150,7 +150,3 @@ def _medians(rounds: list[Round]) -> tuple[str, str]:
     rate = statistics.median(measured.rate_ratio for measured in rounds)
     p99 = statistics.median(measured.p99_ratio for measured in rounds)
     return f"rate {rate:.2f}", f"p99 {p99:.2f}"
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300_000)

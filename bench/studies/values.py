@@ -1,4 +1,4 @@
-"""Measures what large values cost those who do not want them: `python -m bench.studies.values`.
+"""Measures what large values cost those who do not want them: `python -m bench values`.
 
 It prints, each for executions that a worker would have stored:
 1. the CPU time of a poll of an execution with 10 results of steps of 1 MiB,
@@ -104,7 +104,3 @@ def main() -> None:
         polls(stack, store)
         pages(stack, store)
         results(stack, store)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
-"""Measures waiting clients' cost and delay: `python -m bench.studies.waiters [CLIENTS]`.
+"""Measures the cost of waiting clients and their delay: `python -m bench waiters`.
 
-Three crowds wait, each at a new gateway: 1,000 clients for one execution, CLIENTS (10,000) for one,
-and CLIENTS for as many executions. The executions are ended in the store, as workers do it. For
+Three crowds wait, each at a new gateway: 1,000 clients for one execution, 10,000 for one, and
+10,000 for as many executions. The executions are ended in the store, as workers do it. For
 each crowd it prints the gateway's memory and CPU time for one client, the time from an execution's
 end to its answers, the time between the first and the last answer, and the latency of /healthz.
 
@@ -15,7 +15,6 @@ import contextlib
 import multiprocessing
 import resource
 import sqlite3
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
 
 SPAWN = multiprocessing.get_context("spawn")
 RESULT = orjson.dumps('{"n":1}').decode()
+CLIENTS = 10_000
 THREADS = 16
 HOUR = 3600
 SETTLE_SECONDS = 1.0
@@ -170,7 +170,7 @@ def create_executions(store: Store, prefix: str, count: int) -> list[str]:
     return ids
 
 
-def main(clients: int) -> None:
+def main(clients: int = CLIENTS) -> None:
     """Measure the three crowds."""
     _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
@@ -188,7 +188,3 @@ def main(clients: int) -> None:
         ):
             ids = create_executions(store, f"{crowd_size}-{executions}", executions)
             show(measure(stack, store, name, crowd_size, ids), crowd_size)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
