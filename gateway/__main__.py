@@ -1,4 +1,8 @@
-"""Run one gateway until SIGTERM or SIGINT; SIGHUP has it read its catalog again."""
+"""Run one gateway until SIGTERM or SIGINT; SIGHUP has it read its catalog again.
+
+With `GATEWAY_PROCESSES` this process starts that many of its kind, which share the port, and only
+keeps them running.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import asyncio
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import uvloop
 from aiohttp import web
@@ -16,6 +20,13 @@ from gateway.app import create_app
 from gateway.catalog.file import CatalogFault, CatalogFile
 from gateway.catalog.watch import CatalogWatch
 from gateway.concurrency.garbage import collect_when_quiet
+from gateway.concurrency.processes import (
+    Command,
+    PortTaken,
+    Supervisor,
+    shared_port,
+    stop_with_parent,
+)
 from gateway.http.connection_limit import allow_many_connections
 from gateway.http.server import BACKLOG, Runner
 from gateway.settings import read_gateway
@@ -30,21 +41,26 @@ if TYPE_CHECKING:
     from gateway.settings import GatewaySettings
 
 
-async def serve(settings: GatewaySettings, file: CatalogFile, catalog: ServedCatalog) -> int:
+PART: Final = "part"
+"""The argument of a process that shares the port with others."""
+
+
+async def serve(
+    settings: GatewaySettings, file: CatalogFile, catalog: ServedCatalog, *, is_part: bool
+) -> int:
     """Serve until a signal comes, then let requests finish. Returns the exit code."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     app = create_app(settings, catalog)
     watch = CatalogWatch(file, app[CATALOG])
-    loop.add_signal_handler(signal.SIGHUP, watch.look_now)
+    stop = _stop_event(watch, is_part=is_part)
     runner = Runner(app, settings)
     log = get_logger()
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG).start()
+            site = web.TCPSite(
+                runner, settings.host, settings.port, backlog=BACKLOG, reuse_port=is_part or None
+            )
+            await site.start()
         except OSError as error:
             log.critical("not started", reason=f"port {settings.port}: {error.strerror}")
             return 1
@@ -65,6 +81,19 @@ async def serve(settings: GatewaySettings, file: CatalogFile, catalog: ServedCat
     return 0
 
 
+def _stop_event(watch: CatalogWatch, *, is_part: bool) -> asyncio.Event:
+    """Return an event that is set at SIGTERM and SIGINT; from now on SIGHUP has `watch` look."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, watch.look_now)
+    if is_part:
+        stop_with_parent(stop)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+    return stop
+
+
 def configured(
     environment: Mapping[str, str],
 ) -> tuple[GatewaySettings, CatalogFile, ServedCatalog]:
@@ -80,6 +109,26 @@ def configured(
     return settings, file, catalog
 
 
+async def supervise(settings: GatewaySettings) -> int:
+    """Keep the processes running until a signal comes. Returns the exit code."""
+    log = get_logger()
+    try:
+        with shared_port(settings.host, settings.port) as port:
+            command = Command(["-m", "gateway", PART], {**os.environ, "GATEWAY_PORT": str(port)})
+            log.info("starting processes", count=settings.processes, port=port)
+            await Supervisor(
+                command, _name(), settings.processes, settings.deadlines.shutdown
+            ).run()
+    except PortTaken as error:
+        log.critical("not started", reason=str(error))
+        return 1
+    return 0
+
+
+def _name() -> str:
+    return os.environ.get("GATEWAY_NAME", "gateway")
+
+
 def main() -> int:
     """Return the exit code: 0 after a signal, 1 when the port is taken, 2 for wrong settings."""
     try:
@@ -88,10 +137,13 @@ def main() -> int:
         for fault in error.faults:
             print(f"gateway: {fault}", file=sys.stderr)  # noqa: T201 - logging is not set up yet
         return 2
-    configure_logging(settings.log, os.environ.get("GATEWAY_NAME", "gateway"))
+    configure_logging(settings.log, _name())
+    is_part = sys.argv[1:] == [PART]
+    if settings.processes > 1 and not is_part:
+        return asyncio.run(supervise(settings))
     limit_arenas()
     allow_many_connections()
-    return uvloop.run(serve(settings, file, catalog))
+    return uvloop.run(serve(settings, file, catalog, is_part=is_part))
 
 
 if __name__ == "__main__":

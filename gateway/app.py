@@ -27,11 +27,10 @@ from gateway.backend.client import Backend
 from gateway.concurrency.limiter import Limiter
 from gateway.http import body
 from gateway.http.access_log import AccessLog
-from gateway.http.auth import authorize
-from gateway.http.browsers import protect, share
+from gateway.http.browsers import share
 from gateway.http.budgets import AnswerBudget, BodyBudget
 from gateway.http.keys import ACCESS_LOG, ANSWER_BUDGET, BODY_BUDGET, SETTINGS
-from gateway.http.middleware import add_own_headers, answer_errors, log_request
+from gateway.http.middleware import add_own_headers, surround
 from gateway.inputs.reading import Inputs
 from gateway.inputs.served_catalog import CurrentCatalog
 from gateway.openapi import routes as documentation
@@ -60,7 +59,7 @@ def create_app(
     `backend` asks the server; by default it is made from the settings. The application closes it.
     """
     app = web.Application(
-        middlewares=[log_request, answer_errors, protect, authorize, body.count_body],
+        middlewares=[surround],
         client_max_size=settings.max_body,
     )
     app[SETTINGS] = settings

@@ -90,6 +90,8 @@ class CatalogSettings:
 class GatewaySettings:
     """One gateway process. Without `tokens` anybody may call it.
 
+    With more than one of `processes` each has these limits for itself.
+
     `allowed_hosts` are its names besides those of this machine, `cors_origins` the origins whose
     web pages may call it, both in lower case; `*` is all.
 
@@ -108,6 +110,7 @@ class GatewaySettings:
     catalog: CatalogSettings = field(default_factory=CatalogSettings)
     host: str = "127.0.0.1"
     port: int = 5001
+    processes: int = 1
     max_connections: int = 25_000
     max_body: int = 1024 * 1024
     max_result_bytes: int = MAX_RESULT_BYTES
@@ -148,6 +151,7 @@ def read_gateway(read: EnvironmentReader, *, terminal: bool | None = None) -> Ga
         ),
         host=read.text("GATEWAY_HOST", "127.0.0.1"),
         port=read.port("GATEWAY_PORT", 5001, low=0),
+        processes=read.integer("GATEWAY_PROCESSES", 1, 1, 64, "processes"),
         max_connections=read.integer(
             "GATEWAY_MAX_CONNECTIONS", 25_000, 1, 1_000_000, "connections"
         ),

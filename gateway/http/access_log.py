@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import time
 from collections import deque
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from shared.ids import is_execution_id
 from shared.log import get_logger
@@ -27,9 +25,8 @@ BATCH_SIZE: Final = 25
 """Lines that are written in one turn of the loop."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A request that has ended; `context` are the fields that all its log lines carry.
+class Entry(NamedTuple):
+    """A request that ended `at` a time; `context` are the fields that all its log lines carry.
 
     `id` is logged only if it follows the grammar of ids, since the client chose it.
     """
@@ -40,7 +37,7 @@ class Entry:
     status: int
     seconds: float
     context: Mapping[str, str]
-    at: float = field(default_factory=time.time)
+    at: float
 
 
 class AccessLog:

@@ -6,29 +6,26 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING, Final
 
-from aiohttp import web
-
 from gateway.errors import Unauthorized
 from gateway.http.keys import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from aiohttp.typedefs import Handler
+    from aiohttp import web
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"})
 OPEN_PREFIX: Final = "/docs/"
 """Prefix of the paths of the files that the page at /docs loads."""
 
 
-@web.middleware
-async def authorize(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Serve requests that carry one of the tokens, or all requests where no token is set."""
+def require_token(request: web.Request) -> None:
+    """Raise `Unauthorized` unless the request has one of the tokens, where tokens are set."""
     tokens = request.app[SETTINGS].tokens
-    headers = request.headers.getall("Authorization", ())
-    if tokens and not _needs_no_token(request) and not _has_token(headers, tokens):
+    if not tokens or _needs_no_token(request):
+        return
+    if not _has_token(request.headers.getall("Authorization", ()), tokens):
         raise Unauthorized("Send Authorization: Bearer with a token that this service knows.")
-    return await handler(request)
 
 
 def is_open_path(path: str) -> bool:

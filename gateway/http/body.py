@@ -49,8 +49,7 @@ async def read_body(request: web.Request) -> bytes:
     if request.version >= HttpVersion11 and _expects_continue(request):
         await _continue(request.writer)
     try:
-        async with asyncio.timeout(settings.limits.body):
-            raw = await _arrived(request, share, settings.max_body)
+        raw = await _arrived(request, share)
     except web.RequestPayloadError as error:
         raise InvalidRequest(BROKEN) from error
     except TimeoutError as error:
@@ -78,15 +77,26 @@ def _unmarked(raw: bytes) -> bytes:
     return raw
 
 
-async def _arrived(request: web.Request, share: BodyShare, limit: int) -> bytes:
-    """Return the body as it is sent, all of it counted as it arrives."""
-    body = bytearray()
-    while chunk := await request.content.readany():
-        if len(body) + len(chunk) > limit:
-            raise web.HTTPRequestEntityTooLarge(limit)
-        share.resize(len(body) + len(chunk))
-        body += chunk
-    return bytes(body)
+async def _arrived(request: web.Request, share: BodyShare) -> bytes:
+    """Return the body as it is sent, all of it counted as it arrives. Raises `TimeoutError`."""
+    settings = request.app[SETTINGS]
+    if request.content.is_eof():  # it came with the head
+        body = request.content.read_nowait()
+        _count(len(body), share, settings.max_body)
+        return body
+    parts = bytearray()
+    async with asyncio.timeout(settings.limits.body):
+        while chunk := await request.content.readany():
+            _count(len(parts) + len(chunk), share, settings.max_body)
+            parts += chunk
+    return bytes(parts)
+
+
+def _count(size: int, share: BodyShare, limit: int) -> None:
+    """Count the bytes of a body. Raises aiohttp's 413, or `Overloaded`."""
+    if size > limit:
+        raise web.HTTPRequestEntityTooLarge(limit)
+    share.resize(size)
 
 
 @web.middleware

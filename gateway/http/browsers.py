@@ -12,6 +12,7 @@ https://fetch.spec.whatwg.org/#http-cors-protocol, https://www.w3.org/TR/fetch-m
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 import socket
@@ -23,8 +24,6 @@ from gateway.errors import ForbiddenHost, ForbiddenOrigin
 from gateway.http.keys import SETTINGS
 
 if TYPE_CHECKING:
-    from aiohttp.typedefs import Handler
-
     from gateway.settings import GatewaySettings
 
 HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
@@ -32,6 +31,9 @@ HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
 
 HOST: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::\d{0,5})?")
 """The header `Host`: a name, an IPv4 or a bracketed IPv6 address, and perhaps a port."""
+
+KNOWN_HOSTS: Final = 256
+"""Values of the header `Host` that are remembered with what they are."""
 
 OTHER_SITES: Final = frozenset({"cross-site", "same-site"})
 """Values of `Sec-Fetch-Site` for requests of another origin."""
@@ -57,9 +59,11 @@ EXPOSED_HEADERS: Final = ", ".join(
 """Headers of answers that a page may read besides those that every page may."""
 
 
-@web.middleware
-async def protect(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what no page may do, and answer the preflight requests of those that may call."""
+def preflight_answer(request: web.Request) -> web.Response | None:
+    """Refuse what no page may do, and return the answer to a preflight request of those that may.
+
+    All other requests are to be served. Raises `ForbiddenHost` and `ForbiddenOrigin`.
+    """
     settings = request.app[SETTINGS]
     if request.path not in HEALTH_PATHS:
         _require_host(request, settings)
@@ -67,7 +71,7 @@ async def protect(request: web.Request, handler: Handler) -> web.StreamResponse:
             _require_origin(request, settings)
     if _is_preflight(request) and _allowed_origin(request, settings):
         return web.Response(status=204, headers=_preflight_headers(request))
-    return await handler(request)
+    return None
 
 
 async def share(request: web.Request, response: web.StreamResponse) -> None:
@@ -97,26 +101,35 @@ def _require_host(request: web.Request, settings: GatewaySettings) -> None:
 
 
 def _is_own(host: str, configured: tuple[str, ...]) -> bool:
-    match = HOST.fullmatch(host.strip())
-    if match is None:
-        return False
-    name = (match["v6"] or match["name"]).lower().removesuffix(".")
-    if name == "localhost" or name.endswith(".localhost") or name in configured:
+    name, is_address = _name_of(host.strip())
+    if is_address or name in configured:
         return True
-    return _is_address(name) or name == socket.gethostname().lower()
+    return bool(name) and name == socket.gethostname().lower()
 
 
-def _is_address(name: str) -> bool:
-    """Return whether a host is an IP address, which no page can have resolved to another one."""
+@functools.lru_cache(KNOWN_HOSTS)
+def _name_of(host: str) -> tuple[str, bool]:
+    """Return the name in a header `Host`, and whether no page can have it resolved elsewhere.
+
+    Those are IP addresses and the names of this machine itself. A bad header has an empty name.
+    """
+    match = HOST.fullmatch(host)
+    if match is None:
+        return "", False
+    name = (match["v6"] or match["name"]).lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return name, True
     try:
         ipaddress.ip_address(name)
     except ValueError:
-        return False
-    return True
+        return name, False
+    return name, True
 
 
 def _require_origin(request: web.Request, settings: GatewaySettings) -> None:
     """Raise `ForbiddenOrigin` for a request of a page that is not this gateway's own."""
+    if "Origin" not in request.headers and "Sec-Fetch-Site" not in request.headers:
+        return
     if _allowed_origin(request, settings):
         return
     # The scheme is not compared: behind a proxy with TLS only the page's browser knows it.

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 import time
-import uuid
 from typing import TYPE_CHECKING, Final
 
 import structlog
+import uuid_utils
 from aiohttp import web
 
 from gateway.errors import ServiceError
 from gateway.http.access_log import Entry
+from gateway.http.auth import require_token
+from gateway.http.body import count_body
+from gateway.http.browsers import preflight_answer
 from gateway.http.keys import ACCESS_LOG, LOGGED_ID, REQUEST_ID, TRACE
 from gateway.http.problems import (
     INTERNAL,
@@ -29,26 +32,20 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
 SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+WITH_BODIES: Final = frozenset({"POST", "PUT", "PATCH"})
 CLIENT_CLOSED_REQUEST: Final = 499
 """The status in the log for a client that left before its answer, as nginx has it."""
 
 
 @web.middleware
-async def log_request(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def surround(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request an id, bind the id to every log line, and log the request once."""
-    sent = request.headers.get("X-Request-Id", "")
-    request_id = sent if SANE_REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
-    request[REQUEST_ID] = request_id
-    context = {"request_id": request_id}
-    trace = trace_of(request.headers.getall("traceparent", ()))
-    if trace is not None:
-        request[TRACE] = trace
-        context |= {"trace_id": trace.trace_id, "span_id": trace.span_id}
+    context = _identify(request)
     began = time.perf_counter()
     status = CLIENT_CLOSED_REQUEST
     structlog.contextvars.bind_contextvars(**context)  # each request runs in a context of its own
     try:
-        response = await handler(request)
+        response = await _answer(request, handler)
         status = response.status
     finally:
         entry = Entry(
@@ -58,9 +55,46 @@ async def log_request(request: web.Request, handler: Handler) -> web.StreamRespo
             status,
             time.perf_counter() - began,
             context,
+            time.time(),
         )
         request.app[ACCESS_LOG].add(entry)
     return response
+
+
+def _identify(request: web.Request) -> dict[str, str]:
+    """Give the request its id, and return what all its log lines carry."""
+    sent = request.headers.get("X-Request-Id")
+    is_sane = sent is not None and SANE_REQUEST_ID.fullmatch(sent)
+    request_id = request[REQUEST_ID] = sent if sent and is_sane else uuid_utils.uuid4().hex
+    context = {"request_id": request_id}
+    if "traceparent" in request.headers:
+        trace = trace_of(request.headers.getall("traceparent"))
+        if trace is not None:
+            request[TRACE] = trace
+            context |= {"trace_id": trace.trace_id, "span_id": trace.span_id}
+    return context
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Serve who may be served, and turn whatever is raised into a problem.
+
+    An unexpected error is not shown.
+    """
+    try:
+        preflight = preflight_answer(request)
+        if preflight is not None:
+            return preflight
+        require_token(request)
+        if request.method in WITH_BODIES:
+            return await count_body(request, handler)
+        return await handler(request)
+    except ServiceError as error:
+        return service_error_response(request, error)
+    except web.HTTPException as error:
+        return http_error_response(request, error)
+    except Exception:  # noqa: BLE001 - the last resort
+        get_logger().exception("request failed", path=path_of(request))
+        return problem_response(request, INTERNAL, REPORT_TO_OPERATOR)
 
 
 async def add_own_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -74,17 +108,3 @@ def _route_of(request: web.Request) -> str:
     """Return the path of the route, without anything that the client chose."""
     resource = request.match_info.route.resource
     return path_of(request) if resource is None else resource.canonical
-
-
-@web.middleware
-async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn whatever a handler raises into a problem; an unexpected error is not shown."""
-    try:
-        return await handler(request)
-    except ServiceError as error:
-        return service_error_response(request, error)
-    except web.HTTPException as error:
-        return http_error_response(request, error)
-    except Exception:  # noqa: BLE001 - the last resort
-        get_logger().exception("request failed", path=path_of(request))
-        return problem_response(request, INTERNAL, REPORT_TO_OPERATOR)

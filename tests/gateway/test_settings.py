@@ -65,6 +65,7 @@ def test_every_variable_is_read() -> None:
         "GATEWAY_DEFAULT_FUNCTION": "order",
         "GATEWAY_HOST": "0.0.0.0",
         "GATEWAY_PORT": "0",
+        "GATEWAY_PROCESSES": "3",
         "GATEWAY_MAX_BODY": "1",
         "MAX_RESULT_BYTES": "1024",
         "GATEWAY_BODY_BUDGET": "1048576",
@@ -80,6 +81,7 @@ def test_every_variable_is_read() -> None:
         catalog=CatalogSettings(Path("/etc/catalog.json"), "order"),
         host="0.0.0.0",
         port=0,
+        processes=3,
         max_body=1,
         max_result_bytes=1024,
         body_budget=1048576,
@@ -181,6 +183,7 @@ def test_any_origin_may_be_allowed_with_tokens() -> None:
         ("GATEWAY_ANSWER_BUDGET", "1048576..17179869184", "1048575..17179869185"),
         ("MAX_RESULT_BYTES", "1024..16777216", "1023..16777217"),
         ("GATEWAY_MAX_CONNECTIONS", "1..1000000", "0..1000001"),
+        ("GATEWAY_PROCESSES", "1..64", "0..65"),
     ],
 )
 def test_limits_are_inclusive(name: str, allowed: str, refused: str) -> None:

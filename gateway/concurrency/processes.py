@@ -1,0 +1,157 @@
+"""Several processes that share one port, and the one that keeps them running.
+
+The kernel gives each new connection to one of the processes that listen on a port with
+`SO_REUSEPORT`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from shared.log import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 10.0
+"""Seconds before a process that has ended is replaced: doubled each time, up to the longest."""
+
+STEADY_SECONDS: Final = 60.0
+"""Seconds for which a process has run when the pause is the first one again."""
+
+LATE_SECONDS: Final = 3.0
+"""Seconds after the time for a drain at which processes that have not ended are killed."""
+
+
+class PortTaken(Exception):
+    """The port cannot be shared, for the reason in the message."""
+
+
+@contextlib.contextmanager
+def shared_port(host: str, port: int) -> Iterator[int]:
+    """Hold a port for processes that will share it, and yield it; port 0 takes a free one.
+
+    Raises `PortTaken` if somebody uses it, also if they share it among themselves.
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            found = socket.getaddrinfo(
+                host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )
+            for family, *_, address in dict.fromkeys(found):
+                name = str(address[0])
+                with _bound(family, (name, port), shared=False) as alone:
+                    port = alone.getsockname()[1]
+                held.enter_context(_bound(family, (name, port), shared=True))
+        except OSError as error:
+            raise PortTaken(f"port {port}: {error.strerror}") from error
+        yield port
+
+
+def _bound(family: int, address: tuple[str, int], *, shared: bool) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(address)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+@dataclass(frozen=True)
+class Command:
+    """What each process runs, and its environment besides its name."""
+
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+
+    async def start(self, name: str) -> asyncio.subprocess.Process:
+        """Start a process, whose standard input ends when this one does."""
+        # SIGHUP would end a process that has no handler yet, so the process itself lets it in.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        try:
+            return await asyncio.create_subprocess_exec(
+                sys.executable,
+                *self.arguments,
+                env={**self.environment, "GATEWAY_NAME": name},
+                stdin=asyncio.subprocess.PIPE,
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+
+
+class Supervisor:
+    """Keeps processes running: one that ends is replaced after a pause.
+
+    SIGTERM and SIGINT stop all of them, and SIGHUP is passed on. Each may take `drain` seconds for
+    its end, and is killed a little later.
+    """
+
+    def __init__(self, command: Command, name: str, count: int, drain: float) -> None:
+        self._command = command
+        self._names = [f"{name}-{number}" for number in range(1, count + 1)]
+        self._drain = drain
+        self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._stop = asyncio.Event()
+        self._log = get_logger()
+
+    async def run(self) -> None:
+        """Return once a signal has come and all processes have ended."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._send, signal.SIGHUP)
+        async with asyncio.TaskGroup() as keeping:
+            for name in self._names:
+                keeping.create_task(self._keep(name))
+            await self._stop.wait()
+            self._send(signal.SIGTERM)
+            loop.call_later(self._drain + LATE_SECONDS, self._send, signal.SIGKILL)
+
+    async def _keep(self, name: str) -> None:
+        pause = FIRST_PAUSE
+        while not self._stop.is_set():
+            began = time.monotonic()
+            process = self._running[name] = await self._command.start(name)
+            if self._stop.is_set():  # too late to have been sent the signal with the others
+                process.terminate()
+            code = await process.wait()
+            del self._running[name]
+            if self._stop.is_set():
+                return
+            if time.monotonic() - began >= STEADY_SECONDS:
+                pause = FIRST_PAUSE
+            self._log.error("process ended", name=name, exit_code=code, pause_seconds=pause)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _send(self, number: signal.Signals) -> None:
+        for process in self._running.values():
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                process.send_signal(number)
+
+
+def stop_with_parent(stop: asyncio.Event) -> None:
+    """Set `stop` when the process that started this one has ended, however it ended."""
+
+    def read() -> None:
+        if not os.read(sys.stdin.fileno(), 1024):
+            asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+            stop.set()
+
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), read)
