@@ -119,6 +119,9 @@ class FakeSdk:
             if command.id not in self.stored:
                 self._settle(command)
             good, data = self.stored[command.id]
+            if isinstance(command, LFI):
+                send, outcome = (body.send, data) if good else (body.throw, Rejection(data))
+                continue
             encoder = command.opts.encoder
             decoded = data if encoder is None else encoder.decode(data)
             send, outcome = (body.send, decoded) if good else (body.throw, Exception(decoded))
@@ -130,7 +133,6 @@ class FakeSdk:
         return Failure.decode(str(caught.value))
 
     def _settle(self, command: Any) -> None:
-        self.tags.append(command.conv.tags)
         attempt = 0
         while True:
             attempt += 1
@@ -144,7 +146,7 @@ class FakeSdk:
                 result, good = error, False
                 if isinstance(error, Fenced):
                     raise
-            self.stored[command.id] = (good, command.opts.encoder.encode(result))
+            self.stored[command.id] = (good, str(result))
             return
 
 
