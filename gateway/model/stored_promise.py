@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shared.resonate import tags as tag
@@ -30,6 +30,9 @@ class StoredPromise:
     tags: Mapping[str, str]
     param: Data | None = None
     value: Data | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """What stands beside the value: of a plain function that was quick, its step, with the names of
+    the tags that a step has."""
 
     @property
     def pending(self) -> bool:
