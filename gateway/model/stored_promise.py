@@ -41,7 +41,7 @@ class StoredPromise:
 
     @property
     def started_at(self) -> int:
-        """When it began, which is before its creation if it was stored with its outcome."""
+        """When it began: of a step, which is stored a little later, before its creation."""
         return min(int(self.tags.get(tag.STARTED, self.created_on)), self.created_on)
 
     @property
