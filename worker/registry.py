@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from resonate.registry import Registry
@@ -11,11 +12,13 @@ from durable_http.declarations.loading import newest
 from durable_http.errors import DeclarationError
 from shared.webhooks import FUNCTION
 from worker.durable.driver import durable
+from worker.durable.plain import run_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from durable_http.declarations.definition import Definition
+    from worker.slots.parts import RunPlain
 
 SHIPPED_DEFAULT: Final = "foo"
 """The example that is begun when a client names no function."""
@@ -44,6 +47,12 @@ class Functions:
         """Serve a function of the worker's own, which is none of the users' functions."""
         self.registry.add(durable(definition), definition.name, definition.version)
         self.versions[definition.name].append(definition.version)
+
+    @property
+    def plain(self) -> Mapping[tuple[str, int], RunPlain]:
+        """The plain functions, by name and version."""
+        plain = [each for each in self.definitions if not each.is_workflow]
+        return {(each.name, each.version): partial(run_plain, each) for each in plain}
 
     @property
     def users_versions(self) -> Mapping[str, Sequence[int]]:

@@ -92,6 +92,7 @@ class Worker:
             registry=functions.registry,
             functions=functions.newest,
             versions=functions.versions,
+            plain=functions.plain,
             transport=transport,
             tasks=self._tasks,
             inbox=self._inbox,

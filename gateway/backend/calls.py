@@ -148,6 +148,7 @@ class Calls:
             execution = self.read_root(id)
             if execution.done and not with_steps:
                 return execution
+        created = [*created, *filter(None, [execution.only_step])]
         steps = steps_of(created) if with_steps else ()
         return replace(execution, partial=False, activity=activity, steps=steps)
 

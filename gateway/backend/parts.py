@@ -82,4 +82,5 @@ def record_of(
         promise.tags,
         param,
         value,
+        promise.value.headers or {},
     )

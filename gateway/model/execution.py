@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from gateway.model.stored_promise import StoredPromise
 from shared.resonate import tags as tag
 from shared.resonate.codec import (
     TIMED_OUT,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from gateway.model.activity import Activity
     from gateway.model.steps import StepState
-    from gateway.model.stored_promise import StoredPromise
     from shared.resonate.large_values import Data
 
 
@@ -68,6 +68,9 @@ class Execution:
     starts_at: int | None = None
     result: Data | None = None
     error: Failure | None = None
+    only_step: StoredPromise | None = None
+    """The step of a plain function that was so quick that it is stored with its execution's end."""
+
     activity: Activity | None = None
     steps: Sequence[StepState] = ()
     partial: bool = False
@@ -123,6 +126,7 @@ def execution_of(promise: StoredPromise) -> Execution:
         starts_at=int(promise.tags[tag.DELAY]) if tag.DELAY in promise.tags else None,
         result=_result(promise.value) if status == "resolved" else None,
         error=_error(status, promise.value),
+        only_step=_only_step(promise),
     )
 
 
@@ -139,6 +143,23 @@ def with_values(
     if isinstance(result, Reference):
         result = stored_result(read(result))
     return replace(execution, input=input, result=result)
+
+
+def _only_step(promise: StoredPromise) -> StoredPromise | None:
+    """Return the step that is stored with the execution's end, as if it had a promise."""
+    notes, ended = promise.notes, promise.completed_on
+    if ended is None or not {tag.STEP, tag.WORKER, tag.STARTED} <= notes.keys():
+        return None
+    # The worker's clock may differ a little from the server's.
+    started = min(max(int(notes[tag.STARTED]), promise.created_on), ended)
+    return StoredPromise(
+        id=f"{promise.id}.1",
+        state=promise.state,
+        created_on=started,
+        completed_on=ended,
+        timeout=promise.timeout,
+        tags={tag.STEP: notes[tag.STEP], tag.WORKER: notes[tag.WORKER]},
+    )
 
 
 def _call(promise: StoredPromise) -> tuple[str, int | None, Data]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from gateway.model.failed_tries import failed_tries
@@ -33,17 +34,23 @@ class StepState:
 
 
 def steps_of(created: Sequence[StoredPromise]) -> list[StepState]:
-    """Return the steps of an execution, oldest first, from all that it created, newest first."""
+    """Return the steps of an execution, oldest first, from all that it created, newest first.
+
+    Steps that began in the same millisecond are in the order of their numbers.
+    """
     failed = failed_tries(created)
     recoveries: list[StoredPromise] = []
-    steps: list[StepState] = []
+    steps: list[tuple[int, int, StepState]] = []
     for promise in created:
         if tag.STEP in promise.tags or promise.is_child:
             step = step_of(promise, recoveries)
-            steps.append(replace(step, failed_try=failed.get(promise.id)))
+            step = replace(step, failed_try=failed.get(promise.id))
+            number = promise.id.rpartition(".")[2]
+            steps.append((step.started, int(number) if number.isdecimal() else 0, step))
         elif tag.RECOVERED_FROM in promise.tags and not promise.is_block:
             recoveries.append(promise)
-    return steps[::-1]
+    in_order = sorted(reversed(steps), key=itemgetter(0, 1))
+    return [step for *_, step in in_order]
 
 
 def step_of(promise: StoredPromise, recoveries: Iterable[StoredPromise]) -> StepState:

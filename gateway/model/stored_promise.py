@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shared.resonate import tags as tag
@@ -30,6 +30,9 @@ class StoredPromise:
     tags: Mapping[str, str]
     param: Data | None = None
     value: Data | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """What stands beside the value: of a plain function that was quick, its step, with the names of
+    the tags that a step has."""
 
     @property
     def pending(self) -> bool:
@@ -38,7 +41,7 @@ class StoredPromise:
 
     @property
     def started_at(self) -> int:
-        """When it began, which is before its creation if it was stored with its outcome."""
+        """When it began: of a step, which is stored a little later, before its creation."""
         return min(int(self.tags.get(tag.STARTED, self.created_on)), self.created_on)
 
     @property

@@ -85,6 +85,7 @@ def timeline(root: Execution, created: Sequence[StoredPromise]) -> list[Event]:
     server stamps later belongs to it: the server goes on to time out what was pending.
     """
     end = root.completed_at
+    created = [*created, *filter(None, [root.only_step])]
     parts = [_as_of(part, end) for part in sorted(created, key=lambda part: _order(root, part))]
     events = [_created(root), *_of_parts(root, parts)]
     events = sorted(

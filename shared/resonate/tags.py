@@ -45,7 +45,7 @@ REJECTED: Final = "rejected"
 """The two outcomes."""
 
 STARTED: Final = "started"
-"""On such a step: when it began, in milliseconds since the epoch."""
+"""On a step: when it began, in milliseconds since the epoch."""
 
 SIGNAL: Final = "signal"
 """On the promise of a signal: its name."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     import resonate
+    from structlog.typing import FilteringBoundLogger
 
     from durable_http.context import Workflow
     from durable_http.declarations.definition import Definition
@@ -42,25 +43,28 @@ def durable(definition: Definition) -> Callable[..., Generator[Any, Any, str]]:
         log = get_logger(**handle.claim.log_fields)
         interpreter = Interpreter(sdk, handle, whole=not definition.is_workflow)
         try:
-            body = _body(definition, handle, orjson.loads(input_json))
+            body = body_of(definition, handle, orjson.loads(input_json))
             handle.claim.close_body = partial(_close, body, handle)
             # No name for the result: a failure below would keep this frame, and a large result.
             return _encoded(definition, (yield from _drive(body, interpreter, handle)), handle)
         except Fenced:
             raise
-        except Exception as raised:
+        except Exception as raised:  # noqa: BLE001 - every failure becomes data
             error = raised.error if isinstance(raised, _BodyFailed) else raised
-            expected = isinstance(error, (StepFailed, InvalidInput))
-            log.warning(
-                "execution failed", error=shown(error), exc_info=None if expected else error
-            )
-            rejection = Rejection(describe(error).encode())
+            rejection = Rejection(failure_of(error, log).encode())
             # A traceback has the frames it came through, and these have the error: a cycle that
             # would keep the function's values until the garbage collector comes.
             raised.__traceback__ = error.__traceback__ = None
             raise rejection from None
 
     return execution
+
+
+def failure_of(error: BaseException, log: FilteringBoundLogger) -> Failure:
+    """Return the failure of an execution that ends with this error, which is logged."""
+    expected = isinstance(error, (StepFailed, InvalidInput))
+    log.warning("execution failed", error=shown(error), exc_info=None if expected else error)
+    return describe(error)
 
 
 class _BodyFailed(Exception):
@@ -71,7 +75,7 @@ class _BodyFailed(Exception):
         self.error = error
 
 
-def _body(definition: Definition, handle: ClaimHandle, value: Any) -> Workflow[Any]:
+def body_of(definition: Definition, handle: ClaimHandle, value: Any) -> Workflow[Any]:
     """Return the function's body, which has not begun. Raises `InvalidInput`, or `Fenced`."""
     context = Context(handle.claim.execution, definition.retry)
     arguments: tuple[Any, ...] = ()
@@ -134,7 +138,7 @@ def _drive(
             _close(body, handle)
             raise
         except Exception as error:  # noqa: BLE001 - all that the SDK can raise here is an outcome
-            send, value = body.throw, _failure_of(error)
+            send, value = body.throw, _seen_of(error)
 
 
 def _advanced(send: Callable[[Any], Any], value: Any, handle: ClaimHandle) -> Any:
@@ -156,7 +160,7 @@ def _close(body: Workflow[Any], handle: ClaimHandle) -> None:
         handle.calls.end(call)
 
 
-def _failure_of(error: Exception) -> Exception:
+def _seen_of(error: Exception) -> Exception:
     """Return what the function's body sees of an exception of the SDK, or of its command."""
     if isinstance(error, ResonateTimedoutError):
         return TimedOut()

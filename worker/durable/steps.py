@@ -71,6 +71,11 @@ class StepRun:
         self._recorded = RecordedTries(time.monotonic())
         self._log = get_logger(**handle.claim.log_fields, step=command.name)
 
+    @property
+    def attempts(self) -> int:
+        """The number of attempts that were made here."""
+        return self._attempts
+
     def next(self, attempt: int) -> float | None:
         """Return the pause before the next attempt (the SDK's protocol of retry policies).
 

@@ -61,7 +61,7 @@ class Admission:
         except ValueLost as error:
             self._reject(claim, Failure("ValueLost", str(error)))
             return None
-        claim.version = call.version
+        claim.call, claim.version = call, call.version
         if root.tags.get(tag.KIND) == tag.CHILD and self._cancel_orphan(claim):
             return None
         blocked = self._parts.blocked.get(claim.execution) or self._unknown(call)

@@ -62,6 +62,10 @@ class SlotClient:
         self.claim: Claim | None = None
         """The claim under which an execution runs."""
         self._runs = 0
+        self._handle: ClaimHandle | None = None
+        self._is_running_here = False
+        """Whether an execution runs on the thread that takes offers, without the SDK."""
+
         self._promises: ClaimedPromises | None = None
         self._store = FencedStore(parts.transport, parts.name, parts.histories)
         self._store.tasks = SlotTaskStore(parts.transport, self)
@@ -90,6 +94,8 @@ class SlotClient:
         self._log.info("slot given back", **claim.log_fields, reason=claim.lost)
         claim.end_turn()
         self._retire()
+        if self._is_running_here:
+            self.sdk.stop_soon()
         # The body ends as it does with every fence, and then the SDK calls `ended`.
         self.sdk.end_execution(Fenced(claim.execution))
         settling = partial(settle, self._parts, claim, may_be_held=may_be_held)
@@ -109,8 +115,14 @@ class SlotClient:
         self._replace(self)
 
     def next_task(self) -> Offer | None:
-        """Wait until the client is free, and claim a task; None when the client is to end."""
-        self._free.acquire()
+        """Wait until the client is free, and claim a task for the SDK; None when it is to end."""
+        while True:
+            self._free.acquire()
+            offer = self._claimed_offer()
+            if offer is None or not self._is_run_here():
+                return offer
+
+    def _claimed_offer(self) -> Offer | None:
         while not self.sdk.retired.is_set():
             offer = self._parts.inbox.take()
             if offer is None:
@@ -121,6 +133,23 @@ class SlotClient:
             except Exception:  # noqa: BLE001 - it would end the process, on this thread of the SDK
                 self._log.exception("task not claimed", task=offer.task)
         return None
+
+    def _is_run_here(self) -> bool:
+        """Run the claimed execution if it is the first claim of a plain function's."""
+        claim = self.claim
+        if claim is None or claim.call is None or claim.may_have_history:
+            return False
+        run = self._parts.plain.get((claim.call.function, claim.call.version))
+        if run is None or self._handle is None:
+            return False
+        self._is_running_here = True
+        ended_late = partial(self.ended, retire=True)
+        if run(self._handle, self._store.promises, claim.call.input_json, ended_late):
+            self.ended()
+        else:  # another thread ends the execution, and this client with it
+            self.sdk.wait_stopped()
+        self._is_running_here = False
+        return True
 
     def _claim(self, offer: Offer) -> bool:
         """Claim the task and prepare the SDK for it; return whether it is to be run."""
@@ -156,8 +185,8 @@ class SlotClient:
         records = Records(claim, self._store.promises.record)
         handle = _handle(parts, claim, records, self._store.promises)
         begin_body(parts, claim, handle, records)
+        self._handle = handle
         self._client.set_dependency(CLAIM_DEPENDENCY, handle)
-        self._runs += 1
         self.claim = claim
 
     def claimed(self) -> ClaimedPromises:
@@ -166,8 +195,8 @@ class SlotClient:
             raise RuntimeError("the SDK asked for a claim that was not made")
         return self._promises
 
-    def ended(self) -> None:
-        """End the claim: its execution is finished, suspended or fenced off for the SDK."""
+    def ended(self, *, retire: bool = False) -> None:
+        """End the claim: its execution is finished, suspended or fenced off."""
         claim = self._store.claim
         if claim is None:
             return
@@ -185,7 +214,8 @@ class SlotClient:
             self._parts.leases.release(claim)
         else:
             settle(self._parts, claim, may_be_held=True)
-        if suspended or claim.lost is not None or self._runs >= RUNS_PER_CLIENT:
+        self._runs += not self._is_running_here
+        if retire or suspended or claim.lost is not None or self._runs >= RUNS_PER_CLIENT:
             self._retire()
             self.sdk.stop_soon(partial(_set_aside, claim) if suspended else None)
         else:

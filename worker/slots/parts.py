@@ -11,16 +11,23 @@ from worker.store.steps import LateStarts
 from worker.tasks.suspects import Suspects
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from resonate.registry import Registry
 
     from durable_http.declarations.definition import Definition
+    from shared.resonate.store import Promises
     from shared.resonate.tasks import Tasks
     from shared.resonate.transport import Transport
+    from worker.tasks.claim_handle import ClaimHandle
     from worker.tasks.leases import Leases
     from worker.tasks.offers import Inbox
     from worker.user_calls import UserCalls
+
+
+type RunPlain = Callable[[ClaimHandle, Promises, str, Callable[[], None]], bool]
+"""Runs a plain function with this input, and returns whether its end is known: if not, another
+thread goes on, and makes the call that was given."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,9 @@ class SharedParts:
 
     versions: Mapping[str, Sequence[int]]
     """The versions of each function that this worker can run."""
+
+    plain: Mapping[tuple[str, int], RunPlain]
+    """The plain functions, by name and version."""
 
     transport: Transport
     tasks: Tasks

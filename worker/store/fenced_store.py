@@ -128,7 +128,7 @@ class FencedPromises(ClaimedPromises):
         def write(claim: Claim) -> DurablePromise:
             _reached(claim, id, tags)
             marked = {**tags, **claim_tags(claim, self.worker)}
-            marked |= {tag.STARTED: str(began), tag.SLEEP: "true"}
+            marked[tag.SLEEP] = "true"
             stored = self._claimed.values.stored(id, data)
             promise = self._claimed.create(id, began, ikey=id, data=stored, tags=marked)
             self._history(claim).met(id, tags, promise)

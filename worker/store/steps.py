@@ -60,8 +60,9 @@ class StepRecord:
             if self._is_stored or self._has_ended or self._promises.claim is not self._claim:
                 return None
             self._is_stored = True
+            tags = {tag.STEP: self._name, tag.STARTED: str(int(self.began * 1000))}
             promise = self._promises.create(
-                self._id, self._claim.deadline, ikey=self._id, tags={tag.STEP: self._name}
+                self._id, self._claim.deadline, ikey=self._id, tags=tags
             )
             if promise.tags.get(tag.CLAIM) == self._claim.key:
                 self._claim.started.setdefault(self._id, 1)
@@ -88,7 +89,7 @@ class StepRecord:
 
     def _store_both(self, outcome: str, data: str) -> DurablePromise | None:
         began = int(self.began * 1000)
-        tags = {tag.STEP: self._name, tag.OUTCOME: outcome}
+        tags = {tag.STEP: self._name, tag.OUTCOME: outcome, tag.STARTED: str(began)}
         return self._promises.create_ended(self._id, began, tags, data)
 
     def _checked(self, promise: DurablePromise | None) -> DurablePromise | None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from resonate.models.durable_promise import DurablePromise
 
+    from shared.resonate.codec import Call
     from worker.tasks.suspects import Starts, Turn
 
 
@@ -51,6 +52,9 @@ class Claim:
     recovered_from: str | None = None
     """Name of the worker that held the execution before, if this claim or an earlier one recovered
     it."""
+
+    call: Call | None = None
+    """What is to be run; set with the grant."""
 
     version: int = 0
     """The version of the execution's function."""

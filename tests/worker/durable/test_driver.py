@@ -12,7 +12,7 @@ from durable_http.declarations.definition import define
 from shared.resonate.codec import Failure
 from tests.support.worker.durable import FakeSdk, Work
 from worker.durable.driver import durable
-from worker.errors import Fenced
+from worker.errors import Fenced, Rejection
 
 if TYPE_CHECKING:
     from durable_http import Context, Step, Workflow
@@ -35,7 +35,7 @@ def test_a_plain_function_is_one_step() -> None:
         return [step.name, step.attempt, value]
 
     assert sdk.run(plain, {"a": 1}) == ["tested", 1, {"a": 1}]
-    assert [tags["step"] for tags in sdk.tags] == ["tested"]
+    assert sdk.names == ["tested"]
 
 
 @pytest.mark.parametrize("value", [None, 0, "", [], {"py/object": "x"}, "é", 2**64 - 1, -0.5])
@@ -166,7 +166,7 @@ def test_an_error_that_is_no_outcome_is_raised_as_it_is(error: Exception) -> Non
 
 def test_a_stored_failure_of_a_step_is_raised_as_such() -> None:
     """At the `yield` a failed step raises `StepFailed` with all that is stored of the failure."""
-    stored = Exception({"type": "E", "message": "m", "step": "s", "attempts": 2})
+    stored = Rejection(Failure("E", "m", "s", 2).encode())
     seen: list[StepFailed] = []
 
     def function(context: Context, _: Any) -> Workflow[None]:

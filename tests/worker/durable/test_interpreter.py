@@ -56,7 +56,7 @@ def test_a_step_is_named(label: str | None, name: str) -> None:
     sdk.run(function)
 
     assert names == [name]
-    assert [tags["step"] for tags in sdk.tags] == [name]
+    assert sdk.names == [name]
 
 
 def test_every_step_has_its_own_key() -> None:
@@ -99,7 +99,7 @@ def test_steps_may_run_beside_each_other() -> None:
     failure = ["NonRetryableError", "no", "step 1", 1]
 
     assert sdk.run(function) == [3, failure, 1]
-    assert [tags["step"] for tags in sdk.tags] == ["step 2", "step 1", "step 0"]
+    assert sdk.names == ["step 2", "step 1", "step 0"]
     assert len({step.idempotency_key for work in works for step in work.seen}) == 3
 
 
@@ -146,8 +146,8 @@ def test_parts_have_numbers() -> None:
     history = recorded(sdk)
 
     assert sdk.run(function) == ["a", 3, "b", "go", 6, "c"]
-    assert sdk.stored.keys() - outcomes.keys() == {"job.1", "job.2", "job.4", "job.7"}
-    assert history.records.keys() == {"job.5"}
+    assert sdk.stored.keys() - outcomes.keys() == {"job.1", "job.2", "job.7"}
+    assert history.records.keys() == {"job.4", "job.5"}
     assert history.ends == [7]
 
 

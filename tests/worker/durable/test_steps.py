@@ -6,14 +6,12 @@ import math
 import threading
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import pytest
 
 from durable_http import RetryPolicy, StepTimeout
 from shared.resonate.codec import Failure
 from tests.support.worker.durable import AT_ONCE, FakeSdk, Work, one_step
-from worker.durable.steps import EncodedResult, StepEncoder
-from worker.errors import Fenced, Rejection
+from worker.errors import Fenced
 
 if TYPE_CHECKING:
     from durable_http import Context, Step, Workflow
@@ -155,29 +153,6 @@ def test_a_claim_lost_between_two_attempts_ends_the_step() -> None:
         sdk.run(function)
 
     assert (attempts, sdk.stored) == ([1], {})
-
-
-@pytest.mark.parametrize(
-    ("value", "stored"),
-    [
-        (EncodedResult('{"a":1}'), '{"a":1}'),
-        (Rejection('{"type":"E"}'), '{"type":"E"}'),
-        (ValueError("no"), '{"type":"ValueError","message":"no"}'),
-        ("text", '"text"'),
-        (None, "null"),
-    ],
-)
-def test_a_step_is_stored_as_json(value: object, stored: str) -> None:
-    """Results and failures are stored as plain JSON."""
-    encoder = StepEncoder()
-
-    assert encoder.encode(value) == stored
-    assert encoder.decode(stored) == orjson.loads(stored)
-
-
-def test_nothing_stored_is_nothing() -> None:
-    """A promise without a value decodes to nothing."""
-    assert StepEncoder().decode(None) is None
 
 
 def test_only_a_timeout_costs_a_thread() -> None:
