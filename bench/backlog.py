@@ -144,10 +144,12 @@ def step_times(worker: Process) -> list[float]:
 
 
 def opened_at(worker: Process) -> float:
+    """Return the time when a worker's stream was opened."""
     return datetime.fromisoformat(worker.started("stream opened")["timestamp"]).timestamp()
 
 
 def idle(count: int) -> None:
+    """Measure the server beside executions that wait."""
     with stack_of() as stack:
         print(f"idle: {count} begun at {fill(stack, count, 'idle-', 'foo', 'null'):.0f}/s")
         for minute in range(SETTLE_MINUTES):
@@ -157,6 +159,7 @@ def idle(count: int) -> None:
 
 
 def begins(count: int) -> None:
+    """Measure begins with and without executions that wait."""
     with stack_of() as empty, stack_of() as full:
         fill(full, count, "waits-", "foo", "null")
         time.sleep(120)
@@ -170,6 +173,7 @@ def begins(count: int) -> None:
 
 
 def start(count: int) -> None:
+    """Measure a worker that starts beside slow executions that wait."""
     with stack_of() as stack:
         fill(stack, count, "slow-", "part", f'{{"pace":{SLOW_SECONDS}}}')
         time.sleep(90)
@@ -187,6 +191,7 @@ def start(count: int) -> None:
 
 
 def comeback(count: int) -> None:
+    """Measure a worker that starts after ten minutes without one."""
     count = min(count, 10)
     with stack_of() as stack:
         fill(stack, count, "few-", "foo", "null")
@@ -198,6 +203,7 @@ def comeback(count: int) -> None:
 
 
 def killed(count: int) -> None:
+    """Measure how offers of a killed worker come to another one."""
     count = min(count, OFFERS)
     with stack_of() as stack:
         worker = stack.add_worker("worker-1", WORKER_CONCURRENCY="1")
@@ -221,6 +227,7 @@ SCENES: Final = {s.__name__: s for s in (idle, begins, start, comeback, killed)}
 
 
 def main(arguments: list[str]) -> None:
+    """Run the scenes."""
     count = int(arguments[0]) if arguments else 100_000
     for name in arguments[1:] or SCENES:
         SCENES[name](count)

@@ -6,21 +6,29 @@ import threading
 import time
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
 from shared.ids import id_of_stored
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 STALE_SECONDS: Final = 4.0
 """Seconds after which an offer is not worth a claim: after 5 s (`timeToClaim` in its configuration)
 the server offers a task that nobody claimed again, with a higher counter."""
 
-MOST_OFFERS: Final = 1000
-"""Offers that an inbox asks for at most: with fast executions they last for a second or two."""
+SUPPLY_SECONDS: Final = 2.0
+"""Seconds for which the offers of a full inbox last, at the pace of late: well before they are
+stale."""
 
-FEWEST_OFFERS: Final = 32
-"""Offers that an inbox asks for at least, however slow the executions are."""
+FEWEST_OFFERS: Final = 64
+MOST_OFFERS: Final = 1000
+"""Offers of a full inbox, however slow or fast executions are."""
+
+PACE_SECONDS: Final = 0.5
+"""Seconds after which the pace is measured anew."""
 
 OVERFLOW: Final = 2
 """Multiple of `MOST_OFFERS` that an inbox keeps of offers for which it has not asked."""
@@ -74,21 +82,23 @@ def parse(line: bytes) -> Offer | None:
 class Inbox:
     """Offers that wait, by their `rank`; a newer offer of a task replaces the older one.
 
-    It is full with as many offers as its limit, and wants more once it is half empty. Offers that
-    become stale were fetched for nothing: the limit is halved. A slot that waits doubles it.
+    It is full with the offers that are taken in `SUPPLY_SECONDS`, and has room for more once it is
+    half empty.
     """
 
-    def __init__(self, stale_after: float = STALE_SECONDS, *, most: int = MOST_OFFERS) -> None:
+    def __init__(self, stale_after: float = STALE_SECONDS, *, fewest: int = FEWEST_OFFERS) -> None:
         self._stale_after = stale_after
-        self._most = most
-        self._limit = most
-        self._limited_at = float("-inf")
+        self._fewest = fewest
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._emptied = threading.Condition(self._lock)
+        self._half_empty = threading.Condition(self._lock)
         self._offers: dict[str, Offer] = {}
         self._order: list[Rank] = []
+        self._limit = fewest
+        self._full = False
         self._received = 0
+        self._taken = 0
+        self._measured_at = time.monotonic()
         self._closed = False
 
     @property
@@ -100,26 +110,26 @@ class Inbox:
         """Add an offer. Of far too many the newest is dropped: the server offers it again."""
         with self._lock:
             self._received += 1
-            self._remove(offer.task)
-            self._offers[offer.task] = offer
-            insort(self._order, offer.rank)
-            if len(self._order) > OVERFLOW * self._most:
-                self._remove(self._order[-1][-1])
-            self._changed.notify()
+            self._add(offer)
+
+    def put_back(self, offers: Iterable[Offer]) -> None:
+        """Add offers that were taken and not used, unless there are newer ones of their tasks."""
+        with self._lock:
+            for offer in offers:
+                if not self._closed and offer.task not in self._offers:
+                    self._add(offer)
 
     def take(self) -> Offer | None:
         """Wait for an offer that is not stale, and remove it; None once the inbox is closed."""
         with self._lock:
             while not self._closed:
                 if not self._order:
-                    self._limit = min(2 * self._limit, self._most)
-                    self._emptied.notify_all()
                     self._changed.wait()
                     continue
                 offer = self._remove(self._order[0][-1])
-                if len(self._order) <= self._limit // 2:
-                    self._emptied.notify_all()
+                self._make_room()
                 if offer is not None and self._is_fresh(offer):
+                    self._taken += 1
                     return offer
             return None
 
@@ -132,34 +142,46 @@ class Inbox:
         return [offer for offer in found if self._is_fresh(offer)]
 
     def is_full(self) -> bool:
-        """Return whether it should be offered nothing for now."""
+        """Return whether it should be offered nothing for now: once full, until half empty."""
         with self._lock:
-            return not self._closed and len(self._order) >= self._limit
+            return self._full
 
     def wanted(self) -> int:
-        """Return how many offers to ask the server for: none while it is more than half full."""
+        """Return how many offers to ask the server for: none unless it is half empty.
+
+        Drops stale offers and measures the pace, so it is to be called again and again.
+        """
         with self._lock:
             self._drop_stale()
+            self._measure()
+            self._make_room()
             held = len(self._order)
             return 0 if self._closed or held > self._limit // 2 else self._limit - held
 
     def wait_for_room(self, seconds: float) -> bool:
-        """Return whether it is half empty, or closed, within this time."""
+        """Return whether it is not full, or no longer within this time."""
         with self._lock:
-            return self._emptied.wait_for(
-                lambda: self._closed or len(self._order) <= self._limit // 2, seconds
-            )
+            return self._half_empty.wait_for(lambda: not self._full, seconds)
 
     def close(self) -> list[Offer]:
         """End every `take`, now and later; return the offers that were not taken."""
         with self._lock:
-            self._closed = True
+            self._closed, self._full = True, False
             left = [self._offers[task] for *_, task in self._order]
             self._offers.clear()
             self._order.clear()
             self._changed.notify_all()
-            self._emptied.notify_all()
+            self._half_empty.notify_all()
         return [offer for offer in left if self._is_fresh(offer)]
+
+    def _add(self, offer: Offer) -> None:
+        self._remove(offer.task)
+        self._offers[offer.task] = offer
+        insort(self._order, offer.rank)
+        if len(self._order) > OVERFLOW * MOST_OFFERS:
+            self._remove(self._order[-1][-1])
+        self._full = self._full or len(self._order) >= self._limit
+        self._changed.notify()
 
     def _remove(self, task: str) -> Offer | None:
         offer = self._offers.pop(task, None)
@@ -167,16 +189,23 @@ class Inbox:
             del self._order[bisect_left(self._order, offer.rank)]
         return offer
 
+    def _make_room(self) -> None:
+        if self._full and len(self._order) <= self._limit // 2:
+            self._full = False
+            self._half_empty.notify_all()
+
     def _drop_stale(self) -> None:
         stale = [task for task, offer in self._offers.items() if not self._is_fresh(offer)]
         for task in stale:
             self._remove(task)
-        now = time.monotonic()
-        if stale and now - self._limited_at >= self._stale_after:
-            self._limit = max(self._limit // 2, min(FEWEST_OFFERS, self._most))
-            self._limited_at = now
-        if len(self._order) <= self._limit // 2:
-            self._emptied.notify_all()
+
+    def _measure(self) -> None:
+        passed = time.monotonic() - self._measured_at
+        if passed < PACE_SECONDS:
+            return
+        lasting = round(self._taken / passed * SUPPLY_SECONDS)
+        self._limit = max(self._fewest, min(MOST_OFFERS, max(lasting, self._limit // 2)))
+        self._taken, self._measured_at = 0, time.monotonic()
 
     def _is_fresh(self, offer: Offer) -> bool:
         return time.monotonic() - offer.arrived_at < self._stale_after

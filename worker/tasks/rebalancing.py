@@ -23,7 +23,7 @@ from shared.resonate.transport import Refused, Unanswered
 from worker.tasks.supply import Supply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from shared.resonate.tasks import Locks, Tasks
     from worker.tasks.offers import Inbox, Offer
@@ -69,25 +69,23 @@ class Rebalancer:
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
-    def pass_on(self, offers: Iterable[Offer], seconds: float) -> int:
+    def pass_on(self, offers: Sequence[Offer], seconds: float) -> Sequence[Offer]:
         """Make the server offer tasks again, to any worker; stop after this many seconds.
 
-        Returns how many were passed on; the server offers the others again after `timeToClaim`.
+        Returns the offers for which there was no time; their claims are still to be made.
         """
         end = time.monotonic() + seconds
-        passed = 0
-        for offer in offers:
+        for number, offer in enumerate(offers):
             if time.monotonic() > end:
-                break
+                return offers[number:]
             try:
                 self._tasks.claim_raw(offer.task, offer.counter, f"{self._pid}-rebalancer", 1)
             except Refused:
                 continue
             except Unanswered as error:
                 self._log.debug("offers not passed on", reason=str(error))
-                break
-            passed += 1
-        return passed
+                return offers[number + 1 :]
+        return ()
 
     def _run(self) -> None:
         room_since: float | None = None
@@ -110,8 +108,9 @@ class Rebalancer:
         if self._acquire(f"{self._pid}-looking", 1):  # nobody else has the lock, so nobody has room
             return
         offers = self._inbox.take_newest(keep=self._slots, limit=min(excess, MAX_PASSED_ON))
-        passed = self.pass_on(offers, PERIOD_SECONDS)
-        self._log.debug("offers passed on", count=passed)
+        kept = self.pass_on(offers, PERIOD_SECONDS)
+        self._inbox.put_back(kept)
+        self._log.debug("offers passed on", count=len(offers) - len(kept))
 
     def _acquire(self, holder: str, milliseconds: int) -> bool:
         """Acquire the lock; False if another holder has it, True if the server cannot say."""

@@ -135,6 +135,11 @@ class _Connection:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
+    def _leave(self) -> None:
+        """Have the server end the connection; what it has sent until then is read."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+
     def _read(self) -> None:
         try:
             while line := self._response.readline():
@@ -155,4 +160,4 @@ class _Connection:
         if offer is not None:
             self._inbox.put(offer)
             if self._inbox.is_full():
-                self.close()
+                self._leave()

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from tests.support.processes import wait_until
-from worker.tasks.offers import Inbox, Offer, parse
+from worker.tasks.offers import MOST_OFFERS, OVERFLOW, Inbox, Offer, parse
 
 
 @pytest.mark.parametrize("kind", ["invoke", "resume"])
@@ -98,6 +98,112 @@ def test_offers_are_taken_in_order() -> None:
     assert len(inbox) == 3
     assert [inbox.take() for _ in range(3)] == offers
     assert len(inbox) == 0
+
+
+def test_older_executions_are_taken_first() -> None:
+    """Offers are taken by age, but those that resume an execution come before all others."""
+    inbox = Inbox()
+    young = Offer("invoke", "__invoke:a", 1, created_at=300)
+    old = Offer("invoke", "__invoke:z", 2, created_at=100)
+    goes_on = Offer("resume", "__resume:b:b.1", 1, created_at=400)
+    for offer in (young, old, goes_on):
+        inbox.put(offer)
+
+    assert [inbox.take() for _ in range(3)] == [goes_on, old, young]
+
+
+def test_the_age_of_a_task_is_read() -> None:
+    """An offer has the time when the server created its task, and 0 if that is missing."""
+    task = {"id": "__invoke:a", "counter": 1, "createdOn": 1795891767867}
+    offer = parse(b"data: " + orjson.dumps({"type": "invoke", "task": task}))
+    ageless = parse(b"data: " + orjson.dumps({"type": "invoke", "task": {**task, "createdOn": ""}}))
+
+    assert offer is not None
+    assert offer.created_at == 1795891767867
+    assert ageless is not None
+    assert ageless.created_at == 0
+
+
+def test_a_full_inbox_has_room_again_when_half_empty() -> None:
+    """A full inbox wants nothing until half of it is taken, and whoever waits for that is woken."""
+    inbox = Inbox(fewest=4)
+    assert (inbox.is_full(), inbox.wanted()) == (False, 4)
+    for number in range(4):
+        inbox.put(Offer("invoke", f"__invoke:{number}", 1))
+
+    assert (inbox.is_full(), inbox.wanted()) == (True, 0)
+    inbox.take()
+    assert (inbox.is_full(), inbox.wanted()) == (True, 0)
+    assert not inbox.wait_for_room(0)
+    woken: list[bool] = []
+    waiting = threading.Thread(target=lambda: woken.append(inbox.wait_for_room(30)))
+    waiting.start()
+    inbox.take()
+    waiting.join(5)
+
+    assert woken == [True]
+    assert (inbox.is_full(), inbox.wanted()) == (False, 2)
+
+
+def test_stale_offers_make_room() -> None:
+    """Offers that became stale in a full inbox are dropped when it is looked at."""
+    inbox = Inbox(stale_after=5.0, fewest=2)
+    for number in range(2):
+        inbox.put(Offer("invoke", f"__invoke:{number}", 1, time.monotonic() - 5.1))
+    assert inbox.is_full()
+
+    assert inbox.wanted() == 2
+    assert (inbox.is_full(), len(inbox)) == (False, 0)
+
+
+def test_a_faster_worker_wants_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full inbox holds what is taken in two seconds, and shrinks when that becomes less."""
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    inbox = Inbox(fewest=10)
+    for number in range(100):
+        inbox.put(Offer("invoke", f"__invoke:{number}", 1, clock[0]))
+        inbox.take()
+
+    clock[0] += 1
+    assert inbox.wanted() == 200
+    clock[0] += 1
+    assert inbox.wanted() == 100
+    for _ in range(9):
+        clock[0] += 1
+        inbox.wanted()
+    assert inbox.wanted() == 10
+
+
+def test_an_inbox_is_bounded() -> None:
+    """Of far more offers than an inbox wants the oldest are kept."""
+    inbox = Inbox()
+    most = OVERFLOW * MOST_OFFERS
+    for number in reversed(range(most + 10)):
+        inbox.put(Offer("invoke", f"__invoke:{number}", 1, created_at=number))
+
+    assert len(inbox) == most
+    first, *_, last = [inbox.take() for _ in range(most)]
+    assert first is not None
+    assert last is not None
+    assert (first.created_at, last.created_at) == (0, most - 1)
+
+
+def test_offers_can_be_put_back() -> None:
+    """Of the newest offers that were taken, those that are put back are in their places again."""
+    inbox = Inbox()
+    offers = [Offer("invoke", f"__invoke:{n}", 1, created_at=n) for n in range(4)]
+    for offer in offers:
+        inbox.put(offer)
+
+    newest = inbox.take_newest(keep=1, limit=2)
+    assert newest == [offers[3], offers[2]]
+    again = Offer("invoke", "__invoke:3", 2, created_at=3)
+    inbox.put(again)
+    inbox.put_back(newest)
+
+    assert [inbox.take() for _ in range(4)] == [*offers[:3], again]
+    assert (len(inbox), inbox.take_newest(keep=1, limit=2)) == (0, [])
 
 
 def test_a_newer_offer_replaces_the_older() -> None:

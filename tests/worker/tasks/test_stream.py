@@ -239,6 +239,24 @@ def test_a_stream_is_renewed_without_a_gap(server: Server) -> None:
     assert tasks == {"__invoke:old", "__invoke:new"}
 
 
+def test_a_full_inbox_leaves_the_group(server: Server) -> None:
+    """A worker with a full inbox ends its connection, and opens the next when there is room."""
+    inbox = Inbox(fewest=2)
+    with streaming(server, inbox) as stream:
+        peer = server.peer().begin()
+        peer.write(event("__invoke:a") + event("__invoke:b"))
+
+        assert peer.gone()
+        peer.write(event("__invoke:c"))
+        wait_until(lambda: len(inbox) == 3, what="the last offer")
+        peer.socket.shutdown(socket.SHUT_RDWR)
+        assert (stream.is_open(), len(server.peers)) == (True, 1)
+        take(inbox, 2)
+        server.peer(1).begin().write(event("__invoke:d"))
+
+        assert [task for _, task, _ in take(inbox, 2)] == ["__invoke:c", "__invoke:d"]
+
+
 def test_a_closed_stream_leaves_the_group(server: Server) -> None:
     """Closing ends the connection, so that the server offers nothing more, and ends the thread."""
     inbox = Inbox()
