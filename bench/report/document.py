@@ -75,6 +75,7 @@ and their time counts from when they were due.
 - `idle`: one execution after the other, from the client's begin to the stored result.
 - `turns`: a loop of a step and `sleep(0)`. `many-steps`: many steps in one body, and the p99 of
   executions beside it. `nested`: a child that begins a child.
+- `hey`: begins and polls by hey, another client than ours.
 - `crowd`: clients that wait by long polls. `finished`: a store filled with finished executions
   beside an empty one. `backlog`: executions that wait for a worker. `workers`, `sizes`: more
   workers, larger inputs and results. `killed`, `comeback`: a worker that dies, or comes late.
