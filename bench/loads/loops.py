@@ -28,7 +28,7 @@ ANSWER_SECONDS = 30.0
 TICK_SECONDS = 0.001
 
 
-def closed_loop(
+def closed_loop(  # noqa: PLR0913 - what a load is
     addresses: Sequence[Address],
     requests: Iterator[bytes],
     *,
