@@ -139,6 +139,7 @@ def _machine(record: Record, name: str) -> Iterator[str]:
     yield "- " + ", ".join(f"{each} {version}" for each, version in record.versions.items())
     yield f"- commit {record.commit}; the {kind} run with {record.rounds} rounds and"
     yield f"  {record.seconds:g} s for each load, made on {record.made}"
+    yield from (f"- {note}" for note in record.notes)
     yield f"- all figures of all rounds: [{name}](../bench/results/{name})"
 
 
