@@ -203,8 +203,13 @@ def _failures(record: Record) -> Iterator[str]:
     if not record.failures:
         yield "Nothing."
         return
-    rows = [[f.part, f.subject, str(f.round), f.reason.replace("|", "/")] for f in record.failures]
+    rows = [[f.part, f.subject, str(f.round), _line(f.reason)] for f in record.failures]
     yield from table(["part", "subject", "round", "reason"], rows)
+
+
+def _line(text: str) -> str:
+    """Return a text as it can stand in a cell of a table."""
+    return " ".join(text.replace("|", "/").split())
 
 
 def _spread(found: list[float]) -> str:
