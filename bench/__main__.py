@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
+    from bench.parts.part import Part
+
 LATEST: Final = ROOT / ".state" / "bench.json"
 """Where a run is written; what is committed lies in bench/results."""
 
@@ -59,20 +61,29 @@ def main(arguments: Sequence[str]) -> int:
 def measure(names: Sequence[str], given: argparse.Namespace) -> int:
     """Measure parts and then studies; return 0, or 1 if a part failed."""
     parts = [PARTS[name] for name in names if name in PARTS]
+    sound = measure_parts(parts, given) if parts else True
+    for name in names:
+        if name in STUDIES:
+            run_study(name)
+    return 0 if sound else 1
+
+
+def measure_parts(parts: Sequence[Part], given: argparse.Namespace) -> bool:
+    """Measure parts, write their record and print what it says; return whether none has failed."""
     options = Options(given.seconds, long=given.long)
     record = records.new_record(long=given.long, rounds=given.rounds, seconds=given.seconds)
     if given.add:
         record.take(records.read(given.add), {part.name for part in parts})
     path = given.out or LATEST
-    for _ in run(record, parts, options, given.subjects or ()):
+    try:
+        for _ in run(record, parts, options, given.subjects or ()):
+            records.write(record, path)
+    finally:
+        # Also what an interrupted run has measured.
         records.write(record, path)
-    if parts:
-        print(summary(record, records.last_committed()))
-        print(f"written: {path}")
-    for name in names:
-        if name in STUDIES:
-            run_study(name)
-    return 1 if record.failures else 0
+    print(summary(record, records.last_committed()))
+    print(f"written: {path}")
+    return not record.failures
 
 
 def report(files: Sequence[Path]) -> int:

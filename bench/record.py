@@ -68,6 +68,8 @@ class Record(msgspec.Struct):
     server_configuration: str
     samples: list[Sample] = []
     failures: list[Failure] = []
+    notes: list[str] = []
+    """What a reader must know of how the figures came about."""
 
     def median(self, part: str, subject: str, case: str, value: str) -> float | None:
         """Return the median of a figure over all rounds, or None if it was not measured."""
@@ -88,6 +90,8 @@ class Record(msgspec.Struct):
         """Take over what another record has of other parts, from the same code and machine."""
         if (other.commit, other.machine.cpu) != (self.commit, self.machine.cpu):
             raise ValueError(f"the other record is of commit {other.commit} on {other.machine.cpu}")
+        taken = dict.fromkeys(s.part for s in other.samples if s.part not in without)
+        self.notes += [*other.notes, f"{', '.join(taken)}: from the run of {other.made}"]
         self.samples += [sample for sample in other.samples if sample.part not in without]
         self.failures += [failure for failure in other.failures if failure.part not in without]
 

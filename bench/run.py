@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from bench.record import Failure, Record, Sample
@@ -64,7 +65,12 @@ def measure(
             left = [each for each in left if each is not part]
             reason = f"{type(error).__name__}: {error}"
             record.failures.append(Failure(part.name, subject.name, number, reason))
-            print(f"{number}  {part.name:14} {subject.name:13} FAILED  {reason}", flush=True)
+            show(number, part.name, subject.name, f"FAILED  {reason}")
+
+
+def show(number: int, part: str, subject: str, words: str) -> None:
+    """Print a line of progress: the time, the round, the part and the subject."""
+    print(f"{time.strftime('%X')}  {number}  {part:14} {subject:13} {words}", flush=True)
 
 
 def measure_part(
@@ -75,4 +81,4 @@ def measure_part(
     for case, values in part.measure(service, options):
         record.samples.append(Sample(part.name, service.name, case, number, values))
         shown = "  ".join(f"{name} {values[name]:.4g}" for name in SHOWN if name in values)
-        print(f"{number}  {part.name:14} {service.name:13} {case:14} {shown}", flush=True)
+        show(number, part.name, service.name, f"{case:14} {shown}")

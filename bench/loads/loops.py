@@ -28,16 +28,20 @@ ANSWER_SECONDS = 30.0
 TICK_SECONDS = 0.001
 
 
-def closed_loop(
+def closed_loop(  # noqa: PLR0913 - what a load is
     addresses: Sequence[Address],
     requests: Iterator[bytes],
     *,
     clients: int = 32,
     seconds: float = 60.0,
     count: int | None = None,
+    arriving: int | None = None,
 ) -> Outcome:
-    """Send requests with so many clients until the time is over, or `count` of them are sent."""
-    return uvloop.run(_Closed(requests, seconds, count).run(addresses, clients))
+    """Send requests with so many clients until the time is over, or `count` of them are sent.
+
+    The clients begin at once, or `arriving` of them each second.
+    """
+    return uvloop.run(_Closed(requests, seconds, count).run(addresses, clients, arriving))
 
 
 def open_loop(
@@ -89,12 +93,17 @@ class _Closed(_Load):
         self._left = count
         self._until = 0.0
 
-    async def run(self, addresses: Sequence[Address], clients: int) -> Outcome:
+    async def run(
+        self, addresses: Sequence[Address], clients: int, arriving: int | None
+    ) -> Outcome:
         await self.open(addresses, clients)
         began = time.perf_counter()
         self._until = began + self._seconds
-        for connection in self.connections:
+        for number, connection in enumerate(self.connections, 1):
             self._next(connection)
+            if arriving:
+                late = began + number / arriving - time.perf_counter()
+                await asyncio.sleep(max(late, 0))
         return await self.finish(began, self._seconds + ANSWER_SECONDS)
 
     def answered(self, connection: Connection, status: int, body: bytes) -> None:  # noqa: ARG002

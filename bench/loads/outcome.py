@@ -35,6 +35,7 @@ class Outcome:
             "rate": self.good / self.seconds if self.seconds else 0.0,
             "count": self.good,
             "failed": self.failed,
+            **{f"status_{s}": n for s, n in sorted(self.statuses.items()) if not 200 <= s < 300},
             **quantiles(self.latencies),
         }
 

@@ -48,7 +48,7 @@ def backlog(service: Service, options: Options) -> Iterator[Case]:
                 yield f"begin, {level}: 0", alone
                 beside = closed(service, repeated(begin_request()), options.seconds)
                 yield f"begin, {level}: {level}", beside
-        yield "a worker comes", comes(service)
+        yield f"a worker comes, {stored}", comes(service)
         yield f"busy, {stored}", idle(service, 30 if options.long else 5)
 
 

@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from bench.stacks.service import Service
 
 SPAWN: Final = multiprocessing.get_context("spawn")
-SIZES: Final = ((1_000, 3, 1), (10_000, 25, 3))
+SIZES: Final = ((1_000, 5, 1), (10_000, 25, 3))
 """Clients, seconds of each wait, and how often each waits; in the short run and in the long one."""
 
 SHARED_BY: Final = 5
 """Clients that wait for one execution."""
+
+ARRIVING: Final = 1_000
+"""Clients that come each second."""
 
 NICENESS: Final = 5
 """Niceness of the clients: they stand for other machines."""
@@ -81,7 +84,9 @@ def wait_all(
     os.nice(NICENESS)
     allow_files()
     repeating = itertools.cycle(requests)
-    outcome = closed_loop(addresses, repeating, clients=clients, count=count, seconds=600)
+    outcome = closed_loop(
+        addresses, repeating, clients=clients, count=count, seconds=600, arriving=ARRIVING
+    )
     to.send((dict(outcome.statuses), outcome.values()))
 
 

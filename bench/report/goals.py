@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bench.report.measures import Figure, against_stock, grown, largest, plain, ratio, within
@@ -18,7 +19,10 @@ TICK_MS: Final = 50
 
 @dataclass(frozen=True)
 class Goal:
-    """One thing that a record can reach: its median is at least `least`, or at most `most`."""
+    """One thing that a record can reach: its median is at least `least`, or at most `most`.
+
+    A goal that is about a `size`, such as of a backlog, is not reached by less.
+    """
 
     number: int
     text: str
@@ -26,6 +30,7 @@ class Goal:
     least: float | None = None
     most: float | None = None
     unit: str = "x"
+    size: int = 0
 
     @property
     def bound(self) -> str:
@@ -53,7 +58,10 @@ class Result:
     def verdict(self) -> str:
         if not self.rounds:
             return "not measured"
-        return "reached" if self.goal.reached(self.median) else "**missed**"
+        if not self.goal.reached(self.median):
+            return "**missed**"
+        size = int("".join(filter(str.isdigit, self.detail)) or 0)
+        return "reached" if size >= self.goal.size else f"not measured at {self.goal.size:,}"
 
 
 def results(record: Record) -> list[Result]:
@@ -117,70 +125,51 @@ def _executions() -> tuple[Goal, ...]:
 
 
 def _growth() -> tuple[Goal, ...]:
-    finished = (
+    return tuple(
         Goal(
             5,
             f"{kind}/s beside finished executions, {subject}",
             grown(Figure("finished", subject, kind)),
             least=0.8,
+            size=1_000_000,
         )
         for subject in ("ours", "ours-postgres")
         for kind in ("begin", "foo")
     )
-    first, slots = (
-        _ours("backlog", "a worker comes", value) for value in ("first_s", "all_slots_s")
-    )
-    comeback = plain(_ours("comeback", "", "first_s"))
-    killed = largest(_ours("killed", "", "seconds"))
-    core = "server_core"
+
+
+def _backlog() -> tuple[Goal, ...]:
+    def of(case: str, value: str, part: str = "backlog") -> Measure:
+        return largest(_ours(part, case, value))
+
+    goal, core, come = partial(Goal, 6, size=100_000), "server_core", "a worker comes"
+    begins = grown(_ours("backlog", "begin"))
     return (
-        *finished,
-        Goal(
-            6,
-            "server, idle beside waiting",
-            largest(_ours("backlog", "idle", core)),
-            most=0.15,
-            unit="core",
-        ),
-        Goal(6, "begins/s beside waiting", grown(_ours("backlog", "begin")), least=0.7),
-        Goal(6, "a worker comes: its first job", plain(first), most=1, unit="s"),
-        Goal(6, "a worker comes: 16 slots busy", plain(slots), most=2, unit="s"),
-        Goal(
-            6,
-            "server, all slots busy",
-            largest(_ours("backlog", "busy", core)),
-            most=0.15,
-            unit="core",
-        ),
-        Goal(6, "10 waiting, workers after 10 minutes", comeback, most=2, unit="s"),
-        Goal(6, "worker killed with offers, all ended", killed, most=10, unit="s"),
+        goal("server, idle beside waiting", of("idle", core), most=0.15, unit="core"),
+        goal("begins/s beside waiting", begins, least=0.7),
+        goal("a worker comes: its first job", of(come, "first_s"), most=1, unit="s"),
+        goal("a worker comes: 16 slots busy", of(come, "all_slots_s"), most=2, unit="s"),
+        goal("server, all slots busy", of("busy", core), most=0.15, unit="core"),
+        Goal(6, "workers after 10 minutes", of("", "first_s", "comeback"), most=2, unit="s"),
+        Goal(6, "a killed worker's offers", of("", "seconds", "killed"), most=10, unit="s"),
     )
 
 
 def _histories() -> tuple[Goal, ...]:
+    def of(part: str, value: str = "seconds") -> Measure:
+        return largest(_ours(part, "", value))
+
     steps = "many-steps"
     beside = within(_ours(steps, "", "neighbours_p99_ms"), "neighbours_alone_p99_ms")
+    long, crowd = partial(Goal, 7, size=5_000), partial(Goal, 8, size=10_000)
     return (
-        Goal(
-            7,
-            "loop of step and sleep, last turns to first",
-            largest(_ours("turns", "", "ratio")),
-            most=1.5,
-        ),
-        Goal(7, "many steps in one body", largest(_ours(steps, "", "seconds")), most=20, unit="s"),
-        Goal(7, "p99 of its neighbours, of that without it", beside, most=1.2),
-        Goal(7, "children of children", largest(_ours("nested", "", "seconds")), most=5, unit="s"),
-        Goal(
-            8,
-            "long polls, answers other than 200",
-            largest(_ours("crowd", "", "failed")),
-            most=0,
-            unit="",
-        ),
-        Goal(
-            8, "memory of a long poll", largest(_ours("crowd", "", "kib_each")), most=15, unit="KiB"
-        ),
-        Goal(8, "begins/s beside the long polls", largest(_ours("crowd", "", "ratio")), least=0.9),
+        Goal(7, "a loop's last turns, of its first", of("turns", "ratio"), most=1.5, size=1_000),
+        long("many steps in one body", of(steps), most=20, unit="s"),
+        long("p99 of its neighbours, of that without it", beside, most=1.2),
+        Goal(7, "children of children", of("nested"), most=5, unit="s", size=150),
+        crowd("long polls not answered 200", of("crowd", "failed"), most=0, unit=""),
+        crowd("memory of a long poll", of("crowd", "kib_each"), most=15, unit="KiB"),
+        crowd("begins/s beside the long polls", of("crowd", "ratio"), least=0.9),
     )
 
 
@@ -211,6 +200,7 @@ GOALS: Final = (
     *_waits(),
     *_executions(),
     *_growth(),
+    *_backlog(),
     *_histories(),
     *_processor(),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -80,7 +81,8 @@ def largest(figure: Figure) -> Measure:
         case = last_case(record, figure)
         if case is None:
             return "", []
-        return f"at {case}", record.rounds_of(figure.part, figure.subject, case, figure.value)
+        found = record.rounds_of(figure.part, figure.subject, case, figure.value)
+        return _size_of(case), found
 
     return measure
 
@@ -93,7 +95,7 @@ def within(over: Figure, under: str) -> Measure:
         if case is None:
             return "", []
         above = over._replace(case=case)
-        return f"at {case}", _ratios(record, above, above._replace(value=under))
+        return _size_of(case), _ratios(record, above, above._replace(value=under))
 
     return measure
 
@@ -105,12 +107,17 @@ def grown(figure: Figure) -> Measure:
         case = last_case(record, figure)
         if case is None:
             return "", []
-        level = case.rpartition(" ")[2]
         empty = f"{case.rpartition(' ')[0]} 0"
         full = figure._replace(case=case)
-        return f"at {int(level):,}", _ratios(record, full, full._replace(case=empty))
+        return _size_of(case), _ratios(record, full, full._replace(case=empty))
 
     return measure
+
+
+def _size_of(case: str) -> str:
+    """Return the last number in a case's name as words behind a goal's."""
+    numbers = re.findall(r"\d+", case)
+    return f"at {int(numbers[-1]):,}" if numbers else ""
 
 
 def last_case(record: Record, figure: Figure) -> str | None:

@@ -93,7 +93,7 @@ def _bars(record: Record, path: Path, title: str, cases: Iterable[tuple[str, str
 
 def _lines(path: Path, title: str, series: dict[str, dict[float, float]]) -> Path | None:
     """Draw a line for each series with two points or more."""
-    drawn = {name: points for name, points in series.items() if points}
+    drawn = {name: points for name, points in series.items() if len(points) > 1}
     if not drawn:
         return None
     canvas, axes = _canvas(title)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS: Final = 60.0
 POSTGRES_SQL: Final = Path(indexes.__file__).with_name("postgres.sql")
+DEADLOCKS: Final = 5
+"""Attempts at a transaction that meets the server's."""
+
 USER: Final = "postgres"
 """PostgreSQL refuses to run as root, so then it runs as this user."""
 
@@ -92,7 +95,15 @@ class PostgresStore:
         return [line.split("\t") for line in printed.splitlines()]
 
     def run(self, statements: str) -> None:
-        self._psql("--single-transaction", command=statements)
+        for left in reversed(range(DEADLOCKS)):
+            try:
+                self._psql("--single-transaction", command=statements)
+            except RuntimeError as error:
+                # The server runs, and locks rows in an order of its own.
+                if "deadlock" not in str(error) or not left:
+                    raise
+            else:
+                return
 
     def index(self) -> None:
         self._psql(command=POSTGRES_SQL.read_text())

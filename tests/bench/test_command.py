@@ -96,8 +96,12 @@ def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_nothing_is_left_behind_when_it_is_interrupted(tmp_path: Path, number: int) -> None:
-    """Its processes and its folders go with it."""
-    process = bench("wait", "--seconds=60", "--subjects", "ours", temporary=tmp_path)
+    """Its processes and its folders go with it; what it has measured is in its record."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    file = tmp_path / "record.json"
+    options = ["--seconds=60", f"--out={file}", "--subjects", "ours"]
+    process = bench("wait", *options, temporary=temporary)
     # The server, a gateway and three workers.
     started = wait_until(lambda: pids if len(pids := children(process.pid)) >= 5 else None)
     assert started is not None
@@ -107,7 +111,8 @@ def test_nothing_is_left_behind_when_it_is_interrupted(tmp_path: Path, number: i
 
     assert process.returncode == 130
     assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
-    assert list(tmp_path.iterdir()) == []
+    assert list(temporary.iterdir()) == []
+    assert records.read(file).failures == []
 
 
 def children(pid: int) -> list[int]:

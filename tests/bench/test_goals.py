@@ -65,3 +65,15 @@ def test_a_round_in_which_one_of_both_failed_does_not_count() -> None:
 def test_what_was_not_measured_is_not_reached() -> None:
     """A goal without figures says so."""
     assert {each.verdict for each in results(record())} == {"not measured"}
+
+
+def test_a_goal_is_not_reached_at_a_smaller_size() -> None:
+    """What the short run measures says nothing of the size that a goal is about."""
+
+    def verdict(size: int, seconds: float) -> str:
+        sample = Sample("nested", "ours", str(size), 1, {"seconds": seconds})
+        return next(each.verdict for each in results(record(sample)) if each.rounds)
+
+    assert verdict(30, 3) == "not measured at 150"
+    assert verdict(150, 3) == "reached"
+    assert verdict(30, 6) == "**missed**"
