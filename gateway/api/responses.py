@@ -66,10 +66,10 @@ def content_of(
     """
     values = execution.large_values(with_input=with_input)
     if not values:
-        return Content.of_bytes(made_of(execution))
+        return Content(made_of(execution))
     by_digest = made_of(execution.by_digest())
     return LateContent(
-        Content.of_bytes(b"by digest: " + by_digest).tag,
+        Content(b"by digest: " + by_digest).tag,
         len(by_digest) + sum(value.size for value in values),
         lambda: backend.values.made_of(execution, made_of, with_input=with_input),
     )

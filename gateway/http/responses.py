@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import time
 from dataclasses import dataclass
@@ -37,20 +38,19 @@ def json_response(
 
 @dataclass(frozen=True)
 class Content:
-    """The bytes of an answer, and an entity tag that is equal for equal bytes only."""
+    """The bytes of an answer."""
 
     raw: bytes
-    tag: str
+
+    @functools.cached_property
+    def tag(self) -> str:
+        """An entity tag that is equal for equal bytes only, made when it is first asked for."""
+        return hashlib.sha256(self.raw).hexdigest()[:32]
 
     @classmethod
     def of_json(cls, body: object) -> Self:
         """Encode a body as JSON."""
-        return cls.of_bytes(msgspec.json.encode(body))
-
-    @classmethod
-    def of_bytes(cls, raw: bytes) -> Self:
-        """Take bytes as they are."""
-        return cls(raw, hashlib.sha256(raw).hexdigest()[:32])
+        return cls(msgspec.json.encode(body))
 
 
 @dataclass(frozen=True)

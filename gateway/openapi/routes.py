@@ -44,7 +44,7 @@ def _files() -> dict[str, Content]:
     files = {"docs": HTML.encode(), "start.js": SCRIPT.encode()}
     package = _swagger_files()
     files |= {name: (package / name).read_bytes() for name in TYPES if name not in files}
-    return {name: Content.of_bytes(raw) for name, raw in files.items()}
+    return {name: Content(raw) for name, raw in files.items()}
 
 
 async def openapi(request: web.Request) -> web.Response:

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import copy
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from gateway.concurrency.tasks import TaskSet
 from gateway.concurrency.wakeups import BatchedWakeups
-from gateway.errors import BackendUnavailable, ServiceError
+from gateway.errors import ServiceError
+from gateway.updates.due_clients import DueClients, Outcome, Waited
 from gateway.updates.reader import is_fresh
 
 if TYPE_CHECKING:
@@ -32,25 +32,6 @@ REREAD_SECONDS: Final = 0.05
 REREAD_AFTER: Final = 1.0
 """Seconds between two such reads of one id, at least."""
 
-type Outcome = Execution | ServiceError | None
-"""What a client is woken with; None means that it has to read the execution itself."""
-
-
-@dataclass(eq=False, slots=True)
-class Waited:
-    """An execution that clients wait for, each with a future of its own.
-
-    `latest` is the execution as it was at `seen_at`, by the monotonic clock. An execution from the
-    cache was not seen by this entry, so `seen_at` is not set by it.
-    """
-
-    id: str
-    latest: Execution | None = None
-    clients: set[asyncio.Future[Outcome]] = field(default_factory=set)
-    subscribed: asyncio.Future[Execution] | None = None
-    read_at: float = field(default_factory=time.monotonic)
-    seen_at: float = float("-inf")
-
 
 class LongPolls:
     """Lets clients wait for executions. A waiting client holds no thread and costs no call.
@@ -69,6 +50,7 @@ class LongPolls:
         self._waited: dict[str, Waited] = {}
         self._tasks = TaskSet()
         self._wakeups: BatchedWakeups[Outcome] = BatchedWakeups()
+        self._due_clients = DueClients(reader, self._tasks, self._wakeups)
         self._draining = False
         subscriptions.listen(self._on_notification)
 
@@ -102,7 +84,7 @@ class LongPolls:
                 case ServiceError():
                     raise copy.copy(outcome)  # an exception raised in many tasks would grow
                 case None:
-                    return await self._read_at_deadline(waited)
+                    return await self._due_clients.read(waited)
                 case _:
                     return outcome
 
@@ -118,7 +100,7 @@ class LongPolls:
         loop = asyncio.get_running_loop()
         client: asyncio.Future[Outcome] = loop.create_future()
         waited.clients.add(client)
-        timer = loop.call_at(deadline, self._wakeups.wake, client, None)
+        timer = loop.call_at(deadline, self._due_clients.add, waited, client)
         try:
             return await client
         finally:
@@ -126,17 +108,6 @@ class LongPolls:
             waited.clients.discard(client)
             if not waited.clients:
                 self._remove(waited)
-
-    async def _read_at_deadline(self, waited: Waited) -> Execution:
-        try:
-            return await self._reader.read_shared(waited.id)
-        except BackendUnavailable:
-            # The state before may be answered if it is fresh, or if the server answers other reads
-            # right now: then a notification of the end would have come.
-            fresh = is_fresh(waited.seen_at) or self._reader.server_answers()
-            if waited.latest is None or not fresh:
-                raise
-            return waited.latest
 
     def _on_subscribed(self, waited: Waited, subscribed: asyncio.Future[Execution]) -> None:
         waited.subscribed = None
