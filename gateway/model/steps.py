@@ -49,7 +49,8 @@ def steps_of(created: Sequence[StoredPromise]) -> list[StepState]:
             steps.append((step.started, int(number) if number.isdecimal() else 0, step))
         elif tag.RECOVERED_FROM in promise.tags and not promise.is_block:
             recoveries.append(promise)
-    in_order = sorted(reversed(steps), key=itemgetter(0, 1))
+    steps.reverse()  # for what `sorted` leaves in its order
+    in_order = sorted(steps, key=itemgetter(0, 1))
     return [step for *_, step in in_order]
 
 

@@ -23,14 +23,13 @@ from shared.resonate import tags as tag
 from shared.resonate.codec import LenientBase64
 from shared.resonate.cursors import cursor_at, position_of
 from shared.resonate.large_values import LargeValues, part_of
-from shared.resonate.tasks import Schedules, Tasks, unused
+from shared.resonate.tasks import Schedules, Tasks, UnusedPromiseVerbs
 from shared.resonate.transport import Refused, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from resonate.models.encoder import Encoder
-    from resonate.models.task import Task
 
     from shared.resonate.large_values import Data
 
@@ -71,7 +70,7 @@ class Store:
 
 
 # Over 150 lines: the SDK's protocol has all these methods in one class, with all their parameters.
-class Promises:
+class Promises(UnusedPromiseVerbs):
     """The SDK's `PromiseStore`. All methods raise `Refused` or `Unanswered`."""
 
     def __init__(self, store: Store) -> None:
@@ -236,32 +235,11 @@ class Promises:
             headers["strict"] = "true"
         return headers
 
-    def create_with_task(  # noqa: PLR0913 - the SDK's protocol
-        self,
-        id: str,
-        timeout: int,
-        pid: str,
-        ttl: int,
-        *,
-        ikey: str | None = None,
-        strict: bool = False,
-        headers: dict[str, str] | None = None,
-        data: str | None = None,
-        tags: dict[str, str] | None = None,
-    ) -> tuple[DurablePromise, Task | None]:
-        unused("starting an execution in the process that asks for it")
-
-    def subscribe(
-        self, id: str, promise_id: str, recv: str, timeout: int
-    ) -> tuple[DurablePromise, Callback | None]:
-        unused("the SDK's own subscriptions")
-
 
 def _ended(data: Mapping[str, Any], outcome: str) -> Mapping[str, Any]:
     """Return how a promise differs from what is stored, since its param is its outcome."""
-    state = "RESOLVED" if outcome == tag.RESOLVED else "REJECTED"
-    value = data.get("param") or {}
-    return {"state": state, "param": {}, "value": value, "completedOn": data["createdOn"]}
+    ended = {"state": outcome.upper(), "completedOn": data["createdOn"]}
+    return {**ended, "param": {}, "value": data.get("param") or {}}
 
 
 def _read_ping(answer: Any) -> str:

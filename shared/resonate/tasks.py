@@ -11,8 +11,10 @@ from shared.resonate.transport import FENCED, PROMISE_EXISTS, Refused
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from resonate.models.callback import Callback
     from resonate.models.durable_promise import DurablePromise
     from resonate.models.schedules import Schedule
+    from resonate.models.task import Task
 
     from shared.resonate.transport import Transport
 
@@ -124,6 +126,30 @@ class Locks:
             "ttl": milliseconds,
         }
         self._transport.call("POST", "/locks/acquire", body, read=read_nothing, budget=0)
+
+
+class UnusedPromiseVerbs:
+    """The verbs of the SDK's `PromiseStore` that this service does not use."""
+
+    def create_with_task(  # noqa: PLR0913 - the SDK's protocol
+        self,
+        id: str,
+        timeout: int,
+        pid: str,
+        ttl: int,
+        *,
+        ikey: str | None = None,
+        strict: bool = False,
+        headers: dict[str, str] | None = None,
+        data: str | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> tuple[DurablePromise, Task | None]:
+        unused("starting an execution in the process that asks for it")
+
+    def subscribe(
+        self, id: str, promise_id: str, recv: str, timeout: int
+    ) -> tuple[DurablePromise, Callback | None]:
+        unused("the SDK's own subscriptions")
 
 
 class Schedules:

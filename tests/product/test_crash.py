@@ -20,12 +20,12 @@ LEASE_SECONDS = 2.0
 
 
 def running_step(stack: Stack, job: str, step: str) -> str:
-    """Wait until a worker has logged that it started the step; return the worker's name."""
-    started = wait_until(
-        lambda: [worker for worker, name in stack.starts(job) if name == step],
+    """Wait until clients see that a worker runs the step; return the worker's name."""
+    running = wait_until(
+        lambda: [each for each in stack.state(job, steps=True)["steps"] if each["name"] == step],
         what=f"start of {step}",
     )
-    return started[0]
+    return str(running[0]["worker"])
 
 
 @pytest.mark.parametrize("step", ["reserve", "pack", "notify"])

@@ -97,9 +97,7 @@ class Interpreter:
     def __init__(self, sdk: resonate.Context, handle: ClaimHandle, *, whole: bool = False) -> None:
         self._sdk = sdk
         self._handle = handle
-        self._whole = whole
-        """Whether a step is all of the execution."""
-
+        self._whole = whole  # whether a step is all of the execution
         self._begun: dict[int, _Begun] = {}
         self._waits: Counter[str] = Counter()
         self.position = 0
@@ -174,7 +172,7 @@ class Interpreter:
             return run.run()
 
         asked = self._sdk.begin_run(step).options(id=id, durable=False, retry_policy=run)
-        read = self._reader(result, f"step {command.name}")
+        read = _reader(self._handle, result, f"step {command.name}")
         stored = self._handle.history.ended(id, {tag.STEP: command.name})
         return _Part(asked, lambda text: read(orjson.loads(text)), stored)
 
@@ -206,7 +204,7 @@ class Interpreter:
         tags = child_tags(function, self._handle)
         promise: RFI[Any] = RFI(Base(id, limit, id, call, tags))
         asked = promise.options(encoder=CHILD_ENCODER)
-        read = self._reader(JsonType(child.result), f"child {child.function}")
+        read = _reader(self._handle, JsonType(child.result), f"child {child.function}")
         stored = self._handle.history.ended(id, tags)
         return _Part(asked, lambda outcome: read(child_result(outcome)), stored)
 
@@ -232,20 +230,21 @@ class Interpreter:
         self._handle.history.record(id, {tag.CHANGED: name})
         return True
 
-    def _reader(self, result: JsonType, part: str) -> Callable[[Any], Any]:
-        """Return how the stored result of a part is converted.
 
-        It was checked when it was stored. If it does not fit, the annotation has changed since
-        then, or the type's own code has refused it now, which is an error at the `yield`.
-        """
+def _reader(handle: ClaimHandle, result: JsonType, part: str) -> Callable[[Any], Any]:
+    """Return how the stored result of a part is converted.
 
-        def read(stored: Any) -> Any:
-            try:
-                return result.convert(stored)
-            except InvalidValue as error:
-                if not error.by_code:
-                    found = f"{part}: {error}"
-                    self._handle.history.block(f"{part} with its stored result", found)
-                raise
+    It was checked when it was stored. If it does not fit, the annotation has changed since
+    then, or the type's own code has refused it now, which is an error at the `yield`.
+    """
 
-        return read
+    def read(stored: Any) -> Any:
+        try:
+            return result.convert(stored)
+        except InvalidValue as error:
+            if not error.by_code:
+                found = f"{part}: {error}"
+                handle.history.block(f"{part} with its stored result", found)
+            raise
+
+    return read

@@ -51,3 +51,13 @@ def settle(parts: SharedParts, claim: Claim, *, may_be_held: bool) -> None:
             parts.leases.hand_back_blocked(claim)
         else:
             parts.leases.hand_back_failed(claim)
+
+
+def set_aside(claim: Claim) -> None:
+    """Close the body of a suspended execution, which will run again from its first line.
+
+    Otherwise the collection of garbage would close it, in whatever thread it happens to run, and a
+    `finally` that hangs would take a thread of the worker along.
+    """
+    claim.lost = claim.lost or "suspended"
+    claim.close_body()

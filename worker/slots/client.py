@@ -22,14 +22,12 @@ from shared.resonate.transport import Refused, Unanswered
 from worker.errors import Fenced
 from worker.sdk.client import SdkClient
 from worker.slots.admission import Admission
-from worker.slots.claim_ends import begin_body, complete, settle
+from worker.slots.claim_ends import begin_body, complete, set_aside, settle
+from worker.slots.handles import handle_of
 from worker.slots.sdk_adapters import SlotMessageSource, SlotTaskStore
-from worker.store.failed_tries import FailedTries
 from worker.store.fenced_store import FencedStore
-from worker.store.replays import ReplayedHistory
 from worker.store.restarts import Records
-from worker.store.steps import StepRecords
-from worker.tasks.claim_handle import CLAIM_DEPENDENCY, ClaimHandle
+from worker.tasks.claim_handle import CLAIM_DEPENDENCY
 from worker.tasks.claims import Claim
 
 if TYPE_CHECKING:
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
 
     from worker.slots.admission import ClaimedPromises
     from worker.slots.parts import SharedParts
-    from worker.store.fenced_store import FencedPromises
+    from worker.tasks.claim_handle import ClaimHandle
     from worker.tasks.offers import Offer
 
 RUNS_PER_CLIENT: Final = 200
@@ -183,7 +181,7 @@ class SlotClient:
         self._promises = promises
         parts = self._parts
         records = Records(claim, self._store.promises.record)
-        handle = _handle(parts, claim, records, self._store.promises)
+        handle = handle_of(parts, claim, records, self._store.promises)
         begin_body(parts, claim, handle, records)
         self._handle = handle
         self._client.set_dependency(CLAIM_DEPENDENCY, handle)
@@ -217,39 +215,8 @@ class SlotClient:
         self._runs += not self._is_running_here
         if retire or suspended or claim.lost is not None or self._runs >= RUNS_PER_CLIENT:
             self._retire()
-            self.sdk.stop_soon(partial(_set_aside, claim) if suspended else None)
+            self.sdk.stop_soon(partial(set_aside, claim) if suspended else None)
         else:
             self._store.claim = None
             self.sdk.forget_executions()
             self._free.release()
-
-
-def _handle(
-    parts: SharedParts, claim: Claim, records: Records, promises: FencedPromises
-) -> ClaimHandle:
-    history = ReplayedHistory(claim, promises)
-    return ClaimHandle(
-        claim,
-        parts.leases,
-        parts.name,
-        parts.group,
-        parts.suspects,
-        records,
-        parts.max_recoveries,
-        parts.calls,
-        parts.max_result_bytes,
-        FailedTries(claim, parts.name, parts.transport),
-        parts.functions,
-        history,
-        StepRecords(claim, promises, history, parts.late_starts, parts.transport.clock),
-    )
-
-
-def _set_aside(claim: Claim) -> None:
-    """Close the body of a suspended execution, which will run again from its first line.
-
-    Otherwise the collection of garbage would close it, in whatever thread it happens to run, and a
-    `finally` that hangs would take a thread of the worker along.
-    """
-    claim.lost = claim.lost or "suspended"
-    claim.close_body()

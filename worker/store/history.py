@@ -107,9 +107,9 @@ class History:
         claim = self._claim
         if claim.history_read:
             return
-        claim.history_read = True
         stored = self._known.read(self._promises, claim.execution, claim.created_at)
         claim.parts = {part.id: part for part in stored} | claim.parts
+        claim.history_read = True
         found = [part for part in reversed(stored) if part.tags.get(tag.CLAIM) != claim.key]
         if not found:
             return

@@ -14,7 +14,7 @@ from durable_http.commands import THE_END
 from shared.resonate import tags as tag
 from shared.resonate.codec import clip
 from worker.errors import Fenced
-from worker.store.fenced_store import FencedPromise
+from worker.store.guarded_writes import FencedPromise
 from worker.store.history import SHOWN_BYTES
 from worker.store.numbered_parts import numbered_id, part_name
 from worker.tasks.claims import Blocked

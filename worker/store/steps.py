@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from shared.log import get_logger
 from shared.resonate import tags as tag
 from worker.errors import Fenced
-from worker.store.fenced_store import FencedPromise
+from worker.store.guarded_writes import FencedPromise
 
 if TYPE_CHECKING:
     from resonate.models.durable_promise import DurablePromise

@@ -210,6 +210,8 @@ def test_a_dead_thread_of_a_client_in_use(bare_stack: Stack, job: str) -> None:
     wait_until(lambda: worker.events("slot given back", id=f"{job}-1"), what="the slot")
 
     bare_stack.create(f"{job}-2", "end_bridges")
+    wait_until(lambda: bare_stack.state(f"{job}-2")["done"], what="the end of `end_bridges`")
+    bare_stack.create(f"{job}-3", "hang_in_body", seconds=1)
 
     assert worker.child is not None
     assert worker.child.wait(10) == 1

@@ -27,11 +27,14 @@ def value_of(stack: Stack, id: str) -> Any:
         return orjson.loads(orjson.loads(store.promises.get(id).value.data or "null"))
 
 
-# Takes half a minute: five workers are lost, each with its lease, and suspects run in turn.
+# Takes half a minute: six workers are lost, each with its lease, and suspects run in turn.
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_a_step_that_ends_its_workers(bare_stack: Stack, job: str, workers: int) -> None:
-    """The step is started five times and then rejected; nine long jobs beside it resolve."""
+    """The step is rejected after five starts that were recorded; nine long jobs beside it resolve.
+
+    The first start is not, since it lasts less than the 50 ms after which one is.
+    """
     for number in range(workers):
         bare_stack.add_worker(f"worker-{number}", ODD, WORKER_LEASE_SECONDS="1")
     others = [f"{job}-{n}" for n in range(9)]
@@ -50,10 +53,10 @@ def test_a_step_that_ends_its_workers(bare_stack: Stack, job: str, workers: int)
     failure = outcome["error"]
     assert (failure["type"], failure["step"], failure["attempts"]) == ("WorkerLost", "kills", MOST)
     assert "5 workers were lost while the step kills ran: worker-" in failure["message"]
-    assert len(bare_stack.starts(job)) == MOST
-    assert len(supervisor.names) == MOST
+    assert len(bare_stack.starts(job)) == MOST + 1
+    assert len(supervisor.names) == MOST + 1
     most = max(Counter(bare_stack.starts(id)).most_common(1)[0][1] for id in others)
-    assert most <= MOST
+    assert most <= MOST + 1
     assert [step["name"] for step in outcome["steps"]] == ["kills"]
 
 
@@ -95,8 +98,8 @@ def test_the_function_can_compensate(bare_stack: Stack, job: str, function: str)
 
     assert value_of(bare_stack, job) == {"caught": "WorkerLost", "attempts": 2}
     steps = [step for _, step in bare_stack.starts(job)]
-    assert steps == ["before", "die", "die", "compensate"]
-    assert supervisor.names == ["a", "a"]
+    assert steps == ["before", "die", "die", "die", "compensate"]
+    assert supervisor.names == ["a", "a", "a"]
 
 
 @pytest.mark.parametrize("after", [0, 1])

@@ -11,7 +11,8 @@ from shared.resonate.codec import encode_call
 from shared.resonate.tasks import Tasks
 from shared.resonate.transport import Refused
 from tests.support.processes import wait_until
-from worker.store.fenced_store import FencedPromise, FencedStore
+from worker.store.fenced_store import FencedStore
+from worker.store.guarded_writes import FencedPromise
 from worker.tasks.claims import Claim
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from shared.resonate.transport import Refused, Transport
 from shared.settings import ServerSettings
 from tests.support.processes import wait_until
 from tests.support.server import resonate_server
-from worker.store.fenced_store import FencedPromise, FencedStore
+from worker.store.fenced_store import FencedStore
+from worker.store.guarded_writes import FencedPromise
 from worker.tasks.claims import Claim
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from shared.resonate.large_values import LARGE_BYTES, Reference, data_of
 from shared.resonate.tasks import Tasks
 from shared.resonate.transport import Refused
 from tests.support.processes import wait_until
-from worker.store.fenced_store import FencedPromise, FencedStore
+from worker.store.fenced_store import FencedStore
+from worker.store.guarded_writes import FencedPromise
 from worker.tasks.claims import Claim
 
 if TYPE_CHECKING:
