@@ -242,7 +242,7 @@ def test_a_stream_is_renewed_without_a_gap(server: Server) -> None:
 def test_a_full_inbox_leaves_the_group(server: Server) -> None:
     """A worker with a full inbox ends its connection, and opens the next when there is room."""
     inbox = Inbox(fewest=2)
-    with streaming(server, inbox) as stream:
+    with streaming(server, inbox, renew_seconds=60) as stream:
         peer = server.peer().begin()
         peer.write(event("__invoke:a") + event("__invoke:b"))
 
