@@ -242,7 +242,7 @@ def test_a_stream_is_renewed_without_a_gap(server: Server) -> None:
 def test_a_full_inbox_leaves_the_group(server: Server) -> None:
     """A worker with a full inbox ends its connection, and opens the next when there is room."""
     inbox = Inbox(fewest=2)
-    with streaming(server, inbox) as stream:
+    with streaming(server, inbox, renew_seconds=60) as stream:
         peer = server.peer().begin()
         peer.write(event("__invoke:a") + event("__invoke:b"))
 
@@ -250,7 +250,8 @@ def test_a_full_inbox_leaves_the_group(server: Server) -> None:
         peer.write(event("__invoke:c"))
         wait_until(lambda: len(inbox) == 3, what="the last offer")
         peer.socket.shutdown(socket.SHUT_RDWR)
-        assert (stream.is_open(), len(server.peers)) == (True, 1)
+        wait_until(stream.is_open, what="the stream")
+        assert len(server.peers) == 1
         take(inbox, 2)
         server.peer(1).begin().write(event("__invoke:d"))
 
