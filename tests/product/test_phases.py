@@ -166,8 +166,12 @@ def test_what_runs_beside_each_other(bare_stack: Stack, job: str) -> None:
     bare_stack.add_worker("odd", ODD)
     bare_stack.create(job, "beside", 1.0)
 
+    def begun() -> list[dict[str, Any]]:
+        steps: list[dict[str, Any]] = bare_stack.state(job, steps=True)["steps"]
+        return steps if len(steps) == 3 else []
+
+    steps = wait_until(begun, what="the steps")
     state = until(bare_stack, job, "running", worker="odd")
-    steps = bare_stack.state(job, steps=True)["steps"]
 
     assert "waiting_for" not in state
     assert [(step["name"], step["status"]) for step in steps] == [
