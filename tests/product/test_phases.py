@@ -170,8 +170,8 @@ def test_what_runs_beside_each_other(bare_stack: Stack, job: str) -> None:
         begun: list[dict[str, Any]] = bare_stack.state(job, steps=True)["steps"]
         return begun if len(begun) == 3 else None
 
-    state = until(bare_stack, job, "running", worker="odd")
     steps = wait_until(all_begun, what="two steps and a child")
+    state = until(bare_stack, job, "running", worker="odd")
 
     assert steps is not None
     assert "waiting_for" not in state

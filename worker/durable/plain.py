@@ -33,9 +33,9 @@ LOOK_SECONDS: Final = 0.2
 
 def run_plain(
     definition: Definition,
+    input_json: str,
     handle: ClaimHandle,
     promises: Promises,
-    input_json: str,
     afterwards: Callable[[], None],
 ) -> bool:
     """Run a plain function until its end is stored, or the claim is lost.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from typing import TYPE_CHECKING, Any
@@ -89,10 +90,8 @@ class StepRun:
             return pause
         if pause is not None and self._record.is_over_after(pause):
             pause = None  # the SDK would not try again either, and store nothing
-        try:
+        with contextlib.suppress(Fenced):
             self._store_failure(self._record, failure, pause)
-        except Fenced:
-            return None
         return pause
 
     def _store_failure(self, record: StepRecord, failure: Failure, pause: float | None) -> None:

@@ -103,8 +103,12 @@ class Admission:
         settle(self._parts, claim, may_be_held=True)
 
     def _cancel_orphan(self, claim: Claim) -> bool:
-        """Cancel a child if an execution above it has ended; return whether one has."""
-        ended = next(filter(self._has_ended, ancestors(claim.execution)), None)
+        """Cancel a child if the first execution above it, or its parent, has ended.
+
+        Returns whether one has. Those between them are looked at when they are claimed.
+        """
+        above = ancestors(claim.execution)
+        ended = next(filter(self._has_ended, dict.fromkeys([above[0], above[-1]])), None)
         if ended is None:
             return False
         # The gateway cancels children one by one, and may have died before this one.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from shared.log import get_logger
 from shared.resonate.transport import Refused, Unanswered
@@ -11,9 +12,37 @@ from worker.store.blocked import record_blocked
 from worker.store.restarts import Records, record_returned
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shared.resonate.store import Promises
     from worker.slots.parts import SharedParts
     from worker.tasks.claim_handle import ClaimHandle
     from worker.tasks.claims import Claim
+
+
+def granted(
+    parts: SharedParts, claim: Claim
+) -> tuple[dict[str, Any], dict[str, Any] | None] | None:
+    """Ask the server for a claim; return its answer, None if the claim is not granted."""
+    leases = parts.leases
+    leases.hold(claim)
+    try:
+        return parts.tasks.claim_raw(claim.task, claim.counter, parts.pid, leases.milliseconds)
+    except Refused:
+        leases.release(claim)
+    except Unanswered:
+        leases.hand_back(claim)
+    return None
+
+
+def plain_run_of(
+    parts: SharedParts, claim: Claim | None
+) -> Callable[[ClaimHandle, Promises, Callable[[], None]], bool] | None:
+    """Return what runs the execution without the SDK, if it is a plain function's first claim."""
+    if claim is None or claim.call is None or claim.may_have_history:
+        return None
+    run = parts.plain.get((claim.call.function, claim.call.version))
+    return None if run is None else partial(run, claim.call.input_json)
 
 
 def begin_body(parts: SharedParts, claim: Claim, handle: ClaimHandle, records: Records) -> None:
@@ -35,6 +64,15 @@ def complete(parts: SharedParts, claim: Claim) -> None:
     except (Refused, Unanswered) as error:
         claim.lost = str(error)
         get_logger().warning("task not completed", task=claim.task, reason=claim.lost)
+
+
+def end_lease(parts: SharedParts, claim: Claim) -> None:
+    """End the lease of a claim whose execution does not run here any more."""
+    claim.end_turn()
+    if claim.lost is None:
+        parts.leases.release(claim)
+    else:
+        settle(parts, claim, may_be_held=True)
 
 
 def settle(parts: SharedParts, claim: Claim, *, may_be_held: bool) -> None:

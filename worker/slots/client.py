@@ -18,11 +18,18 @@ from typing import TYPE_CHECKING, Final
 
 from shared.log import get_logger
 from shared.resonate.client import build_client
-from shared.resonate.transport import Refused, Unanswered
 from worker.errors import Fenced
 from worker.sdk.client import SdkClient
 from worker.slots.admission import Admission
-from worker.slots.claim_ends import begin_body, complete, set_aside, settle
+from worker.slots.claim_ends import (
+    begin_body,
+    complete,
+    end_lease,
+    granted,
+    plain_run_of,
+    set_aside,
+    settle,
+)
 from worker.slots.handles import handle_of
 from worker.slots.sdk_adapters import SlotMessageSource, SlotTaskStore
 from worker.store.fenced_store import FencedStore
@@ -61,9 +68,7 @@ class SlotClient:
         """The claim under which an execution runs."""
         self._runs = 0
         self._handle: ClaimHandle | None = None
-        self._is_running_here = False
-        """Whether an execution runs on the thread that takes offers, without the SDK."""
-
+        self._is_running_here = False  # on the thread that takes offers, without the SDK
         self._promises: ClaimedPromises | None = None
         self._store = FencedStore(parts.transport, parts.name, parts.histories)
         self._store.tasks = SlotTaskStore(parts.transport, self)
@@ -134,15 +139,11 @@ class SlotClient:
 
     def _is_run_here(self) -> bool:
         """Run the claimed execution if it is the first claim of a plain function's."""
-        claim = self.claim
-        if claim is None or claim.call is None or claim.may_have_history:
-            return False
-        run = self._parts.plain.get((claim.call.function, claim.call.version))
+        run = plain_run_of(self._parts, self.claim)
         if run is None or self._handle is None:
             return False
         self._is_running_here = True
-        ended_late = partial(self.ended, retire=True)
-        if run(self._handle, self._store.promises, claim.call.input_json, ended_late):
+        if run(self._handle, self._store.promises, partial(self.ended, retire=True)):
             self.ended()
         else:  # another thread ends the execution, and this client with it
             self.sdk.wait_stopped()
@@ -152,39 +153,27 @@ class SlotClient:
     def _claim(self, offer: Offer) -> bool:
         """Claim the task and prepare the SDK for it; return whether it is to be run."""
         claim = Claim(offer.task, offer.counter, offer.execution)
-        leases = self._parts.leases
-        leases.hold(claim)
-        try:
-            root, leaf = self._parts.tasks.claim_raw(
-                claim.task, claim.counter, self._parts.pid, leases.milliseconds
-            )
-        except Refused:
-            leases.release(claim)
-            return False
-        except Unanswered:
-            leases.hand_back(claim)
+        answer = granted(self._parts, claim)
+        if answer is None:
             return False
         try:
-            promises = self._admission.admit(claim, offer, root, leaf)
-            if promises is None:
-                return False
-            self._prepare(claim, promises)
+            promises = self._admission.admit(claim, offer, *answer)
+            if promises is not None:
+                self._prepare(claim, promises)
         except BaseException as error:
             claim.end_turn()
-            leases.hand_back_failed(claim)
+            self._parts.leases.hand_back_failed(claim)
             if isinstance(error, Fenced):
                 return False
             raise
-        return True
+        return promises is not None
 
     def _prepare(self, claim: Claim, promises: ClaimedPromises) -> None:
         self._promises = promises
-        parts = self._parts
         records = Records(claim, self._store.promises.record)
-        handle = handle_of(parts, claim, records, self._store.promises)
-        begin_body(parts, claim, handle, records)
-        self._handle = handle
-        self._client.set_dependency(CLAIM_DEPENDENCY, handle)
+        self._handle = handle_of(self._parts, claim, records, self._store.promises)
+        begin_body(self._parts, claim, self._handle, records)
+        self._client.set_dependency(CLAIM_DEPENDENCY, self._handle)
         self.claim = claim
 
     def claimed(self) -> ClaimedPromises:
@@ -206,12 +195,8 @@ class SlotClient:
             self._store.promises.going_on()
             complete(self._parts, claim)
             self._parts.histories.keep(claim.execution, claim.created_at, claim.parts)
-        claim.end_turn()
         self._promises = None
-        if claim.lost is None:
-            self._parts.leases.release(claim)
-        else:
-            settle(self._parts, claim, may_be_held=True)
+        end_lease(self._parts, claim)
         self._runs += not self._is_running_here
         if retire or suspended or claim.lost is not None or self._runs >= RUNS_PER_CLIENT:
             self._retire()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from worker.user_calls import UserCalls
 
 
-type RunPlain = Callable[[ClaimHandle, Promises, str, Callable[[], None]], bool]
+type RunPlain = Callable[[str, ClaimHandle, Promises, Callable[[], None]], bool]
 """Runs a plain function with this input, and returns whether its end is known: if not, another
 thread goes on, and makes the call that was given."""
 

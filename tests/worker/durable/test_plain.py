@@ -45,7 +45,7 @@ class Ends:
         definition = define(function, name="plain", retry=RETRY)
         promises: Any = self
         text = orjson.dumps(value).decode()
-        return run_plain(definition, handle, promises, text, lambda: self.calls.append("after"))
+        return run_plain(definition, text, handle, promises, lambda: self.calls.append("after"))
 
 
 def plain(work: Work) -> Callable[..., Any]:
