@@ -238,7 +238,8 @@ class Promises(UnusedPromiseVerbs):
 
 def _ended(data: Mapping[str, Any], outcome: str) -> Mapping[str, Any]:
     """Return how a promise differs from what is stored, since its param is its outcome."""
-    ended = {"state": outcome.upper(), "completedOn": data["createdOn"]}
+    tags = {tag.STEP if key == tag.ENDED_STEP else key: text for key, text in data["tags"].items()}
+    ended = {"state": outcome.upper(), "completedOn": data["createdOn"], "tags": tags}
     return {**ended, "param": {}, "value": data.get("param") or {}}
 
 

@@ -40,6 +40,11 @@ STEP: Final = "step"
 OUTCOME: Final = "outcome"
 """On a step that was stored when it ended: "resolved" or "rejected". Its param is its value."""
 
+ENDED_STEP: Final = "ended-step"
+"""On such a step, in the store: its name, which readers find under `STEP`. Workers of releases that
+know no `OUTCOME` find no step here, so they leave the execution to others and take no wrong result.
+"""
+
 RESOLVED: Final = "resolved"
 REJECTED: Final = "rejected"
 """The two outcomes."""

@@ -82,8 +82,8 @@ class FencedPromises(GuardedWrites):
 
         def write(claim: Claim) -> DurablePromise:
             _reached(claim, id, tags)
-            marked = {**tags, **claim_tags(claim, self.worker)}
-            marked[tag.SLEEP] = "true"
+            marked = {**tags, **claim_tags(claim, self.worker), tag.SLEEP: "true"}
+            marked[tag.ENDED_STEP] = marked.pop(tag.STEP)
             stored = self._claimed.values.stored(id, data)
             promise = self._claimed.create(id, began, ikey=id, data=stored, tags=marked)
             self._history(claim).met(id, tags, promise)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,6 +10,7 @@ from shared.resonate import tags as tag
 from tests.support.processes import wait_until
 from tests.support.worker.claims import ClaimedJob
 from worker.errors import Fenced
+from worker.store.numbered_parts import part_name
 from worker.store.replays import ReplayedHistory
 from worker.store.steps import LateStarts, StepRecords
 
@@ -45,6 +46,20 @@ def test_a_quick_step_is_stored_with_its_outcome(
     assert (step.tags[tag.STEP], step.tags[tag.WORKER]) == ("charge", "worker-1")
     assert int(step.tags[tag.STARTED]) <= step.created_on + 1000
     assert step.completed_on == step.created_on
+
+
+def test_a_reader_that_knows_no_outcomes_finds_no_step(store: Store, job: str) -> None:
+    """A worker of an earlier release would take the empty value of the promise for its result."""
+    claim, held = ClaimedJob(store, job).claim()
+    record, _ = records(claim, held).begin(f"{job}.1", "charge", whole=False)
+    record.end(tag.RESOLVED, "1")
+
+    def tags_of(answer: dict[str, Any]) -> dict[str, str]:
+        return dict(answer["tags"])
+
+    tags = store.transport.call("GET", f"/promises/{job}.1", read=tags_of)
+    assert tag.STEP not in tags
+    assert part_name(tags) == "sleep"
 
 
 def test_the_server_ends_a_quick_step_by_itself(store: Store, job: str) -> None:
