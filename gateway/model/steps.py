@@ -34,24 +34,23 @@ class StepState:
 
 
 def steps_of(created: Sequence[StoredPromise]) -> list[StepState]:
-    """Return the steps of an execution, oldest first, from all that it created, newest first.
+    """Return the steps of an execution in the order in which the function has begun them.
 
-    Steps that began in the same millisecond are in the order of their numbers.
+    That is the order of their numbers. `created` is all that the execution created, newest first.
     """
     failed = failed_tries(created)
     recoveries: list[StoredPromise] = []
-    steps: list[tuple[int, int, StepState]] = []
+    steps: list[tuple[int, StepState]] = []
     for promise in created:
         if tag.STEP in promise.tags or promise.is_child:
             step = step_of(promise, recoveries)
             step = replace(step, failed_try=failed.get(promise.id))
             number = promise.id.rpartition(".")[2]
-            steps.append((step.started, int(number) if number.isdecimal() else 0, step))
+            steps.append((int(number) if number.isdecimal() else 0, step))
         elif tag.RECOVERED_FROM in promise.tags and not promise.is_block:
             recoveries.append(promise)
-    steps.reverse()  # for what `sorted` leaves in its order
-    in_order = sorted(steps, key=itemgetter(0, 1))
-    return [step for *_, step in in_order]
+    steps.reverse()  # those without a number are as old as the server's order says
+    return [step for _, step in sorted(steps, key=itemgetter(0))]
 
 
 def step_of(promise: StoredPromise, recoveries: Iterable[StoredPromise]) -> StepState:
