@@ -99,6 +99,9 @@ class _PlainRun:
             try:
                 result = self._step.run()
             except BaseException as raised:  # noqa: BLE001 - this thread must live on
+                # With its traceback an error would keep the frames it came through, and the
+                # function's values, until the garbage collector comes.
+                raised.__traceback__ = raised.__context__ = None
                 error = raised
             del vars(thread)["job"]
             if not attempt.take():

@@ -66,7 +66,6 @@ def test_a_large_input_makes_a_large_result(service: tuple[Stack, Proxy], job: s
     assert ended["result"]["result"].count("\\u00e9") == len(PAD)
     assert read(proxy, job) == 1
     assert len(values(stack, job)) == 2
-    assert len(values(stack, f"{job}.1")) == 1
 
 
 def test_children_with_large_inputs_and_results(service: tuple[Stack, Proxy], job: str) -> None:
@@ -123,7 +122,7 @@ def test_a_worker_dies_between_value_and_reference(bare_stack: Stack, job: str) 
     with proxy_to(stack.server.store_port) as proxy:
         held = proxy.harm("PATCH", f"/promises/{job}.1", "hang")
         first = stack.add_worker("first", ODD, RESONATE_PORT_STORE=str(proxy.port))
-        stack.create(job, "bulky", 64)
+        stack.create(job, "bulky_later", 64)
         wait_until(lambda: held.done, seconds=20, what="the write of the reference")
         assert len(values(stack, f"{job}.1")) == 1
         first.kill()

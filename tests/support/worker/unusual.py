@@ -133,6 +133,12 @@ def bulky(_: Step, kibibytes: int) -> str:
     return "x" * (kibibytes * 1024)
 
 
+def bulky_later(_: Step, kibibytes: int) -> str:
+    """Return this many KiB when its start is stored."""
+    time.sleep(0.3)
+    return "x" * (kibibytes * 1024)
+
+
 def builds(_: Step, kibibytes: int) -> int:
     """Build this many KiB and return only how many bytes they are."""
     return len("x" * (kibibytes * 1024))
@@ -165,6 +171,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
         careless,
         flaky,
         bulky,
+        bulky_later,
         builds,
         bulky_body,
         bulky_parent,
