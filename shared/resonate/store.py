@@ -6,8 +6,8 @@ It differs from the SDK's own store:
 - ids are escaped in paths;
 - a settlement that lost a race returns the stored promise;
 - large values are stored in promises of their own (`large_values.py`), and are read on demand only;
-- the header for pickled values is neither sent nor read, so that write access to the server's store
-  is not enough to run code here.
+- the header for pickled values is neither sent nor read: who can write to the server's store must not
+  be able to run code here.
 """
 
 from __future__ import annotations
@@ -61,11 +61,9 @@ class Store:
         One that was stored with its outcome is returned as if it had been settled at once.
         """
         for part in ("param", "value"):
-            headers = (data.get(part) or {}).get("headers")
-            if headers:
+            if headers := (data.get(part) or {}).get("headers"):
                 headers.pop(PICKLED, None)
-        outcome = (data.get("tags") or {}).get(tag.OUTCOME)
-        ended = {} if outcome is None else _ended(data, outcome)
+        ended = _ended(data) if tag.OUTCOME in (data.get("tags") or {}) else {}
         return DurablePromise.from_dict(self, {**data, **ended, "id": id_of_stored(data["id"])})
 
 
@@ -236,11 +234,12 @@ class Promises(UnusedPromiseVerbs):
         return headers
 
 
-def _ended(data: Mapping[str, Any], outcome: str) -> Mapping[str, Any]:
+def _ended(data: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return how a promise differs from what is stored, since its param is its outcome."""
     tags = {tag.STEP if key == tag.ENDED_STEP else key: text for key, text in data["tags"].items()}
-    ended = {"state": outcome.upper(), "completedOn": data["createdOn"], "tags": tags}
-    return {**ended, "param": {}, "value": data.get("param") or {}}
+    value, state = data.get("param") or {}, tags[tag.OUTCOME].upper()
+    ended = {"state": state, "completedOn": data["createdOn"]}
+    return {**ended, "param": {}, "value": value, "tags": tags}
 
 
 def _read_ping(answer: Any) -> str:
