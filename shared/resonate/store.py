@@ -6,8 +6,8 @@ It differs from the SDK's own store:
 - ids are escaped in paths;
 - a settlement that lost a race returns the stored promise;
 - large values are stored in promises of their own (`large_values.py`), and are read on demand only;
-- the header for pickled values is neither sent nor read: who can write to the server's store must not
-  be able to run code here.
+- the header for pickled values is neither sent nor read: who can write to the server's store must
+  not be able to run code here.
 """
 
 from __future__ import annotations
