@@ -75,7 +75,11 @@ def test_a_frozen_holder_changes_nothing_when_it_thaws(bare_stack: Stack, job: s
 
 
 def test_a_frozen_worker_does_not_keep_the_others_waiting(bare_stack: Stack, job: str) -> None:
-    """Twenty jobs that wait in a frozen worker are begun by another within 6 s."""
+    """Twenty jobs that wait in a frozen worker are begun by another within 7 s.
+
+    The server offers them to the frozen worker until that one's stream ends, 1.2 s later at most,
+    and to another worker 5 s after the last offer.
+    """
     frozen = bare_stack.add_worker("frozen", WORKER_CONCURRENCY="1")
     bare_stack.begin(f"{job}-long", "checkout", {"pace": 5})
     began(bare_stack, f"{job}-long", "reserve")
@@ -89,7 +93,7 @@ def test_a_frozen_worker_does_not_keep_the_others_waiting(bare_stack: Stack, job
     for id in jobs:
         bare_stack.outcome(id, 10)
 
-    assert time.monotonic() - stopped_at < 6
+    assert time.monotonic() - stopped_at < 7
 
 
 def test_all_workers_die_at_once(bare_stack: Stack, job: str) -> None:
