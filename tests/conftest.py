@@ -26,6 +26,7 @@ from tests.support.gateway.client import Gateway, GatewayServer
 from tests.support.gateway.senders import Sender
 from tests.support.server import free_port, resonate_server
 from tests.support.stack import Stack, running_stack
+from tests.support.worker.claims import ClaimedJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -106,6 +107,12 @@ def _store(settings: GatewaySettings) -> Iterator[Store]:
     transport = Transport(settings.server, attempt=5, budget=5)
     yield Store(transport)
     transport.close()
+
+
+@pytest.fixture(name="claimed", params=["JOB", "JOB_a"])
+def _claimed(store: Store, job: str, request: pytest.FixtureRequest) -> ClaimedJob:
+    """Return an execution, whose id may have an underscore."""
+    return ClaimedJob(store, request.param.replace("JOB", job))
 
 
 @pytest.fixture(name="production_logging")

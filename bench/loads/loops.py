@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import itertools
 import time
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import uvloop
@@ -56,7 +57,7 @@ def open_loop(
     return uvloop.run(_Open(requests, rate, seconds).run(addresses, connections))
 
 
-class _Load:
+class _Load(ABC):
     """Counts what is under way; `over` is set when nothing is and nothing comes any more."""
 
     def __init__(self, requests: Iterator[bytes]) -> None:
@@ -70,8 +71,9 @@ class _Load:
         targets = itertools.islice(itertools.cycle(addresses), count)
         self.connections = [await connect(target, self.answered) for target in targets]
 
+    @abstractmethod
     def answered(self, connection: Connection, status: int, body: bytes) -> None:
-        raise NotImplementedError
+        """Take an answer, and send what is next."""
 
     async def finish(self, began: float, seconds: float) -> Outcome:
         """Wait so many seconds for the last answers; those that do not come have failed."""

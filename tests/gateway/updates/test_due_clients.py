@@ -12,6 +12,7 @@ from gateway.concurrency.wakeups import BatchedWakeups
 from gateway.errors import UnknownExecution
 from gateway.model.execution import Execution
 from gateway.updates.due_clients import DueClients, Outcome, Waited
+from tests.support.gateway.client import until
 
 if TYPE_CHECKING:
     from gateway.updates.reader import Reader
@@ -50,7 +51,7 @@ async def test_a_crowd_sleeps_until_one_read_has_ended() -> None:
     """However many clients are due, one read is made, and none wakes before its end."""
     reader = HeldReader()
     _, _, clients = crowd(reader)
-    await asyncio.sleep(0.01)
+    await until(lambda: reader.count == 1)
     woken = sum(client.done() for client in clients)
     reader.released.set()
 

@@ -11,6 +11,7 @@ from gateway.model.execution import Execution
 from gateway.updates.cache import ExecutionCache
 from gateway.updates.reader import CONCURRENT_READS, Reader
 from shared.resonate.clock import ServerClock
+from tests.support.gateway.client import until
 
 if TYPE_CHECKING:
     from gateway.backend.client import Backend
@@ -51,7 +52,7 @@ async def test_a_read_that_nobody_wants_any_more_is_not_made(
         asyncio.create_task(reader.read_root(str(n), lambda: wanted))
         for n in range(CONCURRENT_READS + 10)
     ]
-    await asyncio.sleep(0.01)
+    await until(lambda: len(backend.asked) >= CONCURRENT_READS)
     wanted = False
     backend.released.set()
     outcomes = await asyncio.gather(*reads)
@@ -63,7 +64,7 @@ async def test_a_read_that_nobody_wants_any_more_is_not_made(
 async def test_a_crowd_shares_one_read(backend: HeldBackend, reader: Reader) -> None:
     """All who ask for an execution at the same time get the answer of one call."""
     crowd = [asyncio.create_task(reader.read_shared("job-1")) for _ in range(50)]
-    await asyncio.sleep(0.01)
+    await until(lambda: backend.asked)
     backend.released.set()
     outcomes = await asyncio.gather(*crowd)
 

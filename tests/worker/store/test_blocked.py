@@ -11,7 +11,6 @@ import pytest
 from shared.resonate import tags as tag
 from shared.resonate.transport import Refused
 from tests.support.scripted_server import ERROR, Answer, serving, transport_to
-from tests.support.worker.claims import ClaimedJob
 from worker.store import blocked as module
 from worker.store.blocked import BlockedExecutions, record_blocked
 from worker.tasks.claims import Blocked, Claim
@@ -20,14 +19,9 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict
 
     from shared.resonate.store import Store
+    from tests.support.worker.claims import ClaimedJob
 
 OTHER = Blocked("step reserve", "step quote")
-
-
-@pytest.fixture(name="claimed", params=["JOB", "JOB_a"])
-def _claimed(store: Store, job: str, request: pytest.FixtureRequest) -> ClaimedJob:
-    """Return an execution, whose id may have an underscore."""
-    return ClaimedJob(store, request.param.replace("JOB", job))
 
 
 def blocked_claim(claimed: ClaimedJob) -> Claim:

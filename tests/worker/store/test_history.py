@@ -17,12 +17,6 @@ if TYPE_CHECKING:
     from shared.resonate.store import Store
 
 
-@pytest.fixture(name="claimed", params=["JOB", "JOB_a"])
-def _claimed(store: Store, job: str, request: pytest.FixtureRequest) -> ClaimedJob:
-    """Return an execution, whose id may have an underscore."""
-    return ClaimedJob(store, request.param.replace("JOB", job))
-
-
 def test_a_claim_marks_what_it_creates() -> None:
     """The tags of a part say who has created it, and how far the execution has come."""
     claim = Claim("__invoke:job", 3, "job", attempt=2, position=4, stored_position=5)
@@ -127,15 +121,20 @@ def test_a_part_that_may_be_the_same_is_taken(
     assert claim.blocked is None
 
 
-def test_a_blocked_execution_goes_on(claimed: ClaimedJob, store: Store) -> None:
-    """The record is resolved with the first part that is new, not while parts are replayed."""
+def blocked_at_a_step(claimed: ClaimedJob, store: Store, worker: str = "worker-1") -> None:
+    """Store a step, and that the next worker asks for another one."""
     _, first = claimed.claim()
     claimed.part(first, 1, {tag.STEP: "quote"})
     claimed.drop()
-    claim, second = claimed.claim()
+    claim, second = claimed.claim(worker)
     claimed.part(second, 1, {tag.STEP: "reserve"})
     record_blocked(store.transport, claim, "worker-2")
     claimed.drop()
+
+
+def test_a_blocked_execution_goes_on(claimed: ClaimedJob, store: Store) -> None:
+    """The record is resolved with the first part that is new, not while parts are replayed."""
+    blocked_at_a_step(claimed, store)
     record = f"{claimed.id}.blocked.1"
     claim, third = claimed.claim("worker-3")
 
@@ -155,13 +154,7 @@ def test_a_blocked_execution_goes_on_with_a_step_that_runs_again(
     claimed: ClaimedJob, store: Store
 ) -> None:
     """The record is resolved, and the worker that runs the step is named as the latest one."""
-    _, first = claimed.claim()
-    claimed.part(first, 1, {tag.STEP: "quote"})
-    claimed.drop()
-    claim, second = claimed.claim("worker-2")
-    claimed.part(second, 1, {tag.STEP: "reserve"})
-    record_blocked(store.transport, claim, "worker-2")
-    claimed.drop()
+    blocked_at_a_step(claimed, store, "worker-2")
     claim, third = claimed.claim("worker-3")
     claimed.part(third, 1, {tag.STEP: "quote"})
 
@@ -248,13 +241,7 @@ def test_an_execution_that_only_waits_goes_on(claimed: ClaimedJob, store: Store)
 
 def test_a_blocked_execution_that_ends_is_not_blocked(claimed: ClaimedJob, store: Store) -> None:
     """The record is resolved also by a claim that only replays, and then ends the execution."""
-    _, first = claimed.claim()
-    claimed.part(first, 1, {tag.STEP: "quote"})
-    claimed.drop()
-    claim, second = claimed.claim()
-    claimed.part(second, 1, {tag.STEP: "reserve"})
-    record_blocked(store.transport, claim, "worker-2")
-    claimed.drop()
+    blocked_at_a_step(claimed, store)
     _, third = claimed.claim("worker-3")
 
     claimed.part(third, 1, {tag.STEP: "quote"})

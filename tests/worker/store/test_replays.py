@@ -2,55 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from shared.resonate import tags as tag
-from tests.support.scripted_server import ERROR, Answer, ScriptedServer, serving, transport_to
-from tests.support.worker.claims import LATER, ClaimedJob
+from tests.support.scripted_server import ERROR, Answer
+from tests.support.worker.claims import ClaimedJob
+from tests.support.worker.replays import STEP, WAIT, replay, scripted, stored, stored_before
 from worker.errors import Fenced
-from worker.store.fenced_store import FencedStore
-from worker.store.replays import ReplayedHistory
 from worker.tasks.claims import Blocked, Claim
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from shared.resonate.store import Store
-
-
-@pytest.fixture(name="claimed")
-def _claimed(store: Store, job: str) -> ClaimedJob:
-    return ClaimedJob(store, f"{job}_a")
-
-
-def replay(claimed: ClaimedJob) -> tuple[Claim, FencedStore, ReplayedHistory]:
-    """Return the next claim of the execution and its history."""
-    claim, store = claimed.claim()
-    return claim, store, ReplayedHistory(claim, store.promises)
-
-
-def stored(claimed: ClaimedJob, *parts: dict[str, str]) -> None:
-    """Store parts of the execution as an earlier claim, which is over then."""
-    _, store = claimed.claim()
-    for number, tags in enumerate(parts, 1):
-        assert claimed.part(store, number, tags)
-    claimed.drop()
-
-
-@contextmanager
-def scripted(claim: Claim, answer: Answer) -> Iterator[tuple[ScriptedServer, ReplayedHistory]]:
-    """Yield a server that always answers so, and the history of a claim there."""
-    with serving(answer) as server, closing(transport_to(server, budget=0)) as transport:
-        store = FencedStore(transport, "worker-1")
-        store.claim = claim
-        yield server, ReplayedHistory(claim, store.promises)
-
+    from worker.store.replays import ReplayedHistory
 
 CHILD = {tag.KIND: tag.CHILD, tag.FUNCTION: "pack"}
-STEP, WAIT = {tag.STEP: "quote"}, {tag.AWAITS: "go", tag.NUMBER: "1"}
 
 
 def test_a_record_is_a_part(claimed: ClaimedJob) -> None:
@@ -76,67 +45,6 @@ def test_a_record_of_another_part_blocks(claimed: ClaimedJob) -> None:
     assert claim.blocked == Blocked("step quote", "signal go")
 
 
-@pytest.mark.parametrize(
-    ("part", "name", "taken"),
-    [
-        ({tag.CHANGED: "a"}, "a", True),
-        ({tag.CHANGED: "a"}, "b", False),
-        (STEP, "a", False),
-    ],
-    ids=["its record", "another change", "a step"],
-)
-def test_a_change_is_as_it_was(
-    claimed: ClaimedJob,
-    part: dict[str, str],
-    name: str,
-    taken: bool,  # noqa: FBT001
-) -> None:
-    """An execution that has passed the line keeps its way, whichever that was."""
-    stored(claimed, part)
-    _, _, history = replay(claimed)
-
-    assert history.takes_change(f"{claimed.id}.1", name) is taken
-
-
-def test_a_change_after_all_that_is_stored_is_taken(claimed: ClaimedJob) -> None:
-    """An execution that has not come to the line yet runs the new code."""
-    stored(claimed, STEP)
-    _, _, history = replay(claimed)
-
-    assert history.takes_change(f"{claimed.id}.2", "a")
-
-
-def test_a_change_amid_parts_of_an_earlier_release_is_not_taken(claimed: ClaimedJob) -> None:
-    """A gap in the numbers was passed by a release that has stored nothing for a wait."""
-    _, store = claimed.claim()
-    for number in (1, 3):
-        claimed.part(store, number, STEP)
-    claimed.drop()
-    _, _, history = replay(claimed)
-
-    assert not history.takes_change(f"{claimed.id}.2", "a")
-
-
-def stored_before(claimed: ClaimedJob, *names: str) -> None:
-    """Store parts as an earlier release has: without positions, and signals by their name only."""
-    claim, _ = claimed.claim()
-    for name in names:
-        known = {tag.EXECUTION: claimed.id, tag.WORKER: "old", tag.CLAIM: claim.key}
-        kind = tag.STEP if name.isdecimal() else tag.SIGNAL
-        id = f"{claimed.id}.{name}"
-        claimed.promises.create(id, LATER, ikey=id, tags={**known, kind: "quote"})
-    claimed.drop()
-
-
-def test_a_change_at_a_wait_of_an_earlier_release_is_not_taken(claimed: ClaimedJob) -> None:
-    """An execution that has waited for a signal has passed the line, though no part is there."""
-    stored_before(claimed, "1", "signal.quote")
-    _, _, history = replay(claimed)
-
-    assert not history.takes_change(f"{claimed.id}.2", "a")
-    assert history.takes_change(f"{claimed.id}.3", "a")
-
-
 def test_an_end_before_parts_of_an_earlier_release_blocks(claimed: ClaimedJob) -> None:
     """The end is checked, also where the first part was a wait that is stored only now."""
     stored_before(claimed, "signal.quote", "2", "3")
@@ -148,15 +56,6 @@ def test_an_end_before_parts_of_an_earlier_release_blocks(claimed: ClaimedJob) -
         history.check_end(2)
 
     assert claim.blocked == Blocked("step quote", "the end")
-
-
-def test_a_new_execution_takes_each_change_without_a_call() -> None:
-    """Where nothing can be stored, the server is not asked."""
-    claim = Claim("__invoke:job", 1, "job")
-    with scripted(claim, Answer(500, ERROR)) as (server, history):
-        assert history.takes_change("job.1", "a")
-        history.check_end(0)
-        assert server.requests == []
 
 
 @pytest.mark.parametrize(
