@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,31 +41,54 @@ class TaskSet:
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class SingleFlight[K: Hashable, T]:
-    """Calls that are made once for all who ask at the same time, by key."""
+@dataclass(eq=False, slots=True)
+class _Flight[T]:
+    """A running call, and how many ask for its outcome."""
 
-    def __init__(self) -> None:
-        self._calls: dict[K, asyncio.Task[T]] = {}
+    task: asyncio.Task[T]
+    callers: int = 0
+
+
+class SingleFlight[K: Hashable, T]:
+    """Calls that are made once for all who ask at the same time, by key.
+
+    With `while_asked` a call is cancelled when all who asked have left.
+    """
+
+    def __init__(self, *, while_asked: bool = False) -> None:
+        self._while_asked = while_asked
+        self._calls: dict[K, _Flight[T]] = {}
 
     async def run(self, key: K, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Return the outcome of the running call with this key, or else of a new one.
 
-        A caller that is cancelled does not cancel the call.
+        A caller that is cancelled does not cancel the call of others.
         """
-        task = self._calls.get(key)
-        if task is None:
-            task = self._calls[key] = asyncio.create_task(call())
-            task.add_done_callback(lambda done: self._end(key, done))
-        return await asyncio.shield(task)
+        flight = self._calls.get(key)
+        if flight is None:
+            flight = self._calls[key] = _Flight(asyncio.create_task(call()))
+            flight.task.add_done_callback(lambda done: self._end(key, done))
+        flight.callers += 1
+        try:
+            return await asyncio.shield(flight.task)
+        finally:
+            flight.callers -= 1
+            if self._while_asked and not flight.callers and not flight.task.done():
+                self._forget(key, flight.task)  # it may end later: who asks now needs a new one
+                flight.task.cancel()
 
     async def close(self) -> None:
         """Cancel the running calls."""
-        tasks = list(self._calls.values())
+        tasks = [flight.task for flight in self._calls.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _end(self, key: K, task: asyncio.Task[T]) -> None:
-        self._calls.pop(key, None)
+        self._forget(key, task)
         if not task.cancelled():
             task.exception()  # asyncio would complain if all who asked have gone
+
+    def _forget(self, key: K, task: asyncio.Task[T]) -> None:
+        if key in self._calls and self._calls[key].task is task:
+            del self._calls[key]

@@ -67,7 +67,10 @@ class RecentReads:
         self._read = read
         self._server_time = server_time
         self._known = known
-        self._shared: SingleFlight[tuple[str, int, float], Execution] = SingleFlight()
+        # A read for which nobody waits any more would keep its place before those of others.
+        self._shared: SingleFlight[tuple[str, int, float], Execution] = SingleFlight(
+            while_asked=True
+        )
         self._changed_at: LRUCache[str, float] = LRUCache(REMEMBERED_CHANGES)
 
     async def read(self, id: str) -> Execution:

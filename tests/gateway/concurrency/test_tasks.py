@@ -76,6 +76,36 @@ async def test_a_caller_that_leaves_cancels_nobody_else() -> None:
     assert await stays == "done"
 
 
+@pytest.mark.parametrize("while_asked", [False, True])
+async def test_a_call_for_nobody_ends_if_it_is_made_while_asked(*, while_asked: bool) -> None:
+    """When the last caller leaves, the call ends where that is wanted, and others start anew."""
+    flights, ended = SingleFlight[str, int](while_asked=while_asked), list[bool]()
+    calls, release = list[int](), asyncio.Event()
+
+    async def call() -> int:
+        calls.append(len(calls))
+        number = calls[-1]
+        try:
+            await release.wait()
+        finally:
+            ended.append(release.is_set())
+        return number
+
+    asked = [asyncio.create_task(flights.run("key", call)) for _ in range(2)]
+    await asyncio.sleep(0)
+    for task in asked:
+        task.cancel()
+    await asyncio.gather(*asked, return_exceptions=True)
+    later = asyncio.create_task(flights.run("key", call))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    before_release = list(ended)
+    release.set()
+
+    assert await later == (1 if while_asked else 0)
+    assert before_release == ([False] if while_asked else [])
+
+
 async def test_an_error_reaches_all_who_ask() -> None:
     """Every caller gets the error of the shared call."""
     flights = SingleFlight[str, None]()

@@ -143,6 +143,28 @@ async def test_a_crowd_shares_the_first_read() -> None:
     assert server.count <= 2  # two, if a second begins in between
 
 
+async def test_a_read_for_clients_that_have_left_is_given_up() -> None:
+    """A read that nobody waits for any more takes no place from others."""
+    given_up = asyncio.Event()
+
+    async def read(_: str) -> Execution:
+        never: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
+        try:
+            return await never
+        finally:
+            given_up.set()
+
+    reads = RecentReads(read, time.time, LRUCache(100))
+    clients = [asyncio.create_task(reads.read("job-1")) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    clients[0].cancel()
+    await asyncio.sleep(0.01)
+    assert not given_up.is_set()
+    clients[1].cancel()
+
+    await asyncio.wait_for(given_up.wait(), 5)
+
+
 async def test_an_end_is_never_taken_back() -> None:
     """What has ended is read anew or known to have ended: `pending` does not come back."""
     server = SlowServer(0.15)
