@@ -59,6 +59,10 @@ class SingleFlight[K: Hashable, T]:
         self._while_asked = while_asked
         self._calls: dict[K, _Flight[T]] = {}
 
+    def __contains__(self, key: K) -> bool:
+        """Return whether a call with this key is running."""
+        return key in self._calls
+
     async def run(self, key: K, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Return the outcome of the running call with this key, or else of a new one.
 

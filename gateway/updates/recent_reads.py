@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from cachetools import LRUCache
 
 from gateway.concurrency.tasks import SingleFlight
+from gateway.errors import UnknownExecution
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -75,13 +76,17 @@ class RecentReads:
 
     async def read(self, id: str) -> Execution:
         """Return the execution as it is now, or was a moment ago. Raises what `read` raises."""
-        now = time.monotonic()
         known = self._known.get(id)
-        if known is not None and now < known.until:
+        if known is not None and time.monotonic() < known.until:
             return known.execution
-        # A read that began long ago, or before a change, may not know what others know by now.
-        key = id, int(now / FRESH_SECONDS), self._changed_at.get(id, 0.0)
-        return await self._shared.run(key, lambda: self._read_anew(id))
+        joins = self._key(id) in self._shared
+        try:
+            return await self._read_shared(id)
+        except UnknownExecution:
+            if not joins:
+                raise
+        # Any gateway may have begun it since that read; the next one begins after this request.
+        return await self._read_shared(id)
 
     def forget(self, id: str) -> None:
         """Tell no state of before, since the execution has just changed."""
@@ -91,6 +96,13 @@ class RecentReads:
     async def close(self) -> None:
         """Cancel what is being read."""
         await self._shared.close()
+
+    def _key(self, id: str) -> tuple[str, int, float]:
+        # A read that began long ago, or before a change, may not know what others know by now.
+        return id, int(time.monotonic() / FRESH_SECONDS), self._changed_at.get(id, 0.0)
+
+    async def _read_shared(self, id: str) -> Execution:
+        return await self._shared.run(self._key(id), lambda: self._read_anew(id))
 
     async def _read_anew(self, id: str) -> Execution:
         began, changed_at = time.monotonic(), self._changed_at.get(id)
