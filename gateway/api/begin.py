@@ -9,7 +9,15 @@ import msgspec
 import uuid_utils
 from aiohttp import web
 
-from gateway.api.keys import BACKEND, BEGIN_LIMITER, CALLBACK_CHECKER, CATALOG, INPUTS, LONG_POLLS
+from gateway.api.keys import (
+    BACKEND,
+    BEGIN_LIMITER,
+    CALLBACK_CHECKER,
+    CATALOG,
+    INPUTS,
+    LONG_POLLS,
+    READER,
+)
 from gateway.api.parameters import (
     function_of,
     id_of,
@@ -49,6 +57,8 @@ async def begin(request: web.Request) -> web.Response:
     """Start an execution and answer as soon as it is stored."""
     with request.app[BEGIN_LIMITER].place():
         execution, created = await _begin(request)
+    if execution.done:
+        request.app[READER].note_change(execution.id)
     request[BODY_SHARE].resize(0)  # it is stored, and this request may wait for long
     headers = {"Location": f"/wait?id={execution.id}"}
     if not created:

@@ -79,8 +79,10 @@ async def cancel(request: web.Request) -> web.Response:
     id = required_id(query_of(request, "id"))
     reason = _reason(await request.app[INPUTS].read_json(request))
     backend = request.app[BACKEND]
-    execution = await backend.cancel(id, reason)
-    request.app[READER].note_change(id)
+    try:
+        execution = await backend.cancel(id, reason)
+    finally:
+        request.app[READER].note_change(id)  # also where it is known only now that it has ended
     content = state_content(backend, execution, backend.clock.time())
     return await content_response(request, content, NO_STORE)
 

@@ -35,8 +35,10 @@ async def signal(request: web.Request) -> web.Response:
     if not is_signal_name(name):
         raise InvalidRequest(f"The name must match {SIGNAL_GRAMMAR.pattern}.")
     value_json = await request.app[INPUTS].read_canonical(request)
-    delivery = await request.app[BACKEND].signal(id, name, value_json, key)
-    request.app[READER].note_change(id)
+    try:
+        delivery = await request.app[BACKEND].signal(id, name, value_json, key)
+    finally:
+        request.app[READER].note_change(id)  # also where it is known only now that it has ended
     body = DeliveredBody(
         promise_id=id,
         signal=name,
