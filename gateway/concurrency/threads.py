@@ -55,13 +55,13 @@ class _Call:
 
     def deliver(self) -> None:
         """Give the caller the outcome, if it still waits."""
+        error, self.error = self.error, None  # it refers to this call through its traceback
         if self.future.done():
             return
-        if self.error is None:
+        if error is None:
             self.future.set_result(self.result)
         else:
-            self.future.set_exception(self.error)
-            self.error = None  # it refers to this call through its traceback
+            self.future.set_exception(error)
 
 
 class BoundedExecutor:
