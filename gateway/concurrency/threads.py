@@ -126,14 +126,22 @@ class BoundedExecutor:
             raise Saturated(STOPPING)
         if not self._free:
             raise Saturated(FULL)
+        if self._threads_left and len(self._threads) <= self._places - self._free:
+            self._start_thread()
         self._free -= 1
         self._waiting.put(call)
-        if self._threads_left and len(self._threads) < self._places - self._free:
-            self._threads_left -= 1
-            name = f"offload_{len(self._threads)}"
-            self._threads.append(threading.Thread(target=self._work, name=name, daemon=True))
-            self._threads[-1].start()
         return call
+
+    def _start_thread(self) -> None:
+        thread = threading.Thread(None, self._work, f"offload_{len(self._threads)}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the machine allows no further thread now
+            if not self._threads:
+                raise Saturated(FULL) from error
+            return
+        self._threads_left -= 1
+        self._threads.append(thread)
 
     def _leave(self, call: _Call) -> None:
         """Take back a call that no thread has taken, and take note of an error nobody sees."""
