@@ -49,20 +49,28 @@ def shared_port(host: str, port: int) -> Iterator[int]:
             )
             for family, *_, address in dict.fromkeys(found):
                 name = str(address[0])
-                with _bound(family, (name, port), shared=False) as alone:
+                with _bound(family, (name, port), socket.SO_REUSEADDR) as alone:
                     port = alone.getsockname()[1]
-                held.enter_context(_bound(family, (name, port), shared=True))
+                held.enter_context(_held(family, (name, port)))
         except OSError as error:
             raise PortTaken(f"port {port}: {error.strerror}") from error
         yield port
 
 
-def _bound(family: int, address: tuple[str, int], *, shared: bool) -> socket.socket:
+def _held(family: int, address: tuple[str, int]) -> socket.socket:
+    try:
+        # With SO_REUSEADDR others could bind the port, and listen, before our processes listen.
+        return _bound(family, address, socket.SO_REUSEPORT)
+    except OSError:
+        # Connections of a gateway that did not share the port have ended a moment ago.
+        return _bound(family, address, socket.SO_REUSEADDR, socket.SO_REUSEPORT)
+
+
+def _bound(family: int, address: tuple[str, int], *options: int) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        for option in options:
+            made.setsockopt(socket.SOL_SOCKET, option, 1)
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.bind(address)
