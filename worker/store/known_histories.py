@@ -59,6 +59,9 @@ class KnownHistories:
 
     def keep(self, execution: str, created_at: int, parts: Mapping[str, DurablePromise]) -> None:
         """Remember all that is stored of an execution, which is being suspended."""
+        for part in parts.values():
+            # Its store has the client of the SDK that ran the execution, which is to be freed.
+            vars(part)["store"] = None
         size = sum(map(_size_of, parts.values()))
         with self._lock:
             self._forget(execution)

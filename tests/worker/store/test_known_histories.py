@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from shared.resonate import tags as tag
+from shared.resonate.store import Store
 from tests.support.worker.claims import LATER
 from worker.store.known_histories import KnownHistories
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 
     from resonate.models.durable_promise import DurablePromise
 
-    from shared.resonate.store import Promises, Store
+    from shared.resonate.store import Promises
 
 
 @dataclass
@@ -107,3 +110,17 @@ def test_memory_is_bounded(store: Store, job: str, most: int) -> None:
     _, count = read(known, store, job)
 
     assert count == (10 if most else 30)
+
+
+def test_the_store_that_read_a_history_is_freed(store: Store, job: str) -> None:
+    """It has the client of the SDK that ran the execution, which no kept history may keep."""
+    create(store, job, range(1, 4))
+    reader, known = Store(store.transport), KnownHistories()
+    freed = weakref.ref(reader)
+
+    read(known, reader, job)
+    del reader
+    gc.collect()
+
+    assert freed() is None
+    assert read(known, store, job)[0] == [f"{job}.{number}" for number in range(1, 4)]
