@@ -134,11 +134,7 @@ class Supervisor:
         pause = FIRST_PAUSE
         while not self._stop.is_set():
             began = time.monotonic()
-            process = self._running[name] = await self._command.start(name)
-            if self._stop.is_set():  # too late to have been sent the signal with the others
-                process.terminate()
-            code = await process.wait()
-            del self._running[name]
+            code = await self._run(name)
             if self._stop.is_set():
                 return
             if time.monotonic() - began >= STEADY_SECONDS:
@@ -147,6 +143,19 @@ class Supervisor:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), pause)
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _run(self, name: str) -> int | None:
+        """Return the exit code of a process, None if the machine has no room for it now."""
+        try:
+            process = self._running[name] = await self._command.start(name)
+        except OSError as error:
+            self._log.error("process not started", name=name, reason=str(error))
+            return None
+        if self._stop.is_set():  # too late to have been sent the signal with the others
+            process.terminate()
+        code = await process.wait()
+        del self._running[name]
+        return code
 
     def _send(self, number: signal.Signals) -> None:
         for process in self._running.values():
