@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -25,12 +26,12 @@ from gateway.api.keys import (
 from gateway.api.responses import StateContents
 from gateway.backend.client import Backend
 from gateway.concurrency.limiter import Limiter
-from gateway.http import body
 from gateway.http.access_log import AccessLog
-from gateway.http.browsers import share
+from gateway.http.body import expect
 from gateway.http.budgets import AnswerBudget, BodyBudget
 from gateway.http.keys import ACCESS_LOG, ANSWER_BUDGET, BODY_BUDGET, SETTINGS
-from gateway.http.middleware import add_own_headers, surround
+from gateway.http.middleware import surround
+from gateway.http.routing import add_routes
 from gateway.inputs.reading import Inputs
 from gateway.inputs.served_catalog import CurrentCatalog
 from gateway.openapi import routes as documentation
@@ -58,10 +59,7 @@ def create_app(
 
     `backend` asks the server; by default it is made from the settings. The application closes it.
     """
-    app = web.Application(
-        middlewares=[surround],
-        client_max_size=settings.max_body,
-    )
+    app = web.Application(client_max_size=settings.max_body)
     app[SETTINGS] = settings
     app[CATALOG] = CurrentCatalog(catalog)
     app[ANSWER_BUDGET] = AnswerBudget(settings.answer_budget)
@@ -77,11 +75,10 @@ def create_app(
     app[BACKEND] = backend or Backend(settings)
     app[STATE_CONTENTS] = StateContents(app[BACKEND])
     _add_updates(app, settings)
-    app.on_response_prepare.extend((add_own_headers, share))
     app.on_shutdown.append(_drain)
     app.cleanup_ctx.extend((app[ACCESS_LOG].running, app[DOCUMENTATION].running, _running))
-    for resource in (begin, executions, events, signals, listing, health, documentation):
-        app.add_routes(map(_without_continue, resource.ROUTES))
+    resources = (begin, executions, events, signals, listing, health, documentation)
+    add_routes(app, chain.from_iterable(each.ROUTES for each in resources), surround, expect)
     return app
 
 
@@ -95,12 +92,6 @@ def _add_updates(app: web.Application, settings: GatewaySettings) -> None:
     app[SUBSCRIPTIONS].listen(lambda id, _: app[READER].note_change(id))
     app[LONG_POLLS] = LongPolls(app[READER], app[SUBSCRIPTIONS], cache, waiting)
     app[EVENT_STREAMS] = EventStreams(app[READER], app[SUBSCRIPTIONS], waiting)
-
-
-def _without_continue(route: web.RouteDef) -> web.RouteDef:
-    """Let the handler ask for the body; aiohttp would ask for it before all middlewares."""
-    kwargs = {**route.kwargs, "expect_handler": body.expect}
-    return web.RouteDef(route.method, route.path, route.handler, kwargs)
 
 
 async def _drain(app: web.Application) -> None:

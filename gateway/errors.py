@@ -1,4 +1,4 @@
-"""What can go wrong, in the words of the service; `gateway.http.problems` gives each its status.
+"""What can go wrong, in the words of the service; `http.answers.problems` gives each its status.
 
 ServiceError
 ├── InvalidRequest        the request breaks a rule of the contract

@@ -6,6 +6,7 @@ SDK's) are rendered by the same processors. Every JSON line carries `process`.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import sys
@@ -15,7 +16,8 @@ import orjson
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import BinaryIO
 
     from shared.settings import LogSettings
 
@@ -24,9 +26,29 @@ LONGEST_TRACE: Final = 32_768
 
 type Logger = structlog.typing.FilteringBoundLogger
 
+_lines: JsonLines | None = None
+"""Where lines of JSON go, once a process has set up its logging."""
+
+
+class JsonLines:
+    """Writes the events of many requests at once, at a third of what structlog takes for them."""
+
+    def __init__(self, file: BinaryIO, process: str, level: int) -> None:
+        self._file = file
+        self._process = process
+        self._level = level
+
+    def write(self, level: str, events: Iterable[Mapping[str, object]]) -> None:
+        if logging.getLevelNamesMapping()[level.upper()] >= self._level:
+            fixed = {"level": level, "process": self._process}
+            with contextlib.suppress(OSError, ValueError):
+                self._file.write(b"".join([_dumps({**event, **fixed}) + b"\n" for event in events]))
+                self._file.flush()
+
 
 def configure_logging(settings: LogSettings, process: str) -> None:
     """Set up logging for this process; only `__main__` modules call it."""
+    global _lines  # noqa: PLW0603 - there is one standard output
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     level = logging.getLevelNamesMapping()[settings.level.upper()]
@@ -44,6 +66,7 @@ def configure_logging(settings: LogSettings, process: str) -> None:
         shared += [name_process, structlog.processors.format_exc_info, _clip_exception]
         renderer: structlog.typing.Processor = structlog.processors.JSONRenderer(_dumps)
         factory: Any = structlog.BytesLoggerFactory(sys.stdout.buffer)
+        _lines = JsonLines(sys.stdout.buffer, process, level)
     else:
         renderer = structlog.dev.ConsoleRenderer(
             colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
@@ -68,7 +91,7 @@ def _clip_exception(_: object, __: str, event: structlog.typing.EventDict) -> An
     return event
 
 
-def _dumps(event: structlog.typing.EventDict, default: Callable[[Any], Any]) -> bytes:
+def _dumps(event: Mapping[str, object], default: Callable[[Any], Any] = str) -> bytes:
     """Encode an event; values that JSON cannot hold become text, so that no line is lost."""
     try:
         return orjson.dumps(event, default=default)
@@ -96,6 +119,20 @@ def _adopt_standard_logging(
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(level, logging.WARNING))
+
+
+def log_events(level: str, events: Iterable[Mapping[str, object]]) -> None:
+    """Log events that have an `event`, a `timestamp` and no exception, as lines of this level.
+
+    What cannot be written, on a full disk say, is left out.
+    """
+    if _lines is not None:
+        _lines.write(level, events)
+        return
+    log = getattr(get_logger(), level)
+    for event in events:
+        with contextlib.suppress(OSError, ValueError):
+            log(**event)
 
 
 def get_logger(**bound: object) -> Logger:

@@ -15,6 +15,9 @@ from blockbuster import blockbuster_ctx
 
 from gateway.app import create_app
 from gateway.catalog.file import serve
+from gateway.http.body import expect
+from gateway.http.middleware import surround
+from gateway.http.routing import add_routes
 from gateway.settings import Deadlines, GatewaySettings
 from shared.resonate.store import Store
 from shared.resonate.transport import Transport
@@ -155,11 +158,11 @@ def _start_gateway(
 ) -> StartGateway:
     async def start(
         settings: GatewaySettings,
-        routes: Iterable[web.AbstractRouteDef] = (),
+        routes: Iterable[web.RouteDef] = (),
         catalog: Catalog = CATALOG,
     ) -> Gateway:
         app = create_app(settings, serve(catalog, settings))
-        app.add_routes(routes)
+        add_routes(app, routes, surround, expect)
         client: TestClient[web.Request, None] = await aiohttp_client(
             GatewayServer(app, settings),
             connector=aiohttp.TCPConnector(limit=0),

@@ -52,7 +52,7 @@ def run(program: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["body", "query", "responses", "problems", "middleware", "auth", "server"]
+    "module", ["body", "query", "answers.responses", "middleware", "auth", "server"]
 )
 def test_http_loads_nothing_of_executions(module: str) -> None:
     """A module of gateway.http loads neither the SDK nor any other package of the gateway."""

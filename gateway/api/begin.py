@@ -35,9 +35,9 @@ from gateway.errors import (
     UnknownExecution,
     UnknownFunction,
 )
+from gateway.http.answers.responses import NO_STORE, content_response
 from gateway.http.keys import BODY_SHARE, LOGGED_ID, TRACE
 from gateway.http.query import query_of
-from gateway.http.responses import NO_STORE, content_response
 from gateway.model.execution import NewExecution
 from gateway.model.representation import begun_body
 from shared.catalog import LONGEST_TIMEOUT, Function

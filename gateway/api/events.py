@@ -15,10 +15,11 @@ from gateway.api.keys import BACKEND, EVENT_STREAMS, READER
 from gateway.api.parameters import required_id
 from gateway.api.responses import content_of
 from gateway.errors import InvalidRequest, ServiceError, ValueLost
+from gateway.http.answers.responses import NO_STORE, LateContent
 from gateway.http.budgets import PIECE, SMALL_ANSWER
 from gateway.http.keys import ANSWER_BUDGET
+from gateway.http.middleware import add_own_headers
 from gateway.http.query import query_of
-from gateway.http.responses import NO_STORE, LateContent
 from gateway.model.representation import done_body
 from gateway.model.timeline import done_key, id_of_key, key_of_id
 from shared.resonate.codec import Failure
@@ -68,6 +69,7 @@ async def _send(request: web.Request, stream: EventStream, after: Key | None) ->
     response = EventResponse(request.app[ANSWER_BUDGET], request.app[BACKEND])
     response.headers.update(HEADERS)
     try:
+        add_own_headers(request, response)
         await response.prepare(request)
         async with response:
             await response.write(RETRY)

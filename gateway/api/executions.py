@@ -12,8 +12,8 @@ from gateway.api.keys import BACKEND, INPUTS, LONG_POLLS, READER, STATE_CONTENTS
 from gateway.api.parameters import requested_wait, required_id
 from gateway.api.responses import caching_headers, content_of, raise_if_failed, state_content
 from gateway.errors import InvalidRequest
+from gateway.http.answers.responses import NO_STORE, content_response, tagged_response
 from gateway.http.query import query_of
-from gateway.http.responses import NO_STORE, content_response, tagged_response
 from gateway.model.representation import json_of
 from shared.resonate.codec import REASON_LIMIT
 

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from gateway.api.keys import BACKEND, DRAINING
 from gateway.errors import BackendUnavailable, Saturated, StoreNotWritable
-from gateway.http.problems import UNAVAILABLE, problem_response
-from gateway.http.responses import json_response
+from gateway.http.answers.problems import UNAVAILABLE, problem_response
+from gateway.http.answers.responses import json_response
 
 LINKS: Final = {
     **{

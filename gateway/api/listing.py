@@ -12,8 +12,8 @@ from msgspec import Meta, Struct
 from gateway.api.keys import ACTIVITIES, BACKEND, CATALOG
 from gateway.api.parameters import function_of
 from gateway.errors import InvalidRequest
+from gateway.http.answers.responses import json_response
 from gateway.http.query import query_of
-from gateway.http.responses import json_response
 from gateway.model.bodies import ItemBody
 from gateway.model.representation import item_body
 from shared.catalog import LARGEST_VERSION

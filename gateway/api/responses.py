@@ -9,7 +9,7 @@ import msgspec
 from cachetools import LRUCache
 
 from gateway.errors import ExecutionCanceled, ExecutionRejected, ExecutionTimedOut
-from gateway.http.responses import Content, LateContent
+from gateway.http.answers.responses import Content, LateContent
 from gateway.model.representation import execution_body, failure_body
 from gateway.updates.cache import memory_of
 
@@ -36,11 +36,13 @@ ENDED_AS: Final[Mapping[str, str]] = {
 }
 
 
-def caching_headers(execution: Execution) -> dict[str, str]:
+ENDED_HEADERS: Final[Mapping[str, str]] = {"Cache-Control": "private, max-age=86400"}
+PENDING_HEADERS: Final[Mapping[str, str]] = {"Retry-After": "1", "Cache-Control": "no-store"}
+
+
+def caching_headers(execution: Execution) -> Mapping[str, str]:
     """Return the headers that say how long to keep an answer, or when to ask again."""
-    if execution.done:
-        return {"Cache-Control": "private, max-age=86400"}
-    return {"Retry-After": "1", "Cache-Control": "no-store"}
+    return ENDED_HEADERS if execution.done else PENDING_HEADERS
 
 
 def raise_if_failed(execution: Execution) -> None:

@@ -8,8 +8,8 @@ from msgspec import Struct
 from gateway.api.keys import BACKEND, INPUTS, READER
 from gateway.api.parameters import key_of, required_id
 from gateway.errors import InvalidRequest
+from gateway.http.answers.responses import json_response
 from gateway.http.query import query_of
-from gateway.http.responses import json_response
 from gateway.model.fields import Count, Id, PositiveCount, SignalName
 from shared.ids import SIGNAL_GRAMMAR, is_signal_name
 

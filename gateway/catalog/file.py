@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from gateway.http.responses import Content
+from gateway.http.answers.responses import Content
 from gateway.inputs.served_catalog import ServedCatalog
 from gateway.inputs.validation import Validation
 from gateway.openapi.document import document

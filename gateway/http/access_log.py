@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
+import functools
 from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from shared.ids import is_execution_id
-from shared.log import get_logger
+from shared.log import log_events
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -48,7 +48,6 @@ class AccessLog:
     """
 
     def __init__(self) -> None:
-        self._log = get_logger()
         self._pending: deque[Entry] = deque()
 
     def add(self, entry: Entry) -> None:
@@ -66,22 +65,27 @@ class AccessLog:
         self._write_batch(len(self._pending))
 
     def _write_batch(self, size: int = BATCH_SIZE) -> None:
-        for _ in range(min(size, len(self._pending))):
-            entry = self._pending.popleft()
-            # A line that cannot be written, on a full disk say, must not stop the others.
-            with contextlib.suppress(OSError, ValueError):
-                self._write(entry)
+        batch = [self._pending.popleft() for _ in range(min(size, len(self._pending)))]
+        for level, is_quiet in (("info", False), ("debug", True)):
+            events = [_event(each) for each in batch if (each.path in QUIET_PATHS) is is_quiet]
+            log_events(level, events)
         if self._pending:
             asyncio.get_running_loop().call_soon(self._write_batch)
 
-    def _write(self, entry: Entry) -> None:
-        (self._log.debug if entry.path in QUIET_PATHS else self._log.info)(
-            "request",
-            timestamp=datetime.fromtimestamp(entry.at, UTC).isoformat().replace("+00:00", "Z"),
-            **entry.context,
-            method=entry.method,
-            path=entry.path,
-            id=entry.id if is_execution_id(entry.id) else "",
-            status=entry.status,
-            milliseconds=round(entry.seconds * 1000, 1),
-        )
+
+@functools.lru_cache(2)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _event(entry: Entry) -> dict[str, object]:
+    return {
+        "event": "request",
+        "timestamp": f"{_second(int(entry.at))}.{int(entry.at % 1 * 1_000_000):06}Z",
+        **entry.context,
+        "method": entry.method,
+        "path": entry.path,
+        "id": entry.id if is_execution_id(entry.id) else "",
+        "status": entry.status,
+        "milliseconds": round(entry.seconds * 1000, 1),
+    }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.errors import Unauthorized
 from gateway.http.keys import SETTINGS
+from gateway.http.routing import path_of_route
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,8 +36,7 @@ def is_open_path(path: str) -> bool:
 
 def _needs_no_token(request: web.Request) -> bool:
     # Check the route: one path can be written in several ways.
-    resource = request.match_info.route.resource
-    return is_open_path(request.path if resource is None else resource.canonical)
+    return is_open_path(path_of_route(request) or request.path)
 
 
 def _has_token(headers: Sequence[str], tokens: Iterable[str]) -> bool:

@@ -74,7 +74,7 @@ def preflight_answer(request: web.Request) -> web.Response | None:
     return None
 
 
-async def share(request: web.Request, response: web.StreamResponse) -> None:
+def share(request: web.Request, response: web.StreamResponse) -> None:
     """Let pages of the configured origins read an answer: of any status, and streams too."""
     settings = request.app[SETTINGS]
     if not settings.cors_origins:

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.http.problems import RETRY_AFTER_SECONDS, SERVER_NAME, UNAVAILABLE, ProblemBody
+from gateway.http.answers.problems import RETRY_AFTER_SECONDS, SERVER_NAME, UNAVAILABLE, ProblemBody
 from shared.log import get_logger
 
 RESERVED_FILES: Final = 128

@@ -12,11 +12,7 @@ from aiohttp import web
 
 from gateway.errors import ServiceError
 from gateway.http.access_log import Entry
-from gateway.http.auth import require_token
-from gateway.http.body import count_body
-from gateway.http.browsers import preflight_answer
-from gateway.http.keys import ACCESS_LOG, LOGGED_ID, REQUEST_ID, TRACE
-from gateway.http.problems import (
+from gateway.http.answers.problems import (
     INTERNAL,
     REPORT_TO_OPERATOR,
     SERVER_NAME,
@@ -25,6 +21,11 @@ from gateway.http.problems import (
     problem_response,
     service_error_response,
 )
+from gateway.http.auth import require_token
+from gateway.http.body import count_body
+from gateway.http.browsers import preflight_answer, share
+from gateway.http.keys import ACCESS_LOG, LOGGED_ID, REQUEST_ID, TRACE
+from gateway.http.routing import path_of_route
 from gateway.http.trace_context import trace_of
 from shared.log import get_logger
 
@@ -37,7 +38,6 @@ CLIENT_CLOSED_REQUEST: Final = 499
 """The status in the log for a client that left before its answer, as nginx has it."""
 
 
-@web.middleware
 async def surround(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request an id, bind the id to every log line, and log the request once."""
     context = _identify(request)
@@ -47,10 +47,12 @@ async def surround(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         response = await _answer(request, handler)
         status = response.status
+        if not response.prepared:
+            add_own_headers(request, response)
     finally:
         entry = Entry(
             request.method,
-            _route_of(request),
+            path_of_route(request) or path_of(request),
             request.get(LOGGED_ID) or request.query.get("id", ""),
             status,
             time.perf_counter() - began,
@@ -59,6 +61,29 @@ async def surround(request: web.Request, handler: Handler) -> web.StreamResponse
         )
         request.app[ACCESS_LOG].add(entry)
     return response
+
+
+def surround_refusals(handler: Handler) -> Handler:
+    """Return an application's handler that answers also what no route takes as `surround` does.
+
+    aiohttp refuses unknown paths and methods outside of all routes.
+    """
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            response = await handler(request)
+        except web.HTTPException as error:
+            refusal = error
+
+            async def refuse(_: web.Request) -> web.StreamResponse:
+                raise refusal
+
+            return await surround(request, refuse)
+        if REQUEST_ID not in request:
+            raise RuntimeError(f"the route {path_of_route(request)} was not added by add_routes")
+        return response
+
+    return handle
 
 
 def _identify(request: web.Request) -> dict[str, str]:
@@ -97,14 +122,8 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return problem_response(request, INTERNAL, REPORT_TO_OPERATOR)
 
 
-async def add_own_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Send the service's name and the request's id with every answer, streams included."""
+def add_own_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Give an answer the headers that every answer has; a stream has them from its handler."""
     response.headers["Server"] = SERVER_NAME
-    if REQUEST_ID in request:  # no middleware has seen a request that aiohttp's parser refused
-        response.headers["X-Request-Id"] = request[REQUEST_ID]
-
-
-def _route_of(request: web.Request) -> str:
-    """Return the path of the route, without anything that the client chose."""
-    resource = request.match_info.route.resource
-    return path_of(request) if resource is None else resource.canonical
+    response.headers["X-Request-Id"] = request[REQUEST_ID]
+    share(request, response)

@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
-from gateway.http.connection_limit import Room, refusal
-from gateway.http.keys import REQUEST_ID
-from gateway.http.problems import (
+from gateway.http.answers.problems import (
     INTERNAL,
     MALFORMED,
     OVERLONG_HEAD,
@@ -24,11 +22,18 @@ from gateway.http.problems import (
     SERVER_NAME,
     problem_response,
 )
+from gateway.http.connection_limit import Room, refusal
+from gateway.http.keys import REQUEST_ID
+from gateway.http.middleware import surround_refusals
 from shared.log import get_logger
 
 if TYPE_CHECKING:
-    from gateway.http.problems import Problem
+    from collections.abc import Awaitable, Callable
+
+    from gateway.http.answers.problems import Problem
     from gateway.settings import GatewaySettings, Limits
+
+    type RequestHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 BACKLOG: Final = 4096
 LINGER_SECONDS: Final = 2.0
@@ -145,7 +150,7 @@ class Server(web.Server):
 
     def __init__(self, server: web.Server, limits: Limits, room: Room) -> None:
         super().__init__(
-            server.request_handler,
+            cast("RequestHandler", surround_refusals(server.request_handler)),
             request_factory=server.request_factory,
             handler_cancellation=True,
             loop=asyncio.get_running_loop(),

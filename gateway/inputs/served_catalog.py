@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gateway.http.responses import Content
+    from gateway.http.answers.responses import Content
     from gateway.inputs.validation import Validation
     from shared.catalog import Catalog
 

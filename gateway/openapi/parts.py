@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gateway.api.parameters import LONGEST_WAIT
 from gateway.backend.values import LOST
-from gateway.http.problems import DETAILS as HTTP_DETAILS
-from gateway.http.problems import REPORT_TO_OPERATOR
+from gateway.http.answers.problems import DETAILS as HTTP_DETAILS
+from gateway.http.answers.problems import REPORT_TO_OPERATOR
 from gateway.openapi.samples import CANCELLATION, FAILURE, TIMED_OUT
 from gateway.openapi.schemas import PROBLEMS, problem_name
 from gateway.openapi.struct_schemas import ref

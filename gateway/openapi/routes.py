@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from gateway.api.keys import CATALOG
-from gateway.http.responses import Content, tagged_response
+from gateway.http.answers.responses import Content, tagged_response
 from gateway.openapi.page import HEADERS, HTML, SCRIPT, TYPES
 
 if TYPE_CHECKING:

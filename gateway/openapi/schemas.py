@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.http.problems import (
+from gateway.http.answers.problems import (
     INTERNAL,
     PROBLEM_BY_ERROR,
     PROBLEM_BY_STATUS,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from msgspec import Struct
 
-    from gateway.http.problems import Problem
+    from gateway.http.answers.problems import Problem
     from gateway.inputs.validation import Validation
     from gateway.openapi.struct_schemas import Schema
     from shared.catalog import Catalog, Function

@@ -151,3 +151,36 @@ def test_the_console_gets_columns() -> None:
     assert "id=job-1" in line
     assert "\x1b" not in line
     assert not line.startswith("{")
+
+
+def test_events_can_be_logged_at_once() -> None:
+    """Events that are logged together are lines like others, in order, those of the level."""
+    code = """
+from shared.log import log_events
+at = "2026-01-02T03:04:05.000006Z"
+log_events("info", [{"event": "request", "timestamp": at, "number": n} for n in range(3)])
+log_events("debug", [{"event": "quiet", "timestamp": at}])
+"""
+    lines = [orjson.loads(line) for line in output(code)]
+
+    assert [line.pop("number") for line in lines] == [0, 1, 2]
+    assert lines == [
+        {
+            "event": "request",
+            "timestamp": "2026-01-02T03:04:05.000006Z",
+            "level": "info",
+            "process": "worker-1",
+        }
+    ] * 3
+
+
+def test_events_that_are_logged_at_once_can_be_read_by_people() -> None:
+    """Without JSON they have the form of all other lines."""
+    code = """
+from shared.log import log_events
+log_events("info", [{"event": "request", "timestamp": "2026-01-02T03:04:05Z", "number": 1}])
+"""
+    (line,) = output(code, format="console")
+
+    assert "request" in line
+    assert "2026-01-02T03:04:05Z" in line

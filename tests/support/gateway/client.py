@@ -102,7 +102,7 @@ class StartGateway(Protocol):
     async def __call__(
         self,
         settings: GatewaySettings,
-        routes: Iterable[web.AbstractRouteDef] = (),
+        routes: Iterable[web.RouteDef] = (),
         catalog: Catalog = CATALOG,
     ) -> Gateway:
         """Return a client of a new gateway; `routes` are added to the gateway's own."""

@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.payload import Payload
 
+from gateway.http.answers.small_response import Head, SmallResponse
 from gateway.http.budgets import PIECE, SMALL_ANSWER
 from gateway.http.keys import ANSWER_BUDGET, SETTINGS
 
@@ -31,9 +32,8 @@ def json_response(
     body: object, *, status: int = 200, headers: Mapping[str, str] = NO_STORE
 ) -> web.Response:
     """Return an answer with this body as JSON, for bodies that are always small."""
-    return web.Response(
-        body=msgspec.json.encode(body), status=status, headers={"Content-Type": JSON, **headers}
-    )
+    raw = msgspec.json.encode(body)
+    return SmallResponse(raw, Head(status, {"Content-Type": JSON, **headers}, len(raw)))
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,20 @@ class Content:
     def tag(self) -> str:
         """An entity tag that is equal for equal bytes only, made when it is first asked for."""
         return hashlib.sha256(self.raw).hexdigest()[:32]
+
+    def tagged_head(self, headers: Mapping[str, str]) -> Head:
+        """Return the head of an answer 200 with these headers; it is kept for later answers."""
+        key = tuple(headers.items())
+        head = self._heads.get(key)
+        if head is None:
+            tag = f'"{self.tag}"'
+            typed = {"Content-Type": JSON, **headers, "ETag": tag}
+            head = self._heads[key] = Head(200, typed, len(self.raw))
+        return head
+
+    @functools.cached_property
+    def _heads(self) -> dict[tuple[tuple[str, str], ...], Head]:
+        return {}
 
     @classmethod
     def of_json(cls, body: object) -> Self:
@@ -125,12 +139,12 @@ async def content_response(
         held = request.app[ANSWER_BUDGET].hold(content.tag, content.size)
         await held.read(content.read)
     elif len(content.raw) <= SMALL_ANSWER:
-        return web.Response(body=content.raw, status=status, headers=headers)
+        return SmallResponse(content.raw, Head(status, headers, len(content.raw)))
     else:
         held = request.app[ANSWER_BUDGET].hold(content.tag, len(content.raw))
         held.set(content.raw)
     if len(held.raw) <= SMALL_ANSWER:  # known only now
-        return web.Response(body=held.raw, status=status, headers=headers)
+        return SmallResponse(held.raw, Head(status, headers, len(held.raw)))
     body = LargeBody(held, request.app[SETTINGS].limits.answer)
     return web.Response(body=body, status=status, headers=headers)
 
@@ -142,8 +156,14 @@ async def tagged_response(
 
     Raises as `content_response` does.
     """
-    headers = {"Content-Type": JSON, **headers, "ETag": f'"{content.tag}"'}
-    if any(known.value in {content.tag, "*"} for known in request.if_none_match or ()):
-        del headers["Content-Type"]
-        return web.Response(status=304, headers=headers)
-    return await content_response(request, content, headers)
+    if "If-None-Match" in request.headers and _is_known(request, content.tag):
+        known_to_client = {**headers, "ETag": f'"{content.tag}"'}
+        known_to_client.pop("Content-Type", None)
+        return web.Response(status=304, headers=known_to_client)
+    if isinstance(content, Content) and len(content.raw) <= SMALL_ANSWER:
+        return SmallResponse(content.raw, content.tagged_head(headers))
+    return await content_response(request, content, {**headers, "ETag": f'"{content.tag}"'})
+
+
+def _is_known(request: web.Request, tag: str) -> bool:
+    return any(known.value in {tag, "*"} for known in request.if_none_match or ())

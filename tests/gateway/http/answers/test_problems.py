@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway import errors
-from gateway.http.problems import (
+from gateway.http.answers.problems import (
     INTERNAL,
     PROBLEM_BY_ERROR,
     PROBLEM_BY_STATUS,

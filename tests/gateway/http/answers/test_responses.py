@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from gateway.http.answers.responses import LargeBody
 from gateway.http.budgets import PIECE, AnswerBudget
-from gateway.http.responses import LargeBody
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter

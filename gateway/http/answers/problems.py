@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
-from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gateway import errors
+from gateway.http.answers.small_response import Head, SmallResponse
 from gateway.http.keys import REQUEST_ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from aiohttp import web
 
 RETRY_AFTER_SECONDS: Final = "1"
 SERVER_NAME: Final = "durable-http"
@@ -139,17 +141,17 @@ def problem_response(  # noqa: PLR0913 - the optional members of a problem
         errors=faults or UNSET,
         request_id=request[REQUEST_ID],
     )
-    headers = {"Error-Source": source, "Cache-Control": "no-store"}
+    headers = {
+        "Content-Type": "application/problem+json",
+        "Error-Source": source,
+        "Cache-Control": "no-store",
+    }
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if problem.status in {429, 503}:
         headers["Retry-After"] = RETRY_AFTER_SECONDS
-    return web.Response(
-        body=msgspec.json.encode(body),
-        status=problem.status,
-        content_type="application/problem+json",
-        headers=headers,
-    )
+    raw = msgspec.json.encode(body)
+    return SmallResponse(raw, Head(problem.status, headers, len(raw)))
 
 
 def service_error_response(request: web.Request, error: errors.ServiceError) -> web.Response:

@@ -1,0 +1,1 @@
+"""What is answered: bodies of any size with their headers, and problems."""
