@@ -96,6 +96,10 @@ class AnswerParser:
         """Return the answer."""
         return Answer(self._parser.get_status_code(), b"".join(self._body), self._date)
 
+    def close(self) -> None:
+        """Let go of what was received, which a cycle of references would keep for long."""
+        del self._parser  # it refers to this
+
     # The parser calls the methods below.
 
     def on_message_begin(self) -> None:
@@ -154,11 +158,14 @@ class Connection:
                 if not piece and not parser.has_begun:
                     raise ConnectionResetError("the connection was closed without an answer")
                 parser.feed(piece)
+            answer = parser.answer()
         except BlockingIOError as error:  # the kernel's limit
             raise TimeoutError("timed out") from error
+        finally:
+            parser.close()
         if not parser.keeps_alive:
             self.close()
-        return parser.answer()
+        return answer
 
     def close(self) -> None:
         """Close the connection; the next call opens it again."""

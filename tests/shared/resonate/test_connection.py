@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
 import ssl
 import threading
@@ -13,6 +14,7 @@ import pytest
 
 from shared.resonate.connection import (
     Address,
+    AnswerParser,
     BrokenAnswer,
     Connection,
     head_of,
@@ -147,6 +149,20 @@ def test_a_huge_answer_is_read() -> None:
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     with playing(head + body) as connection:
         assert connection.call(REQUEST).body == body
+
+
+@pytest.mark.parametrize("length", [5, 6], ids=["whole", "cut"])
+def test_an_answer_is_kept_by_nobody(length: int) -> None:
+    """What was received is freed with its answer, or its error, without a collection of garbage."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n".encode()
+    gc.collect()
+    gc.disable()
+    try:
+        with playing(head + b"hello") as connection, contextlib.suppress(BrokenAnswer):
+            connection.call(REQUEST)
+        assert not [kept for kept in gc.get_objects() if isinstance(kept, AnswerParser)]
+    finally:
+        gc.enable()
 
 
 def test_a_request_is_written_as_http() -> None:
