@@ -56,8 +56,9 @@ async def events(request: web.Request) -> web.StreamResponse:
     if request.method == "HEAD":
         await request.app[READER].read(id)
         return web.Response(headers=HEADERS)
-    # An open stream may not know of the end yet, which this client has seen at another gateway.
-    if after is not None and after == done_key(await request.app[READER].read(id)):
+    # An open stream may not know of the end yet, which this client has seen at another gateway, and
+    # neither may a state that is kept for a moment.
+    if after is not None and after == done_key(await request.app[READER].read_shared(id)):
         return web.Response(status=204, headers=NO_STORE)
     async with request.app[EVENT_STREAMS].open(id) as stream:
         if request.transport is None:  # the client has gone meanwhile

@@ -94,8 +94,15 @@ class Reader:
 
     async def read_with_steps(self, id: str) -> Execution:
         """Return the execution with its steps; else as `read`."""
-        # It is not kept: those who ask without steps would be answered with more than they ask for.
-        return await self._recent_with_steps.read(id)
+        execution = await self._recent_with_steps.read(id)
+        if execution.done:
+            # It is not kept: those who ask without steps would be answered with more than they ask
+            # for. They read it anew.
+            self.note_change(id)
+        elif self._cache.finished(id):  # the end became known since that read
+            self._recent_with_steps.forget(id)
+            execution = await self._recent_with_steps.read(id)
+        return execution
 
     def note_change(self, id: str) -> None:
         """Take note that an execution has just changed: read it anew."""
@@ -142,7 +149,7 @@ class Reader:
 
         known, unfinished = history.known, history.unfinished
         root, parts = await self._backend.history(id, known, unfinished, slot())
-        return root, parts, began
+        return self._note(root), parts, began
 
     async def _read_in_turn(self, id: str) -> Execution:
         try:
