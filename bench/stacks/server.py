@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import urllib.request
@@ -35,8 +36,13 @@ class BenchServer(Server):
     def start(self) -> None:
         """Start it and return once it answers."""
         with (self.directory / "server.log").open("ab") as log:
+            ours = {} if self.stock else server.ENVIRONMENT
             self.child = subprocess.Popen(
-                self._command(), cwd=self.directory, stdout=log, stderr=log
+                self._command(),
+                cwd=self.directory,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **ours},
             )
         wait_until(self.answers, what="an answer of the server")
         if not self.stock:

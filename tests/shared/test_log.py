@@ -164,14 +164,18 @@ log_events("debug", [{"event": "quiet", "timestamp": at}])
     lines = [orjson.loads(line) for line in output(code)]
 
     assert [line.pop("number") for line in lines] == [0, 1, 2]
-    assert lines == [
-        {
-            "event": "request",
-            "timestamp": "2026-01-02T03:04:05.000006Z",
-            "level": "info",
-            "process": "worker-1",
-        }
-    ] * 3
+    assert (
+        lines
+        == [
+            {
+                "event": "request",
+                "timestamp": "2026-01-02T03:04:05.000006Z",
+                "level": "info",
+                "process": "worker-1",
+            }
+        ]
+        * 3
+    )
 
 
 def test_events_that_are_logged_at_once_can_be_read_by_people() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import socket
 import subprocess
 from dataclasses import dataclass, field
@@ -57,7 +58,8 @@ class Server:
             database=self.database,
         )
         with (self.directory / "server.log").open("ab") as log:
-            self.child = subprocess.Popen(command, stdout=log, stderr=log)
+            environment = {**os.environ, **server.ENVIRONMENT}
+            self.child = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         wait_until(self.answers, what="an answer of the server")
         indexes.apply(self.database)
 

@@ -144,7 +144,7 @@ def programs(
     result = [
         # Short: a server with tasks that it cannot send never stops by itself. Killing it is safe
         # for its store.
-        Program("server", serve, base, "server", 1, stop_seconds=2),
+        Program("server", serve, {**base, **server.ENVIRONMENT}, "server", 1, stop_seconds=2),
         Program("gateway", _python("gateway"), ours, "gateway", 2, stop_seconds=15),
     ]
     for name in WORKERS:
