@@ -38,7 +38,7 @@ CLIENT_CLOSED_REQUEST: Final = 499
 """The status in the log for a client that left before its answer, as nginx has it."""
 
 
-async def surround(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def surround(handler: Handler, request: web.Request) -> web.StreamResponse:
     """Give the request an id, bind the id to every log line, and log the request once."""
     context = _identify(request)
     began = time.perf_counter()
@@ -78,7 +78,7 @@ def surround_refusals(handler: Handler) -> Handler:
             async def refuse(_: web.Request) -> web.StreamResponse:
                 raise refusal
 
-            return await surround(request, refuse)
+            return await surround(refuse, request)
         if REQUEST_ID not in request:
             raise RuntimeError(f"the route {path_of_route(request)} was not added by add_routes")
         return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler
 
-    type Surround = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+    type Surround = Callable[[Handler, web.Request], Awaitable[web.StreamResponse]]
     type Expect = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 
 
@@ -25,15 +26,8 @@ def add_routes(
     """
     for route in routes:
         kwargs = {**route.kwargs, "expect_handler": expect}
-        handler = _surrounded(route.handler, surround)
+        handler = partial(surround, route.handler)
         web.RouteDef(route.method, route.path, handler, kwargs).register(app.router)
-
-
-def _surrounded(handler: Handler, surround: Surround) -> Handler:
-    async def handle(request: web.Request) -> web.StreamResponse:
-        return await surround(request, handler)
-
-    return handle
 
 
 def path_of_route(request: web.Request) -> str | None:
