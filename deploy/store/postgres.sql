@@ -25,9 +25,13 @@ BEGIN
 END $$;
 CREATE OR REPLACE TRIGGER durable_tasks_done BEFORE UPDATE OF state ON tasks
     FOR EACH ROW WHEN (NEW.state >= 8 AND OLD.state < 8) EXECUTE FUNCTION durable_park_task();
--- Pauses that grow while no worker is found.
+-- Pauses that grow while no worker is found, unless a worker of an earlier release runs.
 CREATE OR REPLACE FUNCTION durable_set_aside_longer() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM 1 FROM locks WHERE left(resource_id, 6) = 'alive.' AND process_id = execution_id;
+    IF FOUND THEN
+        RETURN NEW;
+    END IF;
     NEW.expires_at := NEW.expires_at
         + CASE NEW.attempt WHEN 2 THEN 8 WHEN 3 THEN 64 ELSE 600 END * (750 + floor(random() * 501));
     RETURN NEW;
@@ -35,6 +39,20 @@ END $$;
 CREATE OR REPLACE TRIGGER durable_tasks_set_aside_longer BEFORE UPDATE OF attempt ON tasks
     FOR EACH ROW WHEN (NEW.state = 1 AND NEW.attempt > 1 AND NEW.attempt > OLD.attempt)
     EXECUTE FUNCTION durable_set_aside_longer();
+-- Pauses that grew before such a worker came become due.
+CREATE OR REPLACE FUNCTION durable_end_pauses() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE tasks SET expires_at = 0
+    WHERE id IN (
+        SELECT id FROM tasks
+        WHERE state = 1 AND attempt > 1 AND expires_at > NEW.expires_at - NEW.ttl + 1000
+        LIMIT 2000
+    );
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER durable_tasks_not_asked_for BEFORE INSERT ON locks
+    FOR EACH ROW WHEN (left(NEW.resource_id, 6) = 'alive.' AND NEW.process_id = NEW.execution_id)
+    EXECUTE FUNCTION durable_end_pauses();
 
 -- Tasks that a worker with room asks for become due.
 CREATE OR REPLACE FUNCTION durable_ask_for_offers() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -61,7 +79,7 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE OR REPLACE TRIGGER durable_tasks_asked_for AFTER INSERT ON locks
-    FOR EACH ROW WHEN (left(NEW.resource_id, 7) = 'offers.')
+    FOR EACH ROW WHEN (left(NEW.resource_id, 7) = 'offers.' AND NEW.process_id ~ '^[0-9]{1,4}$')
     EXECUTE FUNCTION durable_ask_for_offers();
 
 -- The server was away: tasks that were set aside long ago become due over ten minutes.

@@ -34,16 +34,34 @@ BEGIN
 END;
 -- The server tries again after 1 s if no worker was found for a task, which is too often for a backlog.
 -- From the second time on the pause grows, to ten minutes with a quarter more or less, so that those
--- of one moment do not come back in one moment. Workers with room need not wait for that, see below.
+-- of one moment do not come back in one moment. Workers with room need not wait for that, see below,
+-- except those of earlier releases, which ask for nothing. They are known by their lock `alive.<pid>`,
+-- whose process id is their own and not their group (worker/store/roster.py). Beside them pauses do not
+-- grow.
 BEGIN IMMEDIATE;
 DROP TRIGGER IF EXISTS durable_tasks_set_aside_longer;
 CREATE TRIGGER durable_tasks_set_aside_longer AFTER UPDATE OF attempt ON tasks
-WHEN NEW.state = 1 AND NEW.attempt > 1 AND NEW.attempt > OLD.attempt
+WHEN NEW.state = 1 AND NEW.attempt > 1 AND NEW.attempt > OLD.attempt AND NOT EXISTS (
+    SELECT 1 FROM locks
+    WHERE resource_id >= 'alive.' AND resource_id < 'alive/' AND process_id = execution_id
+)
 BEGIN
     UPDATE tasks
     SET expires_at = NEW.expires_at
         + CASE NEW.attempt WHEN 2 THEN 8 WHEN 3 THEN 64 ELSE 600 END * (750 + abs(random() % 501))
     WHERE sort_id = NEW.sort_id;
+END;
+-- Such a worker acquires its lock every five seconds. Pauses that grew before become due then.
+DROP TRIGGER IF EXISTS durable_tasks_not_asked_for;
+CREATE TRIGGER durable_tasks_not_asked_for BEFORE INSERT ON locks
+WHEN NEW.resource_id >= 'alive.' AND NEW.resource_id < 'alive/' AND NEW.process_id = NEW.execution_id
+BEGIN
+    UPDATE tasks SET expires_at = 0
+    WHERE sort_id IN (
+        SELECT sort_id FROM tasks
+        WHERE state = 1 AND attempt > 1 AND expires_at > NEW.expires_at - NEW.ttl + 1000
+        LIMIT 2000
+    );
 END;
 -- A worker with room asks for offers by a lock `offers.<any>` (worker/tasks/supply.py), whose execution
 -- id is the worker's group and whose process id is the number of offers. The oldest tasks that were set
@@ -51,6 +69,7 @@ END;
 DROP TRIGGER IF EXISTS durable_tasks_asked_for;
 CREATE TRIGGER durable_tasks_asked_for AFTER INSERT ON locks
 WHEN NEW.resource_id >= 'offers.' AND NEW.resource_id < 'offers/'
+    AND length(NEW.process_id) <= 4 AND NEW.process_id NOT GLOB '*[^0-9]*'
 BEGIN
     UPDATE tasks SET expires_at = 0
     WHERE sort_id IN (

@@ -23,6 +23,7 @@ NAMES = {
     "durable_tasks_claimed",
     "durable_tasks_due",
     "durable_tasks_held",
+    "durable_tasks_not_asked_for",
     "durable_tasks_open_root",
     "durable_tasks_set_aside",
     "durable_tasks_set_aside_longer",
@@ -33,6 +34,28 @@ NAMES = {
     "durable_tasks_done",
     "durable_values_untagged",
 }
+
+
+FINISHED = """
+INSERT INTO tasks(id, state, root_promise_id, recv, mesg, timeout, expires_at)
+WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 5000)
+SELECT 'done-' || n, 8, 'done-' || n, '', '', 9223372036854775807, 9223372036854775807
+FROM numbers
+"""
+"""Very many tasks that have finished."""
+
+DUE = """
+SELECT *, min(sort_id) FROM tasks t1
+WHERE state = 1 AND expires_at <= ? AND NOT EXISTS (
+    SELECT 1 FROM tasks t2 WHERE t2.root_promise_id = t1.root_promise_id AND t2.state in (2, 4)
+)
+GROUP BY root_promise_id ORDER BY root_promise_id, sort_id ASC LIMIT ?
+"""
+PAUSED = "SELECT sort_id FROM tasks WHERE state = 1 AND attempt > 1 AND expires_at > ? LIMIT 2000"
+"""Those that a worker of an earlier release ends, in our trigger."""
+
+COMPLETE = "UPDATE tasks SET state = 8 WHERE root_promise_id = ? AND state in (1, 2, 4)"
+HEARTBEAT = "UPDATE tasks SET expires_at = MIN(? + ttl, 1) WHERE process_id = ? AND state = 4"
 
 
 def names(database: Path) -> set[str]:
@@ -87,3 +110,29 @@ def test_the_command_reports_the_fault(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"store-indexes: {command[-1]}: no such file; start the server first\n"
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (DUE, "durable_tasks_due"),
+        (DUE, "durable_tasks_held"),
+        (PAUSED, "durable_tasks_due"),
+        (COMPLETE, "durable_tasks_open_root"),
+        (HEARTBEAT, "durable_tasks_claimed|idx_tasks_process_id"),
+    ],
+)
+def test_statements_on_tasks_use_an_index(
+    tmp_path: Path, statement: str, index: str, *, analyzed: bool
+) -> None:
+    """None of the server's frequent statements reads finished tasks or those set aside."""
+    values = [0] * statement.count("?")
+    with resonate_server(tmp_path) as server, closing(sqlite3.connect(server.database)) as store:
+        store.execute(FINISHED)
+        if analyzed:
+            store.execute("ANALYZE")
+        plan = str(store.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall())
+
+    assert any(name in plan for name in index.split("|")), plan
+    assert "SCAN" not in plan

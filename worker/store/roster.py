@@ -57,6 +57,7 @@ class Roster:
         self._promises = store.promises
         self._clock = store.transport.clock
         self._locks = locks
+        self._group = group
         self._prefix = f"=worker={group}="
         self._pid = pid
         self._serves = {name: list(versions) for name, versions in serves.items()}
@@ -95,7 +96,8 @@ class Roster:
                 return
 
     def _enter(self) -> None:
-        self._locks.acquire(f"alive.{self._pid}", self._pid, self._pid, LOCK_MILLISECONDS)
+        # By the group in place of its process id the store knows that this worker asks for offers.
+        self._locks.acquire(f"alive.{self._pid}", self._pid, self._group, LOCK_MILLISECONDS)
         if not self._entered and not self._closed.is_set():
             id = f"{self._prefix}{self._pid}"
             ends = int((self._clock.time() + ENTRY_SECONDS) * 1000)

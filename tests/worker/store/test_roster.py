@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import uuid
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.resonate.store import Store
+    from tests.support.stack import Stack
 
     type Enter = Callable[[str], Roster]
 
@@ -86,3 +89,15 @@ def test_a_worker_that_is_long_dead_is_removed(
 
     assert warnings_of(enter("b")) == [("order", 1)]
     assert not store.promises.get(f"{dead._prefix}{dead._pid}").pending
+
+
+def test_a_living_worker_is_known_to_ask_for_offers(bare_stack: Stack) -> None:
+    """Its lock names its group: one with its own process id is that of an earlier release."""
+    bare_stack.add_worker("worker-1", WORKER_GROUP="blue")
+
+    def locks() -> list[tuple[str]]:
+        with closing(sqlite3.connect(bare_stack.server.database, timeout=30)) as store:
+            query = "SELECT process_id FROM locks WHERE resource_id GLOB 'alive.*'"
+            return store.execute(query).fetchall()
+
+    assert wait_until(locks, what="the worker's lock") == [("blue",)]
