@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from shared.ids import id_of_stored
+from worker.tasks.pace import FEWEST_OFFERS, MOST_OFFERS, Pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,17 +19,6 @@ if TYPE_CHECKING:
 STALE_SECONDS: Final = 4.0
 """Seconds after which an offer is not worth a claim: after 5 s (`timeToClaim` in its configuration)
 the server offers a task that nobody claimed again, with a higher counter."""
-
-SUPPLY_SECONDS: Final = 2.0
-"""Seconds for which the offers of a full inbox last, at the pace of late: well before they are
-stale."""
-
-FEWEST_OFFERS: Final = 64
-MOST_OFFERS: Final = 1000
-"""Offers of a full inbox, however slow or fast executions are."""
-
-PACE_SECONDS: Final = 0.5
-"""Seconds after which the pace is measured anew."""
 
 OVERFLOW: Final = 2
 """Multiple of `MOST_OFFERS` that an inbox keeps of offers for which it has not asked."""
@@ -83,22 +73,22 @@ class Inbox:
     """Offers that wait, by their `rank`; a newer offer of a task replaces the older one.
 
     It is full with the offers that are taken in `SUPPLY_SECONDS`, and has room for more once it is
-    half empty.
+    half empty. It is full as well while it is stuck: its offers have waited for so long, and none
+    was taken. That ends when a slot is free.
     """
 
     def __init__(self, stale_after: float = STALE_SECONDS, *, fewest: int = FEWEST_OFFERS) -> None:
         self._stale_after = stale_after
-        self._fewest = fewest
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._half_empty = threading.Condition(self._lock)
         self._offers: dict[str, Offer] = {}
         self._order: list[Rank] = []
-        self._limit = fewest
+        self._pace = Pace(fewest)
         self._full = False
         self._received = 0
-        self._taken = 0
-        self._measured_at = time.monotonic()
+        self._free_slots = 0
+        self._stuck = False
         self._closed = False
 
     @property
@@ -122,16 +112,13 @@ class Inbox:
     def take(self) -> Offer | None:
         """Wait for an offer that is not stale, and remove it; None once the inbox is closed."""
         with self._lock:
-            while not self._closed:
-                if not self._order:
-                    self._changed.wait()
-                    continue
-                offer = self._remove(self._order[0][-1])
-                self._make_room()
-                if offer is not None and self._is_fresh(offer):
-                    self._taken += 1
-                    return offer
-            return None
+            self._free_slots += 1
+            self._stuck = False
+            self._make_room()
+            try:
+                return self._next()
+            finally:
+                self._free_slots -= 1
 
     def take_newest(self, *, keep: int, limit: int) -> list[Offer]:
         """Remove and return the newest offers beyond the oldest `keep`, at most `limit` of them."""
@@ -146,17 +133,26 @@ class Inbox:
         with self._lock:
             return self._full
 
+    def is_stuck(self) -> bool:
+        """Return whether offers had better be passed on, because no slot takes any."""
+        with self._lock:
+            return self._stuck
+
     def wanted(self) -> int:
         """Return how many offers to ask the server for: none unless it is half empty.
 
-        Drops stale offers and measures the pace, so it is to be called again and again.
+        Drops stale offers, measures the pace and sees whether it is stuck, so it is to be called
+        again and again.
         """
         with self._lock:
             self._drop_stale()
-            self._measure()
+            self._pace.measure()
+            self._see_whether_stuck()
             self._make_room()
             held = len(self._order)
-            return 0 if self._closed or held > self._limit // 2 else self._limit - held
+            if self._closed or self._full or held > self._pace.limit // 2:
+                return 0
+            return self._pace.limit - held
 
     def wait_for_room(self, seconds: float) -> bool:
         """Return whether it is not full, or no longer within this time."""
@@ -166,7 +162,7 @@ class Inbox:
     def close(self) -> list[Offer]:
         """End every `take`, now and later; return the offers that were not taken."""
         with self._lock:
-            self._closed, self._full = True, False
+            self._closed, self._full, self._stuck = True, False, False
             left = [self._offers[task] for *_, task in self._order]
             self._offers.clear()
             self._order.clear()
@@ -174,13 +170,25 @@ class Inbox:
             self._half_empty.notify_all()
         return [offer for offer in left if self._is_fresh(offer)]
 
+    def _next(self) -> Offer | None:
+        while not self._closed:
+            if not self._order:
+                self._changed.wait()
+                continue
+            offer = self._remove(self._order[0][-1])
+            self._make_room()
+            if offer is not None and self._is_fresh(offer):
+                self._pace.count()
+                return offer
+        return None
+
     def _add(self, offer: Offer) -> None:
         self._remove(offer.task)
         self._offers[offer.task] = offer
         insort(self._order, offer.rank)
         if len(self._order) > OVERFLOW * MOST_OFFERS:
             self._remove(self._order[-1][-1])
-        self._full = self._full or len(self._order) >= self._limit
+        self._full = self._full or len(self._order) >= self._pace.limit
         self._changed.notify()
 
     def _remove(self, task: str) -> Offer | None:
@@ -190,22 +198,20 @@ class Inbox:
         return offer
 
     def _make_room(self) -> None:
-        if self._full and len(self._order) <= self._limit // 2:
+        if self._full and not self._stuck and len(self._order) <= self._pace.limit // 2:
             self._full = False
             self._half_empty.notify_all()
+
+    def _see_whether_stuck(self) -> None:
+        if self._free_slots:
+            self._stuck = False  # a thread that was frozen takes them now
+        elif self._offers and self._pace.rests(min(o.arrived_at for o in self._offers.values())):
+            self._stuck = self._full = True
 
     def _drop_stale(self) -> None:
         stale = [task for task, offer in self._offers.items() if not self._is_fresh(offer)]
         for task in stale:
             self._remove(task)
-
-    def _measure(self) -> None:
-        passed = time.monotonic() - self._measured_at
-        if passed < PACE_SECONDS:
-            return
-        lasting = round(self._taken / passed * SUPPLY_SECONDS)
-        self._limit = max(self._fewest, min(MOST_OFFERS, max(lasting, self._limit // 2)))
-        self._taken, self._measured_at = 0, time.monotonic()
 
     def _is_fresh(self, offer: Offer) -> bool:
         return time.monotonic() - offer.arrived_at < self._stale_after

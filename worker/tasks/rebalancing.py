@@ -10,6 +10,10 @@ help a worker that was offered a burst would keep it while a worker that joins h
 3. The worker claims the offers that it passes on, with a lease of 1 ms and under another process
    id, so that no renewal keeps them. When the lease ends, the server offers these tasks to any
    worker of the group.
+
+A worker whose inbox is stuck passes all its offers on, without a look at the lock: since the inbox
+is full, its stream ends with the next offer, and the tasks that nobody else has room for are set
+aside until a worker asks for them.
 """
 
 from __future__ import annotations
@@ -92,9 +96,11 @@ class Rebalancer:
         while True:
             self._supply.turn()
             waiting = len(self._inbox)
-            if waiting > self._slots:
+            if self._inbox.is_stuck():
+                self._pass_newest_on(keep=0, limit=MAX_PASSED_ON)
+            elif waiting > self._slots:
                 self._share(waiting - self._slots)
-            if waiting > self._slots // 2:
+            if waiting > self._slots // 2 or self._inbox.is_stuck():
                 room_since = None
             else:
                 room_since = room_since or time.monotonic()
@@ -107,7 +113,12 @@ class Rebalancer:
         """Pass excess offers on if another worker has room; some of them will come back here."""
         if self._acquire(f"{self._pid}-looking", 1):  # nobody else has the lock, so nobody has room
             return
-        offers = self._inbox.take_newest(keep=self._slots, limit=min(excess, MAX_PASSED_ON))
+        self._pass_newest_on(keep=self._slots, limit=min(excess, MAX_PASSED_ON))
+
+    def _pass_newest_on(self, *, keep: int, limit: int) -> None:
+        offers = self._inbox.take_newest(keep=keep, limit=limit)
+        if not offers:
+            return
         kept = self.pass_on(offers, PERIOD_SECONDS)
         self._inbox.put_back(kept)
         self._log.debug("offers passed on", count=len(offers) - len(kept))

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from tests.support.stack import Stack
 
 HOUR = 3_600_000
+MOST_SECONDS = 9.0
+"""Seconds for a dozen of executions, the first of which may wait for two or three."""
+
 RUN_SECONDS = 20.0
 """Seconds for far fewer executions than that takes: nobody waits for a pause of the server's."""
 
@@ -92,6 +95,21 @@ def test_offers_of_a_killed_worker_come_to_another(bare_stack: Stack, job: str) 
     resolve(bare_stack, ids, RUN_SECONDS)
     started = [event["id"] for event in second.events("step started")]
     assert sorted(id for id in started if id in set(ids)) == sorted(ids)
+
+
+def test_a_busy_worker_keeps_no_offers_from_an_idle_one(bare_stack: Stack, job: str) -> None:
+    """Beside a worker that long executions keep busy, at most the first ones wait for a moment."""
+    first = bare_stack.add_worker("worker-1", WORKER_CONCURRENCY="1")
+    bare_stack.begin(job, "part", {"pace": 60})
+    wait_until(lambda: first.events("step started"), what="a slot that is busy")
+    bare_stack.add_worker("worker-2")
+
+    began = time.monotonic()
+    for number in range(12):
+        ids = begin(bare_stack, f"{job}-{number}", 1)
+        resolve(bare_stack, ids, MOST_SECONDS)
+
+    assert time.monotonic() - began < MOST_SECONDS
 
 
 def test_a_delayed_execution_starts_in_time_beside_a_backlog(bare_stack: Stack, job: str) -> None:

@@ -9,7 +9,8 @@ import orjson
 import pytest
 
 from tests.support.processes import wait_until
-from worker.tasks.offers import MOST_OFFERS, OVERFLOW, Inbox, Offer, parse
+from worker.tasks.offers import OVERFLOW, Inbox, Offer, parse
+from worker.tasks.pace import MOST_OFFERS
 
 
 @pytest.mark.parametrize("kind", ["invoke", "resume"])
