@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import signal
 import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
@@ -19,7 +20,8 @@ from bench.loads.http import BROKEN, Connection, connect
 from bench.loads.outcome import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Coroutine, Iterator, Sequence
+    from types import FrameType
 
 type Address = tuple[str, int]
 
@@ -42,7 +44,8 @@ def closed_loop(  # noqa: PLR0913 - what a load is
 
     The clients begin at once, or `arriving` of them each second.
     """
-    return uvloop.run(_Closed(requests, seconds, count).run(addresses, clients, arriving))
+    load = _Closed(requests, seconds, count)
+    return _run(load, load.run(addresses, clients, arriving))
 
 
 def open_loop(
@@ -54,7 +57,40 @@ def open_loop(
     connections: int = 256,
 ) -> Outcome:
     """Send so many requests a second, each on a free connection."""
-    return uvloop.run(_Open(requests, rate, seconds).run(addresses, connections))
+    load = _Open(requests, rate, seconds)
+    return _run(load, load.run(addresses, connections))
+
+
+def _run(load: _Load, work: Coroutine[None, None, Outcome]) -> Outcome:
+    """Do the work of a load and close it. A signal ends it, and is handled after that.
+
+    What its handler raises while an answer is read the event loop would print, and go on.
+    """
+    received: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    async def interruptible() -> Outcome:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+            received.append(number)
+            if task is not None:
+                loop.call_soon_threadsafe(task.cancel)
+
+        for each in before:
+            signal.signal(each, interrupt)
+        try:
+            return await work
+        finally:
+            load.close()
+
+    try:
+        return uvloop.run(interruptible())
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        for first in received[:1]:
+            signal.raise_signal(first)
 
 
 class _Load(ABC):
@@ -82,10 +118,12 @@ class _Load(ABC):
         self.outcome.seconds = time.perf_counter() - began
         if self.under_way:
             self.outcome.statuses[BROKEN] += self.under_way
+        return self.outcome
+
+    def close(self) -> None:
         for connection in self.connections:
             connection.busy = False
             connection.close()
-        return self.outcome
 
 
 class _Closed(_Load):

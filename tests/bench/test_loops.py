@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
+import time
 from typing import TYPE_CHECKING, Self
 
 import pytest
@@ -14,6 +17,7 @@ from bench.parts.part import repeated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
     from bench.loads.loops import Address
 
@@ -108,3 +112,27 @@ def test_a_load_ends_although_its_server_goes(stalling: Stalling) -> None:
 
     assert outcome.failed == 1
     assert outcome.seconds < 5
+
+
+def test_a_signal_ends_a_load_at_any_moment(
+    stalling: Stalling,
+) -> None:
+    """What the signal's handler raises is raised, also if it came while an answer was read."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    def interrupted() -> Iterator[bytes]:
+        yield from [ONE] * 5
+        os.kill(os.getpid(), signal.SIGINT)
+        yield from repeated(ONE)
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            closed_loop([stalling.address], interrupted(), clients=1, seconds=20)
+        assert time.monotonic() - began < 5
+        assert signal.getsignal(signal.SIGINT) is interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
