@@ -66,7 +66,10 @@ def idle(service: Service, seconds: float) -> Values:
 
 
 def comes(service: Service) -> Values:
-    """Start a worker; return the seconds until it has a claim, and until all its slots have one."""
+    """Start a worker; return the seconds until it has a claim, and until all its slots have one.
+
+    They count from its log line that it is ready, half a second after its process.
+    """
     service.scale(1)
     began = time.monotonic()
     return {"first_s": claims(service, 1) - began, "all_slots_s": claims(service, SLOTS) - began}
@@ -94,13 +97,16 @@ def comeback(service: Service, options: Options) -> Iterator[Case]:  # noqa: ARG
 
 
 def killed(service: Service, options: Options) -> Iterator[Case]:  # noqa: ARG001 - a part's signature
-    """Kill the worker to which everything that waits was offered; take the time until all ended."""
+    """Kill the only worker while all its slots are held; take the time until what waits has ended.
+
+    Its inbox has offers then, and the store has set the others aside.
+    """
     for _ in range(SLOTS):
         send(service, begin_request(None, "pause", HOLD))
     wait_until(lambda: claimed(service) == SLOTS, what="busy slots")
     mark = newest(service)
     closed_loop(service.addresses, repeated(begin_request()), clients=16, count=OFFERED)
-    time.sleep(3)  # all offers are with the one worker
+    time.sleep(3)  # every task has been offered or set aside
     began = time.monotonic()
     service.scale(0)
     service.scale(3)

@@ -79,7 +79,9 @@ and their time counts from when they were due.
 - `hey`: begins and polls by hey, another client than ours.
 - `crowd`: clients that wait by long polls. `finished`: a store filled with finished executions
   beside an empty one. `backlog`: executions that wait for a worker. `workers`, `sizes`: more
-  workers, larger inputs and results. `killed`, `comeback`: a worker that dies, or comes late.
+  workers, larger inputs and results. `killed`: the only worker, all slots held, dies with offers
+  in its inbox, and three come. `comeback`: a worker that comes late. The time of a worker that
+  comes counts from the moment when it is ready, half a second after its process begins.
 
 Studies of single properties print tables of their own, which are not in the record: {studies}.
 """

@@ -151,7 +151,13 @@ def _backlog() -> tuple[Goal, ...]:
         goal("a worker comes: 16 slots busy", of(come, "all_slots_s"), most=2, unit="s"),
         goal("server, all slots busy", of("busy", core), most=0.15, unit="core"),
         Goal(6, "workers after 10 minutes", of("", "first_s", "comeback"), most=2, unit="s"),
-        Goal(6, "a killed worker's offers", of("", "seconds", "killed"), most=10, unit="s"),
+        Goal(
+            6,
+            "what waits when the only worker is killed",
+            of("", "seconds", "killed"),
+            most=10,
+            unit="s",
+        ),
     )
 
 
