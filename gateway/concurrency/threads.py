@@ -10,9 +10,9 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
+from gateway.concurrency.call_queue import CallQueue
 from gateway.errors import DeadlineExceeded, Saturated
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class BoundedExecutor:
         self._callers = 0
         self._is_closed = False
         self._threads: list[threading.Thread] = []
-        self._waiting: SimpleQueue[_Call | None] = SimpleQueue()
+        self._waiting: CallQueue[_Call] = CallQueue()
         self._ended: deque[_Call] = deque()
         self._is_waking = False
 
@@ -112,13 +112,9 @@ class BoundedExecutor:
     def close(self) -> None:
         """Take no more calls; running ones end by themselves, since each has a deadline."""
         self._is_closed = True
-        with contextlib.suppress(Empty):
-            while True:
-                waiting = self._waiting.get_nowait()
-                if waiting is not None and waiting.take() and not waiting.future.done():
-                    waiting.future.set_exception(Saturated(STOPPING))
-        for _ in self._threads:
-            self._waiting.put(None)
+        for waiting in self._waiting.close(len(self._threads)):
+            if waiting.take() and not waiting.future.done():
+                waiting.future.set_exception(Saturated(STOPPING))
 
     def _enter(self, call: _Call) -> _Call:
         """Give a call a place, and a new thread if there are fewer than calls."""
@@ -165,7 +161,7 @@ class BoundedExecutor:
 
     def _work(self) -> None:
         """Make calls, in a thread, until the executor is closed."""
-        while (waiting := self._waiting.get()) is not None:
+        for waiting in self._waiting.take():
             call = waiting.take()
             if call is not None:
                 waiting.make(call)
