@@ -221,7 +221,7 @@ def test_a_refused_stream_is_requested_again(server: Server, answer: bytes) -> N
         accepted.begin().write(event("__invoke:a"))
 
         assert take(inbox, 1) == [("invoke", "__invoke:a", 1)]
-        assert stream.is_open()
+        wait_until(stream.is_open, what="an open stream")
 
 
 def test_a_stream_is_renewed_without_a_gap(server: Server) -> None:
