@@ -253,7 +253,7 @@ def test_a_backlog_and_one_worker(bare_stack: Stack, job: str) -> None:
 
 
 def test_a_worker_that_joins_takes_its_share(bare_stack: Stack, job: str) -> None:
-    """Of 300 jobs of 0.2 s that one worker was offered, a second takes a quarter of what is left."""
+    """Of 300 jobs that one worker was offered, a second takes a quarter of what is left."""
     bare_stack.add_worker("first")
     jobs = [f"{job}-{n}" for n in range(300)]
     with ThreadPoolExecutor(32) as pool:
