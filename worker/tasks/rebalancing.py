@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 from shared.log import get_logger
@@ -45,6 +46,10 @@ workers by itself."""
 
 MAX_PASSED_ON: Final = 200
 """Offers that are passed on in one period, at most."""
+
+CALLS_AT_ONCE: Final = 8
+"""Offers that are passed on at the same time. One after the other they would take longer than the
+worker takes to start what waits."""
 
 
 class Rebalancer:
@@ -78,18 +83,24 @@ class Rebalancer:
 
         Returns the offers for which there was no time; their claims are still to be made.
         """
+        if not offers:
+            return []
         end = time.monotonic() + seconds
-        for number, offer in enumerate(offers):
-            if time.monotonic() > end:
-                return offers[number:]
-            try:
-                self._tasks.claim_raw(offer.task, offer.counter, f"{self._pid}-rebalancer", 1)
-            except Refused:
-                continue
-            except Unanswered as error:
-                self._log.debug("offers not passed on", reason=str(error))
-                return offers[number + 1 :]
-        return ()
+        with ThreadPoolExecutor(min(CALLS_AT_ONCE, len(offers))) as threads:
+            passed = list(threads.map(lambda offer: self._pass(offer, end), offers))
+        return [offer for offer, is_passed in zip(offers, passed, strict=True) if not is_passed]
+
+    def _pass(self, offer: Offer, end: float) -> bool:
+        """Claim an offer for an instant; False if there is no time left for that."""
+        if time.monotonic() > end:
+            return False
+        try:
+            self._tasks.claim_raw(offer.task, offer.counter, f"{self._pid}-rebalancer", 1)
+        except Refused:
+            pass
+        except Unanswered as error:
+            self._log.debug("offers not passed on", reason=str(error))
+        return True
 
     def _run(self) -> None:
         room_since: float | None = None

@@ -253,9 +253,9 @@ def test_a_backlog_and_one_worker(bare_stack: Stack, job: str) -> None:
 
 
 def test_a_worker_that_joins_takes_its_share(bare_stack: Stack, job: str) -> None:
-    """Of 300 jobs that one worker was offered, a second takes a quarter of what is left."""
+    """Of 450 jobs of 0.2 s that one worker was offered, a second takes a third of what is left."""
     bare_stack.add_worker("first")
-    jobs = [f"{job}-{n}" for n in range(300)]
+    jobs = [f"{job}-{n}" for n in range(450)]
     with ThreadPoolExecutor(32) as pool:
         list(pool.map(lambda id: bare_stack.begin(id, "checkout", {"pace": 0.04}), jobs))
     first = bare_stack.workers["first"]
@@ -269,4 +269,4 @@ def test_a_worker_that_joins_takes_its_share(bare_stack: Stack, job: str) -> Non
     for id in jobs:
         bare_stack.outcome(id, 40)
     second = {e["id"] for e in bare_stack.workers["second"].events("step started", step="notify")}
-    assert len(second) >= len(left) / 4
+    assert len(second) >= len(left) / 3

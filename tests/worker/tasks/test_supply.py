@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from shared.resonate.transport import Unanswered
+from shared.resonate.transport import Refused, Unanswered
 from worker.tasks.offers import Inbox, Offer
-from worker.tasks.rebalancing import Rebalancer
+from worker.tasks.rebalancing import CALLS_AT_ONCE, Rebalancer
 from worker.tasks.supply import LONGEST_PAUSE, SHORTEST_PAUSE, Supply
 
 if TYPE_CHECKING:
@@ -114,15 +115,47 @@ def test_a_server_that_does_not_answer_is_asked_again_soon(clock: list[float]) -
     assert len(times(made, requests, clock, 1)) >= 8
 
 
+def passing(tasks: object) -> Rebalancer:
+    """Return a rebalancer that makes its claims with `tasks`."""
+    locks = cast("Locks", Requests())
+    return Rebalancer(cast("Tasks", tasks), locks, Inbox(), group="blue", pid="p", slots=SLOTS)
+
+
 def test_offers_for_which_there_is_no_time_are_kept() -> None:
-    """Passing on ends with its time, and returns the offers that it did not come to."""
+    """Passing on ends with its time, and returns the offers that it did not come to, in order."""
     tasks = SlowTasks()
-    rebalancer = Rebalancer(
-        cast("Tasks", tasks), cast("Locks", Requests()), Inbox(), group="blue", pid="p", slots=SLOTS
-    )
-    waiting = offers(50, time.monotonic())
+    waiting = offers(200, time.monotonic())
 
-    kept = rebalancer.pass_on(waiting, 0.1)
+    kept = passing(tasks).pass_on(waiting, 0.1)
 
-    assert 0 < len(tasks.claimed) < 50
-    assert [offer.task for offer in waiting] == tasks.claimed + [offer.task for offer in kept]
+    claimed = set(tasks.claimed)
+    assert 0 < len(claimed) == len(tasks.claimed) < 200
+    assert kept == [offer for offer in waiting if offer.task not in claimed]
+
+
+class MeetingTasks:
+    """A server that answers claims once there are so many at the same time."""
+
+    def __init__(self, count: int) -> None:
+        self._meeting = threading.Barrier(count)
+
+    def claim_raw(self, id: str, counter: int, pid: str, ttl: int) -> Any:  # noqa: ARG002
+        self._meeting.wait(5)
+
+
+def test_offers_are_passed_on_at_the_same_time() -> None:
+    """The time of a call does not add up, so that others have the offers before they are old."""
+    waiting = offers(3 * CALLS_AT_ONCE, time.monotonic())
+
+    assert passing(MeetingTasks(CALLS_AT_ONCE)).pass_on(waiting, 5) == []
+
+
+@pytest.mark.parametrize("error", [Refused(404, 40400, "no task"), Unanswered("no answer")])
+def test_an_offer_is_given_up_whatever_the_server_says(error: Exception) -> None:
+    """A claim that was made, or may have been, is not made again."""
+
+    class Tasks:
+        def claim_raw(self, id: str, counter: int, pid: str, ttl: int) -> Any:  # noqa: ARG002
+            raise error
+
+    assert passing(Tasks()).pass_on(offers(3, time.monotonic()), 5) == []
