@@ -71,17 +71,14 @@ def surround_refusals(handler: Handler) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            response = await handler(request)
+            return await handler(request)
         except web.HTTPException as error:
             refusal = error
 
-            async def refuse(_: web.Request) -> web.StreamResponse:
-                raise refusal
+        async def refuse(_: web.Request) -> web.StreamResponse:
+            raise refusal
 
-            return await surround(refuse, request)
-        if REQUEST_ID not in request:
-            raise RuntimeError(f"the route {path_of_route(request)} was not added by add_routes")
-        return response
+        return await surround(refuse, request)
 
     return handle
 

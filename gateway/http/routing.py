@@ -30,6 +30,13 @@ def add_routes(
         web.RouteDef(route.method, route.path, handler, kwargs).register(app.router)
 
 
+def require_surrounded(app: web.Application, surround: Surround) -> None:
+    """Raise `RuntimeError` for a route that was added in another way: it would need no token."""
+    for route in app.router.routes():
+        if not isinstance(route.handler, partial) or route.handler.func is not surround:
+            raise RuntimeError(f"{route.resource} was not added by add_routes")
+
+
 def path_of_route(request: web.Request) -> str | None:
     """Return the path of the route that takes a request, None if no route does.
 

@@ -24,7 +24,8 @@ from gateway.http.answers.problems import (
 )
 from gateway.http.connection_limit import Room, refusal
 from gateway.http.keys import REQUEST_ID
-from gateway.http.middleware import surround_refusals
+from gateway.http.middleware import surround, surround_refusals
+from gateway.http.routing import require_surrounded
 from shared.log import get_logger
 
 if TYPE_CHECKING:
@@ -192,4 +193,5 @@ class Runner(web.AppRunner):
         self._most = settings.max_connections
 
     async def _make_server(self) -> Server:
+        require_surrounded(self.app, surround)
         return Server(await super()._make_server(), self._limits, Room(self._most))

@@ -157,9 +157,9 @@ async def tagged_response(
     Raises as `content_response` does.
     """
     if "If-None-Match" in request.headers and _is_known(request, content.tag):
-        known_to_client = {**headers, "ETag": f'"{content.tag}"'}
-        known_to_client.pop("Content-Type", None)
-        return web.Response(status=304, headers=known_to_client)
+        unchanged = {**headers, "ETag": f'"{content.tag}"'}
+        unchanged.pop("Content-Type", None)
+        return web.Response(status=304, headers=unchanged)
     if isinstance(content, Content) and len(content.raw) <= SMALL_ANSWER:
         return SmallResponse(content.raw, content.tagged_head(headers))
     return await content_response(request, content, {**headers, "ETag": f'"{content.tag}"'})

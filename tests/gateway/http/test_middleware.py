@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from aiohttp import web
 
+from gateway.app import create_app
+from gateway.catalog.file import serve
+from gateway.http.server import Runner
+from tests.support.catalog import CATALOG
 from tests.support.gateway.answers import assert_problem
 
 if TYPE_CHECKING:
@@ -163,3 +167,18 @@ async def test_a_raised_http_error_keeps_its_form(
 
 def _without_date(headers: Any) -> dict[str, str]:
     return {key: value for key, value in headers.items() if key != "Date"}
+
+
+async def test_a_route_that_would_need_no_token_is_not_served(settings: GatewaySettings) -> None:
+    """A gateway does not start with a route that is outside of what surrounds all others."""
+
+    async def bare(_: web.Request) -> web.Response:
+        return web.Response()
+
+    app = create_app(settings, serve(CATALOG, settings))
+    app.router.add_get("/bare", bare)
+    runner = Runner(app, settings)
+
+    with pytest.raises(RuntimeError, match="/bare> was not added by add_routes"):
+        await runner.setup()
+    await runner.cleanup()
