@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import random
 import threading
-import time
 from collections import Counter, deque
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from gateway.concurrency.call_queue import CallQueue
@@ -18,12 +17,12 @@ THREADS: Final = 16
 
 
 class Takers:
-    """Threads that count what they take."""
+    """Threads that count what they take; `then` is what each does with an item."""
 
-    def __init__(self, seconds: float = 0) -> None:
+    def __init__(self, then: Callable[[], object] = lambda: None) -> None:
         self.queue: CallQueue[int] = CallQueue()
         self.taken: Counter[int] = Counter()
-        self._seconds = seconds
+        self._then = then
         self._threads = [threading.Thread(target=self._take, daemon=True) for _ in range(THREADS)]
         for thread in self._threads:
             thread.start()
@@ -31,7 +30,10 @@ class Takers:
     def _take(self) -> None:
         for item in self.queue.take():
             self.taken[item] += 1
-            time.sleep(self._seconds)
+            self._then()
+
+    def has_taken(self, count: int) -> bool:
+        return len(self.taken) >= count
 
     def close(self) -> list[int]:
         """Close the queue, wait for the threads, and return what they left."""
@@ -43,14 +45,13 @@ class Takers:
 
 
 def test_a_crowd_is_taken_by_all_threads() -> None:
-    """Each item finds a thread at once, as long as there are threads."""
-    takers = Takers(seconds=1.0)
-    began = time.monotonic()
+    """Each item finds a thread of its own, as long as there are threads."""
+    meeting = threading.Barrier(THREADS + 1)
+    takers = Takers(lambda: meeting.wait(10))
     for item in range(THREADS):
         takers.queue.put(item)
 
-    wait_until(lambda: len(takers.taken) == THREADS, what="items that are taken")
-    assert time.monotonic() - began < 0.9  # none waited for a thread that was busy
+    meeting.wait(10)
     assert takers.close() == []
 
 
@@ -75,20 +76,20 @@ def test_an_item_is_taken_that_comes_when_threads_go_to_sleep() -> None:
     takers.queue._items = LateItems(lambda: takers.queue.put(2))
     takers.queue.put(1)
 
-    wait_until(lambda: sum(takers.taken.values()) == 2, seconds=5, what="items that are taken")
+    wait_until(lambda: takers.has_taken(2), seconds=5, what="both items")
     assert takers.close() == []
 
 
 def test_items_are_taken_once() -> None:
-    """Items that come one by one and in crowds are all taken, by one thread each."""
+    """Items that come in crowds, and after a rest, are all taken, by one thread each."""
     takers = Takers()
-    chance = random.Random(1)
-    for item in range(20_000):
-        takers.queue.put(item)
-        if chance.random() < 0.05:
-            time.sleep(0.0001)
+    count = 0
+    for crowd in [1, 2, 50, 3] * 50:
+        for _ in range(crowd):
+            takers.queue.put(count)
+            count += 1
+        wait_until(partial(takers.has_taken, count), what=f"{count} items that are taken")
 
-    wait_until(lambda: len(takers.taken) == 20_000, what="items that are taken")
     assert set(takers.taken.values()) == {1}
     assert takers.close() == []
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 async def test_a_start_that_fails_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that cannot be started now ends no other, and is started later."""
     started: list[asyncio.subprocess.Process] = []
-    start, tries = asyncio.create_subprocess_exec, 0
+    start, tries, both = asyncio.create_subprocess_exec, 0, asyncio.Event()
 
     async def start_unless_second(*command: str, **options: object) -> asyncio.subprocess.Process:
         nonlocal tries
@@ -24,15 +24,15 @@ async def test_a_start_that_fails_is_repeated(monkeypatch: pytest.MonkeyPatch) -
         if tries == 2:
             raise BlockingIOError(11, "Resource temporarily unavailable")
         started.append(await start(*command, **options))  # type: ignore[arg-type]
+        if len(started) == 2:
+            both.set()
         return started[-1]
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", start_unless_second)
     command = Command(["-c", "import sys; sys.stdin.read()"], os.environ)
     running = asyncio.create_task(Supervisor(command, "g", 2, 5).run())
-    async with asyncio.timeout(20):
-        while len(started) < 2:
-            assert not running.done()
-            await asyncio.sleep(0.05)
+    await asyncio.wait_for(both.wait(), 20)
+    assert not running.done()
 
     assert started[0].returncode is None
     os.kill(os.getpid(), signal.SIGTERM)

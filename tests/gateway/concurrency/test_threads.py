@@ -262,9 +262,10 @@ class LateError(Exception):
 async def test_a_late_error_is_kept_by_nobody() -> None:
     """What a given-up call has raised is freed at once, without a collection of garbage."""
     errors: list[weakref.ref[BaseException]] = []
+    late = threading.Event()
 
     def call() -> None:
-        time.sleep(0.1)
+        late.wait(10)
         error = LateError()
         errors.append(weakref.ref(error))
         try:
@@ -277,6 +278,7 @@ async def test_a_late_error_is_kept_by_nobody() -> None:
     try:
         with pytest.raises(DeadlineExceeded):
             await executor.run(call)
+        late.set()
         executor._deadline = 60
         for _ in range(3):
             await executor.run(int)
