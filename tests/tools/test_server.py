@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -74,3 +75,12 @@ def test_the_configuration_is_used(tmp_path: Path) -> None:
     assert listening >= {running.store_port, running.message_port}
     assert 50051 not in listening
     assert "ERROR" not in log
+
+
+def test_containers_run_the_server_as_processes_do() -> None:
+    """What the server is given beside its configuration is the same in compose.yaml."""
+    compose = (server.ROOT / "compose.yaml").read_text()
+
+    (given,) = re.findall(r"environment: \{(GO.*)\}", compose)
+    pairs = (pair.split(": ") for pair in given.split(", "))
+    assert {name: value.strip('"') for name, value in pairs} == server.ENVIRONMENT

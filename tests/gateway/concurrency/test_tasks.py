@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from functools import partial
 
 import pytest
@@ -80,11 +81,11 @@ async def test_a_caller_that_leaves_cancels_nobody_else() -> None:
 async def test_a_call_for_nobody_ends_if_it_is_made_while_asked(*, while_asked: bool) -> None:
     """When the last caller leaves, the call ends where that is wanted, and others start anew."""
     flights, ended = SingleFlight[str, int](while_asked=while_asked), list[bool]()
-    calls, release = list[int](), asyncio.Event()
+    begun, numbers, release = asyncio.Queue[int](), itertools.count(), asyncio.Event()
 
     async def call() -> int:
-        calls.append(len(calls))
-        number = calls[-1]
+        number = next(numbers)
+        begun.put_nowait(number)
         try:
             await release.wait()
         finally:
@@ -92,18 +93,17 @@ async def test_a_call_for_nobody_ends_if_it_is_made_while_asked(*, while_asked: 
         return number
 
     asked = [asyncio.create_task(flights.run("key", call)) for _ in range(2)]
-    await asyncio.sleep(0)
+    await asyncio.wait_for(begun.get(), 5)
     for task in asked:
         task.cancel()
     await asyncio.gather(*asked, return_exceptions=True)
     later = asyncio.create_task(flights.run("key", call))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    before_release = list(ended)
+    if while_asked:
+        await asyncio.wait_for(begun.get(), 5)
     release.set()
 
-    assert await later == (1 if while_asked else 0)
-    assert before_release == ([False] if while_asked else [])
+    assert await asyncio.wait_for(later, 5) == (1 if while_asked else 0)
+    assert ended == ([False, True] if while_asked else [True])
 
 
 async def test_an_error_reaches_all_who_ask() -> None:
