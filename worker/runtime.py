@@ -15,6 +15,7 @@ from shared.resonate.tasks import Locks, Tasks
 from shared.resonate.transport import Refused, Transport, Unanswered
 from worker.sdk.patches import replace_growing_parts
 from worker.slots.parts import SharedParts
+from worker.slots.prompter import Prompter
 from worker.slots.slot import Slot
 from worker.slots.watcher import Watcher
 from worker.store.restarts import record_returned
@@ -97,6 +98,7 @@ class Worker:
             tasks=self._tasks,
             inbox=self._inbox,
             leases=self._leases,
+            prompter=Prompter(Tasks(quick), lambda: transport.calls),
             max_result_bytes=settings.max_result_bytes,
             calls=self._calls,
             max_recoveries=settings.max_recoveries,
@@ -109,6 +111,7 @@ class Worker:
         self._renewer.start()
         self._leases.start()
         self._parts.late_starts.start()
+        self._parts.prompter.start()
         for slot in self._slots:
             slot.start()
         self._watcher.start()
@@ -125,15 +128,15 @@ class Worker:
 
     def fault(self) -> str | None:
         """Return what is broken and cannot be mended in this process, or None."""
-        for slot in self._slots:
-            dead = slot.dead_thread()
-            if dead is not None:
-                return f"a {dead} thread of the SDK is gone"
+        dead = next(filter(None, (slot.dead_thread() for slot in self._slots)), None)
+        if dead is not None:
+            return f"a {dead} thread of the SDK is gone"
         alive = {
             "stream's": self._stream.is_alive,
             "watcher's": self._watcher.is_alive,
             "leases'": self._leases.is_alive,
             "late starts'": self._parts.late_starts.is_alive,
+            "prompter's": self._parts.prompter.is_alive,
             "rebalancer's": self._rebalancer.is_alive,
             "renewer's": self._renewer.is_alive,
         }
@@ -190,6 +193,7 @@ class Worker:
         self._stopping.set()
         handed_back = self._hand_back()
         self._leases.close()
+        self._parts.prompter.close()
         self._renewer.close()
         leaving.join(LEAVING_SECONDS)
         self._log.info(

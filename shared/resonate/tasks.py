@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 NO_COUNTER: Final = -1
 """Counter with which a claim is never granted: real counters begin at 1."""
 
+NO_TASK: Final = "none"
+"""Id that no task has: ids of real tasks begin with `__`."""
+
 
 class TaskState(Enum):
     """State of a task; the values are the server's codes for a refused claim."""
@@ -74,6 +77,19 @@ class Tasks:
             except ValueError:
                 raise refusal from None
         return TaskState.UNKNOWN
+
+    def prompt(self) -> None:
+        """Make the server take a turn, in which it offers the tasks that are due.
+
+        The server has no call for this, but each call has that effect. This one asks for a claim of
+        no task, so the server only reads its store.
+        """
+        body = {"id": NO_TASK, "counter": NO_COUNTER, "processId": "nobody", "ttl": 0}
+        try:
+            self._transport.call("POST", "/tasks/claim", body, read=read_nothing, budget=0)
+        except Refused as refusal:
+            if refusal.code != TaskState.UNKNOWN.value:
+                raise
 
     def holds(self, execution_id: str, fence: Mapping[str, str]) -> bool:
         """Return whether the server keeps this very claim, and its execution has not ended.

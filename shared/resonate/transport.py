@@ -84,6 +84,8 @@ class Transport:
         self._head = head_of({**always, **authorization(server)})
         self._idle: deque[Connection] = deque()
         self._closed = False
+        self.calls = 0
+        """Number of calls so far, with each try of one, roughly: threads count without a lock."""
 
     def call[T](  # noqa: PLR0913 - the parts of an HTTP request
         self,
@@ -128,6 +130,7 @@ class Transport:
 
     def _once(self, request: bytes, *, again: bool) -> Answer:
         """Try once; `again` allows one more try if a kept connection turns out to be dead."""
+        self.calls += 1
         connection = self._take()
         kept = connection.is_open
         try:

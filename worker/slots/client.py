@@ -32,7 +32,6 @@ from worker.slots.claim_ends import (
 )
 from worker.slots.handles import handle_of
 from worker.slots.sdk_adapters import SlotMessageSource, SlotTaskStore
-from worker.store.fenced_store import FencedStore
 from worker.store.restarts import Records
 from worker.tasks.claim_handle import CLAIM_DEPENDENCY
 from worker.tasks.claims import Claim
@@ -70,7 +69,7 @@ class SlotClient:
         self._handle: ClaimHandle | None = None
         self._is_running_here = False  # on the thread that takes offers, without the SDK
         self._promises: ClaimedPromises | None = None
-        self._store = FencedStore(parts.transport, parts.name, parts.histories)
+        self._store = parts.store()
         self._store.tasks = SlotTaskStore(parts.transport, self)
         self._admission = Admission(parts, self._store)
         self._client = build_client(

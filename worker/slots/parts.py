@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from worker.store.blocked import BlockedExecutions
+from worker.store.fenced_store import FencedStore
 from worker.store.known_histories import KnownHistories
 from worker.store.steps import LateStarts
 from worker.tasks.suspects import Suspects
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from shared.resonate.store import Promises
     from shared.resonate.tasks import Tasks
     from shared.resonate.transport import Transport
+    from worker.slots.prompter import Prompter
     from worker.tasks.claim_handle import ClaimHandle
     from worker.tasks.leases import Leases
     from worker.tasks.offers import Inbox
@@ -51,6 +53,7 @@ class SharedParts:
     tasks: Tasks
     inbox: Inbox
     leases: Leases
+    prompter: Prompter
     calls: UserCalls
     max_recoveries: int
     max_result_bytes: int
@@ -58,3 +61,7 @@ class SharedParts:
     histories: KnownHistories = field(default_factory=KnownHistories)
     suspects: Suspects = field(default_factory=Suspects)
     blocked: BlockedExecutions = field(default_factory=BlockedExecutions)
+
+    def store(self) -> FencedStore:
+        """Return a store for the writes of one slot."""
+        return FencedStore(self.transport, self.name, self.histories, self.prompter.prompt)

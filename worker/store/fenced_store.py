@@ -21,7 +21,7 @@ from worker.store.numbered_parts import number_of
 from worker.store.restarts import starts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from resonate.models.callback import Callback
     from resonate.models.durable_promise import DurablePromise
@@ -35,15 +35,34 @@ class FencedStore(Store):
     """Writes for one claim at a time, which the slot sets before the SDK gets the task."""
 
     def __init__(
-        self, transport: Transport, worker: str, known: KnownHistories | None = None
+        self,
+        transport: Transport,
+        worker: str,
+        known: KnownHistories | None = None,
+        child_ended: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(transport)
         self.claim: Claim | None = None
-        self.promises: FencedPromises = FencedPromises(self, worker, known or KnownHistories())
+        self.promises: FencedPromises = FencedPromises(
+            self, worker, known or KnownHistories(), child_ended
+        )
 
 
 class FencedPromises(GuardedWrites):
-    """The promise verbs that the SDK's bridge calls; none of those that write raises."""
+    """The promise verbs that the SDK's bridge calls; none of those that write raises.
+
+    `child_ended` is called when the end of an execution is stored that another one may wait for.
+    """
+
+    def __init__(
+        self,
+        store: FencedStore,
+        worker: str,
+        known: KnownHistories,
+        child_ended: Callable[[], None],
+    ) -> None:
+        super().__init__(store, worker, known)
+        self._child_ended = child_ended
 
     def create(  # noqa: PLR0913 - the SDK's protocol
         self,
@@ -145,6 +164,8 @@ class FencedPromises(GuardedWrites):
             claim.started.pop(id, None)
             if id == claim.execution:
                 claim.finished = True
+                if claim.is_child:
+                    self._child_ended()
             return promise
 
         return self._write(id, write, data)

@@ -131,10 +131,9 @@ class ReplayedHistory:
         The input of an execution that a client began was checked, so another version of the code
         takes it. The input of a child is as its parent's code has made it.
         """
-        is_child = "." in self._claim.execution
         if not self._has_none():
             self._read()
-        if not is_child or self._claim.stored_position:
+        if not self._claim.is_child or self._claim.stored_position:
             self.block(expected, found)
 
     def _has_none(self) -> bool:

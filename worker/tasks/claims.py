@@ -120,6 +120,11 @@ class Claim:
         return self.counter > 1 or self.task.startswith("__resume:")
 
     @property
+    def is_child(self) -> bool:
+        """Whether another execution has begun this one."""
+        return "." in self.execution
+
+    @property
     def key(self) -> str:
         return f"{self.task}/{self.counter}"
 

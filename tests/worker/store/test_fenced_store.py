@@ -62,3 +62,27 @@ def test_an_accepted_write_proves_the_claim(transport: Transport) -> None:
     assert isinstance(refused, FencedPromise)
     assert claim.lost
     assert claim.written_at == written_at
+
+
+@pytest.mark.parametrize(
+    ("state", "told"), [("child", 1), ("of a client", 0), ("dropped", 0)], ids=str
+)
+def test_the_end_of_a_child_is_told(transport: Transport, state: str, told: int) -> None:
+    """Only an end that is stored is told, and only of an execution that another one has begun."""
+    id = "job" if state == "of a client" else "job.1"
+    timeout, tags = int((time.time() + 60) * 1000), {"resonate:invoke": "poll://any@nobody"}
+    Store(transport).promises.create(id, timeout, ikey=id, tags=tags)
+    tasks, claim = Tasks(transport), Claim(f"__invoke:{id}", 1, id, deadline=timeout)
+    tasks.claim_raw(claim.task, claim.counter, "pid", 60_000)
+    ends: list[str] = []
+    fenced = FencedStore(transport, "worker-1", child_ended=lambda: ends.append(id))
+    fenced.claim = claim
+    fenced.promises.create(f"{id}.1", timeout, ikey=f"{id}.1")
+    fenced.promises.resolve(f"{id}.1", ikey=f"{id}.1", data="1")
+    if state == "dropped":
+        tasks.drop(claim.task, claim.counter)
+
+    fenced.promises.resolve(id, ikey=id, data="1")
+
+    assert len(ends) == told
+    assert claim.finished == (state != "dropped")
