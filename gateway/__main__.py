@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 import uvloop
 from aiohttp import web
 
-from gateway.api.keys import CATALOG
-from gateway.app import create_app
+from gateway.api.keys import CATALOG, WORKERS
+from gateway.app import DEATHS, create_app
 from gateway.catalog.file import CatalogFault, CatalogFile
 from gateway.catalog.watch import CatalogWatch
 from gateway.concurrency.garbage import collect_when_quiet
@@ -29,6 +29,7 @@ from gateway.concurrency.processes import (
 )
 from gateway.http.connection_limit import allow_many_connections
 from gateway.http.server import BACKLOG, Runner
+from gateway.presence.listener import Listener
 from gateway.settings import read_gateway
 from shared.allocator import limit_arenas
 from shared.environment import EnvironmentReader, SettingsError
@@ -55,14 +56,9 @@ async def serve(
     runner = Runner(app, settings)
     log = get_logger()
     await runner.setup()
+    listener = Listener(settings.presence, _name(), app[WORKERS], app[DEATHS])
     try:
-        try:
-            site = web.TCPSite(
-                runner, settings.host, settings.port, backlog=BACKLOG, reuse_port=is_part or None
-            )
-            await site.start()
-        except OSError as error:
-            log.critical("not started", reason=f"port {settings.port}: {error.strerror}")
+        if not await _listen(runner, listener, settings, reuse_port=is_part or None):
             return 1
         address = runner.addresses[0]
         if not settings.tokens:
@@ -74,11 +70,33 @@ async def serve(
         async with watch.running():
             await stop.wait()
         collecting.cancel()
+        listener.close()
         log.info("draining")
     finally:
         await runner.cleanup()
     log.info("gateway stopped")
     return 0
+
+
+async def _listen(
+    runner: Runner, listener: Listener, settings: GatewaySettings, *, reuse_port: bool | None
+) -> bool:
+    """Listen for clients and for workers; return whether both ports are free."""
+    log = get_logger()
+    try:
+        await web.TCPSite(
+            runner, settings.host, settings.port, backlog=BACKLOG, reuse_port=reuse_port
+        ).start()
+    except OSError as error:
+        log.critical("not started", reason=f"port {settings.port}: {error.strerror}")
+        return False
+    try:
+        await listener.start()
+    except OSError as error:
+        reason = f"port {settings.presence.port}, for workers: {error.strerror}"
+        log.critical("not started", reason=reason)
+        return False
+    return True
 
 
 def _stop_event(watch: CatalogWatch, *, is_part: bool) -> asyncio.Event:

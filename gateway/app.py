@@ -22,6 +22,7 @@ from gateway.api.keys import (
     LONG_POLLS,
     READER,
     STATE_CONTENTS,
+    WORKERS,
 )
 from gateway.api.responses import StateContents
 from gateway.backend.client import Backend
@@ -36,6 +37,8 @@ from gateway.inputs.reading import Inputs
 from gateway.inputs.served_catalog import CurrentCatalog
 from gateway.openapi import routes as documentation
 from gateway.openapi.routes import DOCUMENTATION, Documentation
+from gateway.presence.deaths import Deaths
+from gateway.presence.workers import Workers
 from gateway.updates.activities import Activities
 from gateway.updates.cache import ExecutionCache
 from gateway.updates.event_streams import EventStreams
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     from gateway.settings import GatewaySettings
 
 SUBSCRIPTIONS = web.AppKey("subscriptions", Subscriptions)
+DEATHS = web.AppKey("deaths", Deaths)
 
 
 def create_app(
@@ -75,6 +79,8 @@ def create_app(
     app[BACKEND] = backend or Backend(settings)
     app[STATE_CONTENTS] = StateContents(app[BACKEND])
     _add_updates(app, settings)
+    app[WORKERS] = Workers()
+    app[DEATHS] = Deaths(app[WORKERS], app[BACKEND].releases)
     app.on_shutdown.append(_drain)
     app.cleanup_ctx.extend((app[ACCESS_LOG].running, app[DOCUMENTATION].running, _running))
     resources = (begin, executions, events, signals, listing, health, documentation)
@@ -107,6 +113,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
         app[SUBSCRIPTIONS].running(),
         app[LONG_POLLS].running(),
         app[EVENT_STREAMS].running(),
+        app[DEATHS].running(),
     ):
         yield
     app[CALLBACK_CHECKER].close()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shared.environment import EnvironmentReader
+from shared.presence import read_presence_secret
 from shared.settings import (
     MAX_RESULT_BYTES,
     LogSettings,
@@ -87,6 +88,19 @@ class CatalogSettings:
 
 
 @dataclass(frozen=True)
+class PresenceSettings:
+    """Where workers connect, and the secret that they must know; without one nothing listens.
+
+    `ports` are those of all processes of this gateway.
+    """
+
+    secret: str = field(default="", repr=False)
+    host: str = "127.0.0.1"
+    port: int = 5002
+    ports: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class GatewaySettings:
     """One gateway process. Without `tokens` anybody may call it.
 
@@ -127,6 +141,7 @@ class GatewaySettings:
     deadlines: Deadlines = field(default_factory=Deadlines)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     limits: Limits = field(default_factory=Limits)
+    presence: PresenceSettings = field(default_factory=PresenceSettings)
 
 
 def gateway_settings(
@@ -164,6 +179,15 @@ def read_gateway(read: EnvironmentReader, *, terminal: bool | None = None) -> Ga
         cors_origins=_origins(read, secured=bool(tokens)),
         worker_group=read_worker_group(read),
         webhooks=read_webhooks(read),
+        presence=_presence(read),
+    )
+
+
+def _presence(read: EnvironmentReader) -> PresenceSettings:
+    return PresenceSettings(
+        secret=read_presence_secret(read),
+        host=read.text("GATEWAY_PRESENCE_HOST", "127.0.0.1"),
+        port=read.port("GATEWAY_PRESENCE_PORT", 5002, low=0),
     )
 
 

@@ -10,38 +10,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shared.log import get_logger
-from shared.resonate.store import Store
-from shared.resonate.tasks import Locks, Tasks
-from shared.resonate.transport import Refused, Transport, Unanswered
+from shared.resonate.tasks import Tasks
+from shared.resonate.transport import Refused, Unanswered
+from worker.components import (
+    presence_of,
+    rebalancer_of,
+    roster_of,
+    transports_of,
+    webhooks_of,
+)
 from worker.sdk.patches import replace_growing_parts
 from worker.slots.parts import SharedParts
 from worker.slots.prompter import Prompter
 from worker.slots.slot import Slot
 from worker.slots.watcher import Watcher
 from worker.store.restarts import record_returned
-from worker.store.roster import Roster
-from worker.tasks.board import RENEWALS_PER_LEASE, Board
+from worker.tasks.board import Board
 from worker.tasks.leases import Leases
 from worker.tasks.offers import Inbox
-from worker.tasks.rebalancing import Rebalancer
 from worker.tasks.renewer_process import RenewerProcess
 from worker.tasks.stream import Stream
 from worker.user_calls import UserCalls
-from worker.webhooks.function import Webhooks
-from worker.webhooks.limits import ReceiverLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
+    from worker.components import BackgroundThread
     from worker.registry import Functions
     from worker.settings import WorkerSettings
-
-WRITE_ATTEMPT: Final = 5.0
-"""Seconds that one attempt of a write may take."""
-
-WRITE_BUDGET: Final = 600.0
-"""Seconds for which one write is repeated while lease renewals succeed. Without renewals the worker
-ends earlier, after `BLIND_SECONDS`."""
 
 WATCH_SECONDS: Final = 0.25
 """Seconds between two self-checks."""
@@ -73,18 +69,17 @@ class Worker:
         self._served = functions.described()
         self._stopping = threading.Event()
         pid = uuid.uuid4().hex
-        transport, quick = _transports(settings, self._stopping.is_set)
+        transport, quick = transports_of(settings, self._stopping.is_set)
         self._tasks = Tasks(transport)
-        limits = ReceiverLimits(settings.concurrency)
-        functions.add(Webhooks(settings.webhooks, Store(transport), limits).definition())
+        functions.add(webhooks_of(settings, transport).definition())
         self._inbox = Inbox()
         self._calls = UserCalls(settings.step_timeout_seconds)
         board = Board()
-        self._leases = Leases(Tasks(quick), board, settings.lease_seconds)
+        self._presence = presence_of(settings, functions, pid, self._inbox)
+        self._leases = Leases(Tasks(quick), board, settings.lease_seconds, self._presence)
         self._renewer = RenewerProcess(settings.server, pid, board, settings.lease_seconds)
-        self._rebalancer = _rebalancer(settings, quick, self._inbox, pid)
-        serves = functions.users_versions
-        self._roster = Roster(Store(quick), Locks(quick), settings.group, pid, serves)
+        self._rebalancer = rebalancer_of(settings, quick, self._inbox, pid)
+        self._roster = roster_of(settings, functions, quick, pid)
         self._stream = Stream(settings.server, settings.group, pid, self._inbox)
         self._parts = SharedParts(
             name=settings.name,
@@ -107,16 +102,24 @@ class Worker:
         self._watcher = Watcher(self._slots, Tasks(quick), self._leases, self._calls)
         self._log = get_logger()
 
+    def _background_threads(self) -> Mapping[str, BackgroundThread]:
+        """Return all that runs beside the slots, in the order of the start."""
+        return {
+            "presence's": self._presence,
+            "renewer's": self._renewer,
+            "leases'": self._leases,
+            "late starts'": self._parts.late_starts,
+            "prompter's": self._parts.prompter,
+            "watcher's": self._watcher,
+            "rebalancer's": self._rebalancer,
+            "stream's": self._stream,
+        }
+
     def start(self) -> None:
-        self._renewer.start()
-        self._leases.start()
-        self._parts.late_starts.start()
-        self._parts.prompter.start()
         for slot in self._slots:
             slot.start()
-        self._watcher.start()
-        self._rebalancer.start()
-        self._stream.start()
+        for thread in self._background_threads().values():
+            thread.start()
         self._roster.start()
         self._log.info(
             "worker started",
@@ -128,20 +131,10 @@ class Worker:
 
     def fault(self) -> str | None:
         """Return what is broken and cannot be mended in this process, or None."""
-        dead = next(filter(None, (slot.dead_thread() for slot in self._slots)), None)
-        if dead is not None:
+        for dead in filter(None, (slot.dead_thread() for slot in self._slots)):
             return f"a {dead} thread of the SDK is gone"
-        alive = {
-            "stream's": self._stream.is_alive,
-            "watcher's": self._watcher.is_alive,
-            "leases'": self._leases.is_alive,
-            "late starts'": self._parts.late_starts.is_alive,
-            "prompter's": self._parts.prompter.is_alive,
-            "rebalancer's": self._rebalancer.is_alive,
-            "renewer's": self._renewer.is_alive,
-        }
-        for whose, is_alive in alive.items():
-            if not is_alive():
+        for whose, thread in self._background_threads().items():
+            if not thread.is_alive():
                 return f"the {whose} thread is gone"
         if self._renewer.failed():
             return "the renewer cannot be started"
@@ -195,6 +188,7 @@ class Worker:
         self._leases.close()
         self._parts.prompter.close()
         self._renewer.close()
+        self._presence.close()
         leaving.join(LEAVING_SECONDS)
         self._log.info(
             "worker stopped", handed_back=handed_back, seconds=round(time.monotonic() - began, 3)
@@ -214,26 +208,6 @@ class Worker:
                 self._log.warning("claim not handed back", **claim.log_fields, reason=str(error))
                 break
         return len(held)
-
-
-def _transports(settings: WorkerSettings, stopped: Callable[[], bool]) -> tuple[Transport, ...]:
-    """Return the transport for writes, and one whose calls answer or fail well within a lease."""
-    server, quick = settings.server, settings.lease_seconds / RENEWALS_PER_LEASE
-    writes = Transport(server, attempt=WRITE_ATTEMPT, budget=WRITE_BUDGET, stopped=stopped)
-    return writes, Transport(server, attempt=quick, budget=0, clock=writes.clock)
-
-
-def _rebalancer(
-    settings: WorkerSettings, transport: Transport, inbox: Inbox, pid: str
-) -> Rebalancer:
-    return Rebalancer(
-        Tasks(transport),
-        Locks(transport),
-        inbox,
-        group=settings.group,
-        pid=pid,
-        slots=settings.concurrency,
-    )
 
 
 def resident_mib() -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from shared.environment import EnvironmentReader
+from shared.presence import Address, read_presence_secret
 from shared.settings import (
     MAX_RESULT_BYTES,
     NAME_GRAMMAR,
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 SHIPPED_MODULES: Final = ("worker.functions",)
 """The package of the examples, which is served where no modules are named."""
+
+GATEWAY_GRAMMAR: Final = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\]):(\d{1,5})")
+"""A name, an IPv4 or a bracketed IPv6 address, and a port."""
 
 MODULE_GRAMMAR: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -58,6 +62,8 @@ class WorkerSettings:
     alive_file: str = ""
     max_result_bytes: int = MAX_RESULT_BYTES
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+    gateways: tuple[Address, ...] = (Address("localhost", 5002),)
+    presence_secret: str = field(default="", repr=False)
 
 
 def worker_settings(
@@ -82,9 +88,22 @@ def worker_settings(
         alive_file=read.text("WORKER_ALIVE_FILE", ""),
         max_result_bytes=read_max_result_bytes(read),
         webhooks=read_webhooks(read),
+        gateways=_gateways(read),
+        presence_secret=read_presence_secret(read),
     )
     read.finish()
     return settings
+
+
+def _gateways(read: EnvironmentReader) -> tuple[Address, ...]:
+    found = []
+    for entry in read.names("WORKER_GATEWAYS") or ["localhost:5002"]:
+        match = GATEWAY_GRAMMAR.fullmatch(entry)
+        if match is None or not 0 < int(match[2]) < 65536:
+            read.faults.append(f"WORKER_GATEWAYS must be hosts with ports, got {entry!r}")
+        else:
+            found.append(Address(match[1].strip("[]"), int(match[2])))
+    return tuple(found)
 
 
 def _modules(read: EnvironmentReader) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from gateway.backend.client import Backend
 from gateway.concurrency.limiter import Limiter
 from gateway.inputs.reading import Inputs
 from gateway.inputs.served_catalog import CurrentCatalog
+from gateway.presence.workers import Workers
 from gateway.updates.activities import Activities
 from gateway.updates.event_streams import EventStreams
 from gateway.updates.long_polls import LongPolls
@@ -28,3 +29,4 @@ EVENT_STREAMS = web.AppKey("event_streams", EventStreams)
 INPUTS = web.AppKey("inputs", Inputs)
 LONG_POLLS = web.AppKey("long_polls", LongPolls)
 READER = web.AppKey("reader", Reader)
+WORKERS = web.AppKey("workers", Workers)

@@ -10,6 +10,7 @@ from gateway.backend.calls import Calls
 from gateway.backend.cancellation import Cancellation
 from gateway.backend.parts import NEWEST_COUNT
 from gateway.backend.readiness import Readiness
+from gateway.backend.releases import RELEASE_THREADS, Releases
 from gateway.backend.searches import Searches
 from gateway.backend.values import ValueReader
 from gateway.concurrency.paced_executor import PacedExecutor
@@ -51,14 +52,16 @@ class Backend:
         self._signals = Turns(deadlines.offload)
         pings = BoundedExecutor(1, 1, deadlines.offload)
         reads = BoundedExecutor(VALUE_THREADS, settings.queue, deadlines.offload)
+        releases = BoundedExecutor(RELEASE_THREADS, settings.queue, deadlines.offload)
         others_work = self._executor.has_callers
         self._pages = PacedExecutor(QUEUED, deadlines.offload, others_work)
         searches = PacedExecutor(QUEUED, deadlines.offload, others_work)
-        self._executors = (self._executor, pings, reads, self._pages, searches)
+        self._executors = (self._executor, pings, reads, releases, self._pages, searches)
         self._below = Cancellation(self._calls.cancel_below, self._ask)
         ask = partial(self._ask, executor=pings)
         self._readiness = Readiness(self._transport, self.name, ask)
         self.searches = Searches(self._calls, partial(self._ask, executor=searches))
+        self.releases = Releases(self._transport, self.name, partial(self._ask, executor=releases))
         self.values = ValueReader(self._transport, partial(self._ask, executor=reads))
         self._log = get_logger()
 

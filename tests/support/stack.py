@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -16,7 +17,7 @@ from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
 from tests.support.catalog import CATALOG, write_manifest
 from tests.support.processes import Answer, Process, call, wait_until
-from tests.support.server import resonate_server
+from tests.support.server import free_port, resonate_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,6 +49,12 @@ SHIPPED_MODULES: Final = Modules("gateway", "worker")
 """With the functions that ship."""
 
 
+PRESENCE: Final = os.environ.get("TEST_PRESENCE", "1") == "1"
+"""Whether workers have connections to gateways, as in the service that ships."""
+
+PRESENCE_SECRET: Final = "presence-of-a-test"
+
+
 class Stack:
     """The processes of one service, and the calls that its tests make."""
 
@@ -66,6 +73,7 @@ class Stack:
         self.workers: dict[str, Process] = {}
         self.gateways: dict[str, Process] = {}
         self.url = ""
+        self._presence: dict[str, int] = {}
 
     def add_gateway(
         self,
@@ -76,7 +84,14 @@ class Stack:
         **environment: str,
     ) -> str:
         """Start a gateway and return its URL once it is ready, or listens where it won't be."""
-        own = {"GATEWAY_NAME": name, "GATEWAY_PORT": "0", **self._catalog, **environment}
+        self._presence.setdefault(name, free_port())
+        own = {
+            "GATEWAY_NAME": name,
+            "GATEWAY_PORT": "0",
+            "GATEWAY_PRESENCE_PORT": str(self._presence[name]),
+            **self._catalog,
+            **environment,
+        }
         process = self._start(module or self._modules.gateway, name, own)
         self.gateways[name] = process
         url = f"http://127.0.0.1:{process.started('gateway started')['port']}"
@@ -93,6 +108,9 @@ class Stack:
             {
                 "WORKER_NAME": name,
                 "WORKER_LEASE_SECONDS": str(self._lease_seconds),
+                "WORKER_GATEWAYS": ",".join(
+                    f"127.0.0.1:{port}" for port in self._presence.values()
+                ),
                 **environment,
             },
         )
@@ -108,6 +126,7 @@ class Stack:
                 "RESONATE_PORT_STORE": str(self.server.store_port),
                 "RESONATE_PORT_MESSAGE_SOURCE": str(self.server.message_port),
                 "LOG_FORMAT": "json",
+                "PRESENCE_SECRET": PRESENCE_SECRET if PRESENCE else "",
                 **environment,
             },
             self._directory / f"{name}.log",
@@ -185,19 +204,26 @@ class Stack:
     ) -> None:
         """Begin a function that is not in the catalog, so without a gateway."""
         with self.store() as store:
-            store.promises.create(
-                id,
-                int((time.time() + seconds) * 1000),
-                ikey=id,
-                data=encode_call(function, version, orjson.dumps(value).decode()),
-                tags={
-                    **INVOKE,
-                    "resonate:root": id,
-                    "resonate:parent": id,
-                    tag.FUNCTION: function,
-                    tag.VERSION: str(version),
-                },
-            )
+            create(store, id, function, value, seconds, version=version)
+
+
+def create(  # noqa: PLR0913 - what an execution is made of
+    store: Store, id: str, function: str, value: object, seconds: float, *, version: int
+) -> None:
+    """Store an execution as a gateway would."""
+    store.promises.create(
+        id,
+        int((time.time() + seconds) * 1000),
+        ikey=id,
+        data=encode_call(function, version, orjson.dumps(value).decode()),
+        tags={
+            **INVOKE,
+            "resonate:root": id,
+            "resonate:parent": id,
+            tag.FUNCTION: function,
+            tag.VERSION: str(version),
+        },
+    )
 
 
 @contextlib.contextmanager

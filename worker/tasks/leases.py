@@ -18,6 +18,7 @@ from worker.tasks.pauses import LONGEST_PAUSE, GrowingPauses
 
 if TYPE_CHECKING:
     from shared.resonate.tasks import Tasks
+    from worker.presence.presence import Presence
     from worker.tasks.board import Board
     from worker.tasks.claims import Claim
 
@@ -39,8 +40,11 @@ class Leases:
     answer or fail well within a lease.
     """
 
-    def __init__(self, tasks: Tasks, board: Board, seconds: float) -> None:
+    def __init__(
+        self, tasks: Tasks, board: Board, seconds: float, presence: Presence | None = None
+    ) -> None:
         self._tasks = tasks
+        self._presence = presence
         self._board = board
         self._seconds = seconds
         self._lock = threading.Lock()
@@ -74,6 +78,8 @@ class Leases:
 
     def hold(self, claim: Claim) -> None:
         """Record a claim before the server is asked for it, in case the answer is lost."""
+        if self._presence is not None:
+            self._presence.claimed(claim.task, claim.counter, claim.execution)
         with self._lock:
             self._held[claim.key] = claim
             self._board.held = len(self._held) + len(self._dropping)
@@ -82,6 +88,7 @@ class Leases:
         """Forget a claim that the server knows to be over, or never granted."""
         with self._lock:
             self._forget(claim)
+        self._tell_end(claim)
 
     def hand_back(self, claim: Claim, pause: float = 0.0) -> None:
         """Drop the claim at the server after `pause` seconds; retry until the server answers."""
@@ -164,3 +171,8 @@ class Leases:
             with self._lock:
                 self._dropping.pop(claim.key, None)
                 self._forget(claim)
+            self._tell_end(claim)
+
+    def _tell_end(self, claim: Claim) -> None:
+        if self._presence is not None:
+            self._presence.ended(claim.task, claim.counter)

@@ -86,20 +86,16 @@ class Inbox:
         self._order: list[Rank] = []
         self._pace = Pace(fewest)
         self._full = False
-        self._received = 0
+        self.received = 0
+        """Number of offers that have come so far."""
         self._free_slots = 0
         self._stuck = False
         self._closed = False
 
-    @property
-    def received(self) -> int:
-        """Number of offers that have come so far."""
-        return self._received
-
     def put(self, offer: Offer) -> None:
         """Add an offer. Of far too many the newest is dropped: the server offers it again."""
         with self._lock:
-            self._received += 1
+            self.received += 1
             self._add(offer)
 
     def put_back(self, offers: Iterable[Offer]) -> None:
@@ -153,6 +149,11 @@ class Inbox:
             if self._closed or self._full or held > self._pace.limit // 2:
                 return 0
             return self._pace.limit - held
+
+    def names(self) -> list[tuple[str, int]]:
+        """Return the tasks and counters of the offers that wait."""
+        with self._lock:
+            return [(offer.task, offer.counter) for offer in self._offers.values()]
 
     def wait_for_room(self, seconds: float) -> bool:
         """Return whether it is not full, or no longer within this time."""

@@ -1,0 +1,1 @@
+"""Connections to the gateways, on which this worker says what it holds."""

@@ -1,0 +1,146 @@
+"""Tells gateways what this worker holds, so that they notice its death at once.
+
+1. A claim is told before the server is asked for it; that it is over, a moment later.
+2. The worker dies: the kernel closes its connections. A gateway drops the claims that it was told
+   of, so that the server offers the executions to other workers.
+3. A gateway stops or dies: this worker connects again, and tells everything anew.
+
+Nothing here waits for a gateway. Where none listens, or one does not take what it is told, the
+death of a worker costs a lease.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from typing import TYPE_CHECKING, Final
+
+from shared.log import get_logger
+from shared.presence import (
+    MOST_OFFERS,
+    OFFERS_PER_LINE,
+    Bye,
+    Claimed,
+    Ended,
+    Offers,
+    Restated,
+    Running,
+    line_of,
+)
+from worker.presence.addresses import Addresses
+from worker.presence.links import Links
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+    from shared.presence import Address, Hello, OfferName
+
+TURN_SECONDS: Final = 0.1
+"""Seconds between two looks at the inbox, and after which an end is told at the latest."""
+
+CLOSING_SECONDS: Final = 1.0
+"""Seconds that the last turn may take."""
+
+
+class Presence:
+    """Tells the gateways at the addresses `names`, if there are any, from `start` to `close`.
+
+    `offers` returns the offers that wait in the inbox. Safe to use from any thread.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[Address],
+        hello: Hello,
+        offers: Callable[[], Iterable[OfferName]],
+        lease_seconds: float,
+    ) -> None:
+        self._names = names
+        self._lock = threading.Lock()
+        self._addresses = Addresses(names)
+        self._links = Links(
+            self._addresses, line_of(hello), lease_seconds, self._lock, self._everything
+        )
+        self._offers = offers
+        self._claims: dict[tuple[str, int], tuple[Claimed, Running | None]] = {}
+        self._ended: list[bytes] = []
+        self._told_offers: set[OfferName] = set()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
+        self._log = get_logger()
+
+    def start(self) -> None:
+        if not self._names:
+            return
+        self._addresses.start()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Say goodbye. What is still held is left to its leases."""
+        self._closed.set()
+        self._addresses.close()
+        if self._names:
+            self._thread.join(CLOSING_SECONDS)
+
+    def is_alive(self) -> bool:
+        return not self._names or self._thread.is_alive()
+
+    def claimed(self, task: str, counter: int, execution: str) -> None:
+        """Tell of a claim. Call it before the server is asked for it."""
+        claim = Claimed(task, counter, execution)
+        with self._lock:
+            self._claims[task, counter] = claim, None
+            ended, self._ended = self._ended, []
+            self._links.tell(b"".join([*ended, line_of(claim)]))
+
+    def running(self, running: Running) -> None:
+        """Tell what runs under a claim, unless the claim is over."""
+        with self._lock:
+            known = self._claims.get((running.task, running.counter))
+            if known is not None:
+                self._claims[running.task, running.counter] = known[0], running
+                self._links.tell(line_of(running))
+
+    def ended(self, task: str, counter: int) -> None:
+        """Tell that a claim is over, with the next claim or soon."""
+        with self._lock:
+            if self._claims.pop((task, counter), None) is not None:
+                self._ended.append(line_of(Ended(task, counter)))
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            try:
+                self._tell_ends_and_offers()
+                self._links.turn(TURN_SECONDS)
+            except Exception:  # noqa: BLE001 - the next turn may do better
+                self._log.exception("gateways not told")
+                self._closed.wait(TURN_SECONDS)
+        self._links.close(line_of(Bye()))
+
+    def _tell_ends_and_offers(self) -> None:
+        offers = set(itertools.islice(self._offers(), MOST_OFFERS))
+        with self._lock:
+            ended, self._ended = self._ended, []
+            before, self._told_offers = self._told_offers, offers
+            lines = [*ended, *_offer_lines(offers - before, before - offers)]
+            if lines:
+                self._links.tell(b"".join(lines))
+
+    def _everything(self) -> bytes:
+        return b"".join(self._all_lines())
+
+    def _all_lines(self) -> Iterator[bytes]:
+        yield line_of(Restated())
+        for claim, running in self._claims.values():
+            yield line_of(claim)
+            if running is not None:
+                yield line_of(running)
+        yield from _offer_lines(self._told_offers, ())
+        yield line_of(Restated(complete=True))
+
+
+def _offer_lines(added: Collection[OfferName], removed: Collection[OfferName]) -> Iterator[bytes]:
+    for some in itertools.batched(removed, OFFERS_PER_LINE, strict=False):
+        yield line_of(Offers([], list(some)))
+    for some in itertools.batched(added, OFFERS_PER_LINE, strict=False):
+        yield line_of(Offers(list(some), []))
