@@ -30,6 +30,10 @@ MOST_CLAIMS: Final = 4096
 MOST_OFFERS: Final = 4096
 """Claims and offers of one worker that a gateway keeps; it refuses a worker with more."""
 
+ALIVE_SECONDS: Final = 0.5
+"""Seconds between two signs of life of a worker. Silence is no death, but what a silent worker has
+said may be out of date."""
+
 KEEP_ALIVE_SECONDS: Final = 1
 """Seconds of silence after which the kernel asks whether the other side is still there."""
 
@@ -71,7 +75,11 @@ class Claimed(Struct, array_like=True, tag="claimed", frozen=True):
 
 
 class Running(Struct, array_like=True, tag="running", frozen=True):
-    """What runs under a claim; `step` is None between two steps."""
+    """What runs under a claim, if it takes longer than a moment.
+
+    `step` is the step that was started last, None once it has ended. `is_retried` says that it has
+    failed here and is tried again. Of an execution that `reports` the store knows how far it is.
+    """
 
     task: Text
     counter: int
@@ -79,6 +87,7 @@ class Running(Struct, array_like=True, tag="running", frozen=True):
     recovered_from: Text | None
     step: Text | None
     is_retried: bool
+    reports: bool
 
 
 class Ended(Struct, array_like=True, tag="ended", frozen=True):
@@ -93,6 +102,10 @@ class Offers(Struct, array_like=True, tag="offers", frozen=True):
 
     added: list[OfferName]
     removed: list[OfferName]
+
+
+class Alive(Struct, array_like=True, tag="alive", frozen=True):
+    """The worker's threads run; it says so every `ALIVE_SECONDS`."""
 
 
 class Bye(Struct, array_like=True, tag="bye", frozen=True):
@@ -115,12 +128,12 @@ class Refusal(Struct, array_like=True, tag="refusal", frozen=True):
     reason: Text
 
 
-type FromWorker = Hello | Restated | Claimed | Running | Ended | Offers | Bye
+type FromWorker = Hello | Restated | Claimed | Running | Ended | Offers | Alive | Bye
 type FromGateway = Welcome | Refusal
 
 _encoder: Final = msgspec.json.Encoder()
 from_worker: Final = msgspec.json.Decoder(
-    Hello | Restated | Claimed | Running | Ended | Offers | Bye
+    Hello | Restated | Claimed | Running | Ended | Offers | Alive | Bye
 )
 from_gateway: Final = msgspec.json.Decoder(Welcome | Refusal)
 """Both raise `msgspec.DecodeError` for anything else."""

@@ -27,7 +27,8 @@ class Activity:
     no worker has gone on with it yet, `recovering` that its worker is gone and no other has taken
     it over yet. `progress` is the last report: done and total. `failed_try` is the latest one of a
     step that will be tried again, or is being tried again. With `blocked` no worker can go on yet,
-    so no step runs; what the execution waits for may come meanwhile.
+    so no step runs; what the execution waits for may come meanwhile. `is_retried` says that
+    there is a failed try, where that was not read.
     """
 
     worker: str
@@ -40,6 +41,7 @@ class Activity:
     progress: tuple[int, int] | None = None
     failed_try: FailedTry | None = None
     blocked: Blocked | None = None
+    is_retried: bool = False
 
     @property
     def phase(self) -> str:
@@ -48,7 +50,7 @@ class Activity:
             return "blocked"
         if self.waiting_for:
             return "waiting"
-        return "running" if self.failed_try is None else "retrying"
+        return "retrying" if self.failed_try is not None or self.is_retried else "running"
 
 
 def activity_of(created: Sequence[StoredPromise]) -> Activity | None:

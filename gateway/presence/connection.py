@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import time
 from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
@@ -58,6 +59,8 @@ class WorkerConnection(asyncio.Protocol):
             self._refuse("too many connections")
 
     def data_received(self, data: bytes) -> None:
+        if self._worker is not None:
+            self._worker.heard_at = time.monotonic()
         try:
             for line in self._lines.add(data):
                 if self._has_left:
@@ -100,7 +103,7 @@ class WorkerConnection(asyncio.Protocol):
         else:
             self._stop_waiting_for_hello()
             self._worker = self._listener.greet(hello)
-            self._worker.connection = self
+            self._worker.connection, self._worker.heard_at = self, time.monotonic()
             self._write(Welcome(self._listener.name, list(self._listener.ports)))
 
     def _stop_waiting_for_hello(self) -> None:

@@ -105,7 +105,7 @@ class Deaths:
     def _due(self, worker: Worker) -> tuple[list[ClaimName], list[OfferName]]:
         """Return what is to be released of what the worker has left."""
         claims, offers = worker.left()
-        due = [name for name, execution in claims.items() if execution not in self._moved]
-        for name in due:
-            self._moved[claims[name]] = True
-        return due, offers
+        due = [held for held in claims if held.execution not in self._moved]
+        for held in due:
+            self._moved[held.execution] = True
+        return [held.name for held in due], offers

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-from shared.presence import MOST_CLAIMS, MOST_OFFERS, Claimed, Ended, Offers, Restated, Running
+from gateway.model.activity import Activity
+from shared.presence import (
+    ALIVE_SECONDS,
+    MOST_CLAIMS,
+    MOST_OFFERS,
+    Alive,
+    Claimed,
+    Ended,
+    Offers,
+    Restated,
+    Running,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shared.presence import Hello, OfferName
+
+SILENT_SECONDS: Final = 2 * ALIVE_SECONDS
+"""Seconds after which nothing is concluded from what a worker has said: it may be frozen, and its
+executions with others. That is as old as an answer to a client may be."""
 
 type ClaimName = tuple[str, int]
 """A claim's task and counter."""
@@ -20,27 +36,37 @@ class TooMuch(Exception):
     """A worker says that it holds more than any worker can."""
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class Held:
-    """A claim of a worker, and what runs under it as far as the worker has said."""
+    """A claim of a worker, and what runs under it if that takes longer than a moment."""
 
+    worker: Worker
+    name: ClaimName
     execution: str
     running: Running | None = None
 
+    @property
+    def is_first(self) -> bool:
+        """Whether nobody has held the execution before."""
+        task, counter = self.name
+        return counter == 1 and task.startswith("__invoke:")
 
-@dataclass(eq=False)
+
 class Worker:
-    """A worker, and what it has said since its connection was made."""
+    """A worker, and what it has said since it was entered.
 
-    hello: Hello
-    claims: dict[ClaimName, Held] = field(default_factory=dict)
-    offers: set[OfferName] = field(default_factory=set)
-    connection: object | None = None
-    """The connection on which it speaks, or None since that has ended."""
+    `holders` has the latest claim of each execution, of all workers.
+    """
 
-    _before: tuple[dict[ClaimName, Held], set[OfferName]] = field(
-        default_factory=lambda: ({}, set())
-    )
+    def __init__(self, hello: Hello, holders: dict[str, Held]) -> None:
+        self.hello = hello
+        self.connection: object | None = None
+        """The connection on which it speaks, or None since that has ended."""
+        self.heard_at = time.monotonic()
+        self.claims: dict[ClaimName, Held] = {}
+        self.offers: set[OfferName] = set()
+        self._before: tuple[dict[ClaimName, Held], set[OfferName]] = {}, set()
+        self._holders = holders
 
     @property
     def name(self) -> str:
@@ -50,35 +76,59 @@ class Worker:
     def pid(self) -> str:
         return self.hello.pid
 
-    def hear(self, message: Restated | Claimed | Running | Ended | Offers) -> None:
+    def is_silent(self) -> bool:
+        """Return whether what it has said may be out of date."""
+        return self.connection is None or time.monotonic() - self.heard_at > SILENT_SECONDS
+
+    def hear(self, message: Restated | Claimed | Running | Ended | Offers | Alive) -> None:
         """Take a message into account. Raises `TooMuch`."""
         match message:
             case Claimed(task, counter, execution):
-                self.claims[task, counter] = Held(execution)
-                if len(self.claims) > MOST_CLAIMS:
-                    raise TooMuch(f"more than {MOST_CLAIMS} claims")
+                self._claim((task, counter), execution)
             case Running(task, counter):
                 held = self.claims.get((task, counter))
                 if held is not None:
                     held.running = message
             case Ended(task, counter):
-                self.claims.pop((task, counter), None)
+                self._forget(self.claims.pop((task, counter), None))
             case Offers(added, removed):
                 self.offers.difference_update(removed)
                 self.offers.update(added)
                 if len(self.offers) > MOST_OFFERS:
                     raise TooMuch(f"more than {MOST_OFFERS} offers")
-            case Restated(complete=True):
-                self._before = {}, set()
-            case Restated():
-                self._before = self.claims, self.offers
-                self.claims, self.offers = {}, set()
+            case Restated(complete):
+                self._restate(complete=complete)
+            case Alive():
+                pass
 
-    def left(self) -> tuple[dict[ClaimName, str], list[OfferName]]:
-        """Return all claims that it may have, with their executions, and all offers."""
+    def left(self) -> tuple[list[Held], list[OfferName]]:
+        """Return all claims and offers that it may have."""
         claims, offers = self._before
-        held = {**claims, **self.claims}
-        return {name: each.execution for name, each in held.items()}, list(offers | self.offers)
+        return list({**claims, **self.claims}.values()), list(offers | self.offers)
+
+    def leave(self) -> None:
+        """Forget what it holds."""
+        for held in self.left()[0]:
+            self._forget(held)
+
+    def _claim(self, name: ClaimName, execution: str) -> None:
+        held = self.claims[name] = Held(self, name, execution)
+        if len(self.claims) > MOST_CLAIMS:
+            raise TooMuch(f"more than {MOST_CLAIMS} claims")
+        self._holders[execution] = held
+
+    def _restate(self, *, complete: bool) -> None:
+        if complete:
+            for held in self._before[0].values():
+                self._forget(held)
+            self._before = {}, set()
+        else:
+            self._before = {**self._before[0], **self.claims}, self._before[1] | self.offers
+            self.claims, self.offers = {}, set()
+
+    def _forget(self, held: Held | None) -> None:
+        if held is not None and self._holders.get(held.execution) is held:
+            del self._holders[held.execution]
 
 
 class Workers:
@@ -86,22 +136,56 @@ class Workers:
 
     def __init__(self) -> None:
         self._workers: dict[str, Worker] = {}
+        self._holders: dict[str, Held] = {}
 
     def __len__(self) -> int:
         return len(self._workers)
 
     def __iter__(self) -> Iterator[Worker]:
-        return iter(self._workers.values())
+        return iter(list(self._workers.values()))
 
     def enter(self, hello: Hello) -> Worker:
         """Return the worker that says this; one that is known keeps what it has said before.
 
         So until it has said everything anew, it may hold what it held.
         """
-        worker = self._workers.setdefault(hello.pid, Worker(hello))
+        worker = self._workers.setdefault(hello.pid, Worker(hello, self._holders))
         worker.hello = hello
         return worker
 
     def leave(self, worker: Worker) -> None:
         """Forget a worker."""
+        worker.leave()
         self._workers.pop(worker.pid, None)
+
+    def serve(self, function: str, version: int) -> bool:
+        """Return whether one of the workers serves this version of a function."""
+        return any(version in each.hello.serves.get(function, ()) for each in self)
+
+    def activity_of(self, execution: str) -> Activity | None:
+        """Return what an execution is doing, if a worker has said so and speaks.
+
+        Reports and failed tries, which are in the store, are left out.
+        """
+        held = self._holders.get(execution)
+        if held is None or held.worker.is_silent():
+            return None
+        running = held.running
+        if running is not None:
+            return Activity(
+                held.worker.name,
+                running.attempt,
+                running.recovered_from,
+                running.step,
+                is_retried=running.is_retried,
+            )
+        return Activity(held.worker.name, attempt=1, recovered_from=None) if held.is_first else None
+
+    def whole_activity_of(self, execution: str) -> Activity | None:
+        """Return the same, if there is nothing more about it in the store."""
+        held = self._holders.get(execution)
+        if held is None or not held.is_first:
+            return None
+        if held.running is not None and (held.running.is_retried or held.running.reports):
+            return None
+        return self.activity_of(execution)

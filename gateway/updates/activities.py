@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from gateway.backend.client import Backend
     from gateway.model.execution import Execution
+    from gateway.presence.workers import Workers
 
 PAGE_SECONDS: Final = 0.5
 """Seconds that a list waits for activities; those that are not known by then are left out."""
@@ -41,8 +42,9 @@ class Activities:
     read, also one that ended up to `RECENT_SECONDS` ago.
     """
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, workers: Workers) -> None:
         self._backend = backend
+        self._workers = workers
         self._turn = asyncio.Semaphore(CONCURRENT_READS)
         self._running: SingleFlight[str, Execution] = SingleFlight()
         self._recent: TTLCache[str, Execution] = TTLCache(RECENT_COUNT, RECENT_SECONDS)
@@ -59,10 +61,15 @@ class Activities:
         """Return the executions with their activities, as far as those are known in time.
 
         An execution whose activity is not known stays `partial`. If the server does not answer, no
-        further one is read. Executions that have ended or are to start later cost nothing.
+        further one is read. Executions that have ended or are to start later cost nothing, and
+        neither do those of which a worker tells this gateway.
         """
         now = self._backend.clock.time()
         seen = {e.id: e for e in executions if e.done or e.phase(now) is not None}
+        for execution in executions:
+            told = None if execution.id in seen else self._workers.activity_of(execution.id)
+            if told is not None:
+                seen[execution.id] = replace(execution, activity=told, partial=False)
         with contextlib.suppress(TimeoutError, ServiceError):
             async with asyncio.timeout(PAGE_SECONDS):
                 for execution in executions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from gateway.model.execution import Execution
     from gateway.model.history import History
     from gateway.model.stored_promise import StoredPromise
+    from gateway.presence.workers import Workers
     from gateway.updates.cache import ExecutionCache
 
 CONCURRENT_READS: Final = 16
@@ -53,13 +55,14 @@ class Reader:
     through who read again and again without having been notified; its owner limits their rate.
     """
 
-    def __init__(self, backend: Backend, cache: ExecutionCache) -> None:
+    def __init__(self, backend: Backend, cache: ExecutionCache, workers: Workers) -> None:
         self._backend = backend
+        self._workers = workers
         self._cache = cache
         self._concurrent_reads = asyncio.Semaphore(CONCURRENT_READS)
         self._shared: SingleFlight[str, Execution] = SingleFlight()
         self._recent = RecentReads(
-            backend.read, backend.clock.time, LRUCache(KEPT_BYTES, getsizeof=_memory_of)
+            self._read, backend.clock.time, LRUCache(KEPT_BYTES, getsizeof=_memory_of)
         )
         self._recent_with_steps = RecentReads(
             partial(backend.read, with_steps=True), backend.clock.time, LRUCache(KEPT_WITH_STEPS)
@@ -154,9 +157,19 @@ class Reader:
     async def _read_in_turn(self, id: str) -> Execution:
         try:
             async with asyncio.timeout(SHARED_READ_SECONDS), self._concurrent_reads:
-                return self._note(await self._backend.read(id))
+                return self._note(await self._read(id))
         except TimeoutError as error:
             raise DeadlineExceeded("Too many clients ask at the same time.") from error
+
+    async def _read(self, id: str) -> Execution:
+        """Read an execution; the search for its activity is left out if a worker has told that."""
+        if self._workers.whole_activity_of(id) is None:
+            return await self._backend.read(id)
+        root = await self._backend.read_root(id)
+        told = self._workers.whole_activity_of(id)
+        if root.done or told is None:  # the claim may have ended meanwhile
+            return root if root.done else await self._backend.read(id)
+        return replace(root, activity=told, partial=False)
 
     def _note(self, execution: Execution) -> Execution:
         self.note_answer()

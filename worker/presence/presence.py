@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from typing import TYPE_CHECKING, Final
 
 from shared.log import get_logger
 from shared.presence import (
+    ALIVE_SECONDS,
     MOST_OFFERS,
     OFFERS_PER_LINE,
+    Alive,
     Bye,
     Claimed,
     Ended,
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from shared.presence import Address, Hello, OfferName
+    from worker.tasks.claims import Claim
 
 TURN_SECONDS: Final = 0.1
 """Seconds between two looks at the inbox, and after which an end is told at the latest."""
@@ -62,8 +66,9 @@ class Presence:
             self._addresses, line_of(hello), lease_seconds, self._lock, self._everything
         )
         self._offers = offers
-        self._claims: dict[tuple[str, int], tuple[Claimed, Running | None]] = {}
-        self._ended: list[bytes] = []
+        self._claims: dict[str, tuple[Claimed, Running | None]] = {}
+        self._later: list[bytes] = []
+        self._alive_at = float("-inf")
         self._told_offers: set[OfferName] = set()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
@@ -85,46 +90,65 @@ class Presence:
     def is_alive(self) -> bool:
         return not self._names or self._thread.is_alive()
 
-    def claimed(self, task: str, counter: int, execution: str) -> None:
+    def claimed(self, claim: Claim) -> None:
         """Tell of a claim. Call it before the server is asked for it."""
-        claim = Claimed(task, counter, execution)
+        told = Claimed(claim.task, claim.counter, claim.execution)
         with self._lock:
-            self._claims[task, counter] = claim, None
-            ended, self._ended = self._ended, []
-            self._links.tell(b"".join([*ended, line_of(claim)]))
+            self._claims[claim.key] = told, None
+            self._later.append(line_of(told))
+            self._tell_now()
 
-    def running(self, running: Running) -> None:
-        """Tell what runs under a claim, unless the claim is over."""
+    def running(self, claim: Claim) -> None:
+        """Tell what runs under a claim, unless it is over; that nothing does, soon."""
+        running = Running(
+            task=claim.task,
+            counter=claim.counter,
+            attempt=claim.attempt,
+            recovered_from=claim.recovered_from,
+            step=claim.step,
+            is_retried=claim.is_retried,
+            reports=claim.progress is not None,
+        )
         with self._lock:
-            known = self._claims.get((running.task, running.counter))
-            if known is not None:
-                self._claims[running.task, running.counter] = known[0], running
-                self._links.tell(line_of(running))
+            known = self._claims.get(claim.key)
+            if known is None:
+                return
+            self._claims[claim.key] = known[0], running
+            self._later.append(line_of(running))
+            if running.step is not None:
+                self._tell_now()
 
-    def ended(self, task: str, counter: int) -> None:
-        """Tell that a claim is over, with the next claim or soon."""
+    def ended(self, claim: Claim) -> None:
+        """Tell that a claim does not run here any more, with the next claim or soon."""
         with self._lock:
-            if self._claims.pop((task, counter), None) is not None:
-                self._ended.append(line_of(Ended(task, counter)))
+            if self._claims.pop(claim.key, None) is not None:
+                self._later.append(line_of(Ended(claim.task, claim.counter)))
+
+    def _tell_now(self) -> None:
+        lines, self._later = self._later, []
+        self._links.tell(b"".join(lines))
 
     def _run(self) -> None:
         while not self._closed.is_set():
             try:
-                self._tell_ends_and_offers()
+                self._tell_rest()
                 self._links.turn(TURN_SECONDS)
             except Exception:  # noqa: BLE001 - the next turn may do better
                 self._log.exception("gateways not told")
                 self._closed.wait(TURN_SECONDS)
         self._links.close(line_of(Bye()))
 
-    def _tell_ends_and_offers(self) -> None:
+    def _tell_rest(self) -> None:
+        now = time.monotonic()
         offers = set(itertools.islice(self._offers(), MOST_OFFERS))
         with self._lock:
-            ended, self._ended = self._ended, []
             before, self._told_offers = self._told_offers, offers
-            lines = [*ended, *_offer_lines(offers - before, before - offers)]
-            if lines:
-                self._links.tell(b"".join(lines))
+            self._later += _offer_lines(offers - before, before - offers)
+            if now - self._alive_at >= ALIVE_SECONDS:
+                self._alive_at = now
+                self._later.append(line_of(Alive()))
+            if self._later:
+                self._tell_now()
 
     def _everything(self) -> bytes:
         return b"".join(self._all_lines())

@@ -59,6 +59,7 @@ class FailedTries:
             get_logger().info("failed try not recorded", **claim.log_fields, reason=str(error))
         else:
             claim.written_at = asked_at
+            claim.runs(failure.step, is_retried=True)
 
     def _create(self, step: str, failure: Failure, next_try_at: int) -> None:
         id = failed_try_id(step, self._claim.counter, failure.attempts or 1)

@@ -189,7 +189,10 @@ class FencedPromises(GuardedWrites):
 def _reached(claim: Claim, id: str, tags: Mapping[str, str]) -> None:
     """Note that the function has asked for this part."""
     claim.position = max(claim.position, number_of(claim.execution, id) or 0)
+    is_first_report = tag.PROGRESS in tags and claim.progress is None
     claim.progress = tags.get(tag.PROGRESS, claim.progress)
+    if is_first_report:
+        claim.tell(claim)
 
 
 def _is_unresolved_signal(promise: DurablePromise) -> bool:

@@ -66,6 +66,7 @@ class StepRecord:
             )
             if promise.tags.get(tag.CLAIM) == self._claim.key:
                 self._claim.started.setdefault(self._id, 1)
+            self._claim.runs(self._name)
         return self._checked(promise)
 
     def is_over_after(self, pause: float) -> bool:
@@ -83,6 +84,7 @@ class StepRecord:
                     self._promises.resolve if outcome == tag.RESOLVED else self._promises.reject
                 )
                 promise: DurablePromise | None = settle(self._id, ikey=self._id, data=data)
+                self._claim.runs(None)
             else:
                 promise = self._store_both(outcome, data)
         self._checked(promise)

@@ -105,8 +105,22 @@ class Claim:
     trace_id: str | None = None
     """The trace in which the execution was begun."""
 
+    step: str | None = None
+    """The step that was started last, if that took longer than a moment, until it has ended."""
+
+    is_retried: bool = False
+    """Whether that step has failed and is tried again."""
+
+    tell: Callable[[Claim], None] = lambda _: None
+    """Tells gateways what runs now."""
+
     close_body: Callable[[], None] = lambda: None
     """Closes the function's body; to be called when nothing runs it any more."""
+
+    def runs(self, step: str | None, *, is_retried: bool = False) -> None:
+        """Note which step runs now, and tell gateways."""
+        self.step, self.is_retried = step, is_retried
+        self.tell(self)
 
     def end_turn(self) -> None:
         """Let the next suspect run, if the function's body was one."""

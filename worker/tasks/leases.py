@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from shared.log import get_logger
 from shared.resonate.transport import Refused, Unanswered
@@ -18,7 +18,6 @@ from worker.tasks.pauses import LONGEST_PAUSE, GrowingPauses
 
 if TYPE_CHECKING:
     from shared.resonate.tasks import Tasks
-    from worker.presence.presence import Presence
     from worker.tasks.board import Board
     from worker.tasks.claims import Claim
 
@@ -33,6 +32,16 @@ PROOF_SHARE: Final = 0.5
 """Share of a lease for which an accepted write proves that the claim is still ours."""
 
 
+class ClaimListener(Protocol):
+    """Is told of claims: before the server is asked for one, and once it does not run here."""
+
+    def claimed(self, claim: Claim) -> None: ...
+
+    def running(self, claim: Claim) -> None: ...
+
+    def ended(self, claim: Claim) -> None: ...
+
+
 class Leases:
     """Holds this worker's claims, each with a lease of `seconds`.
 
@@ -41,7 +50,7 @@ class Leases:
     """
 
     def __init__(
-        self, tasks: Tasks, board: Board, seconds: float, presence: Presence | None = None
+        self, tasks: Tasks, board: Board, seconds: float, presence: ClaimListener | None = None
     ) -> None:
         self._tasks = tasks
         self._presence = presence
@@ -79,7 +88,8 @@ class Leases:
     def hold(self, claim: Claim) -> None:
         """Record a claim before the server is asked for it, in case the answer is lost."""
         if self._presence is not None:
-            self._presence.claimed(claim.task, claim.counter, claim.execution)
+            claim.tell = self._presence.running
+            self._presence.claimed(claim)
         with self._lock:
             self._held[claim.key] = claim
             self._board.held = len(self._held) + len(self._dropping)
@@ -88,7 +98,6 @@ class Leases:
         """Forget a claim that the server knows to be over, or never granted."""
         with self._lock:
             self._forget(claim)
-        self._tell_end(claim)
 
     def hand_back(self, claim: Claim, pause: float = 0.0) -> None:
         """Drop the claim at the server after `pause` seconds; retry until the server answers."""
@@ -112,7 +121,8 @@ class Leases:
         self.hand_back(claim, max(pause, many))
 
     def _forget(self, claim: Claim) -> None:
-        self._held.pop(claim.key, None)
+        if self._held.pop(claim.key, None) is not None and self._presence is not None:
+            self._presence.ended(claim)
         # What waits to be dropped is renewed, or it would be offered again before its time.
         self._board.held = len(self._held) + len(self._dropping)
 
@@ -171,8 +181,3 @@ class Leases:
             with self._lock:
                 self._dropping.pop(claim.key, None)
                 self._forget(claim)
-            self._tell_end(claim)
-
-    def _tell_end(self, claim: Claim) -> None:
-        if self._presence is not None:
-            self._presence.ended(claim.task, claim.counter)

@@ -12,6 +12,7 @@ import pytest
 from gateway.errors import Saturated
 from gateway.model.activity import Activity
 from gateway.model.execution import Execution
+from gateway.presence.workers import Workers
 from gateway.updates.activities import CONCURRENT_READS, PAGE_SECONDS, RECENT_SECONDS, Activities
 from shared.resonate.clock import ServerClock
 
@@ -55,7 +56,7 @@ async def _backend() -> PlayedBackend:
 
 @pytest.fixture(name="activities")
 async def _activities(backend: PlayedBackend) -> Activities:
-    return Activities(cast("Backend", backend))
+    return Activities(cast("Backend", backend), Workers())
 
 
 def listed(*ids: str) -> list[Execution]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from gateway.model.execution import Execution
+from gateway.presence.workers import Workers
 from gateway.updates.cache import ExecutionCache
 from gateway.updates.reader import CONCURRENT_READS, Reader
 from shared.resonate.clock import ServerClock
@@ -40,7 +41,7 @@ def _backend() -> HeldBackend:
 
 @pytest.fixture(name="reader")
 def _reader(backend: HeldBackend) -> Reader:
-    return Reader(cast("Backend", backend), ExecutionCache())
+    return Reader(cast("Backend", backend), ExecutionCache(), Workers())
 
 
 async def test_a_read_that_nobody_wants_any_more_is_not_made(
