@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway.api import begin, events, executions, health, listing, signals
+from gateway.api import begin, events, executions, health, listing, signals, workers
 from gateway.api.callbacks import CallbackChecker
 from gateway.api.keys import (
     ACTIVITIES,
@@ -83,7 +83,7 @@ def create_app(
     _add_updates(app, settings)
     app.on_shutdown.append(_drain)
     app.cleanup_ctx.extend((app[ACCESS_LOG].running, app[DOCUMENTATION].running, _running))
-    resources = (begin, executions, events, signals, listing, health, documentation)
+    resources = (begin, executions, events, signals, listing, workers, health, documentation)
     add_routes(app, chain.from_iterable(each.ROUTES for each in resources), surround, expect)
     return app
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from aiohttp import web
 from msgspec import Struct
 
-from gateway.api.keys import BACKEND, DRAINING
+from gateway.api.keys import BACKEND, DRAINING, WORKERS
 from gateway.errors import BackendUnavailable, Saturated, StoreNotWritable
 from gateway.http.answers.problems import UNAVAILABLE, problem_response
 from gateway.http.answers.responses import json_response
+from gateway.http.keys import SETTINGS
 
 LINKS: Final = {
     **{
         name: f"/{name}"
         for name in (
             *("begin", "wait", "result", "events", "cancel", "signal", "list"),
-            *("healthz", "readyz"),
+            *("workers", "healthz", "readyz"),
         )
     },
     "openapi": "/openapi.json",
@@ -31,6 +32,13 @@ MOST_SKEW_SECONDS: Final = 10.0
 class HealthBody(Struct, frozen=True, forbid_unknown_fields=True):
     """The answer of a healthy gateway."""
 
+    status: str = "ok"
+
+
+class ReadyBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The answer of a gateway that may be sent requests."""
+
+    presence: Literal["on", "no workers", "off"]
     status: str = "ok"
 
 
@@ -63,7 +71,14 @@ async def readyz(request: web.Request) -> web.Response:
         ahead = "behind" if skew > 0 else "ahead of"
         detail = f"clock: this machine's is {abs(skew):.0f} s {ahead} the server's"
         return problem_response(request, UNAVAILABLE, detail)
-    return json_response(HealthBody())
+    return json_response(ReadyBody(_presence(request.app)))
+
+
+def _presence(app: web.Application) -> Literal["on", "no workers", "off"]:
+    """Return whether this gateway notices the death of a worker at once."""
+    if not app[SETTINGS].presence.secret:
+        return "off"
+    return "on" if app[WORKERS] else "no workers"
 
 
 async def index(_: web.Request) -> web.Response:

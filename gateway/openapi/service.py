@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gateway.api.health import HealthBody, IndexBody
+from gateway.api.health import HealthBody, IndexBody, ReadyBody
+from gateway.api.workers import WorkersBody
 from gateway.openapi.page import TYPES
 from gateway.openapi.parts import IF_NONE_MATCH, answer, error_responses, problem
-from gateway.openapi.schemas import variant_of
+from gateway.openapi.schemas import schema_of, variant_of
 from gateway.openapi.struct_schemas import Variant
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ TAG: Final = ["service"]
 def paths() -> dict[str, Block]:
     """Return the paths of the service itself."""
     return {
+        "/workers": {"get": _workers()},
         "/healthz": {"get": _healthz()},
         "/readyz": {"get": _readyz()},
         "/": {"get": _index()},
@@ -49,7 +51,40 @@ def _readyz() -> Block:
         "tags": TAG,
         "summary": "Return whether this gateway should be sent requests",
         "description": "503 names the check that fails.",
-        "responses": {"200": _healthy(), **error_responses("/readyz", down)},
+        "responses": {"200": _ready(), **error_responses("/readyz", down)},
+    }
+
+
+def _ready() -> Block:
+    schema = variant_of(ReadyBody, Variant({"status": {"const": "ok"}}, required=("status",)))
+    ready = {"presence": "on", "status": "ok"}
+    return answer("Ready.", schema, "Cache-Control", examples={"ready": ready})
+
+
+def _workers() -> Block:
+    worker = {
+        "name": "worker-1",
+        "group": "worker",
+        "started_at": "2026-11-24T14:24:32.004Z",
+        "slots": 16,
+        "busy": 1,
+        "offers": 0,
+        "silent": False,
+        "functions": {"foo": [1]},
+    }
+    return {
+        "operationId": "workers",
+        "tags": TAG,
+        "summary": "List the workers that have a connection to this gateway",
+        "responses": {
+            "200": answer(
+                "Workers, by their names.",
+                schema_of(WorkersBody),
+                "Cache-Control",
+                examples={"one": {"workers": [worker]}},
+            ),
+            **error_responses("/workers"),
+        },
     }
 
 

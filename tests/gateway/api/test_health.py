@@ -65,12 +65,14 @@ async def test_readiness_waits_behind_nobody(
 AWAY: Final = "server: it does not answer"
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-async def test_a_gateway_with_a_server_is_well(gateway: Gateway, path: str) -> None:
-    """Both checks answer 200 while the server answers."""
+@pytest.mark.parametrize(("path", "also"), [("/healthz", {}), ("/readyz", {"presence": "off"})])
+async def test_a_gateway_with_a_server_is_well(
+    gateway: Gateway, path: str, also: dict[str, str]
+) -> None:
+    """Both checks answer 200 while the server answers, also without presence."""
     answer = await gateway.ask("GET", path)
 
-    assert (answer.status, answer.body) == (200, {"status": "ok"})
+    assert (answer.status, answer.body) == (200, {"status": "ok", **also})
     assert answer.headers["Content-Type"] == JSON
     assert answer.headers["Cache-Control"] == "no-store"
 

@@ -20,7 +20,7 @@ from gateway.openapi.samples import INPUTS
 from gateway.openapi.schemas import TIME
 from tests.support.catalog import SHIPPED
 from tests.support.gateway.documents import published
-from tests.support.processes import wait_until
+from tests.support.processes import call, wait_until
 from tests.support.server import free_port
 from tests.support.stack import SHIPPED_MODULES, running_stack
 
@@ -52,7 +52,7 @@ PLAIN: Final = {"Content-Type": "text/plain"}
 ROUTES: Final = {
     "POST": ("/begin", "/cancel", "/signal"),
     "GET": (
-        *("/", "/wait", "/result", "/events", "/list", "/openapi.json", "/docs"),
+        *("/", "/wait", "/result", "/events", "/list", "/workers", "/openapi.json", "/docs"),
         *(f"/docs/{name}" for name in TYPES),
     ),
 }
@@ -105,7 +105,8 @@ SCENES: Final = {
     "GET /list 404 unknown-function": Scene("/list?function=nope"),
     "GET /list 503 backend-unavailable": Scene("/list", gateway="alone"),
     "GET /healthz 200 ok": Scene("/healthz"),
-    "GET /readyz 200 ok": Scene("/readyz"),
+    "GET /readyz 200 ready": Scene("/readyz"),
+    "GET /workers 401 unauthorized": Scene("/workers", gateway="secured"),
     "GET /readyz 503 backend-unavailable": Scene("/readyz", gateway="alone"),
     "POST /begin 401 unauthorized": Scene("/begin", gateway="secured"),
     "GET /wait 401 unauthorized": Scene("/wait", gateway="secured"),
@@ -144,9 +145,9 @@ FULL: Final = {
 """A gateway would have to be filled with clients or bytes, or its store be damaged; other tests do
 that."""
 
-OF_OTHERS: Final = {"GET /wait 200 retrying", "GET /wait 200 blocked"}
-"""No function that ships is retried for so long, or changed while it runs; tests of retries and of
-blocks have functions that are."""
+OF_OTHERS: Final = {"GET /wait 200 retrying", "GET /wait 200 blocked", "GET /workers 200 one"}
+"""No function that ships is retried for so long, or changed while it runs, and a worker serves more
+of them than are shown; tests of retries, of blocks and of workers have other functions."""
 
 
 def examples() -> dict[str, Any]:
@@ -175,6 +176,7 @@ def _service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, 
     with running_stack(
         tmp_path_factory.mktemp("examples"), workers=1, modules=SHIPPED_MODULES
     ) as stack:
+        wait_until(lambda: call(f"{stack.url}/readyz").body["presence"] == "on", what="the worker")
         nobody = str(free_port())
         yield (
             stack,
