@@ -14,7 +14,9 @@ from gateway.model.activity import Activity
 from gateway.model.execution import Execution
 from gateway.presence.workers import Workers
 from gateway.updates.activities import CONCURRENT_READS, PAGE_SECONDS, RECENT_SECONDS, Activities
+from shared.presence import Claimed, Running
 from shared.resonate.clock import ServerClock
+from tests.support.gateway.workers import speaking
 
 if TYPE_CHECKING:
     from gateway.backend.client import Backend
@@ -54,9 +56,14 @@ async def _backend() -> PlayedBackend:
     return PlayedBackend()
 
 
+@pytest.fixture(name="workers")
+def _workers() -> Workers:
+    return Workers()
+
+
 @pytest.fixture(name="activities")
-async def _activities(backend: PlayedBackend) -> Activities:
-    return Activities(cast("Backend", backend), Workers())
+async def _activities(backend: PlayedBackend, workers: Workers) -> Activities:
+    return Activities(cast("Backend", backend), workers)
 
 
 def listed(*ids: str) -> list[Execution]:
@@ -183,3 +190,22 @@ async def test_nothing_is_read_after_the_end(
     backend.released.set()
     assert phases(await activities.add_to(listed("a"))) == ["running"]
     assert backend.asked == ["a", "a"]
+
+
+async def test_what_workers_have_told_is_not_read(
+    backend: PlayedBackend, activities: Activities, workers: Workers
+) -> None:
+    """Only executions of which no worker tells are read, also those of later claims."""
+    speaking(
+        workers,
+        Claimed("__invoke:first", 1, "first"),
+        Claimed("__invoke:later", 3, "later"),
+        Running("__invoke:later", 3, 3, "worker-2", "pack", is_retried=True, reports=False),
+    )
+
+    found = await activities.add_to(listed("first", "later", "other"))
+
+    attempts = [execution.activity and execution.activity.attempt for execution in found]
+    assert attempts == [1, 3, 2]
+    assert phases(found) == ["running", "retrying", "running"]
+    assert backend.asked == ["other"]
