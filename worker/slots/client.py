@@ -187,6 +187,7 @@ class SlotClient:
         if claim is None:
             return
         if not self._take(claim):  # it was given up, and its last thread is back
+            claim.forget_values()
             self.sdk.stop_soon()
             return
         suspended = claim.lost is None and not claim.finished
@@ -196,6 +197,7 @@ class SlotClient:
             self._parts.histories.keep(claim.execution, claim.created_at, claim.parts)
         self._promises = None
         end_lease(self._parts, claim)
+        claim.forget_values()
         self._runs += not self._is_running_here
         if retire or suspended or claim.lost is not None or self._runs >= RUNS_PER_CLIENT:
             self._retire()
