@@ -125,10 +125,7 @@ class SlotClient:
                 return offer
 
     def _claimed_offer(self) -> Offer | None:
-        while not self.sdk.retired.is_set():
-            offer = self._parts.inbox.take()
-            if offer is None:
-                return None
+        while not self.sdk.retired.is_set() and (offer := self._parts.inbox.take()) is not None:
             try:
                 if self._claim(offer):
                     return offer
@@ -197,7 +194,6 @@ class SlotClient:
             self._parts.histories.keep(claim.execution, claim.created_at, claim.parts)
         self._promises = None
         end_lease(self._parts, claim)
-        claim.forget_values()
         self._runs += not self._is_running_here
         if retire or suspended or claim.lost is not None or self._runs >= RUNS_PER_CLIENT:
             self._retire()
