@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import itertools
 import signal
+import threading
 import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
@@ -64,10 +65,13 @@ def open_loop(
 def _run(load: _Load, work: Coroutine[None, None, Outcome]) -> Outcome:
     """Do the work of a load and close it. A signal ends it, and is handled after that.
 
-    What its handler raises while an answer is read the event loop would print, and go on.
+    What its handler raises while an answer is read the event loop would print, and go on. Signals
+    come to the main thread only, so a load in another thread runs to its end.
     """
     received: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    here = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGINT, signal.SIGTERM) if here else ()
+    before = {number: signal.getsignal(number) for number in numbers}
 
     async def interruptible() -> Outcome:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()

@@ -61,7 +61,7 @@ def steps(service: Service, options: Options) -> Iterator[Case]:
         finally:
             over.set()
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, daemon=True)  # Ctrl-C ends it with the process
     thread.start()
     beside: list[Values] = []
     while not over.is_set():

@@ -65,6 +65,10 @@ class Service:
         """Return an id that this service has not seen."""
         return f"{prefix}-{next(self._numbers):06}"
 
+    def pids(self) -> Mapping[str, Iterable[int]]:
+        """Return the processes of each role."""
+        return self._pids()
+
     def used(self) -> Used:
         """Return what has been used up to now."""
         cpu = {role: sum(map(cpu_seconds, _trees(pids))) for role, pids in self._pids().items()}

@@ -45,7 +45,7 @@ class JsonType:
             raise InvalidValue("", f"the value is not JSON: {error}") from error
         try:
             return self._decoder.decode(text)
-        except Exception:  # noqa: BLE001 - a model or `__post_init__` may raise anything
+        except (Exception, SystemExit):  # noqa: BLE001 - a model or `__post_init__` may raise anything
             return self._with_integers(value)
 
     def _with_integers(self, value: Any) -> Any:
@@ -54,7 +54,7 @@ class JsonType:
             return self._decoder.decode(msgspec.json.encode(_integral(value)))
         except msgspec.ValidationError as error:
             raise invalid_value(error, value) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise InvalidValue("", f"{type(error).__name__}: {error}", by_code=True) from error
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
 import pytest
@@ -112,6 +113,14 @@ def test_a_load_ends_although_its_server_goes(stalling: Stalling) -> None:
 
     assert outcome.failed == 1
     assert outcome.seconds < 5
+
+
+def test_a_load_runs_in_any_thread(stalling: Stalling) -> None:
+    """Only the main thread can handle signals, and a part of the bench has loads in two threads."""
+    with ThreadPoolExecutor(1) as threads:
+        load = threads.submit(closed_loop, [stalling.address], repeated(ONE), clients=1, count=3)
+
+        assert load.result(30).good == 3
 
 
 def test_a_signal_ends_a_load_at_any_moment(

@@ -24,3 +24,5 @@ class Even:
             raise ValueError("the number must be even")
         if self.number == 0:
             raise KeyError("zero")
+        if self.number < 0:
+            raise SystemExit("negative")

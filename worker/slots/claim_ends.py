@@ -67,12 +67,13 @@ def complete(parts: SharedParts, claim: Claim) -> None:
 
 
 def end_lease(parts: SharedParts, claim: Claim) -> None:
-    """End the lease of a claim whose execution does not run here any more."""
+    """End the lease of a claim whose execution does not run here any more; forget its values."""
     claim.end_turn()
     if claim.lost is None:
         parts.leases.release(claim)
     else:
         settle(parts, claim, may_be_held=True)
+    claim.forget_values()
 
 
 def settle(parts: SharedParts, claim: Claim, *, may_be_held: bool) -> None:

@@ -125,10 +125,7 @@ class SlotClient:
                 return offer
 
     def _claimed_offer(self) -> Offer | None:
-        while not self.sdk.retired.is_set():
-            offer = self._parts.inbox.take()
-            if offer is None:
-                return None
+        while not self.sdk.retired.is_set() and (offer := self._parts.inbox.take()) is not None:
             try:
                 if self._claim(offer):
                     return offer
@@ -187,6 +184,7 @@ class SlotClient:
         if claim is None:
             return
         if not self._take(claim):  # it was given up, and its last thread is back
+            claim.forget_values()
             self.sdk.stop_soon()
             return
         suspended = claim.lost is None and not claim.finished

@@ -128,6 +128,15 @@ class Claim:
             self.turn.release()
             self.turn = None
 
+    def forget_values(self) -> None:
+        """Free the input and all results, once nothing runs for the claim any more.
+
+        The claim refers to itself by its body, so it waits for the garbage collector, which comes
+        late where large values are few objects.
+        """
+        self.call = None
+        self.parts = {}
+
     @property
     def may_have_history(self) -> bool:
         """Whether an earlier claim may have run the execution."""

@@ -19,6 +19,9 @@ def test_what_a_class_checks_itself_is_an_invalid_value() -> None:
         JsonType(list[Even]).convert([{"number": 2}, {"number": 1}])
     with pytest.raises(InvalidValue, match="KeyError: 'zero'"):
         JsonType(Even).convert({"number": 0})
+    with pytest.raises(InvalidValue, match="SystemExit: negative") as caught:
+        JsonType(Even).convert({"number": -2})
+    assert caught.value.by_code
 
 
 def test_names_of_fields_are_told_apart_and_escaped_in_a_pointer() -> None:

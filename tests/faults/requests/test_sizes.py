@@ -67,6 +67,19 @@ def test_a_worker_forgets_what_has_ended(bare_stack: Stack, job: str, function: 
     assert peak_mib(worker.pid) - before < 150
 
 
+def test_a_worker_forgets_what_it_has_stored(bare_stack: Stack, job: str) -> None:
+    """Results of 200 MiB in all, of executions one after the other, take the memory of some."""
+    worker = bare_stack.add_worker("odd", "tests.support.worker.odd")
+    before = resident_mib(worker.pid)
+
+    for number in range(200):
+        bare_stack.create(f"{job}-{number}", "bulky_body", 1000)
+    for number in range(200):
+        assert bare_stack.outcome(f"{job}-{number}")["status"] == "resolved"
+
+    assert peak_mib(worker.pid) - before < 150
+
+
 def test_a_worker_forgets_inputs(bare_stack: Stack, job: str) -> None:
     """What inputs of many small parts take as Python objects is given back, too."""
     worker = bare_stack.add_worker("odd", "tests.support.worker.odd")

@@ -13,6 +13,7 @@ from durable_http import RetryPolicy
 from durable_http.declarations.definition import define
 from shared.resonate.codec import decode_rejection, decode_result
 from tests.support.processes import wait_until
+from tests.support.typed import Even  # noqa: TC001 - read at run time
 from tests.support.worker.durable import FakeSdk, Work
 from worker.durable.plain import run_plain
 from worker.user_calls import UserCalls
@@ -95,6 +96,18 @@ def test_an_input_that_it_does_not_take() -> None:
     ends.run(handle, function, "text")
 
     assert ends.resolved == []
+
+
+def test_an_input_whose_type_ends_the_program() -> None:
+    """The execution is rejected; the thread of the slot lives on."""
+    ends = Ends()
+
+    def function(step: Step, value: Even) -> int:
+        raise AssertionError(step, value)
+
+    assert ends.run(FakeSdk().handle, function, {"number": -2})
+
+    assert ends.rejected == ["InvalidInput"]
 
 
 @pytest.mark.parametrize("lost", ["before", "within"])

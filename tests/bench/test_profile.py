@@ -1,0 +1,41 @@
+"""Which group a sampled stack counts for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from bench.parts.profile import GATEWAY, REST, WORKER, Profile, group_of
+from tests.support.processes import ROOT
+
+LOOP = "run (asyncio/runners.py:86)"
+
+
+@pytest.mark.parametrize(
+    ("stack", "group"),
+    [
+        (f"{LOOP};data_received (/x/site-packages/aiohttp/web_protocol.py:438)", "aiohttp"),
+        (f"{LOOP};wait ({ROOT}/gateway/api/executions.py:32)", "routes and answers"),
+        (f"{LOOP};SmallResponse.write_eof ({ROOT}/gateway/http/answers/x.py:6)", "sending answers"),
+        (f"work ({ROOT}/gateway/concurrency/threads.py:9);f (/x.py:1)", "hand-over to threads"),
+        ("main (/elsewhere/program.py:1)", REST),
+    ],
+)
+def test_a_stack_counts_for_the_innermost_known_function(stack: str, group: str) -> None:
+    """Frames are looked at from the innermost one outwards."""
+    assert group_of(stack, GATEWAY) == group
+
+
+def test_a_process_is_profiled() -> None:
+    """The shares of a process that only computes are those of its own code, and make 100 %."""
+    program = "input()\nfor _ in range(60_000_000): pass"
+    command = [sys.executable, "-c", program]
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE) as child,
+        Profile(child.pid, WORKER) as profile,
+    ):
+        child.communicate(b"\n", timeout=60)
+
+    assert profile.shares()[f"share_{REST}"] == pytest.approx(100)
