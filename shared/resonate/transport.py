@@ -58,10 +58,11 @@ class Refused(Exception):
 class Transport:
     """Calls to one address, safe to use from many threads at once.
 
-    A call is tried again with growing, jittered pauses while the server cannot be reached, does not
-    answer within `attempt` seconds, answers 429 or 5xx, or something else than the server
-    answers (a proxy, an error page), until `budget` seconds have passed. All our calls may be
-    repeated safely, except claims (`retry=False`). From each answer `clock` learns the time.
+    A call is tried again with growing, jittered pauses while the server cannot be reached, sends
+    nothing of its answer for `attempt` seconds, answers 429 or 5xx, or something else than the
+    server answers (a proxy, an error page), until `budget` seconds have passed. An answer that
+    keeps coming is read to its end. All our calls may be repeated safely, except claims
+    (`retry=False`). From each answer `clock` learns the time.
     """
 
     def __init__(

@@ -101,6 +101,7 @@ class Admission:
             claim.blocked = blocked
             claim.lost = str(blocked)
         settle(self._parts, claim, may_be_held=True)
+        claim.forget_values()  # it may wait long to be handed back, beside many others
 
     def _cancel_orphan(self, claim: Claim) -> bool:
         """Cancel a child if the first execution above it, or its parent, has ended.

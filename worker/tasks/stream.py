@@ -99,7 +99,7 @@ class Stream:
                 if not self._open:
                     self._log.info("stream opened")
                 self._open = True
-                if not self._connection.ended.wait(self._renew_seconds) or self._inbox.is_full():
+                if not self._connection.ended.wait(self._renew_seconds) or self._connection.left:
                     pause = FIRST_PAUSE
                     continue
             self._closed.wait(pause * (0.5 + random.random()))  # noqa: S311 - jitter
@@ -129,6 +129,8 @@ class _Connection:
             raise
         self._inbox = inbox
         self.ended = threading.Event()
+        self.left = False
+        """Whether the server was asked to end it, because the inbox was full."""
         threading.Thread(target=self._read, name="stream-reader", daemon=True).start()
 
     def close(self) -> None:
@@ -137,6 +139,7 @@ class _Connection:
 
     def _leave(self) -> None:
         """Have the server end the connection; what it has sent until then is read."""
+        self.left = True
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 

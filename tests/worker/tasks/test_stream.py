@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -256,6 +257,22 @@ def test_a_full_inbox_leaves_the_group(server: Server) -> None:
         server.peer(1).begin().write(event("__invoke:d"))
 
         assert [task for _, task, _ in take(inbox, 2)] == ["__invoke:c", "__invoke:d"]
+
+
+def test_a_worker_with_room_again_comes_back_at_once(server: Server) -> None:
+    """However often its inbox has room before the server has ended the connection."""
+    inbox = Inbox(fewest=2)
+    with streaming(server, inbox, renew_seconds=60):
+        began = time.monotonic()
+        for number in range(8):
+            peer = server.peer(number).begin()
+            peer.write(event(f"__invoke:a{number}") + event(f"__invoke:b{number}"))
+            assert peer.gone()
+            take(inbox, 2)
+            peer.socket.shutdown(socket.SHUT_RDWR)
+        server.peer(8).begin()
+
+        assert time.monotonic() - began < 2  # with pauses that grow it takes 4 s
 
 
 def test_a_closed_stream_leaves_the_group(server: Server) -> None:
