@@ -121,7 +121,7 @@ class Links:
             return
         if link.welcome is not None and not was_welcome:
             self._due.pop(link.address, None)
-            self._addresses.note_ports(link.address.host, link.welcome.ports)
+            self._addresses.note_ports(link.address, link.welcome.ports)
 
     def _drop(self, link: Link, reason: str) -> None:
         with self._lock:
