@@ -31,7 +31,7 @@ def _answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
             raise answer
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in answer]
 
-    monkeypatch.setattr(addresses.socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
     monkeypatch.setattr(addresses, "LOOK_SECONDS", 0.01)
     return found
 
@@ -117,7 +117,7 @@ def test_no_name_ends_the_search(host: str) -> None:
 def test_a_slow_name_holds_up_no_other(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name server that does not answer for long is no reason not to find the others."""
     answers["quick"] = [("10.0.0.1", 1)]
-    quick: Callable[..., list[Any]] = addresses.socket.getaddrinfo
+    quick: Callable[..., list[Any]] = socket.getaddrinfo
     released = threading.Event()
 
     def look_up(host: str, port: int, **options: object) -> list[Any]:
@@ -126,7 +126,7 @@ def test_a_slow_name_holds_up_no_other(answers: Answers, monkeypatch: pytest.Mon
             raise socket.gaierror(-3, "no answer")
         return quick(host, port, **options)
 
-    monkeypatch.setattr(addresses.socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
     with looking(Address("slow", 1), Address("quick", 1)) as looked:
         becomes(looked, Address("10.0.0.1", 1))
         released.set()
