@@ -33,6 +33,7 @@ MOST_OFFERS: Final = 4096
 KEEP_ALIVE_SECONDS: Final = 1
 """Seconds of silence after which the kernel asks whether the other side is still there."""
 
+type Port = Annotated[int, Meta(ge=1, le=65535)]
 type Text = Annotated[str, Meta(max_length=1024)]
 type Numbers = dict[str, list[int]]
 type OfferName = tuple[Text, int]
@@ -96,7 +97,10 @@ class Offers(Struct, array_like=True, tag="offers", frozen=True):
 
 
 class Bye(Struct, array_like=True, tag="bye", frozen=True):
-    """The worker ends the connection, and has handed back what it held."""
+    """The worker ends the connection, and does not die with it.
+
+    It has handed back what it held, or goes on and connects anew.
+    """
 
 
 class Welcome(Struct, array_like=True, tag="welcome", frozen=True):
@@ -106,7 +110,7 @@ class Welcome(Struct, array_like=True, tag="welcome", frozen=True):
     """
 
     gateway: Text
-    ports: list[int]
+    ports: list[Port]
 
 
 class Refusal(Struct, array_like=True, tag="refusal", frozen=True):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import selectors
 import socket
 import time
@@ -10,7 +13,15 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from shared.forks import keep_private
-from shared.presence import Lines, Refusal, Welcome, from_gateway, notice_vanished_peer
+from shared.presence import (
+    Bye,
+    Lines,
+    Refusal,
+    Welcome,
+    from_gateway,
+    line_of,
+    notice_vanished_peer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +52,7 @@ class Link:
         try:
             keep_private(self.socket)
             self.socket.settimeout(0)
-            self.socket.connect_ex(address)
+            self._begin_to_connect()
         except BaseException:
             self.socket.close()
             raise
@@ -89,11 +100,20 @@ class Link:
         try:
             for line in self._lines.add(data):
                 self._hear(from_gateway.decode(line))
-        except (ValueError, msgspec.DecodeError) as error:
+        except (ValueError, msgspec.DecodeError, RecursionError) as error:
             raise ConnectionAbortedError(f"no gateway: {error}") from error
 
     def close(self) -> None:
+        """End the connection with a goodbye, as far as that can be said at once."""
+        if self._connected and not self._unsent:
+            with contextlib.suppress(OSError):
+                self._send(line_of(Bye()))
         self.socket.close()
+
+    def _begin_to_connect(self) -> None:
+        error = self.socket.connect_ex(self.address)
+        if error not in (0, errno.EINPROGRESS):
+            raise OSError(error, os.strerror(error))
 
     def _hear(self, message: FromGateway) -> None:
         match message:

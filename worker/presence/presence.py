@@ -19,7 +19,6 @@ from shared.log import get_logger
 from shared.presence import (
     MOST_OFFERS,
     OFFERS_PER_LINE,
-    Bye,
     Claimed,
     Ended,
     Offers,
@@ -115,7 +114,7 @@ class Presence:
             except Exception:  # noqa: BLE001 - the next turn may do better
                 self._log.exception("gateways not told")
                 self._closed.wait(TURN_SECONDS)
-        self._links.close(line_of(Bye()))
+        self._links.close()
 
     def _tell_ends_and_offers(self) -> None:
         offers = set(itertools.islice(self._offers(), MOST_OFFERS))
