@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from shared.log import get_logger
 from shared.presence import (
+    MOST_CLAIMS,
     MOST_OFFERS,
     OFFERS_PER_LINE,
     Claimed,
@@ -82,12 +83,17 @@ class Presence:
             self._thread.join(CLOSING_SECONDS)
 
     def is_alive(self) -> bool:
-        return not self._names or self._thread.is_alive()
+        return not self._names or (self._thread.is_alive() and self._addresses.is_alive())
 
     def claimed(self, task: str, counter: int, execution: str) -> None:
-        """Tell of a claim. Call it before the server is asked for it."""
+        """Tell of a claim. Call it before the server is asked for it.
+
+        Of far too many the newest are left to their leases: a gateway would refuse this worker.
+        """
         claim = Claimed(task, counter, execution)
         with self._lock:
+            if len(self._claims) >= MOST_CLAIMS:
+                return
             self._claims[task, counter] = claim, None
             ended, self._ended = self._ended, []
             self._links.tell(b"".join([*ended, line_of(claim)]))

@@ -7,7 +7,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Final, Self
 
-from shared.presence import Address, Hello, Lines, Welcome, from_worker, line_of
+from shared.presence import Address, Claimed, Hello, Lines, Running, Welcome, from_worker, line_of
 from tests.support.processes import wait_until
 from worker.presence.presence import Presence
 
@@ -139,3 +139,28 @@ def presence_at(
     finally:
         presence.close()
         presence._thread.join(10)
+
+
+def tell_claim(presence: Presence, task: str, counter: int = 1) -> None:
+    """Tell of a claim of a task, as `Leases` does."""
+    presence.claimed(task, counter, f"of-{task}")
+
+
+def tell_step(presence: Presence, task: str, counter: int = 1, step: str = "step") -> None:
+    """Tell that a step runs under a claim."""
+    presence.running(running(task, counter, step))
+
+
+def tell_end(presence: Presence, task: str, counter: int = 1) -> None:
+    """Tell that a claim is over."""
+    presence.ended(task, counter)
+
+
+def running(task: str, counter: int = 1, step: str = "step") -> Running:
+    """Return what a gateway is told of a step."""
+    return Running(task, counter, 1, None, step, is_retried=False)
+
+
+def claimed(task: str, counter: int = 1) -> Claimed:
+    """Return what a gateway is told of a claim."""
+    return Claimed(task, counter, f"of-{task}")
