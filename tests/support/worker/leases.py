@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from shared.resonate.tasks import Tasks
 from shared.resonate.transport import Refused, Transport, Unanswered
 from shared.settings import ServerSettings
+from tests.support.worker.gateways import HELLO
+from worker.presence.presence import Presence
 from worker.tasks.board import Board
 from worker.tasks.claims import Claim
 from worker.tasks.leases import Leases
@@ -52,11 +54,31 @@ class ScriptedTasks(Tasks):
             raise self.lasting
 
 
+class ToldClaims(Presence):
+    """Records what gateways would be told of claims: in `held` those that are not over."""
+
+    def __init__(self) -> None:
+        super().__init__((), HELLO, list, 2.0)
+        self.events: list[tuple[str, str, int]] = []
+        self.held: set[tuple[str, int]] = set()
+
+    def claimed(self, task: str, counter: int, execution: str) -> None:
+        assert execution in task
+        self.events.append(("claimed", task, counter))
+        self.held.add((task, counter))
+
+    def ended(self, task: str, counter: int) -> None:
+        self.events.append(("ended", task, counter))
+        self.held.discard((task, counter))
+
+
 @contextmanager
-def running(tasks: Tasks, seconds: float = 0.06) -> Iterator[tuple[Leases, Board]]:
+def running(
+    tasks: Tasks, seconds: float = 0.06, told: Presence | None = None
+) -> Iterator[tuple[Leases, Board]]:
     """Run leases of this many seconds, which are renewed three times in that time."""
     board = Board()
-    leases = Leases(tasks, board, seconds)
+    leases = Leases(tasks, board, seconds, told)
     renewals = Renewals(tasks, "pid-1", board, seconds)
     closed = threading.Event()
 
