@@ -8,7 +8,7 @@ import os
 import selectors
 import socket
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -47,12 +47,13 @@ class Link:
         self.began_at = time.monotonic()
         self._unsent = hello
         self._lines = Lines()
-        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        # With the number of a link-local address's interface, which `connect` wants by itself.
+        family, *_, target = socket.getaddrinfo(*address, flags=socket.AI_NUMERICHOST)[0]
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         try:
             keep_private(self.socket)
             self.socket.settimeout(0)
-            self._begin_to_connect()
+            self._begin_to_connect(target)
         except BaseException:
             self.socket.close()
             raise
@@ -110,8 +111,8 @@ class Link:
                 self._send(line_of(Bye()))
         self.socket.close()
 
-    def _begin_to_connect(self) -> None:
-        error = self.socket.connect_ex(self.address)
+    def _begin_to_connect(self, target: tuple[Any, ...]) -> None:
+        error = self.socket.connect_ex(target)
         if error not in (0, errno.EINPROGRESS):
             raise OSError(error, os.strerror(error))
 

@@ -228,3 +228,16 @@ def test_no_goodbye_within_a_line() -> None:
 
         assert Bye() not in connection.messages
         Link(gateway.address, b"hello\n").close()
+
+
+def test_a_link_local_address_is_met_by_its_interface(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of the interface is handed to the kernel, which takes none within the host."""
+    targets: list[object] = []
+
+    def connect(link: Link, target: tuple[object, ...]) -> None:
+        targets.append(target)
+
+    monkeypatch.setattr(Link, "_begin_to_connect", connect)
+    Link(Address("fe80::1%1", 5002), b"hello\n").close()
+
+    assert [target[1:] for target in targets if isinstance(target, tuple)] == [(5002, 0, 1)]
