@@ -37,6 +37,7 @@ said may be out of date."""
 KEEP_ALIVE_SECONDS: Final = 1
 """Seconds of silence after which the kernel asks whether the other side is still there."""
 
+type Port = Annotated[int, Meta(ge=1, le=65535)]
 type Text = Annotated[str, Meta(max_length=1024)]
 type Numbers = dict[str, list[int]]
 type OfferName = tuple[Text, int]
@@ -109,7 +110,10 @@ class Alive(Struct, array_like=True, tag="alive", frozen=True):
 
 
 class Bye(Struct, array_like=True, tag="bye", frozen=True):
-    """The worker ends the connection, and has handed back what it held."""
+    """The worker ends the connection, and does not die with it.
+
+    It has handed back what it held, or goes on and connects anew.
+    """
 
 
 class Welcome(Struct, array_like=True, tag="welcome", frozen=True):
@@ -119,7 +123,7 @@ class Welcome(Struct, array_like=True, tag="welcome", frozen=True):
     """
 
     gateway: Text
-    ports: list[int]
+    ports: list[Port]
 
 
 class Refusal(Struct, array_like=True, tag="refusal", frozen=True):

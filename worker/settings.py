@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 SHIPPED_MODULES: Final = ("worker.functions",)
 """The package of the examples, which is served where no modules are named."""
 
-GATEWAY_GRAMMAR: Final = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\]):(\d{1,5})")
-"""A name, an IPv4 or a bracketed IPv6 address, and a port."""
+GATEWAY_GRAMMAR: Final = re.compile(
+    r"([a-z0-9._-]+|\[[0-9a-f:.]+(?:%[a-z0-9._-]+)?\]):([0-9]{1,5})"
+)
+"""A name, an IPv4 or a bracketed IPv6 address, which may name its interface, and a port."""
 
 MODULE_GRAMMAR: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.destinations import Destinations
+from shared.presence import Address
 from shared.settings import LogSettings, ServerSettings
 from tests.support.settings import GROUP_FAULTS, SHARED_FAULTS, assert_range, faults
 from worker.settings import WorkerSettings, worker_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
+
+SECRET = "presence-of-a-test"
 
 EVERY_FAULT = {
     "RESONATE_PASSWORD": "s3cret",
@@ -32,6 +36,7 @@ EVERY_FAULT = {
     "WORKER_STEP_TIMEOUT_SECONDS": "-1",
     "WORKER_MAX_RECOVERIES": "0",
     "WORKER_FUNCTIONS": "orders/flows.py",
+    "WORKER_GATEWAYS": "gateway",
 }
 
 
@@ -53,6 +58,8 @@ def test_an_empty_environment_is_enough() -> None:
         drain_seconds=20.0,
         step_timeout_seconds=3600.0,
         alive_file="",
+        gateways=(Address("localhost", 5002),),
+        presence_secret="",
     )
     assert worker({"WORKER_NAME": "worker"}) == WorkerSettings()
 
@@ -71,6 +78,8 @@ def test_every_variable_is_read() -> None:
         "WORKER_MAX_RECOVERIES": "7",
         "WORKER_ALIVE_FILE": "/run/alive",
         "MAX_RESULT_BYTES": "2048",
+        "WORKER_GATEWAYS": "gateway:5002",
+        "PRESENCE_SECRET": SECRET,
     }
 
     assert worker(environment) == WorkerSettings(
@@ -85,6 +94,8 @@ def test_every_variable_is_read() -> None:
         max_recoveries=7,
         alive_file="/run/alive",
         max_result_bytes=2048,
+        gateways=(Address("gateway", 5002),),
+        presence_secret=SECRET,
     )
 
 
@@ -203,3 +214,76 @@ def test_a_list_of_no_modules_is_refused() -> None:
     assert faults(worker, {"WORKER_FUNCTIONS": " , "}) == [
         "WORKER_FUNCTIONS must be modules like orders,billing.flows, got ','"
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "gateways"),
+    [
+        ("gateway:5002", [("gateway", 5002)]),
+        ("Gateway-1.example.com:1", [("gateway-1.example.com", 1)]),
+        ("_presence._tcp:65535", [("_presence._tcp", 65535)]),
+        ("10.0.0.1:5002", [("10.0.0.1", 5002)]),
+        ("[::1]:5002", [("::1", 5002)]),
+        ("[FE80::1%eth0]:5002", [("fe80::1%eth0", 5002)]),
+        ("[::ffff:10.0.0.1]:5002", [("::ffff:10.0.0.1", 5002)]),
+        (" a:1 ,, [::1]:2,a:1 , a:3 ", [("a", 1), ("::1", 2), ("a", 1), ("a", 3)]),
+        (",", [("localhost", 5002)]),
+    ],
+)
+def test_gateways_are_hosts_with_ports(text: str, gateways: list[tuple[str, int]]) -> None:
+    """Names, IPv4 and bracketed IPv6 addresses, with commas between them."""
+    assert list(worker({"WORKER_GATEWAYS": text}).gateways) == gateways
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "gateway",
+        "gateway:",
+        ":5002",
+        "gateway:0",
+        "gateway:65536",
+        "gateway:123456",
+        "gateway:-1",
+        "gateway:\u0665",
+        "http://gateway:5002",
+        "gateway:5002/",
+        "a b:5002",
+        "user@gateway:5002",
+        "::1:5002",
+        "[::1]",
+        "[gateway]:5002",
+        "[::1%]:5002",
+        "größe:5002",
+    ],
+)
+def test_what_is_no_gateway_is_refused(entry: str) -> None:
+    """The fault shows which of several gateways it is about."""
+    assert faults(worker, {"WORKER_GATEWAYS": f"gateway:5002,{entry}"}) == [
+        f"WORKER_GATEWAYS must be hosts with ports, got {entry!r}"
+    ]
+
+
+def test_the_presence_secret_is_never_shown(tmp_path: Path) -> None:
+    """It comes from its variable, or from a file; neither settings nor faults show it."""
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
+    file = {"PRESENCE_SECRET_FILE": str(tmp_path / "secret")}
+
+    assert worker({"PRESENCE_SECRET": SECRET}).presence_secret == SECRET
+    assert worker(file).presence_secret == SECRET
+    assert worker({**file, "PRESENCE_SECRET": f"{SECRET}-2"}).presence_secret == f"{SECRET}-2"
+    assert SECRET not in repr(worker(file))
+    assert "s3cret" not in "".join(faults(worker, {"PRESENCE_SECRET": "s3cret"}))
+
+
+def test_a_presence_secret_must_be_readable(tmp_path: Path) -> None:
+    """A file that is missing, or has no secret of the required form, is a fault."""
+    missing, bad = tmp_path / "missing", tmp_path / "bad"
+    bad.write_bytes(b"\xff" * 20)
+
+    (fault,) = faults(worker, {"PRESENCE_SECRET_FILE": str(missing)})
+    assert fault == f"PRESENCE_SECRET_FILE cannot be read: {missing}: No such file or directory"
+    (fault,) = faults(worker, {"PRESENCE_SECRET_FILE": str(bad)})
+    assert fault.startswith("PRESENCE_SECRET")
+    (fault,) = faults(worker, {"PRESENCE_SECRET_FILE": str(tmp_path)})
+    assert fault.endswith("Is a directory")

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import selectors
 import socket
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from shared.forks import keep_private
-from shared.presence import Lines, Refusal, Welcome, from_gateway, notice_vanished_peer
+from shared.presence import (
+    Bye,
+    Lines,
+    Refusal,
+    Welcome,
+    from_gateway,
+    line_of,
+    notice_vanished_peer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,12 +47,13 @@ class Link:
         self.began_at = time.monotonic()
         self._unsent = hello
         self._lines = Lines()
-        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        # With the number of a link-local address's interface, which `connect` wants by itself.
+        family, *_, target = socket.getaddrinfo(*address, flags=socket.AI_NUMERICHOST)[0]
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         try:
             keep_private(self.socket)
             self.socket.settimeout(0)
-            self.socket.connect_ex(address)
+            self._begin_to_connect(target)
         except BaseException:
             self.socket.close()
             raise
@@ -89,11 +101,20 @@ class Link:
         try:
             for line in self._lines.add(data):
                 self._hear(from_gateway.decode(line))
-        except (ValueError, msgspec.DecodeError) as error:
+        except (ValueError, msgspec.DecodeError, RecursionError) as error:
             raise ConnectionAbortedError(f"no gateway: {error}") from error
 
     def close(self) -> None:
+        """End the connection with a goodbye, as far as that can be said at once."""
+        if self._connected and not self._unsent:
+            with contextlib.suppress(OSError):
+                self._send(line_of(Bye()))
         self.socket.close()
+
+    def _begin_to_connect(self, target: tuple[Any, ...]) -> None:
+        error = self.socket.connect_ex(target)
+        if error not in (0, errno.EINPROGRESS):
+            raise OSError(error, os.strerror(error))
 
     def _hear(self, message: FromGateway) -> None:
         match message:

@@ -13,7 +13,7 @@ from worker.presence.link import Link
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from shared.presence import Address
     from worker.presence.addresses import Addresses
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 FIRST_PAUSE: Final = 0.01
 LONGEST_PAUSE: Final = 2.0
 """Seconds between two attempts to connect: the first pause, doubled up to the longest."""
+
+MOST_GATEWAYS: Final = 16
+"""Connections that a worker keeps, at most."""
+
+LASTING_SECONDS: Final = 1.0
+"""Seconds after which a lost connection is made again at once; after less, pauses grow on."""
 
 CONNECTING_SECONDS: Final = 2.0
 """Seconds in which a gateway must have welcomed this worker."""
@@ -51,6 +57,7 @@ class Links:
         self._everything = everything
         self._links: dict[Address, Link] = {}
         self._due: dict[Address, tuple[float, float]] = {}
+        self._refusals: dict[Address, str] = {}
         self._selector = selectors.DefaultSelector()
         self._welcome_at = time.monotonic()
         self._is_reported: bool | None = None
@@ -79,10 +86,8 @@ class Links:
                 self._drop(link, "no answer")
         self._report(now)
 
-    def close(self, line: bytes) -> None:
-        """Send a last line, as far as that can be done at once."""
+    def close(self) -> None:
         with self._lock:
-            self.tell(line)
             for link in self._links.values():
                 link.close()
             self._links.clear()
@@ -90,9 +95,11 @@ class Links:
 
     def _connect(self) -> None:
         now = time.monotonic()
-        for address in self._addresses.current():
+        current = self._addresses.current()
+        self._forget_all_but(current)
+        for address in current:
             due, pause = self._due.get(address, (now, FIRST_PAUSE))
-            if address in self._links or now < due:
+            if address in self._links or now < due or len(self._links) >= MOST_GATEWAYS:
                 continue
             self._put_off(address, pause)
             try:
@@ -120,20 +127,36 @@ class Links:
             self._drop(link, str(error))
             return
         if link.welcome is not None and not was_welcome:
-            self._due.pop(link.address, None)
-            self._addresses.note_ports(link.address.host, link.welcome.ports)
+            self._refusals.pop(link.address, None)
+            self._addresses.note_ports(link.address, link.welcome.ports)
 
     def _drop(self, link: Link, reason: str) -> None:
         with self._lock:
             del self._links[link.address]
         self._selector.unregister(link.socket)
         link.close()
-        if link.refusal is None:
-            self._log.debug("gateway lost", address=link.address, reason=reason)
+        if link.refusal is not None:
+            self._put_off(link.address, LONGEST_PAUSE)
+            self._report_refusal(link.address, link.refusal)
             return
-        self._put_off(link.address, LONGEST_PAUSE)
-        if self._is_reported is not False:
-            self._log.warning("gateway refuses this worker", reason=link.refusal)
+        self._log.debug("gateway lost", address=link.address, reason=reason)
+        if link.welcome is not None and time.monotonic() - link.began_at > LASTING_SECONDS:
+            self._due.pop(link.address, None)
+
+    def _forget_all_but(self, addresses: Collection[Address]) -> None:
+        for kept in (self._due, self._refusals):
+            for address in kept.keys() - addresses:
+                del kept[address]
+
+    def _report_refusal(self, address: Address, reason: str) -> None:
+        """Log a refusal once, not with every attempt."""
+        if self._refusals.get(address) != reason:
+            self._refusals[address] = reason
+            self._log.warning(
+                "gateway refuses this worker",
+                gateway=f"{address.host}:{address.port}",
+                reason=reason,
+            )
 
     def _report(self, now: float) -> None:
         """Log once that there is no gateway, and once that there is one again."""

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Final
 from shared.log import get_logger
 from shared.presence import (
     ALIVE_SECONDS,
+    MOST_CLAIMS,
     MOST_OFFERS,
     OFFERS_PER_LINE,
     Alive,
-    Bye,
     Claimed,
     Ended,
     Offers,
@@ -88,12 +88,17 @@ class Presence:
             self._thread.join(CLOSING_SECONDS)
 
     def is_alive(self) -> bool:
-        return not self._names or self._thread.is_alive()
+        return not self._names or (self._thread.is_alive() and self._addresses.is_alive())
 
     def claimed(self, claim: Claim) -> None:
-        """Tell of a claim. Call it before the server is asked for it."""
+        """Tell of a claim. Call it before the server is asked for it.
+
+        Of far too many the newest are left to their leases: a gateway would refuse this worker.
+        """
         told = Claimed(claim.task, claim.counter, claim.execution)
         with self._lock:
+            if len(self._claims) >= MOST_CLAIMS:
+                return
             self._claims[claim.key] = told, None
             self._later.append(line_of(told))
             self._tell_now()
@@ -136,7 +141,7 @@ class Presence:
             except Exception:  # noqa: BLE001 - the next turn may do better
                 self._log.exception("gateways not told")
                 self._closed.wait(TURN_SECONDS)
-        self._links.close(line_of(Bye()))
+        self._links.close()
 
     def _tell_rest(self) -> None:
         now = time.monotonic()

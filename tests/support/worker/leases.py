@@ -52,11 +52,32 @@ class ScriptedTasks(Tasks):
             raise self.lasting
 
 
+class ToldClaims:
+    """Records what gateways would be told of claims: in `held` those that are not over."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str, int]] = []
+        self.held: set[tuple[str, int]] = set()
+
+    def claimed(self, claim: Claim) -> None:
+        self.events.append(("claimed", claim.task, claim.counter))
+        self.held.add((claim.task, claim.counter))
+
+    def running(self, claim: Claim) -> None:
+        self.events.append(("running", claim.task, claim.counter))
+
+    def ended(self, claim: Claim) -> None:
+        self.events.append(("ended", claim.task, claim.counter))
+        self.held.discard((claim.task, claim.counter))
+
+
 @contextmanager
-def running(tasks: Tasks, seconds: float = 0.06) -> Iterator[tuple[Leases, Board]]:
+def running(
+    tasks: Tasks, seconds: float = 0.06, told: ToldClaims | None = None
+) -> Iterator[tuple[Leases, Board]]:
     """Run leases of this many seconds, which are renewed three times in that time."""
     board = Board()
-    leases = Leases(tasks, board, seconds)
+    leases = Leases(tasks, board, seconds, told)
     renewals = Renewals(tasks, "pid-1", board, seconds)
     closed = threading.Event()
 

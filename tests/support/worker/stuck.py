@@ -118,6 +118,23 @@ def fork(step: Step, path: str) -> dict[str, Any]:
     return {"sockets": inherited, "signal": os.WTERMSIG(status)}
 
 
+def leave_child(step: Step, path: str) -> None:
+    """Fork a process that lives on; write its id into a file, and hang."""
+    child = os.fork()
+    if child == 0:
+        time.sleep(LONG)
+        os._exit(1)
+    part = Path(f"{path}.part")
+    part.write_text(str(child))
+    part.rename(path)
+    time.sleep(LONG)
+
+
+def hold_interpreter(_: Step, seconds: int) -> None:
+    """Let no other thread of the process run for so many seconds."""
+    ctypes.PyDLL(None).sleep(seconds)
+
+
 def _is_socket(fd: Path) -> bool:
     try:
         return str(fd.readlink()).startswith("socket:")
@@ -139,6 +156,8 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
         end_child,
         use_pool,
         fork,
+        leave_child,
+        hold_interpreter,
     )
 }
 
