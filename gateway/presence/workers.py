@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from shared.presence import MOST_CLAIMS, MOST_OFFERS, Claimed, Ended, Offers, Restated, Running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sized
 
     from shared.presence import Hello, OfferName
 
@@ -35,8 +35,8 @@ class Worker:
     hello: Hello
     claims: dict[ClaimName, Held] = field(default_factory=dict)
     offers: set[OfferName] = field(default_factory=set)
-    connection: object | None = None
-    """The connection on which it speaks, or None since that has ended."""
+    connections: set[object] = field(default_factory=set)
+    """The connections on which it speaks: several, where a gateway has several addresses."""
 
     _before: tuple[dict[ClaimName, Held], set[OfferName]] = field(
         default_factory=lambda: ({}, set())
@@ -55,8 +55,7 @@ class Worker:
         match message:
             case Claimed(task, counter, execution):
                 self.claims[task, counter] = Held(execution)
-                if len(self.claims) > MOST_CLAIMS:
-                    raise TooMuch(f"more than {MOST_CLAIMS} claims")
+                self._check(self.claims, self.offers)
             case Running(task, counter):
                 held = self.claims.get((task, counter))
                 if held is not None:
@@ -66,19 +65,29 @@ class Worker:
             case Offers(added, removed):
                 self.offers.difference_update(removed)
                 self.offers.update(added)
-                if len(self.offers) > MOST_OFFERS:
-                    raise TooMuch(f"more than {MOST_OFFERS} offers")
+                self._check(self.claims, self.offers)
             case Restated(complete=True):
                 self._before = {}, set()
             case Restated():
-                self._before = self.claims, self.offers
+                # What was not told anew before the connection broke off may still be held.
+                claims, offers = self._before
+                claims |= self.claims
+                offers |= self.offers
                 self.claims, self.offers = {}, set()
+                self._check(claims, offers)
 
     def left(self) -> tuple[dict[ClaimName, str], list[OfferName]]:
         """Return all claims that it may have, with their executions, and all offers."""
         claims, offers = self._before
         held = {**claims, **self.claims}
         return {name: each.execution for name, each in held.items()}, list(offers | self.offers)
+
+    @staticmethod
+    def _check(claims: Sized, offers: Sized) -> None:
+        if len(claims) > MOST_CLAIMS:
+            raise TooMuch(f"more than {MOST_CLAIMS} claims")
+        if len(offers) > MOST_OFFERS:
+            raise TooMuch(f"more than {MOST_OFFERS} offers")
 
 
 class Workers:
@@ -89,6 +98,10 @@ class Workers:
 
     def __len__(self) -> int:
         return len(self._workers)
+
+    def __contains__(self, worker: Worker) -> bool:
+        """Return whether it has not left; who comes again after that is another."""
+        return self._workers.get(worker.pid) is worker
 
     def __iter__(self) -> Iterator[Worker]:
         return iter(self._workers.values())
@@ -104,4 +117,5 @@ class Workers:
 
     def leave(self, worker: Worker) -> None:
         """Forget a worker."""
-        self._workers.pop(worker.pid, None)
+        if worker in self:
+            del self._workers[worker.pid]
