@@ -39,8 +39,9 @@ KEEP_ALIVE_SECONDS: Final = 1
 
 type Port = Annotated[int, Meta(ge=1, le=65535)]
 type Text = Annotated[str, Meta(max_length=1024)]
-type Numbers = dict[str, list[int]]
-type OfferName = tuple[Text, int]
+type Number = Annotated[int, Meta(ge=0, le=2**53)]
+type Numbers = dict[str, list[Number]]
+type OfferName = tuple[Text, Number]
 """The task of an offer and its counter."""
 
 
@@ -51,8 +52,8 @@ class Hello(Struct, array_like=True, tag="hello", frozen=True):
     worker: Text
     pid: Text
     group: Text
-    slots: int
-    started_at: int
+    slots: Number
+    started_at: Number
     serves: Numbers
     """The versions of each function that it serves."""
 
@@ -71,7 +72,7 @@ class Claimed(Struct, array_like=True, tag="claimed", frozen=True):
     """The worker asks the server for this claim, or has it."""
 
     task: Text
-    counter: int
+    counter: Number
     execution: Text
 
 
@@ -83,8 +84,8 @@ class Running(Struct, array_like=True, tag="running", frozen=True):
     """
 
     task: Text
-    counter: int
-    attempt: int
+    counter: Number
+    attempt: Number
     recovered_from: Text | None
     step: Text | None
     is_retried: bool
@@ -95,7 +96,7 @@ class Ended(Struct, array_like=True, tag="ended", frozen=True):
     """The claim is over."""
 
     task: Text
-    counter: int
+    counter: Number
 
 
 class Offers(Struct, array_like=True, tag="offers", frozen=True):
@@ -140,7 +141,7 @@ from_worker: Final = msgspec.json.Decoder(
     Hello | Restated | Claimed | Running | Ended | Offers | Alive | Bye
 )
 from_gateway: Final = msgspec.json.Decoder(Welcome | Refusal)
-"""Both raise `msgspec.DecodeError` for anything else."""
+"""Both raise `ValueError` for anything else, or `RecursionError` where it is nested deeply."""
 
 
 def line_of(message: FromWorker | FromGateway) -> bytes:
@@ -152,20 +153,23 @@ class Lines:
     """Cuts what arrives into lines. Raises `ValueError` for one that is too long."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
 
     def add(self, data: bytes) -> Iterator[bytes]:
         """Yield the lines that are complete now."""
-        *complete, self._rest = (self._rest + data).split(b"\n")
-        for line in complete:
-            yield self._checked(line)
-        self._checked(self._rest)
+        *ends, rest = data.split(b"\n")
+        for end in ends:
+            line = bytes(self._lengthened(end))
+            self._rest = bytearray()
+            yield line
+        self._lengthened(rest)
 
-    @staticmethod
-    def _checked(line: bytes) -> bytes:
-        if len(line) > LINE_BYTES:
+    def _lengthened(self, piece: bytes) -> bytearray:
+        # In place: a line that comes byte by byte is not copied with each of them.
+        self._rest += piece
+        if len(self._rest) > LINE_BYTES:
             raise ValueError("a line is too long")
-        return line
+        return self._rest
 
 
 def notice_vanished_peer(connection: socket.socket, seconds: float) -> None:
@@ -195,15 +199,18 @@ def read_presence_secret(read: EnvironmentReader) -> str:
 
     Without it there are no connections.
     """
+    name, secret = "PRESENCE_SECRET", read.text("PRESENCE_SECRET", "")
     path = read.text("PRESENCE_SECRET_FILE", "")
-    secret = read.text("PRESENCE_SECRET", "")
     if path and not secret:
+        name = "PRESENCE_SECRET_FILE"
         try:
             secret = Path(path).read_text("utf-8", "replace").strip()
         except OSError as error:
-            read.faults.append(f"PRESENCE_SECRET_FILE cannot be read: {path}: {error.strerror}")
+            read.faults.append(f"{name} cannot be read: {path}: {error.strerror}")
             return ""
+        if not secret:
+            read.faults.append(f"{name} is empty: {path}")
     if secret and not TOKEN_GRAMMAR.fullmatch(secret):  # not shown: it is a secret
-        read.faults.append(f"PRESENCE_SECRET must match {TOKEN_GRAMMAR.pattern}")
+        read.faults.append(f"{name}: the secret must match {TOKEN_GRAMMAR.pattern}")
         return ""
     return secret

@@ -77,7 +77,7 @@ class Deaths:
 
     async def _end(self, worker: Worker) -> None:
         await asyncio.sleep(GRACE_SECONDS)
-        if worker.connection is not None:
+        if worker.connections or worker not in self._workers:
             return
         self._workers.leave(worker)
         self._dead[worker.pid] = True
@@ -88,7 +88,7 @@ class Deaths:
             released = await self._releases.release(claims, offers)
         except ServiceError as error:
             self._log.warning(
-                "claims of a dead worker not released, their leases will end",
+                "not all claims of a dead worker released, their leases will end",
                 worker=worker.name,
                 reason=str(error),
             )
@@ -105,7 +105,7 @@ class Deaths:
     def _due(self, worker: Worker) -> tuple[list[ClaimName], list[OfferName]]:
         """Return what is to be released of what the worker has left."""
         claims, offers = worker.left()
-        due = [held for held in claims if held.execution not in self._moved]
-        for held in due:
-            self._moved[held.execution] = True
-        return [held.name for held in due], offers
+        due = [name for name, execution in claims.items() if execution not in self._moved]
+        for name in due:
+            self._moved[claims[name]] = True
+        return due, offers

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from gateway.presence.connection import WorkerConnection
+from gateway.presence.refusals import Refusals
 from shared.log import get_logger
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 MOST_CONNECTIONS: Final = 1024
 """Connections of workers at one time."""
+
+MOST_STRANGERS: Final = 256
+"""Connections at one time on which nobody has said who he is. A worker greets at once: a further
+connection ends the oldest of them, so that strangers keep no worker out."""
 
 
 class Listener:
@@ -33,7 +38,9 @@ class Listener:
         self._settings = settings
         self._workers = workers
         self._deaths = deaths
+        self._strangers: dict[WorkerConnection, None] = {}
         self._connections: set[WorkerConnection] = set()
+        self.refusals = Refusals()
         self._server: asyncio.Server | None = None
         self._is_closing = False
 
@@ -55,19 +62,29 @@ class Listener:
         self._is_closing = True
         if self._server is not None:
             self._server.close()
-        for connection in list(self._connections):
+        for connection in [*self._strangers, *self._connections]:
             connection.close()
 
-    def add(self, connection: WorkerConnection) -> bool:
-        """Count a connection; False if there are too many."""
-        self._connections.add(connection)
-        return len(self._connections) <= MOST_CONNECTIONS and not self._is_closing
+    def add(self, connection: WorkerConnection) -> None:
+        """Take note of a connection on which nobody has greeted."""
+        if self._is_closing:
+            connection.close()
+            return
+        self._strangers[connection] = None
+        if len(self._strangers) > MOST_STRANGERS:
+            next(iter(self._strangers)).refuse("too many connections without a greeting")
 
     def remove(self, connection: WorkerConnection) -> None:
+        """Count a connection no longer."""
+        self._strangers.pop(connection, None)
         self._connections.discard(connection)
 
-    def greet(self, hello: Hello) -> Worker:
-        """Return the worker that says this."""
+    def greet(self, connection: WorkerConnection, hello: Hello) -> Worker | None:
+        """Return the worker that says this, or None if there are too many."""
+        if len(self._connections) >= MOST_CONNECTIONS:
+            return None
+        del self._strangers[connection]
+        self._connections.add(connection)
         worker = self._workers.enter(hello)
         self._deaths.greeted(worker)
         return worker

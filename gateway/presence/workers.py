@@ -20,7 +20,7 @@ from shared.presence import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sized
 
     from shared.presence import Hello, OfferName
 
@@ -60,8 +60,8 @@ class Worker:
 
     def __init__(self, hello: Hello, holders: dict[str, Held]) -> None:
         self.hello = hello
-        self.connection: object | None = None
-        """The connection on which it speaks, or None since that has ended."""
+        self.connections: set[object] = set()
+        """The connections on which it speaks: several, where a gateway has several addresses."""
         self.heard_at = time.monotonic()
         self.claims: dict[ClaimName, Held] = {}
         self.offers: set[OfferName] = set()
@@ -78,7 +78,7 @@ class Worker:
 
     def is_silent(self) -> bool:
         """Return whether what it has said may be out of date."""
-        return self.connection is None or time.monotonic() - self.heard_at > SILENT_SECONDS
+        return not self.connections or time.monotonic() - self.heard_at > SILENT_SECONDS
 
     def hear(self, message: Restated | Claimed | Running | Ended | Offers | Alive) -> None:
         """Take a message into account. Raises `TooMuch`."""
@@ -94,28 +94,32 @@ class Worker:
             case Offers(added, removed):
                 self.offers.difference_update(removed)
                 self.offers.update(added)
-                if len(self.offers) > MOST_OFFERS:
-                    raise TooMuch(f"more than {MOST_OFFERS} offers")
+                self._check(self.claims, self.offers)
             case Restated(complete):
                 self._restate(complete=complete)
             case Alive():
                 pass
 
-    def left(self) -> tuple[list[Held], list[OfferName]]:
-        """Return all claims and offers that it may have."""
+    def left(self) -> tuple[dict[ClaimName, str], list[OfferName]]:
+        """Return all claims that it may have, with their executions, and all offers."""
         claims, offers = self._before
-        return list({**claims, **self.claims}.values()), list(offers | self.offers)
+        held = {**claims, **self.claims}
+        return {name: each.execution for name, each in held.items()}, list(offers | self.offers)
 
     def leave(self) -> None:
         """Forget what it holds."""
-        for held in self.left()[0]:
+        for held in (*self._before[0].values(), *self.claims.values()):
             self._forget(held)
 
     def _claim(self, name: ClaimName, execution: str) -> None:
+        if name in self.claims:  # told on another connection before
+            return
         held = self.claims[name] = Held(self, name, execution)
-        if len(self.claims) > MOST_CLAIMS:
-            raise TooMuch(f"more than {MOST_CLAIMS} claims")
-        self._holders[execution] = held
+        self._check(self.claims, self.offers)
+        latest = self._holders.get(execution)
+        # A worker that was cut off for a while tells of what others have claimed since then.
+        if latest is None or latest.name[0] != name[0] or latest.name[1] <= name[1]:
+            self._holders[execution] = held
 
     def _restate(self, *, complete: bool) -> None:
         if complete:
@@ -123,12 +127,23 @@ class Worker:
                 self._forget(held)
             self._before = {}, set()
         else:
-            self._before = {**self._before[0], **self.claims}, self._before[1] | self.offers
+            # What was not told anew before the connection broke off may still be held.
+            claims, offers = self._before
+            claims |= self.claims
+            offers |= self.offers
             self.claims, self.offers = {}, set()
+            self._check(claims, offers)
 
     def _forget(self, held: Held | None) -> None:
         if held is not None and self._holders.get(held.execution) is held:
             del self._holders[held.execution]
+
+    @staticmethod
+    def _check(claims: Sized, offers: Sized) -> None:
+        if len(claims) > MOST_CLAIMS:
+            raise TooMuch(f"more than {MOST_CLAIMS} claims")
+        if len(offers) > MOST_OFFERS:
+            raise TooMuch(f"more than {MOST_OFFERS} offers")
 
 
 class Workers:
@@ -140,6 +155,10 @@ class Workers:
 
     def __len__(self) -> int:
         return len(self._workers)
+
+    def __contains__(self, worker: Worker) -> bool:
+        """Return whether it has not left; who comes again after that is another."""
+        return self._workers.get(worker.pid) is worker
 
     def __iter__(self) -> Iterator[Worker]:
         return iter(list(self._workers.values()))
@@ -155,8 +174,9 @@ class Workers:
 
     def leave(self, worker: Worker) -> None:
         """Forget a worker."""
-        worker.leave()
-        self._workers.pop(worker.pid, None)
+        if worker in self:
+            del self._workers[worker.pid]
+            worker.leave()
 
     def serve(self, function: str, version: int) -> bool:
         """Return whether one of the workers serves this version of a function."""

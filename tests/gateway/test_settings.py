@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from gateway.settings import CatalogSettings, Deadlines, GatewaySettings, gateway_settings
+from gateway.settings import (
+    CatalogSettings,
+    Deadlines,
+    GatewaySettings,
+    PresenceSettings,
+    gateway_settings,
+)
 from shared.destinations import Destinations
 from shared.settings import LogSettings, ServerSettings
 from tests.support.settings import GROUP_FAULTS, SHARED_FAULTS, assert_range, faults
@@ -25,6 +31,7 @@ EVERY_FAULT = {
     "LOG_LEVEL": "loud",
     "LOG_FORMAT": "xml",
     "GATEWAY_PORT": "-1",
+    "GATEWAY_PRESENCE_PORT": "65536",
     "GATEWAY_MAX_BODY": "many",
     "WORKER_GROUP": "a/b",
 }
@@ -47,6 +54,7 @@ def test_an_empty_environment_is_enough() -> None:
         threads=32,
         queue=4096,
         deadlines=Deadlines(2.0, 3.0, 4.0, 10.0),
+        presence=PresenceSettings("", "127.0.0.1", 5002),
     )
     assert gateway({}) == GatewaySettings()
 
@@ -73,6 +81,9 @@ def test_every_variable_is_read() -> None:
         "WORKER_GROUP": "blue.1",
         "GATEWAY_ALLOWED_HOSTS": "Jobs.example., [FD00::1],gateway",
         "GATEWAY_CORS_ORIGINS": "https://App.example:443, http://[::1]:3000",
+        "GATEWAY_PRESENCE_HOST": "::",
+        "GATEWAY_PRESENCE_PORT": "0",
+        "PRESENCE_SECRET": "presence-of-a-test",
     }
 
     assert gateway(environment) == GatewaySettings(
@@ -89,6 +100,7 @@ def test_every_variable_is_read() -> None:
         worker_group="blue.1",
         allowed_hosts=("jobs.example", "fd00::1", "gateway"),
         cors_origins=("https://app.example", "http://[::1]:3000"),
+        presence=PresenceSettings("presence-of-a-test", "::", 0),
     )
 
 
@@ -97,7 +109,16 @@ def test_a_blank_variable_is_not_set(value: str) -> None:
     """An empty variable, which container files often have, means the default."""
     assert gateway(
         dict.fromkeys(
-            {*EVERY_FAULT, "GATEWAY_HOST", "GATEWAY_CATALOG", "GATEWAY_DEFAULT_FUNCTION"}, value
+            {
+                *EVERY_FAULT,
+                "GATEWAY_HOST",
+                "GATEWAY_CATALOG",
+                "GATEWAY_DEFAULT_FUNCTION",
+                "GATEWAY_PRESENCE_HOST",
+                "PRESENCE_SECRET",
+                "PRESENCE_SECRET_FILE",
+            },
+            value,
         )
     ) == gateway({})
 
@@ -178,6 +199,7 @@ def test_any_origin_may_be_allowed_with_tokens() -> None:
     ("name", "allowed", "refused"),
     [
         ("GATEWAY_PORT", "0..65535", "-1..65536"),
+        ("GATEWAY_PRESENCE_PORT", "0..65535", "-1..65536"),
         ("GATEWAY_MAX_BODY", "1..67108864", "0..67108865"),
         ("GATEWAY_BODY_BUDGET", "1048576..17179869184", "1048575..17179869185"),
         ("GATEWAY_ANSWER_BUDGET", "1048576..17179869184", "1048575..17179869185"),
@@ -242,3 +264,15 @@ def test_webhooks_have_a_secret_and_destinations() -> None:
         ["127.0.0.1", "10.0.0.0/8", "hooks.internal"]
     )
     assert secret not in repr(settings)
+
+
+def test_the_secret_of_workers_is_never_shown() -> None:
+    """Neither in settings nor in a fault; in a file it is read from there."""
+    settings = gateway({"PRESENCE_SECRET": "presence-of-a-test"})
+    assert settings.presence.secret == "presence-of-a-test"
+    assert "presence-of-a-test" not in f"{settings!r} {settings.presence}"
+
+    (fault,) = faults(gateway, {"PRESENCE_SECRET": "presence of a test"})
+
+    assert fault.startswith("PRESENCE_SECRET: the secret must match")
+    assert "presence of a test" not in fault

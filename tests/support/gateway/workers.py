@@ -18,7 +18,7 @@ def speaking(
 ) -> Worker:
     """Return a worker that has a connection and has just said this."""
     worker = workers.enter(Hello("secret", name, f"pid-of-{name}", "worker", 16, 0, {"foo": [1]}))
-    worker.connection = object()
+    worker.connections.add(object())
     for message in messages:
         worker.hear(message)
     return worker

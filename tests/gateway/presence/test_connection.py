@@ -1,0 +1,337 @@
+"""One connection at the port for workers, whoever has made it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING, Final
+
+import pytest
+import uvloop
+
+from gateway.presence import connection
+from shared.presence import (
+    LINE_BYTES,
+    MOST_CLAIMS,
+    MOST_OFFERS,
+    Bye,
+    Claimed,
+    Ended,
+    Offers,
+    Refusal,
+    Restated,
+    Welcome,
+    from_gateway,
+    line_of,
+)
+from tests.support.gateway.client import until
+from tests.support.gateway.presence import PresencePort, Released, hello_of, presence_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from structlog.typing import EventDict
+
+HELLO: Final = line_of(hello_of("a"))
+
+DEEP: Final = b'["hello","s","w","p","worker",1,1,{},' + b"[" * 100_000
+"""A greeting with a further part that is nested deeply."""
+
+NO_GREETINGS: Final = {
+    "HTTP": (b"GET / HTTP/1.1\r\nHost: gateway\r\n\r\n", "not understood"),
+    "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n", "not understood"),
+    "an empty line": (b"\n", "not understood"),
+    "no array": (b'{"hello":"x"}\n', "not understood"),
+    "an unknown kind": (b'["' + b"x" * 10_000 + b'"]\n', "not understood"),
+    "too few parts": (b'["hello","s"]\n', "not understood"),
+    "wrong types": (b'["hello",1,2,3,4,5,6,7]\n', "not understood"),
+    "a long text": (b'["hello","' + b"s" * 2000 + b'","w","p","g",1,1,{}]\n', "not understood"),
+    "a negative number": (b'["hello","s","w","p","g",-1,1,{}]\n', "not understood"),
+    "a large number": (b'["hello","s","w","p","g",' + b"9" * 30 + b",1,{}]\n", "not understood"),
+    "no UTF-8": (b'["hello","\xff","w","p","g",1,1,{}]\n', "not understood"),
+    "half a character": (b'["hello","\\ud800","w","p","g",1,1,{}]\n', "not understood"),
+    "deep JSON": (DEEP + b"\n", "not understood"),
+    "nothing but depth": (b"[" * 100_000 + b"\n", "not understood"),
+    "a line without end": (b"x" * (LINE_BYTES + 1), "not understood"),
+    "another secret": (line_of(hello_of("a", "secret-of-another")), "another secret"),
+    "no secret": (line_of(hello_of("a", "")), "another secret"),
+    "no greeting": (line_of(Claimed("t", 1, "job")), "no greeting"),
+    "goodbye": (line_of(Bye()), "no greeting"),
+}
+
+
+@pytest.fixture(name="released")
+def _released() -> Released:
+    return Released()
+
+
+@pytest.fixture(name="port")
+async def _port(released: Released) -> AsyncIterator[PresencePort]:
+    async with presence_port(released) as port:
+        yield port
+
+
+def reason_of(said: bytes) -> str:
+    """Return the only thing that the gateway has said: why it refuses."""
+    message = from_gateway.decode(said)
+    assert isinstance(message, Refusal), message
+    return message.reason
+
+
+async def test_a_worker_is_welcome(port: PresencePort) -> None:
+    """Who knows the secret hears which gateway it is, and is known from then on."""
+    peer = await port.connect(HELLO)
+
+    assert await peer.heard() == Welcome("gateway-1", list(port.listener.ports))
+    assert [worker.hello for worker in port.workers] == [hello_of("a")]
+
+
+async def test_messages_may_come_in_any_pieces(port: PresencePort) -> None:
+    """What is said is the same byte by byte, and all at once."""
+    said = HELLO + line_of(Claimed("t", 1, "jöb")) + line_of(Offers([("o", 1)], []))
+    slow = await port.connect()
+    for byte in said:
+        await slow.send(bytes([byte]))
+    await until(lambda: port.held("a") == ({("t", 1)}, {("o", 1)}))
+
+    await port.connect(said.replace(b'"a"', b'"b"'))
+
+    await until(lambda: port.held("b") == ({("t", 1)}, {("o", 1)}))
+
+
+@pytest.mark.parametrize("case", NO_GREETINGS)
+async def test_who_does_not_greet_is_refused(
+    port: PresencePort, released: Released, log: list[EventDict], case: str
+) -> None:
+    """The connection is ended with a reason, which is logged; nobody is known, nothing released."""
+    sent, reason = NO_GREETINGS[case]
+
+    peer = await port.connect(sent)
+
+    assert reason_of(await peer.ended()).startswith(reason)
+    await port.settle()
+    assert port.known("a") is None
+    assert released.calls == [([], [])]  # of the worker that settles
+    (line,) = [line for line in log if line["event"] == "presence connections refused"]
+    assert line["reason"] == reason
+    assert line["peer"] == str(peer.writer.get_extra_info("sockname"))
+    assert len(str(line)) < 600
+    assert [each for each in log if each.get("log_level") == "error"] == []
+
+
+async def test_a_secret_is_never_logged(port: PresencePort, log: list[EventDict]) -> None:
+    """Nor is one that was wrong, which may be right elsewhere."""
+    for secret in ("wrong-secret", "wrong-secret\ud7ff"):
+        peer = await port.connect(line_of(hello_of("a", secret)))
+        assert "wrong-secret" not in reason_of(await peer.ended())
+
+    assert "wrong-secret" not in str(log)
+
+
+@pytest.mark.parametrize("sent", [b"", HELLO[:-1]], ids=["silent", "a part of a greeting"])
+async def test_who_does_not_greet_in_time_is_refused(
+    port: PresencePort, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    """A greeting that does not come, or does not end, is waited for only so long."""
+    monkeypatch.setattr(connection, "HELLO_SECONDS", 0.2)
+
+    peer = await port.connect(sent)
+
+    assert reason_of(await peer.ended(2)) == "no greeting"
+
+
+async def test_a_worker_that_has_greeted_may_be_silent(
+    port: PresencePort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time for a greeting does not end the connection of a worker with nothing to say."""
+    monkeypatch.setattr(connection, "HELLO_SECONDS", 0.1)
+    worker = await port.greet("a")
+    slower = await port.connect()
+
+    assert reason_of(await slower.ended(2)) == "no greeting"
+
+    await worker.say(Claimed("t", 1, "job"))
+    await until(lambda: port.held("a")[0] == {("t", 1)})
+
+
+BAD: Final = {
+    "a second greeting": (HELLO, "a second greeting"),
+    "garbage": (b"\x00\xff\n", "not understood"),
+    "deep JSON": (b'["bye",' + b"[" * 100_000 + b"\n", "not understood"),
+    "a line without end": (b"[" * (LINE_BYTES + 1), "not understood"),
+    "too many claims": (
+        b"".join(line_of(Claimed("t", number, "job")) for number in range(MOST_CLAIMS + 1)),
+        "more than 4096 claims",
+    ),
+    "too many offers": (
+        b"".join(line_of(Offers([("o", number)], [])) for number in range(MOST_OFFERS + 1)),
+        "more than 4096 offers",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+async def test_a_worker_that_is_refused_is_not_dead(
+    port: PresencePort, released: Released, case: str
+) -> None:
+    """What a worker holds that says what no worker says is left to its leases."""
+    sent, reason = BAD[case]
+    peer = await port.greet("a", Claimed("held", 1, "job"))
+
+    await peer.send(sent)
+
+    assert reason_of(await peer.ended()).startswith(reason)
+    await until(lambda: port.known("a") is None)
+    await port.settle()
+    assert released.calls == [([], [])]
+
+
+async def test_what_follows_a_refusal_or_a_goodbye_is_not_heard(
+    port: PresencePort, released: Released
+) -> None:
+    """A connection that is over changes nothing, even in the same piece of data."""
+    await (await port.connect(b"x\n" + HELLO)).ended()
+    assert port.known("a") is None
+
+    peer = await port.greet("b", Claimed("t", 1, "job"))
+    await peer.send(line_of(Bye()) + b"x\n")
+
+    assert await peer.ended() == b""
+    await port.settle()
+    assert released.calls == [([], [])]
+
+
+async def test_a_worker_that_says_goodbye_is_not_dead(
+    port: PresencePort, released: Released
+) -> None:
+    """Whatever it holds then was handed back, or is left to its leases."""
+    peer = await port.greet("a", Claimed("t", 1, "job"), Bye())
+
+    assert await peer.ended() == b""
+    await until(lambda: port.known("a") is None)
+    await port.settle()
+    assert released.calls == [([], [])]
+
+
+@pytest.mark.parametrize("rest", [b"", b'["claimed","t2",1,"jo'], ids=["between", "in a line"])
+@pytest.mark.parametrize("is_reset", [True, False], ids=["reset", "end"])
+async def test_a_connection_that_ends_without_a_goodbye_is_a_death(
+    port: PresencePort, released: Released, rest: bytes, *, is_reset: bool
+) -> None:
+    """Between two lines, or in the middle of one, which then counts for nothing."""
+    peer = await port.greet("a", Claimed("t", 1, "job"), Offers([("o", 1)], []))
+    await until(lambda: port.held("a") == ({("t", 1)}, {("o", 1)}))
+    await peer.send(rest)
+
+    await (peer.reset() if is_reset else peer.leave())
+
+    await until(lambda: released.calls)
+    assert released.calls == [([("t", 1)], [("o", 1)])]
+    assert port.known("a") is None
+
+
+async def test_a_reset_in_the_middle_of_an_account_forgets_nothing(
+    port: PresencePort, released: Released
+) -> None:
+    """What was told before and not yet again is released with the rest."""
+    peer = await port.greet("a", Claimed("t1", 1, "job-1"), Claimed("t2", 1, "job-2"))
+    await peer.say(Restated(), Claimed("t3", 1, "job-3"))
+    await until(lambda: len(port.held("a")[0]) == 3)
+
+    await peer.reset()
+
+    await until(lambda: released.calls)
+    assert released.calls == [([("t1", 1), ("t2", 1), ("t3", 1)], [])]
+
+
+async def test_a_worker_dies_with_the_last_of_its_connections(
+    port: PresencePort, released: Released
+) -> None:
+    """A gateway may have two addresses: a worker that still speaks at one of them lives."""
+    first = await port.greet("a", Claimed("t1", 1, "job-1"))
+    second = await port.greet("a", Claimed("t2", 1, "job-2"))
+    await until(lambda: len(port.held("a")[0]) == 2)
+    await second.reset()
+    await port.settle()
+    assert released.calls == [([], [])]
+
+    await first.say(Ended("t2", 1))
+    await first.leave()
+
+    await until(lambda: len(released.calls) == 2)
+    assert released.calls[1] == ([("t1", 1)], [])
+
+
+async def test_a_refused_connection_does_not_end_another(
+    port: PresencePort, released: Released
+) -> None:
+    """A peer that greets as a living worker does, and is refused then, changes nothing."""
+    worker = await port.greet("a", Claimed("t", 1, "job"))
+    another = await port.greet("a")
+    await another.send(b"garbage\n")
+    await another.ended()
+    assert port.held("a")[0] == {("t", 1)}
+
+    await worker.leave()
+
+    await until(lambda: released.calls)
+    assert released.calls == [([("t", 1)], [])]
+
+
+async def test_who_guesses_the_process_id_of_a_worker_changes_nothing(
+    port: PresencePort, released: Released
+) -> None:
+    """Without the secret nothing that is known of the worker changes, nor is it released."""
+    await port.greet("a", Claimed("t", 1, "job"))
+
+    for _ in range(3):
+        guessing = await port.connect(line_of(hello_of("a", "guessed")) + line_of(Restated()))
+        await guessing.ended()
+        await guessing.reset()
+
+    await port.settle()
+    assert port.held("a")[0] == {("t", 1)}
+    assert released.calls == [([], [])]
+
+
+LOOPS: Final = [asyncio.new_event_loop, uvloop.new_event_loop]
+
+
+# How the kernel's reports reach a connection does not depend on the loop: production has uvloop.
+
+
+async def _released_after(end: str) -> list[object]:
+    """Return what is released once a worker's connection has ended so."""
+    released = Released()
+    async with presence_port(released) as port:
+        if end == "timeout":
+            # More than the peer's kernel takes: what it does not take in time has the gateway's
+            # kernel report a timeout, as of a host that does not answer.
+            port.listener.name = "x" * 20_000_000
+        with socket.socket() as peer:
+            peer.settimeout(0)
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(peer, ("127.0.0.1", port.listener.ports[0]))
+            await loop.sock_sendall(peer, HELLO + line_of(Claimed("t", 1, "job")))
+            await until(lambda: port.held("a")[0])
+            if end == "reset":
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+            if end != "timeout":
+                peer.close()
+            await until(lambda: port.known("a") is None, 10)
+            port.listener.name = "gateway-1"
+            await port.settle()
+    return [call for call in released.calls if call != ([], [])]
+
+
+@pytest.mark.parametrize("loop_factory", LOOPS, ids=["asyncio", "uvloop"])
+@pytest.mark.parametrize("end", ["end", "reset", "timeout"])
+def test_silence_is_no_death(
+    end: str, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """A process that has ended is dead; one that has stopped to read, or is cut off, is not."""
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        released = runner.run(_released_after(end))
+
+    assert released == ([] if end == "timeout" else [([("t", 1)], [])])
