@@ -43,6 +43,7 @@ up: ## Build and start the containers, and wait until they are healthy; FUNCTION
 # First the new image must load its functions, last the gateway gets to know them.
 deploy: ## Replace the three workers one by one with newly built ones, while work goes on
 	docker compose build --quiet store-init && docker compose build --quiet worker-1 catalog
+	docker compose run --rm --no-deps --no-TTY store-init
 	docker compose run --rm --no-deps --no-TTY worker-1 catalog >/dev/null
 	for worker in worker-1 worker-2 worker-3; do docker compose up --no-build --no-deps --wait $$worker || exit 1; done
 	docker compose up --no-build --no-deps --detach catalog && docker compose wait catalog

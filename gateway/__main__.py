@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import uvloop
@@ -24,6 +25,7 @@ from gateway.concurrency.processes import (
     Command,
     PortTaken,
     Supervisor,
+    require_free,
     shared_port,
     stop_with_parent,
 )
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 
 
 PART: Final = "part"
-"""The argument of a process that shares the port with others."""
+"""The first argument of a process that shares the port with others; the second is its number."""
 
 
 async def serve(
@@ -130,7 +132,10 @@ def configured(
 async def supervise(settings: GatewaySettings) -> int:
     """Keep the processes running until a signal comes. Returns the exit code."""
     log = get_logger()
+    presence = settings.presence
     try:
+        if presence.secret:
+            require_free(presence.host, presence.ports)
         with shared_port(settings.host, settings.port) as port:
             command = Command(["-m", "gateway", PART], {**os.environ, "GATEWAY_PORT": str(port)})
             log.info("starting processes", count=settings.processes, port=port)
@@ -156,8 +161,10 @@ def main() -> int:
             print(f"gateway: {fault}", file=sys.stderr)  # noqa: T201 - logging is not set up yet
         return 2
     configure_logging(settings.log, _name())
-    is_part = sys.argv[1:] == [PART]
-    if settings.processes > 1 and not is_part:
+    is_part = sys.argv[1:2] == [PART]
+    if is_part:
+        settings = replace(settings, presence=settings.presence.of_process(int(sys.argv[2])))
+    elif settings.processes > 1:
         return asyncio.run(supervise(settings))
     limit_arenas()
     allow_many_connections()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -35,6 +35,9 @@ HOST_GRAMMAR = re.compile(r"\*|[a-z0-9._-]+|[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*"
 ORIGIN_GRAMMAR = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 DEFAULT_PORT = re.compile(r"^(http(?=:.*:80$)|https(?=:.*:443$))(.*):\d+$")
 """An origin with the port that browsers leave out."""
+
+
+LAST_PORT: Final = 65535
 
 
 @dataclass(frozen=True)
@@ -91,13 +94,18 @@ class CatalogSettings:
 class PresenceSettings:
     """Where workers connect, and the secret that they must know; without one nothing listens.
 
-    `ports` are those of all processes of this gateway.
+    `ports` are those of all processes of this gateway, if they are several: each listens at a port
+    of its own, and tells workers of all. Port 0 is a free one, of which nobody is told.
     """
 
     secret: str = field(default="", repr=False)
     host: str = "127.0.0.1"
     port: int = 5002
     ports: tuple[int, ...] = ()
+
+    def of_process(self, number: int) -> PresenceSettings:
+        """Return the settings of one of the processes, which are numbered from 1."""
+        return replace(self, port=self.ports[number - 1]) if self.ports else self
 
 
 @dataclass(frozen=True)
@@ -157,6 +165,8 @@ def gateway_settings(
 def read_gateway(read: EnvironmentReader, *, terminal: bool | None = None) -> GatewaySettings:
     """Read the gateway's settings; what is at fault has its default."""
     tokens = read.tokens("GATEWAY_TOKENS")
+    port = read.port("GATEWAY_PORT", 5001, low=0)
+    processes = read.integer("GATEWAY_PROCESSES", 1, 1, 64, "processes")
     return GatewaySettings(
         server=read_server(read),
         log=read_log(read, terminal=sys.stdout.isatty() if terminal is None else terminal),
@@ -165,8 +175,8 @@ def read_gateway(read: EnvironmentReader, *, terminal: bool | None = None) -> Ga
             default=read.text("GATEWAY_DEFAULT_FUNCTION", "") or None,
         ),
         host=read.text("GATEWAY_HOST", "127.0.0.1"),
-        port=read.port("GATEWAY_PORT", 5001, low=0),
-        processes=read.integer("GATEWAY_PROCESSES", 1, 1, 64, "processes"),
+        port=port,
+        processes=processes,
         max_connections=read.integer(
             "GATEWAY_MAX_CONNECTIONS", 25_000, 1, 1_000_000, "connections"
         ),
@@ -179,16 +189,28 @@ def read_gateway(read: EnvironmentReader, *, terminal: bool | None = None) -> Ga
         cors_origins=_origins(read, secured=bool(tokens)),
         worker_group=read_worker_group(read),
         webhooks=read_webhooks(read),
-        presence=_presence(read),
+        presence=_presence(read, port, processes),
     )
 
 
-def _presence(read: EnvironmentReader) -> PresenceSettings:
-    return PresenceSettings(
-        secret=read_presence_secret(read),
-        host=read.text("GATEWAY_PRESENCE_HOST", "127.0.0.1"),
-        port=read.port("GATEWAY_PRESENCE_PORT", 5002, low=0),
-    )
+def _presence(read: EnvironmentReader, taken: int, processes: int) -> PresenceSettings:
+    """Read the settings for workers' connections; `taken` is the port of clients."""
+    secret = read_presence_secret(read)
+    host = read.text("GATEWAY_PRESENCE_HOST", "127.0.0.1")
+    port = read.port("GATEWAY_PRESENCE_PORT", 5002, low=0)
+    if port == 0:
+        return PresenceSettings(secret, host, port)
+    ports = range(port, port + processes)
+    if ports[-1] > LAST_PORT:
+        read.faults.append(
+            f"GATEWAY_PRESENCE_PORT must leave each of {processes} processes a port, got {port}"
+        )
+    if secret and taken in ports:
+        read.faults.append(
+            f"GATEWAY_PORT must not be one of the {processes} ports from GATEWAY_PRESENCE_PORT on,"
+            f" got {taken}"
+        )
+    return PresenceSettings(secret, host, port, tuple(ports) if processes > 1 else ())
 
 
 def _budget(read: EnvironmentReader, name: str) -> int:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from shared.log import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 10.0
@@ -57,6 +57,13 @@ def shared_port(host: str, port: int) -> Iterator[int]:
         yield port
 
 
+def require_free(host: str, ports: Iterable[int]) -> None:
+    """Raise `PortTaken` if somebody uses one of these ports."""
+    for port in ports:
+        with shared_port(host, port):
+            pass
+
+
 def _held(family: int, address: tuple[str, int]) -> socket.socket:
     try:
         # With SO_REUSEADDR others could bind the port, and listen, before our processes listen.
@@ -82,12 +89,12 @@ def _bound(family: int, address: tuple[str, int], *options: int) -> socket.socke
 
 @dataclass(frozen=True)
 class Command:
-    """What each process runs, and its environment besides its name."""
+    """What each process runs, with its number as one argument more, and its environment."""
 
     arguments: Sequence[str]
     environment: Mapping[str, str]
 
-    async def start(self, name: str) -> asyncio.subprocess.Process:
+    async def start(self, name: str, number: int) -> asyncio.subprocess.Process:
         """Start a process, whose standard input ends when this one does."""
         # SIGHUP would end a process that has no handler yet, so the process itself lets it in.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
@@ -95,6 +102,7 @@ class Command:
             return await asyncio.create_subprocess_exec(
                 sys.executable,
                 *self.arguments,
+                str(number),
                 env={**self.environment, "GATEWAY_NAME": name},
                 stdin=asyncio.subprocess.PIPE,
             )
@@ -111,7 +119,7 @@ class Supervisor:
 
     def __init__(self, command: Command, name: str, count: int, drain: float) -> None:
         self._command = command
-        self._names = [f"{name}-{number}" for number in range(1, count + 1)]
+        self._parts = [(f"{name}-{number}", number) for number in range(1, count + 1)]
         self._drain = drain
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._stop = asyncio.Event()
@@ -124,17 +132,17 @@ class Supervisor:
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._send, signal.SIGHUP)
         async with asyncio.TaskGroup() as keeping:
-            for name in self._names:
-                keeping.create_task(self._keep(name))
+            for part in self._parts:
+                keeping.create_task(self._keep(*part))
             await self._stop.wait()
             self._send(signal.SIGTERM)
             loop.call_later(self._drain + LATE_SECONDS, self._send, signal.SIGKILL)
 
-    async def _keep(self, name: str) -> None:
+    async def _keep(self, name: str, number: int) -> None:
         pause = FIRST_PAUSE
         while not self._stop.is_set():
             began = time.monotonic()
-            code = await self._run(name)
+            code = await self._run(name, number)
             if self._stop.is_set():
                 return
             if time.monotonic() - began >= STEADY_SECONDS:
@@ -144,10 +152,10 @@ class Supervisor:
                 await asyncio.wait_for(self._stop.wait(), pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
-    async def _run(self, name: str) -> int | None:
+    async def _run(self, name: str, number: int) -> int | None:
         """Return the exit code of a process, None if the machine has no room for it now."""
         try:
-            process = self._running[name] = await self._command.start(name)
+            process = self._running[name] = await self._command.start(name, number)
         except OSError as error:
             self._log.error("process not started", name=name, reason=str(error))
             return None

@@ -31,8 +31,9 @@ EVERY_FAULT = {
     "LOG_LEVEL": "loud",
     "LOG_FORMAT": "xml",
     "GATEWAY_PORT": "-1",
-    "GATEWAY_PRESENCE_PORT": "65536",
     "GATEWAY_MAX_BODY": "many",
+    "GATEWAY_PRESENCE_PORT": "workers",
+    "PRESENCE_SECRET_FILE": "/no/such/file",
     "WORKER_GROUP": "a/b",
 }
 
@@ -81,9 +82,9 @@ def test_every_variable_is_read() -> None:
         "WORKER_GROUP": "blue.1",
         "GATEWAY_ALLOWED_HOSTS": "Jobs.example., [FD00::1],gateway",
         "GATEWAY_CORS_ORIGINS": "https://App.example:443, http://[::1]:3000",
-        "GATEWAY_PRESENCE_HOST": "::",
-        "GATEWAY_PRESENCE_PORT": "0",
-        "PRESENCE_SECRET": "presence-of-a-test",
+        "PRESENCE_SECRET": "a-secret-of-workers",
+        "GATEWAY_PRESENCE_HOST": "::1",
+        "GATEWAY_PRESENCE_PORT": "6000",
     }
 
     assert gateway(environment) == GatewaySettings(
@@ -100,7 +101,7 @@ def test_every_variable_is_read() -> None:
         worker_group="blue.1",
         allowed_hosts=("jobs.example", "fd00::1", "gateway"),
         cors_origins=("https://app.example", "http://[::1]:3000"),
-        presence=PresenceSettings("presence-of-a-test", "::", 0),
+        presence=PresenceSettings("a-secret-of-workers", "::1", 6000, (6000, 6001, 6002)),
     )
 
 
@@ -227,6 +228,55 @@ def test_each_deadline_is_shorter_than_the_next() -> None:
     deadlines = astuple(gateway({}).deadlines)
 
     assert list(deadlines) == sorted(set(deadlines))
+
+
+PRESENCE: Final = {"PRESENCE_SECRET": "a-secret-of-workers"}
+
+
+def test_each_process_has_a_port_for_workers() -> None:
+    """The processes take ports in a row, and each knows all of them."""
+    first = gateway({**PRESENCE, "GATEWAY_PROCESSES": "3", "GATEWAY_PRESENCE_PORT": "7000"})
+
+    ports = (7000, 7001, 7002)
+    assert first.presence.ports == ports
+    parts = [first.presence.of_process(number) for number in (1, 2, 3)]
+    assert [(part.port, part.ports) for part in parts] == [(port, ports) for port in ports]
+
+
+@pytest.mark.parametrize("port", ["0", "7000"])
+def test_a_single_process_has_one_port_for_workers(port: str) -> None:
+    """It has no others to tell of."""
+    presence = gateway({**PRESENCE, "GATEWAY_PRESENCE_PORT": port}).presence
+
+    assert (presence.port, presence.ports) == (int(port), ())
+
+
+@pytest.mark.parametrize(
+    ("environment", "fault"),
+    [
+        (
+            {"GATEWAY_PRESENCE_PORT": "65534"},
+            "GATEWAY_PRESENCE_PORT must leave each of 3 processes a port, got 65534",
+        ),
+        (
+            {**PRESENCE, "GATEWAY_PORT": "5004"},
+            "GATEWAY_PORT must not be one of the 3 ports from GATEWAY_PRESENCE_PORT on, got 5004",
+        ),
+    ],
+)
+def test_every_process_must_find_its_port(environment: dict[str, str], fault: str) -> None:
+    """Ports that no process could listen at stop the start."""
+    assert faults(gateway, {"GATEWAY_PROCESSES": "3", **environment}) == [fault]
+
+
+def test_without_workers_connections_their_port_is_free() -> None:
+    """A gateway without the secret may serve clients at the port that workers would have."""
+    assert gateway({"GATEWAY_PORT": "5002"}).port == 5002
+
+
+def test_secrets_are_never_shown() -> None:
+    """Settings can be logged as they are: their text has no secret."""
+    assert "a-secret-of-workers" not in f"{gateway(PRESENCE)!r}"
 
 
 def test_the_password_is_never_shown() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import signal
@@ -15,8 +16,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gateway.concurrency.processes import PortTaken, require_free
+from shared.presence import Hello, Welcome, from_gateway, line_of
 from tests.support.catalog import CATALOG, write_manifest
 from tests.support.processes import Process, call, wait_until
+from tests.support.server import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from tests.support.server import Server
 
 COUNT = 2
+SECRET = "a-secret-of-workers"
 
 
 def gateway(directory: Path, **environment: str) -> Process:
@@ -213,6 +218,57 @@ def test_a_port_that_is_taken_ends_the_start(tmp_path: Path) -> None:
 
     (event,) = process.events("not started")
     assert "Address already in use" in event["reason"]
+
+
+def two_ports() -> int:
+    """Return the first of two ports in a row that are free."""
+    while True:
+        port = free_port()
+        with contextlib.suppress(PortTaken):
+            require_free("127.0.0.1", (port, port + 1))
+            return port
+
+
+def greet(port: int) -> object:
+    """Greet a gateway as a worker does, and return its answer."""
+    hello = Hello(SECRET, "w", "w-pid", "worker", 1, 0, {})
+    with socket.create_connection(("127.0.0.1", port), 5) as connection:
+        connection.sendall(line_of(hello))
+        return from_gateway.decode(connection.makefile("rb").readline())
+
+
+def test_each_process_tells_workers_of_all(tmp_path: Path) -> None:
+    """Each listens for workers at a port of its own, also one that was started again."""
+    write_manifest(tmp_path / "catalog.json", CATALOG)
+    port = two_ports()
+    process = gateway(tmp_path, PRESENCE_SECRET=SECRET, GATEWAY_PRESENCE_PORT=str(port))
+
+    def answers() -> list[object]:
+        return [greet(each) for each in (port, port + 1)]
+
+    expected = [Welcome(f"g-{number}", [port, port + 1]) for number in (1, 2)]
+    process.start()
+    try:
+        wait_until(lambda: len(process.events("gateway started")) == COUNT, what="all processes")
+        assert answers() == expected
+
+        os.kill(children(process)[1], signal.SIGKILL)
+        wait_until(lambda: len(process.events("gateway started")) == COUNT + 1, what="another one")
+        assert answers() == expected
+    finally:
+        process.end()
+
+
+def test_a_port_for_workers_that_is_taken_ends_the_start(tmp_path: Path) -> None:
+    """No process is started that could not listen for workers."""
+    write_manifest(tmp_path / "catalog.json", CATALOG)
+    port = two_ports()
+    with socket.create_server(("127.0.0.1", port + 1)):
+        process = gateway(tmp_path, PRESENCE_SECRET=SECRET, GATEWAY_PRESENCE_PORT=str(port))
+        assert exit_code(process) == 1
+
+    (event,) = process.events("not started")
+    assert event["reason"] == f"port {port + 1}: Address already in use"
 
 
 def test_wrong_settings_end_the_start(tmp_path: Path) -> None:
