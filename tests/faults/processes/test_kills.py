@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 import statistics
-import threading
 import time
-from contextlib import contextmanager
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.catalog import CHECKOUT
+from tests.support.faults.load import begins
+from tests.support.faults.seen import deaths, mistakes, wait_until_seen
 from tests.support.faults.starts import Starts
 from tests.support.processes import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.support.stack import Stack
 
 SEED = 7
@@ -33,34 +30,10 @@ MOST_SECONDS = 1.5
 """Seconds to the next step, well below those of a lease; `python -m bench recovery` measures."""
 
 
-@contextmanager
-def begins(stack: Stack, job: str, rate: float) -> Iterator[list[str]]:
-    """Begin so many executions a second until the block ends; yield their ids."""
-    ids: list[str] = []
-    over = threading.Event()
-
-    def run() -> None:
-        began = time.monotonic()
-        for number in itertools.count():
-            if over.wait(max(0.0, began + number / rate - time.monotonic())):
-                return
-            id = f"{job}-load-{number}"
-            if stack.begin(id).status == 202:
-                ids.append(id)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield ids
-    finally:
-        over.set()
-        thread.join()
-
-
-def mistakes(stack: Stack) -> list[dict[str, Any]]:
-    """Return what gateways have logged of workers that they took for dead by mistake."""
-    logs = stack.gateways.values()
-    return [event for log in logs for event in log.events("worker was taken for dead and lives")]
+def wait_for(seconds: float) -> None:
+    """Let a random time pass, at whose end something is done to a worker."""
+    end = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() >= end, what="the moment")
 
 
 def check_steps(stack: Stack, starts: Starts, id: str) -> None:
@@ -85,12 +58,12 @@ def test_another_worker_goes_on_at_once(own_stack: Stack, job: str, rate: int) -
             id = f"{job}-{number}"
             own_stack.begin(id, "checkout", {"pace": PACE})
             holder = starts.holder(id)
-            kill_at = time.monotonic() + chance.uniform(0, 4 * PACE)
-            wait_until(lambda at=kill_at: time.monotonic() >= at, what="the moment")
+            wait_for(chance.uniform(0, 4 * PACE))
             taken.append(starts.kill_holder(id))
             check_steps(own_stack, starts, id)
             own_stack.workers[holder].start()
             own_stack.workers[holder].started("stream opened")
+            wait_until_seen(own_stack)
 
     assert {own_stack.outcome(id)["status"] for id in load} <= {"resolved"}
     assert statistics.median(taken) < MEDIAN_SECONDS, taken
@@ -135,5 +108,4 @@ def test_a_worker_without_time_to_drain(own_stack: Stack, job: str) -> None:
         own_stack.add_worker(holder, WORKER_DRAIN_SECONDS="0")
         check_steps(own_stack, starts, id)
     assert statistics.median(taken) < MEDIAN_SECONDS, taken
-    deaths = [log.events("worker died") for log in own_stack.gateways.values()]
-    assert not any(deaths), deaths
+    assert deaths(own_stack) == []

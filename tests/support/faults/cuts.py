@@ -83,9 +83,7 @@ class Wire:
         for task in self._tasks:
             task.cancel()
 
-    async def _accept(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         if self._state is State.RESET:
             self._reset_all()
@@ -102,9 +100,7 @@ class Wire:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _pass_on(
-        self, source: asyncio.StreamReader, target: asyncio.StreamWriter
-    ) -> None:
+    async def _pass_on(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(CHUNK):
                 await self._whole.wait()
