@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bench.parts import backlog, begins, crowds, growth, histories, jobs, waits, witness
+from bench.parts import backlog, begins, crowds, growth, histories, jobs, recovery, waits, witness
 
 if TYPE_CHECKING:
     from bench.parts.part import Part
@@ -20,5 +20,6 @@ PARTS: Final[dict[str, Part]] = {
         *crowds.PARTS,
         *growth.PARTS,
         *backlog.PARTS,
+        *recovery.PARTS,
     )
 }
