@@ -16,6 +16,7 @@ from durable_http import Context, Step, Workflow, function
 type Count = Annotated[int, Meta(ge=0, le=10_000)]
 
 HOUR = 3600
+STEPS = ("reserve", "charge", "pack", "ship", "notify")
 
 
 @function(default_input={"foo": "bar"})
@@ -71,6 +72,21 @@ def pause(step: Step, seconds: Annotated[float, Meta(ge=0, le=HOUR)] = 1.0) -> f
 def echo(step: Step, data: Any) -> Any:  # noqa: ARG001 - every plain function has its step
     """Returns its input."""
     return data
+
+
+@function
+def checkout(context: Context, pace: Annotated[float, Meta(ge=0, le=HOUR)] = 0.5) -> Workflow[int]:
+    """Runs five steps, each of which takes so many seconds."""
+    done = 0
+    for name in STEPS:
+        done += yield context.step(work, pace, name=name)
+    return done
+
+
+def work(step: Step, pace: float) -> int:  # noqa: ARG001 - every step has it
+    """Take some time."""
+    time.sleep(pace)
+    return 1
 
 
 def add(step: Step, total: int, number: int) -> int:  # noqa: ARG001 - every step has it

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bench.stacks.service import Service
     from bench.stacks.subjects import Subject
 
-SHOWN = ("rate", "rate_95", "p50_ms", "p99_ms", "failed")
+SHOWN = ("rate", "rate_95", "p50_ms", "p99_ms", "failed", "median_s", "p95_s", "max_s")
 
 
 def run(

@@ -28,7 +28,7 @@ from tests.support.faults.proxy import Proxy, proxy_to
 from tests.support.gateway.client import Gateway, GatewayServer
 from tests.support.gateway.senders import Sender
 from tests.support.server import free_port, resonate_server
-from tests.support.stack import Stack, running_stack
+from tests.support.stack import PRESENCE, Stack, running_stack
 from tests.support.worker.claims import ClaimedJob
 
 if TYPE_CHECKING:
@@ -200,10 +200,16 @@ def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
+@pytest.fixture(name="presence")
+def _presence() -> bool:
+    """Return whether gateways notice deaths; parametrize `presence` for a test's own answer."""
+    return PRESENCE
+
+
 @pytest.fixture(name="own_stack")
-def _own_stack(tmp_path: Path) -> Iterator[Stack]:
+def _own_stack(tmp_path: Path, *, presence: bool) -> Iterator[Stack]:
     """Yield a service with three workers, for this test alone."""
-    with running_stack(tmp_path) as stack:
+    with running_stack(tmp_path, presence=presence) as stack:
         yield stack
 
 
@@ -219,9 +225,9 @@ def _senders(settings: GatewaySettings, job: str) -> Iterator[list[Sender]]:
 
 
 @pytest.fixture(name="bare_stack")
-def _bare_stack(tmp_path: Path) -> Iterator[Stack]:
+def _bare_stack(tmp_path: Path, *, presence: bool) -> Iterator[Stack]:
     """Yield a service without workers, for this test alone."""
-    with running_stack(tmp_path, workers=0) as stack:
+    with running_stack(tmp_path, workers=0, presence=presence) as stack:
         yield stack
 
 

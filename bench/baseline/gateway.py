@@ -21,7 +21,7 @@ resonate = Resonate.remote(
 
 
 def begin(
-    id: str | None = None, function: str = "foo", data: dict[str, Any] | int | None = None
+    id: str | None = None, function: str = "foo", data: dict[str, Any] | float | None = None
 ) -> dict[str, Any]:
     """Begin an execution of a function on any worker."""
     id = id or str(uuid.uuid4())

@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from resonate import Resonate
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from resonate.resonate import Context
 
 HOUR = 3600
+STEPS = ("reserve", "charge", "pack", "ship", "notify")
 
 
 def foo(context: Context, data: Any) -> dict[str, Any]:  # noqa: ARG001 - the SDK passes it
@@ -37,6 +39,23 @@ def sleeper(context: Context, data: Any) -> Generator[Any, Any]:  # noqa: ARG001
     yield context.sleep(HOUR)
 
 
+def checkout(context: Context, pace: float) -> Generator[Any, Any, int]:
+    """Run five steps, each of which takes so many seconds."""
+    done = 0
+    for name in STEPS:
+        done += yield context.run(work, context.id, name, pace)
+    return done
+
+
+def work(context: Context, id: str, name: str, pace: float) -> int:  # noqa: ARG001
+    """Write down the begin of a step as our workers do, and take some time."""
+    now = datetime.now(UTC).isoformat()
+    line = {"event": "step started", "id": id, "step": name, "timestamp": now}
+    print(json.dumps(line), flush=True)
+    time.sleep(pace)
+    return 1
+
+
 def add(context: Context, total: int, number: int) -> int:  # noqa: ARG001
     """Add two numbers."""
     return total + number
@@ -54,6 +73,7 @@ def main() -> None:
     resonate.register(foo)
     resonate.register(steps)
     resonate.register(sleeper)
+    resonate.register(checkout)
     resonate.start()
     threading.Event().wait()
 

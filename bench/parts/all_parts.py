@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bench.parts import backlog, begins, crowds, growth, histories, jobs, profile, waits, witness
+from bench.parts import (
+    backlog,
+    begins,
+    crowds,
+    growth,
+    histories,
+    jobs,
+    profile,
+    recovery,
+    waits,
+    witness,
+)
 
 if TYPE_CHECKING:
     from bench.parts.part import Part
@@ -15,6 +26,7 @@ PARTS: Final[dict[str, Part]] = {
         *begins.PARTS,
         *waits.PARTS,
         *jobs.PARTS,
+        *recovery.PARTS,
         *profile.PARTS,
         *witness.PARTS,
         *histories.PARTS,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from bench.loads.loops import Address
     from bench.stacks.server import BenchServer
+    from tests.support.processes import Process
 
 
 @dataclass(frozen=True)
@@ -30,18 +31,23 @@ class Used:
 
 
 class Service:
-    """What is measured. `scale` sets the number of workers, where there can be any."""
+    """What is measured. `scale` sets the number of workers, where there can be any.
 
-    def __init__(
+    `workers` returns those that there are, by name.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what a service is made of
         self,
         name: str,
         server: BenchServer | None,
         pids: Callable[[], Mapping[str, Iterable[int]]],
         urls: Callable[[], Iterable[SplitResult]],
         scale: Callable[[int], None] = lambda _: None,
+        workers: Callable[[], Mapping[str, Process]] = dict,
     ) -> None:
         self.name = name
         self.scale = scale
+        self.workers = workers
         self._server = server
         self._pids = pids
         self._urls = urls

@@ -41,7 +41,14 @@ class StockStack:
                 "server": [self._server.pid],
             }
 
-        return Service(name, self._server, pids, lambda: [urlsplit(self._url)], self._scale)
+        return Service(
+            name,
+            self._server,
+            pids,
+            lambda: [urlsplit(self._url)],
+            self._scale,
+            lambda: {each.log.stem: each for each in self._workers},
+        )
 
     def _scale(self, count: int) -> None:
         while len(self._workers) > count:

@@ -36,6 +36,7 @@ class Subject:
     stock_flags: bool = False
     store: str = "sqlite"
     gateways: int = 1
+    presence: bool = True
 
 
 SUBJECTS: Final = {
@@ -44,6 +45,7 @@ SUBJECTS: Final = {
         Subject("stock", "FastAPI and stock SDK, stock server", "stock", stock_flags=True),
         Subject("stock-tuned", "FastAPI and stock SDK, our server flags and indexes", "stock"),
         Subject("ours", "this service", "ours"),
+        Subject("ours-leases", "this service without a secret of presence", "ours", presence=False),
         Subject("ours-2", "this service with two gateway processes", "ours", gateways=2),
         Subject("ours-postgres", "this service on PostgreSQL", "ours", store="postgres"),
         Subject("server", "the server alone", "server"),
@@ -89,7 +91,7 @@ def _ours(
 ) -> Service:
     catalog = directory / "catalog.json"
     catalog.write_bytes(_catalog())
-    stack = Stack(server, directory, 2.0, SHIPPED_MODULES)
+    stack = Stack(server, directory, 2.0, SHIPPED_MODULES, presence=subject.presence)
     exits.callback(stack.end)
     environment = {"GATEWAY_CATALOG": str(catalog), "GATEWAY_DEFAULT_FUNCTION": "foo"}
     urls = [
@@ -99,7 +101,7 @@ def _ours(
 
     def scale(workers: int) -> None:
         for number in range(len(stack.workers) + 1, workers + 1):
-            stack.add_worker(f"worker-{number}", WORKER_FUNCTIONS=FLOWS)
+            stack.add_worker(f"worker-{number}", WORKER_FUNCTIONS=FLOWS, WORKER_DRAIN_SECONDS="0")
         while len(stack.workers) > workers:
             stack.workers.popitem()[1].end()
 
@@ -110,7 +112,7 @@ def _ours(
             "server": [server.pid],
         }
 
-    return Service(subject.name, server, pids, lambda: urls, scale)
+    return Service(subject.name, server, pids, lambda: urls, scale, lambda: stack.workers)
 
 
 def _catalog() -> bytes:

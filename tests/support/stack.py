@@ -50,7 +50,7 @@ SHIPPED_MODULES: Final = Modules("gateway", "worker")
 
 
 PRESENCE: Final = os.environ.get("TEST_PRESENCE", "1") == "1"
-"""Whether workers have connections to gateways, as in the service that ships."""
+"""Whether workers have connections to gateways, as in the service that ships; by default."""
 
 PRESENCE_SECRET: Final = "presence-of-a-test"
 
@@ -59,9 +59,16 @@ class Stack:
     """The processes of one service, and the calls that its tests make."""
 
     def __init__(
-        self, server: Server, directory: Path, lease_seconds: float, modules: Modules
+        self,
+        server: Server,
+        directory: Path,
+        lease_seconds: float,
+        modules: Modules,
+        *,
+        presence: bool = PRESENCE,
     ) -> None:
         self.server = server
+        self._secret = PRESENCE_SECRET if presence else ""
         self._directory = directory
         self._lease_seconds = lease_seconds
         self._modules = modules
@@ -126,7 +133,7 @@ class Stack:
                 "RESONATE_PORT_STORE": str(self.server.store_port),
                 "RESONATE_PORT_MESSAGE_SOURCE": str(self.server.message_port),
                 "LOG_FORMAT": "json",
-                "PRESENCE_SECRET": PRESENCE_SECRET if PRESENCE else "",
+                "PRESENCE_SECRET": self._secret,
                 **environment,
             },
             self._directory / f"{name}.log",
@@ -227,20 +234,22 @@ def create(  # noqa: PLR0913 - what an execution is made of
 
 
 @contextlib.contextmanager
-def running_stack(
+def running_stack(  # noqa: PLR0913 - what a service is made of
     directory: Path,
     *,
     workers: int = 3,
     lease_seconds: float = 2.0,
     gateway: Mapping[str, str] | None = None,
     modules: Modules = OWN_MODULES,
+    presence: bool = PRESENCE,
 ) -> Iterator[Stack]:
     """Run a service until the block ends, then end every process of it.
 
-    `gateway` is added to the environment of its gateway.
+    `gateway` is added to the environment of its gateway. Without `presence` the death of a worker
+    is noticed when its leases end.
     """
     with resonate_server(directory) as server:
-        stack = Stack(server, directory, lease_seconds, modules)
+        stack = Stack(server, directory, lease_seconds, modules, presence=presence)
         try:
             stack.add_gateway(ready=True, **(gateway or {}))
             for number in range(1, workers + 1):
