@@ -104,6 +104,8 @@ def test_a_list(bare_stack: Stack, job: str) -> None:
     until(bare_stack, f"{job}-waits", "waiting")
     bare_stack.begin(f"{job}-runs", "checkout", {"pace": 30})
     until(bare_stack, f"{job}-runs", "running")
+    # A step of which nothing is stored is no loss.
+    wait_until(lambda: bare_stack.state(f"{job}-runs", steps=True)["steps"], what="its record")
     bare_stack.begin(f"{job}-queues", "checkout")
 
     def rows() -> dict[str, tuple[str, str, int]]:

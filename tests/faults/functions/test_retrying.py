@@ -231,7 +231,7 @@ def test_a_record_that_is_not_stored_is_left_out(
     stack, proxy = proxied
     stack.create(job, "flaky", {"fails": 1, "pause": 1.0, "before": 1.0})
     odd = stack.workers["odd"]
-    wait_until(lambda: stack.state(job)["phase"] == "running", what="the record of the start")
+    wait_until(lambda: stack.state(job, steps=True)["steps"], what="the record of the start")
     harm = proxy.harm("POST", "/promises", how, times=1000)
     wait_until(lambda: odd.events("failed try not recorded", id=job), what="a lost record")
     proxy.heal()
@@ -248,7 +248,7 @@ def test_a_record_of_an_old_claim_is_refused(proxied: tuple[Stack, Proxy], job: 
     stack, proxy = proxied
     stack.create(job, "flaky", {"fails": 1, "pause": 60.0, "before": 1.0}, seconds=300)
     odd = stack.workers["odd"]
-    wait_until(lambda: stack.state(job)["phase"] == "running", what="the record of the start")
+    wait_until(lambda: stack.state(job, steps=True)["steps"], what="the record of the start")
     proxy.harm("POST", "/promises", "refuse-412")
 
     wait_until(lambda: odd.events("slot given back", id=job), what="the end of the claim")

@@ -28,7 +28,7 @@ def test_a_step_that_runs_again_is_running(bare_stack: Stack, tmp_path: Path, jo
     written = f"import os, time\n{written}{HELD}"
     deploy(bare_stack, "lost", tmp_path, written)
     bare_stack.create(job, "flow", seconds=300)
-    wait_until(lambda: bare_stack.state(job)["phase"] == "running", what="the step's start")
+    wait_until(lambda: bare_stack.state(job, steps=True)["steps"], what="the step's start")
     bare_stack.workers["lost"].kill()
     deploy(bare_stack, "other", tmp_path, module({"flow": "\n    yield context.sleep(1)\n"}))
     assert blocked(bare_stack, job)["found"] == "sleep"
