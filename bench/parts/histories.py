@@ -67,6 +67,8 @@ def steps(service: Service, options: Options) -> Iterator[Case]:
     while not over.is_set():
         beside.append(neighbours(service, options.seconds).values())
     thread.join()
+    if not found:
+        raise RuntimeError("the execution of many steps was not measured")
     worst = max((values.get("p99_ms", 0.0) for values in beside), default=0.0)
     yield (
         str(size),

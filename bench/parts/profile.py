@@ -2,7 +2,8 @@
 
 py-spy looks at a process from outside, so many times a second, and writes the stack of the thread
 that has the interpreter. A sample counts for the innermost function that one of the groups knows.
-What libraries in C and system calls do counts for the Python function that has called them.
+What libraries in C do counts for the Python function that has called them; system calls without the
+interpreter are left out, as the time of the kernel is read from /proc.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Self
 from bench.parts.part import Part, begin_request, closed, drained, newest, repeated
 from bench.parts.waits import requests
 from tests.support.processes import ROOT
+from tests.support.usage import times_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
     from bench.parts.part import Case, Options, Values
     from bench.stacks.service import Service
 
-SAMPLES_PER_SECOND: Final = 200
+SAMPLES_PER_SECOND: Final = 400
+SECONDS: Final = 5
+"""Seconds of a load, for each of `--seconds`."""
+
 REST: Final = "rest"
 PROFILE: Final = "profile"
 
@@ -59,13 +64,13 @@ def profiles(service: Service, options: Options) -> Iterator[Case]:
         Profile(next(iter(pids["gateway"])), GATEWAY) as gateway,
         Profile(next(iter(pids["workers"])), WORKER) as worker,
     ):
-        values = closed(service, repeated(begin_request()), options.seconds * 2)
+        values = closed(service, repeated(begin_request()), options.seconds * SECONDS)
     drained(service, mark, int(values["count"]))
     for name, profile in (("gateway", gateway), ("workers", worker)):
         yield f"begin: {name}", {**profile.shares(), "cpu_us": values[f"cpu_{name}_us"]}
     for name, one in requests(service):
         with Profile(next(iter(pids["gateway"])), GATEWAY) as gateway:
-            values = closed(service, repeated(one), options.seconds * 2)
+            values = closed(service, repeated(one), options.seconds * SECONDS)
         yield f"wait {name}: gateway", {**gateway.shares(), "cpu_us": values["cpu_gateway_us"]}
 
 
@@ -82,8 +87,10 @@ class Profile:
             *("--format", "raw", "--full-filenames", "--output", str(self._output)),
         ]
         self._samples: Counter[str] = Counter()
+        self._pid = pid
 
     def __enter__(self) -> Self:
+        self._before = times_of(self._pid)
         try:
             self._child = subprocess.Popen(
                 self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -93,6 +100,8 @@ class Profile:
         return self
 
     def __exit__(self, *error: object) -> None:
+        user, system = (b - a for a, b in zip(self._before, times_of(self._pid), strict=True))
+        self._kernel = system / max(user + system, 1e-9)
         self._child.send_signal(signal.SIGINT)
         printed = self._child.communicate(timeout=30)[0]
         if not self._output.exists():
@@ -103,10 +112,14 @@ class Profile:
         self._folder.cleanup()
 
     def shares(self) -> Values:
-        """Return the share of each group in percent, 0 included."""
-        total = max(self._samples.total(), 1)
-        groups = [*self._groups, REST]
-        return {f"share_{each}": 100 * self._samples[each] / total for each in groups}
+        """Return the shares of the groups and of the kernel in percent, and the samples."""
+        total = self._samples.total()
+        shares = {each: 100 * self._samples[each] / max(total, 1) for each in [*self._groups, REST]}
+        return {
+            **{f"share_{group}": share for group, share in shares.items()},
+            "kernel": 100 * self._kernel,
+            "samples": total,
+        }
 
 
 def group_of(stack: str, groups: Mapping[str, Sequence[str]]) -> str:

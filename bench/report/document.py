@@ -123,7 +123,7 @@ def _part(record: Record, part: str) -> Iterator[str]:
 
 
 def _profiles(record: Record) -> Iterator[str]:
-    yield "CPU µs of one operation, and what the interpreter does meanwhile. " + PROFILED
+    yield PROFILED
     yield ""
     rows = []
     for sample in record.samples:
@@ -135,8 +135,15 @@ def _profiles(record: Record) -> Iterator[str]:
                 for name, share in largest
                 if share >= LEAST_SHARE
             )
-            rows.append([sample.case, number(sample.values["cpu_us"]), words])
-    yield from table(["what: process", "CPU µs", "shares"], rows)
+            rows.append(
+                [
+                    sample.case,
+                    number(sample.values["cpu_us"]),
+                    f"{number(sample.values['kernel'])} %",
+                    f"{words} ({number(sample.values['samples'])} samples)",
+                ]
+            )
+    yield from table(["what: process", "CPU µs", "in the kernel", "of the interpreter"], rows)
 
 
 def _calls(record: Record) -> Iterator[str]:

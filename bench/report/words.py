@@ -56,7 +56,7 @@ and their time counts from when they were due.
 Studies of single properties print tables of their own, which are not in the record: {studies}.
 """
 
-PROFILED: Final = (
-    "Sampled by py-spy, in a run of its own (`python -m bench profile`)."
-    " Calls of C libraries and of the system count for the Python function that makes them."
-)
+PROFILED: Final = """\
+CPU µs of one operation, the kernel's share of them, and what the interpreter's time goes into: the
+stacks of threads that have it, sampled by py-spy (`python -m bench profile`). C libraries count for
+the Python function that calls them. The µs of workers are those of all three, the shares of one."""

@@ -11,8 +11,13 @@ TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 def cpu_seconds(pid: int) -> float:
     """Return the processor time that a process has taken."""
+    return sum(times_of(pid))
+
+
+def times_of(pid: int) -> tuple[float, float]:
+    """Return the processor time that a process has taken itself, and in the kernel."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    return int(fields[11]) / TICKS, int(fields[12]) / TICKS
 
 
 def resident_mib(pid: int) -> float:

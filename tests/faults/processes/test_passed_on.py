@@ -86,6 +86,7 @@ PASSED_ON: Final[Mapping[str, Mapping[str, str]]] = {
         "limit": "a number, by which searches are bounded",
         "cursor": "a position: a number; the server's cursor is built from it",
     },
+    "GET /workers": {},
     "GET /healthz": {},
     "GET /readyz": {},
     "GET /": {},

@@ -36,7 +36,8 @@ HEADERS: Final = (
 )
 PATHS: Final = (
     *("/begin", "/wait", "/result", "/events", "/cancel", "/signal", "/list"),
-    *("/healthz", "/readyz", "/", "/docs", "/openapi.json", "/nope", "//", "/begin/", "/docs/../"),
+    *("/workers", "/healthz", "/readyz", "/", "/docs", "/openapi.json", "/nope", "//"),
+    *("/begin/", "/docs/../"),
 )
 GOOD: Final = (
     *(ENDED, "fuzz-new", "a", "0", "1", "-1", "50", "200", "201", "1s", "0s", "P1D", "365d"),
