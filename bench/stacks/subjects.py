@@ -91,7 +91,8 @@ def _ours(
 ) -> Service:
     catalog = directory / "catalog.json"
     catalog.write_bytes(_catalog())
-    stack = Stack(server, directory, 2.0, SHIPPED_MODULES, presence=subject.presence)
+    stack = Stack(server, directory, 2.0, SHIPPED_MODULES)
+    stack.presence = subject.presence
     exits.callback(stack.end)
     environment = {"GATEWAY_CATALOG": str(catalog), "GATEWAY_DEFAULT_FUNCTION": "foo"}
     urls = [

@@ -30,12 +30,15 @@ def test_a_stack_counts_for_the_innermost_known_function(stack: str, group: str)
 
 def test_a_process_is_profiled() -> None:
     """The shares of a process that only computes are those of its own code, and make 100 %."""
-    program = "input()\nfor _ in range(60_000_000): pass"
+    program = "input()\nfor _ in range(60_000_000): pass\nprint(flush=True)\ninput()"
     command = [sys.executable, "-c", program]
-    with (
-        subprocess.Popen(command, stdin=subprocess.PIPE) as child,
-        Profile(child.pid, WORKER) as profile,
-    ):
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        with Profile(child.pid, WORKER) as profile:
+            child.stdin.write(b"\n")
+            child.stdin.flush()
+            child.stdout.readline()
         child.communicate(b"\n", timeout=60)
 
     assert profile.shares()[f"share_{REST}"] == pytest.approx(100)

@@ -23,6 +23,31 @@ from tests.support.settings import GROUP_FAULTS, SHARED_FAULTS, assert_range, fa
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+EVERY_VARIABLE = {
+    "RESONATE_HOST": "https://server.example/",
+    "RESONATE_PORT_STORE": "1",
+    "RESONATE_PORT_MESSAGE_SOURCE": "65535",
+    "RESONATE_USERNAME": "somebody",
+    "RESONATE_PASSWORD": "s3cret",
+    "LOG_LEVEL": "DEBUG",
+    "LOG_FORMAT": "Console",
+    "GATEWAY_CATALOG": "/etc/catalog.json",
+    "GATEWAY_DEFAULT_FUNCTION": "order",
+    "GATEWAY_HOST": "0.0.0.0",
+    "GATEWAY_PORT": "0",
+    "GATEWAY_PROCESSES": "3",
+    "GATEWAY_MAX_BODY": "1",
+    "MAX_RESULT_BYTES": "1024",
+    "GATEWAY_BODY_BUDGET": "1048576",
+    "GATEWAY_ANSWER_BUDGET": "2097152",
+    "WORKER_GROUP": "blue.1",
+    "GATEWAY_ALLOWED_HOSTS": "Jobs.example., [FD00::1],gateway",
+    "GATEWAY_CORS_ORIGINS": "https://App.example:443, http://[::1]:3000",
+    "PRESENCE_SECRET": "a-secret-of-workers",
+    "GATEWAY_PRESENCE_HOST": "::1",
+    "GATEWAY_PRESENCE_PORT": "6000",
+}
+
 EVERY_FAULT = {
     "RESONATE_USERNAME": "somebody",
     "RESONATE_HOST": "ftp://server",
@@ -62,32 +87,7 @@ def test_an_empty_environment_is_enough() -> None:
 
 def test_every_variable_is_read() -> None:
     """Each variable of a gateway ends up in its setting, with its type."""
-    environment = {
-        "RESONATE_HOST": "https://server.example/",
-        "RESONATE_PORT_STORE": "1",
-        "RESONATE_PORT_MESSAGE_SOURCE": "65535",
-        "RESONATE_USERNAME": "somebody",
-        "RESONATE_PASSWORD": "s3cret",
-        "LOG_LEVEL": "DEBUG",
-        "LOG_FORMAT": "Console",
-        "GATEWAY_CATALOG": "/etc/catalog.json",
-        "GATEWAY_DEFAULT_FUNCTION": "order",
-        "GATEWAY_HOST": "0.0.0.0",
-        "GATEWAY_PORT": "0",
-        "GATEWAY_PROCESSES": "3",
-        "GATEWAY_MAX_BODY": "1",
-        "MAX_RESULT_BYTES": "1024",
-        "GATEWAY_BODY_BUDGET": "1048576",
-        "GATEWAY_ANSWER_BUDGET": "2097152",
-        "WORKER_GROUP": "blue.1",
-        "GATEWAY_ALLOWED_HOSTS": "Jobs.example., [FD00::1],gateway",
-        "GATEWAY_CORS_ORIGINS": "https://App.example:443, http://[::1]:3000",
-        "PRESENCE_SECRET": "a-secret-of-workers",
-        "GATEWAY_PRESENCE_HOST": "::1",
-        "GATEWAY_PRESENCE_PORT": "6000",
-    }
-
-    assert gateway(environment) == GatewaySettings(
+    assert gateway(EVERY_VARIABLE) == GatewaySettings(
         server=ServerSettings("https://server.example", 1, 65535, "somebody", "s3cret"),
         log=LogSettings("debug", "console"),
         catalog=CatalogSettings(Path("/etc/catalog.json"), "order"),

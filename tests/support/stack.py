@@ -59,16 +59,10 @@ class Stack:
     """The processes of one service, and the calls that its tests make."""
 
     def __init__(
-        self,
-        server: Server,
-        directory: Path,
-        lease_seconds: float,
-        modules: Modules,
-        *,
-        presence: bool = PRESENCE,
+        self, server: Server, directory: Path, lease_seconds: float, modules: Modules
     ) -> None:
         self.server = server
-        self._secret = PRESENCE_SECRET if presence else ""
+        self.presence = PRESENCE
         self._directory = directory
         self._lease_seconds = lease_seconds
         self._modules = modules
@@ -115,9 +109,7 @@ class Stack:
             {
                 "WORKER_NAME": name,
                 "WORKER_LEASE_SECONDS": str(self._lease_seconds),
-                "WORKER_GATEWAYS": ",".join(
-                    f"127.0.0.1:{port}" for port in self._presence.values()
-                ),
+                "WORKER_GATEWAYS": ",".join(f"127.0.0.1:{n}" for n in self._presence.values()),
                 **environment,
             },
         )
@@ -133,7 +125,7 @@ class Stack:
                 "RESONATE_PORT_STORE": str(self.server.store_port),
                 "RESONATE_PORT_MESSAGE_SOURCE": str(self.server.message_port),
                 "LOG_FORMAT": "json",
-                "PRESENCE_SECRET": self._secret,
+                "PRESENCE_SECRET": PRESENCE_SECRET if self.presence else "",
                 **environment,
             },
             self._directory / f"{name}.log",
@@ -249,7 +241,8 @@ def running_stack(  # noqa: PLR0913 - what a service is made of
     is noticed when its leases end.
     """
     with resonate_server(directory) as server:
-        stack = Stack(server, directory, lease_seconds, modules, presence=presence)
+        stack = Stack(server, directory, lease_seconds, modules)
+        stack.presence = presence
         try:
             stack.add_gateway(ready=True, **(gateway or {}))
             for number in range(1, workers + 1):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.catalog import CHECKOUT
-from tests.support.faults.cuts import HOST, Wire, wire_to
-from tests.support.faults.seen import connections, deaths, mistakes, wait_until_seen
+from tests.support.faults.presence.cuts import HOST, Wire, wire_to
+from tests.support.faults.presence.seen import connections, deaths, mistakes, wait_until_seen
 from tests.support.faults.starts import Starts
 from tests.support.processes import wait_until
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.catalog import CHECKOUT
 from tests.support.faults.load import begins
-from tests.support.faults.seen import deaths, mistakes, wait_until_seen
+from tests.support.faults.presence.seen import deaths, mistakes, wait_until_seen
 from tests.support.faults.starts import Starts
 from tests.support.processes import wait_until
 

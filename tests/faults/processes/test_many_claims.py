@@ -12,7 +12,7 @@ import pytest
 
 from shared.resonate import tags as tag
 from tests.support.faults.load import begins
-from tests.support.faults.seen import noticed
+from tests.support.faults.presence.seen import noticed
 from tests.support.processes import Process, wait_until
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _holder(bare_stack: Stack, job: str, tmp_path: Path, gateways: int) -> Itera
         "HOLDER_PREFIX": job,
         "HOLDER_COUNT": str(CLAIMS),
     }
-    holder = Process("tests.support.faults.holder", environment, tmp_path / "holder.log")
+    holder = Process("tests.support.faults.presence.holder", environment, tmp_path / "holder.log")
     holder.start()
     holder.started("holds all")
     yield holder

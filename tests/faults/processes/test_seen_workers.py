@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.catalog import CHECKOUT
-from tests.support.faults.seen import deaths, mistakes, wait_until_seen
+from tests.support.faults.presence.seen import deaths, mistakes, wait_until_seen
 from tests.support.faults.starts import Starts
 from tests.support.processes import wait_until
 

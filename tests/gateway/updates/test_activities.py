@@ -16,7 +16,7 @@ from gateway.presence.workers import Workers
 from gateway.updates.activities import CONCURRENT_READS, PAGE_SECONDS, RECENT_SECONDS, Activities
 from shared.presence import Claimed, Running
 from shared.resonate.clock import ServerClock
-from tests.support.gateway.workers import speaking
+from tests.support.gateway.presence import speaking
 
 if TYPE_CHECKING:
     from gateway.backend.client import Backend

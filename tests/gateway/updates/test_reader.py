@@ -14,7 +14,7 @@ from gateway.updates.reader import CONCURRENT_READS, Reader
 from shared.presence import Claimed, Ended, Running
 from shared.resonate.clock import ServerClock
 from tests.support.gateway.client import until
-from tests.support.gateway.workers import speaking
+from tests.support.gateway.presence import speaking
 
 if TYPE_CHECKING:
     from gateway.backend.client import Backend

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from gateway.presence.workers import Worker
-    from shared.presence import FromGateway, FromWorker, OfferName
+    from shared.presence import (
+        Claimed,
+        Ended,
+        FromGateway,
+        FromWorker,
+        OfferName,
+        Offers,
+        Restated,
+        Running,
+    )
 
 SECRET: Final = "secret-of-a-test"
 
@@ -151,3 +160,16 @@ async def presence_port(releases: Releases) -> AsyncIterator[PresencePort]:
             yield port
         finally:
             await port.close()
+
+
+def speaking(
+    workers: Workers,
+    *messages: Claimed | Running | Ended | Offers | Restated,
+    name: str = "worker-1",
+) -> Worker:
+    """Return a worker that has a connection and has just said this."""
+    worker = workers.enter(Hello("secret", name, f"pid-of-{name}", "worker", 16, 0, {"foo": [1]}))
+    worker.connections.add(object())
+    for message in messages:
+        worker.hear(message)
+    return worker

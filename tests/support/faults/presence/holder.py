@@ -1,4 +1,4 @@
-"""A process with more claims than a worker has slots: `python -m tests.support.faults.holder`.
+"""A process with more claims than a worker has slots, which a test starts as a module.
 
 It claims the executions HOLDER_PREFIX-0 and so on, HOLDER_COUNT of them, and waits for its death.
 """
