@@ -43,7 +43,8 @@ def test_workers_are_known_as_long_as_they_live(tmp_path: Path) -> None:
 
         stack.workers[holder].kill()
         wait_until(lambda: holder not in workers_of(stack), what="its absence")
-        assert stack.gateways["gateway"].events("worker died", worker=holder)
+        gateway = stack.gateways["gateway"]
+        wait_until(lambda: gateway.events("worker died", worker=holder), what="the release")
         for worker in stack.workers.values():
             worker.end()
         wait_until(
