@@ -229,8 +229,11 @@ def test_a_killed_supervisor_leaves_nothing(run: Run) -> None:
 
 
 def test_a_killed_worker_costs_no_lease(run: Run) -> None:
-    """Without a setting another worker goes on at once: here a lease would take a minute."""
-    run.environment["WORKER_LEASE_SECONDS"] = "60"
+    """Another worker goes on at once, where a lease would take a minute."""
+    run.environment |= {
+        "WORKER_LEASE_SECONDS": "60",
+        "GATEWAY_PRESENCE_PORT": str(free_port()),
+    }
     run.start()
     run.await_ready()
     url = f"http://127.0.0.1:{run.port}/wait?id=order-1&include=steps"
