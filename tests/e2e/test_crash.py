@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,6 +34,46 @@ def test_another_worker_goes_on(compose: Compose, job: str, step: str) -> None:
     killed = datetime.fromisoformat(compose.inspect(holder)["State"]["FinishedAt"][:26] + "+00:00")
     again = [at for at, worker, name in compose.starts(job) if name == step and worker != holder]
     assert (datetime.fromisoformat(again[0]) - killed).total_seconds() < 4
+
+
+def greetings_of(worker: str) -> int:
+    """Return how often a worker's log says that gateways see it."""
+    return docker("logs", PREFIX + worker).count('"gateways see this worker"')
+
+
+def test_a_killed_container_costs_no_lease(compose: Compose, job: str) -> None:
+    """`docker kill` of the holder, ten times: half of the next steps begin within 0.4 s."""
+    waits = []
+    for n in range(10):
+        id, step = f"{job}-{n}", STEPS[n % len(STEPS)]
+        compose.begin(id, "checkout", {"pace": 0.4})
+        holder = compose.running(id, step)
+        before = datetime.now(UTC)
+
+        compose.kill(holder)
+
+        assert compose.outcome(id)["recovered_from"] == holder
+        _, again = (at for at, _, name in compose.starts(id) if name == step)
+        waits.append((datetime.fromisoformat(again) - before).total_seconds())
+        greetings = greetings_of(holder)
+        compose.start(holder)
+        wait_until(lambda: greetings_of(holder) > greetings, what=f"a welcome of {holder}")  # noqa: B023
+
+    assert (statistics.median(waits) <= 0.4, max(waits) < 2) == (True, True), waits
+
+
+def test_every_start_has_the_same_secret(compose: Compose) -> None:
+    """A gateway and workers of different ages know each other."""
+
+    def secrets() -> set[str]:
+        read = ["python", "-c", "print(open('/presence/secret').read())"]
+        return {docker("exec", PREFIX + name, *read) for name in ("gateway", "worker-1")}
+
+    (before,) = secrets()
+    compose("down")
+    compose.up()
+
+    assert secrets() == {before}
 
 
 def test_what_was_killed_stays_down_until_it_is_revived(compose: Compose) -> None:

@@ -24,6 +24,7 @@ from tests.support.server import binary, free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PORTS = ("GATEWAY_PORT", "RESONATE_PORT_STORE", "RESONATE_PORT_MESSAGE_SOURCE")
 PROCESSES = ("server", "gateway", "worker-1", "worker-2", "worker-3")
 
 
@@ -61,11 +62,11 @@ class Run:
             assert self.child.stdout is not None
             self.terminal = self.child.stdout.fileno()
 
-    def read(self, needle: bytes | None, seconds: float = 30.0) -> bytes:
-        """Read until the text has been shown, or to the end of the output."""
+    def read(self, needle: bytes | None, seconds: float = 30.0, *, times: int = 1) -> bytes:
+        """Read until the text has been shown so often, or to the end of the output."""
         assert self.terminal is not None
         end = time.monotonic() + seconds
-        while needle is None or needle not in self.shown:
+        while needle is None or self.shown.count(needle) < times:
             readable, _, _ = select.select([self.terminal], [], [], max(0, end - time.monotonic()))
             assert readable, f"{needle!r} was not shown: {self.shown.decode()}"
             try:
@@ -110,13 +111,12 @@ class Run:
 
 @pytest.fixture(name="run")
 def _run(tmp_path: Path) -> Iterator[Run]:
-    ports = ("GATEWAY_PORT", "RESONATE_PORT_STORE", "RESONATE_PORT_MESSAGE_SOURCE")
     with contextlib.ExitStack() as stack:
         environment = {
             "PATH": os.environ["PATH"],
             "RESONATE_SERVER_BIN": str(binary()),
             "DATA_DIR": str(tmp_path / "data"),
-            **{name: str(free_port()) for name in ports},
+            **{name: str(free_port()) for name in PORTS},
         }
         run = Run(tmp_path / "data", environment)
         stack.callback(run.end)
@@ -226,6 +226,62 @@ def test_a_killed_supervisor_leaves_nothing(run: Run) -> None:
     assert run.child is not None
     assert run.child.wait(10) == 1
     wait_until(lambda: not run.left(), seconds=20, what="the end of every process")
+
+
+def test_a_killed_worker_costs_no_lease(run: Run) -> None:
+    """Another worker goes on at once, where a lease would take a minute."""
+    run.environment |= {
+        "WORKER_LEASE_SECONDS": "60",
+        "GATEWAY_PRESENCE_PORT": str(free_port()),
+    }
+    run.start()
+    run.await_ready()
+    url = f"http://127.0.0.1:{run.port}/wait?id=order-1&include=steps"
+    run.read(b"gateways see this worker", times=3)
+    call(f"http://127.0.0.1:{run.port}/begin?id=order-1&function=checkout", "POST")
+    holder = wait_until(lambda: call(url).body.get("worker"), what="a worker that runs it")
+
+    os.kill(run.pids[holder], signal.SIGKILL)
+
+    state = wait_until(
+        lambda: (body := call(url).body)["done"] and body, seconds=30, what="the execution's end"
+    )
+    assert (state["status"], state["recovered_from"]) == ("resolved", holder)
+
+
+def test_two_runs_have_ports_for_workers(run: Run, tmp_path: Path) -> None:
+    """A port that nobody has chosen is no reason not to start: the next free one is taken."""
+    run.start()
+    run.await_ready()
+    ports = {name: str(free_port()) for name in PORTS}
+    second = Run(
+        tmp_path / "second",
+        {**run.environment, "DATA_DIR": str(tmp_path / "second"), **ports},
+    )
+    try:
+        second.start()
+        second.await_ready()
+    finally:
+        second.end()
+
+
+def test_a_chosen_port_for_workers_that_is_in_use_is_named(run: Run) -> None:
+    """The fault names the port, which may be that of any process of the gateway."""
+    port = free_port()
+    run.environment |= {"GATEWAY_PROCESSES": "2", "GATEWAY_PRESENCE_PORT": str(port - 1)}
+    with socket.create_server(("127.0.0.1", port)):
+        (line,) = refusal(run)
+
+    advice = "free it, or set GATEWAY_PRESENCE_PORT to another"
+    assert line == f"run: port {port}: Address already in use: {advice}"
+
+
+def test_ports_for_workers_are_no_others(run: Run) -> None:
+    """A port that the service needs for something else is no port for workers."""
+    run.environment["GATEWAY_PRESENCE_PORT"] = str(run.port)
+
+    advice = "set GATEWAY_PRESENCE_PORT to another"
+    assert refusal(run) == [f"run: port {run.port} is for GATEWAY_PORT: {advice}"]
 
 
 def test_pipes_get_json(run: Run) -> None:

@@ -85,7 +85,7 @@ def steps_table(view: CrashView) -> Table:
         if view.resumed_after is None:
             progress = f"waiting for another worker, {time.monotonic() - view.killed_at:.1f} s"
         else:
-            progress = f"another went on after {view.resumed_after:.1f} s"
+            progress = f"another went on after {view.resumed_after:.2f} s"
         table.caption = f"{view.killed} killed; {progress}"
     return table
 

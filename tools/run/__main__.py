@@ -43,12 +43,14 @@ def run(environment: Mapping[str, str]) -> int:
     paths = DataPaths(data_directory(environment))
     try:
         ports = Ports.of(environment)
-        checks.check_settings(environment)
+        settings = checks.check_settings(environment)
         lock = checks.take_lock(paths)
     except ValueError as error:
         raise checks.NotStartedError(str(error)) from None
     with lock:
         checks.check_ports(ports)
+        chosen = environment.get("GATEWAY_PRESENCE_PORT", "").strip()
+        presence_port = checks.presence_port(ports, settings, is_chosen=bool(chosen))
         try:
             binary = server.locate(environment)
         except server.ServerError as error:
@@ -58,7 +60,7 @@ def run(environment: Mapping[str, str]) -> int:
         output = Output(
             readable=environment.get("LOG_FORMAT", "console" if terminal else "json") == "console"
         )
-        own = own_environment(ports, environment)
+        own = own_environment(ports, presence_port, environment)
         own |= write_catalog(paths, own)
         processes = programs(binary, ports, paths, own)
         for program in processes:

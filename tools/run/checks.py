@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import socket
 from typing import TYPE_CHECKING, TextIO
 
-from gateway.settings import gateway_settings
+from gateway.concurrency.processes import PortTaken, require_free
+from gateway.settings import LAST_PORT, PresenceSettings, gateway_settings
 from shared.environment import SettingsError
 from worker.settings import worker_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gateway.settings import GatewaySettings
     from tools.run.plan import DataPaths, Ports
 
 
@@ -53,8 +56,8 @@ def take_lock(paths: DataPaths) -> TextIO:
     return lock
 
 
-def check_settings(environment: Mapping[str, str]) -> None:
-    """Raise `NotStartedError` with a line for every variable at fault."""
+def check_settings(environment: Mapping[str, str]) -> GatewaySettings:
+    """Return the gateway's. Raises `NotStartedError` with a line for every variable at fault."""
     faults: dict[str, None] = {}
     for read in (gateway_settings, worker_settings):
         try:
@@ -63,6 +66,7 @@ def check_settings(environment: Mapping[str, str]) -> None:
             faults |= dict.fromkeys(error.faults)
     if faults:
         raise NotStartedError(*faults)
+    return gateway_settings(environment, terminal=False)
 
 
 def check_ports(ports: Ports) -> None:
@@ -84,3 +88,31 @@ def check_ports(ports: Ports) -> None:
         faults.append(f"{', '.join(ports.by_variable())} must differ")
     if faults:
         raise NotStartedError(*faults)
+
+
+def presence_port(ports: Ports, settings: GatewaySettings, *, is_chosen: bool) -> int:
+    """Return the first of the ports at which the gateway's processes listen for workers.
+
+    If the user has not chosen it, it is the next one from which on enough ports are free. Raises
+    `NotStartedError`.
+    """
+    presence, count = settings.presence, settings.processes
+    if is_chosen and presence.port:
+        _require_free(presence.host, range(presence.port, presence.port + count), ports)
+        return presence.port
+    for first in range(PresenceSettings.port, LAST_PORT - count + 2):
+        with contextlib.suppress(NotStartedError):
+            _require_free(presence.host, range(first, first + count), ports)
+            return first
+    raise NotStartedError("no port is free for workers: set GATEWAY_PRESENCE_PORT")
+
+
+def _require_free(host: str, wanted: range, ports: Ports) -> None:
+    advice = "set GATEWAY_PRESENCE_PORT to another"
+    for name, port in ports.by_variable().items():
+        if port in wanted:
+            raise NotStartedError(f"port {port} is for {name}: {advice}")
+    try:
+        require_free(host, wanted)
+    except PortTaken as error:
+        raise NotStartedError(f"{error}: free it, or {advice}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import sys
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 SETTING_PREFIXES: Final = (
     "GATEWAY_",
     "WORKER_",
+    "PRESENCE_SECRET",
     "WEBHOOK_SECRET",
     "LOG_LEVEL",
     "RESONATE_USERNAME",
@@ -108,7 +110,9 @@ class DataPaths:
         return self.data / f"{name}.out"
 
 
-def own_environment(ports: Ports, environment: Mapping[str, str]) -> dict[str, str]:
+def own_environment(
+    ports: Ports, presence_port: int, environment: Mapping[str, str]
+) -> dict[str, str]:
     """Return the environment of the gateway and the workers."""
     settings = {
         key: value for key, value in environment.items() if key.startswith(SETTING_PREFIXES)
@@ -117,6 +121,8 @@ def own_environment(ports: Ports, environment: Mapping[str, str]) -> dict[str, s
     return {
         **_inherited(environment),
         "WORKER_DRAIN_SECONDS": DRAIN_SECONDS,
+        "WORKER_GATEWAYS": f"127.0.0.1:{presence_port}",
+        **_presence_secret(environment),
         **settings,
         # The processes start in the project's folder.
         "PYTHONPATH": os.pathsep.join(str(Path(name).absolute()) for name in folders if name),
@@ -124,7 +130,15 @@ def own_environment(ports: Ports, environment: Mapping[str, str]) -> dict[str, s
         "LOG_FORMAT": "json",
         "RESONATE_HOST": "http://127.0.0.1",
         **{name: str(port) for name, port in ports.by_variable().items()},
+        "GATEWAY_PRESENCE_PORT": str(presence_port),
     }
+
+
+def _presence_secret(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return a new secret, if the user has none, that lasts as long as its processes."""
+    if environment.get("PRESENCE_SECRET") or environment.get("PRESENCE_SECRET_FILE"):
+        return {}
+    return {"PRESENCE_SECRET": secrets.token_urlsafe()}
 
 
 def _inherited(environment: Mapping[str, str]) -> dict[str, str]:

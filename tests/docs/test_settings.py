@@ -1,0 +1,49 @@
+"""Every setting is told of where users look for it."""
+
+from __future__ import annotations
+
+import re
+from collections import UserDict
+from typing import Final
+
+from gateway.settings import gateway_settings
+from tests.support.processes import ROOT
+from worker.settings import worker_settings
+
+COMPOSE: Final = ("compose.yaml", "compose.postgres.yaml", "compose.functions.yaml")
+OF_COMPOSE: Final = {"COMPOSE_FILE"}
+"""What docker compose itself reads."""
+
+
+class Asked(UserDict[str, str]):
+    """An empty environment that remembers for which variables it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __contains__(self, name: object) -> bool:
+        self.names.add(str(name))
+        return False
+
+
+def test_each_setting_has_a_row() -> None:
+    """The README's table has every variable that a gateway or a worker reads."""
+    asked = Asked()
+    gateway_settings(asked, terminal=False)
+    worker_settings(asked, terminal=False)
+
+    table = (ROOT / "README.md").read_text().partition("## Settings")[2].partition("\n## ")[0]
+    first_cells = " ".join(re.findall(r"^\| ([^|]*) \|", table, re.MULTILINE))
+    assert {"GATEWAY_PORT", "WORKER_NAME"} <= asked.names
+    assert asked.names - set(re.findall(r"`([A-Z_]+)`", first_cells)) == set()
+
+
+def test_the_example_has_the_settings_of_the_containers() -> None:
+    """`.env.example` has what the containers take from `.env`, and nothing else."""
+    example = (ROOT / ".env.example").read_text()
+    taken = {
+        name for file in COMPOSE for name in re.findall(r"\$\{([A-Z_]+)", (ROOT / file).read_text())
+    }
+
+    assert set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)) == taken | OF_COMPOSE
