@@ -201,6 +201,23 @@ def _processor() -> tuple[Goal, ...]:
     )
 
 
+def _recovery() -> tuple[Goal, ...]:
+    def of(case: str, value: str) -> Measure:
+        return plain(_ours("recovery", case, value))
+
+    loaded = "SIGKILL, 200 begins/s"
+    return tuple(
+        Goal(10, f"{case}: next step elsewhere, {words}", of(case, value), most=most, unit="s")
+        for case, value, words, most in (
+            ("SIGKILL", "median_s", "median", 0.15),
+            ("SIGKILL", "max_s", "longest", 0.6),
+            (loaded, "median_s", "median", 0.15),
+            (loaded, "max_s", "longest", 0.6),
+            ("SIGTERM", "median_s", "median", 0.15),
+        )
+    )
+
+
 GOALS: Final = (
     *_begins(),
     *_waits(),
@@ -209,4 +226,5 @@ GOALS: Final = (
     *_backlog(),
     *_histories(),
     *_processor(),
+    *_recovery(),
 )

@@ -52,6 +52,9 @@ and their time counts from when they were due.
   workers, larger inputs and results. `killed`: the only worker, all slots held, dies with offers
   in its inbox, and three come. `comeback`: a worker that comes late. The time of a worker that
   comes counts from the moment when it is ready, half a second after its process begins.
+- `recovery`: the holder of a checkout, one of three workers, is killed at a random moment; the time
+  until another worker begins its next step, also while executions are begun. SIGTERM: a worker that
+  is given no time to drain. `ours-leases` is this service where no gateway sees the workers.
 
 Studies of single properties print tables of their own, which are not in the record: {studies}.
 """

@@ -11,12 +11,24 @@ import pytest
 
 from tests.support.catalog import CHECKOUT
 from tests.support.processes import call, wait_until
+from tests.support.stack import running_stack
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.support.stack import Stack
 
 LEASE_SECONDS = 2.0
 """As in the worker's default settings."""
+
+
+@pytest.fixture(name="stack", scope="module", params=[True, False], ids=["seen", "unseen"])
+def _stack(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Stack]:
+    """Yield a service whose gateway sees the workers, and one where only leases tell of deaths."""
+    with running_stack(tmp_path_factory.mktemp("stack"), presence=request.param) as stack:
+        yield stack
 
 
 def running_step(stack: Stack, job: str, step: str) -> str:

@@ -19,6 +19,9 @@ from worker.runtime import MOST_LEFT_BEHIND
 if TYPE_CHECKING:
     from tests.support.stack import Stack
 
+BOTH = pytest.mark.parametrize("presence", [True, False], ids=["seen", "unseen"])
+"""Whether gateways see the workers, or only leases tell of a death."""
+
 LEASE = 2.0
 STEPS = ("reserve", "charge", "pack", "ship", "notify")
 
@@ -38,6 +41,7 @@ def stamp(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
+@BOTH
 def test_a_frozen_holder_changes_nothing_when_it_thaws(bare_stack: Stack, job: str) -> None:
     """A worker that is frozen past its lease writes nothing, starts nothing, and then serves on."""
     for name in ("a", "b"):
@@ -96,6 +100,7 @@ def test_a_frozen_worker_does_not_keep_the_others_waiting(bare_stack: Stack, job
     assert time.monotonic() - stopped_at < 7
 
 
+@BOTH
 def test_all_workers_die_at_once(bare_stack: Stack, job: str) -> None:
     """With every worker killed, what they held and what came meanwhile ends on new ones."""
     for name in ("a", "b", "c"):

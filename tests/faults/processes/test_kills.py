@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SEED = 7
 PACE = 0.2
-KILLS = 6
+KILLS = 4
 LOAD = 50
 """Begins a second: what two of three workers do beside the other tests of a small machine."""
 

@@ -29,7 +29,7 @@ def value_of(stack: Stack, id: str) -> Any:
 
 # Takes half a minute: six workers are lost, each with its lease, and suspects run in turn.
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize(("workers", "presence"), [(1, True), (2, True), (3, True), (2, False)])
 def test_a_step_that_ends_its_workers(bare_stack: Stack, job: str, workers: int) -> None:
     """The step is rejected after five starts that were recorded; nine long jobs beside it resolve.
 
@@ -87,7 +87,9 @@ def test_four_that_end_their_workers(bare_stack: Stack, job: str, workers: int) 
     assert statuses == {"resolved"}
 
 
-@pytest.mark.parametrize("function", ["dies", "segfaults"])
+@pytest.mark.parametrize(
+    ("function", "presence"), [("dies", True), ("segfaults", True), ("dies", False)]
+)
 def test_the_function_can_compensate(bare_stack: Stack, job: str, function: str) -> None:
     """The body is sent the failure of the lost step, and runs its compensation."""
     bare_stack.add_worker("a", ODD, WORKER_MAX_RECOVERIES="2", WORKER_LEASE_SECONDS="1")
