@@ -76,8 +76,8 @@ def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     found = refused(gateway(tmp_path, GATEWAY_PORT="x", LOG_LEVEL="loud"))
 
     assert [line.split()[1].rstrip(":") for line in found] == [
-        "LOG_LEVEL",
         "GATEWAY_PORT",
+        "LOG_LEVEL",
         "GATEWAY_CATALOG",
     ]
 
