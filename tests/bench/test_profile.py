@@ -35,10 +35,15 @@ def test_a_process_is_profiled() -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdin is not None
         assert child.stdout is not None
-        with Profile(child.pid, WORKER) as profile:
-            child.stdin.write(b"\n")
-            child.stdin.flush()
-            child.stdout.readline()
+        try:
+            with Profile(child.pid, WORKER) as profile:
+                child.stdin.write(b"\n")
+                child.stdin.flush()
+                child.stdout.readline()
+        except RuntimeError as error:
+            if "ermission" in str(error):
+                pytest.skip(f"no process may look at another one here: {error}")
+            raise
         child.communicate(b"\n", timeout=60)
 
     assert profile.shares()[f"share_{REST}"] == pytest.approx(100)
