@@ -107,7 +107,7 @@ imports: sync ## Check which modules import which
 	$(BIN)/lint-imports
 
 test: sync ## Run the tests that need no containers, without the long ones; T= has options for pytest
-	$(BIN)/python -m tools.server path && $(BIN)/pytest $(T)
+	$(BIN)/python -m tools.server path && $(BIN)/pytest -n 2 --dist loadfile $(T)
 
 e2e: sync ## Test the containers, in a stack of their own; STORE=postgres for PostgreSQL
 	E2E_STORE=$(STORE) $(BIN)/pytest tests/e2e -m e2e $(T)
