@@ -48,7 +48,8 @@ def test_children_belong_to_the_trace(stack: Stack, job: str) -> None:
 def test_a_trace_outlives_a_worker(own_stack: Stack, job: str) -> None:
     """The worker that takes an execution over goes on with its trace."""
     begin(own_stack, job, "checkout", b'{"pace": 0.5}')
-    holder = str(wait_until(lambda: own_stack.state(job).get("worker"), what="a worker"))
+    steps = wait_until(lambda: own_stack.state(job, steps=True)["steps"], what="its first record")
+    holder = str(steps[0]["worker"])
     own_stack.workers[holder].kill()
     ended = own_stack.outcome(job)
 

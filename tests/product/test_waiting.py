@@ -133,7 +133,7 @@ def test_a_signal_in_the_very_moment(stack: Stack, job: str) -> None:
 
     def ask_and_answer(id: str) -> None:
         stack.begin(id, "approval", {"within": "60s"})
-        wait_until(lambda: stack.state(id).get("worker"), what="its first step")
+        wait_until(lambda: stack.state(id, steps=True).get("worker"), what="its first step")
         stack.signal(id, "yes")
 
     with ThreadPoolExecutor(6) as pool:
