@@ -31,6 +31,18 @@ def free_port() -> int:
         return port
 
 
+def neighbouring_ports() -> int:
+    """Return a port on which nothing listens, and neither on the one after it."""
+    while True:
+        first = free_port()
+        with (
+            contextlib.suppress(OSError),
+            socket.create_server(("127.0.0.1", first)),
+            socket.create_server(("127.0.0.1", first + 1)),
+        ):
+            return first
+
+
 @dataclass
 class Server:
     """A `resonate serve` with our configuration and indexes, which can die and come back."""

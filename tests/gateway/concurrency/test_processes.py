@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import os
 import signal
@@ -16,11 +15,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.concurrency.processes import PortTaken, require_free
 from shared.presence import Hello, Welcome, from_gateway, line_of
 from tests.support.catalog import CATALOG, write_manifest
 from tests.support.processes import Process, call, wait_until
-from tests.support.server import free_port
+from tests.support.server import neighbouring_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -220,15 +218,6 @@ def test_a_port_that_is_taken_ends_the_start(tmp_path: Path) -> None:
     assert "Address already in use" in event["reason"]
 
 
-def two_ports() -> int:
-    """Return the first of two ports in a row that are free."""
-    while True:
-        port = free_port()
-        with contextlib.suppress(PortTaken):
-            require_free("127.0.0.1", (port, port + 1))
-            return port
-
-
 def greet(port: int) -> object:
     """Greet a gateway as a worker does, and return its answer."""
     hello = Hello(SECRET, "w", "w-pid", "worker", 1, 0, {})
@@ -240,7 +229,7 @@ def greet(port: int) -> object:
 def test_each_process_tells_workers_of_all(tmp_path: Path) -> None:
     """Each listens for workers at a port of its own, also one that was started again."""
     write_manifest(tmp_path / "catalog.json", CATALOG)
-    port = two_ports()
+    port = neighbouring_ports()
     process = gateway(tmp_path, PRESENCE_SECRET=SECRET, GATEWAY_PRESENCE_PORT=str(port))
 
     def answers() -> list[object]:
@@ -262,7 +251,7 @@ def test_each_process_tells_workers_of_all(tmp_path: Path) -> None:
 def test_a_port_for_workers_that_is_taken_ends_the_start(tmp_path: Path) -> None:
     """No process is started that could not listen for workers."""
     write_manifest(tmp_path / "catalog.json", CATALOG)
-    port = two_ports()
+    port = neighbouring_ports()
     with socket.create_server(("127.0.0.1", port + 1)):
         process = gateway(tmp_path, PRESENCE_SECRET=SECRET, GATEWAY_PRESENCE_PORT=str(port))
         assert exit_code(process) == 1
