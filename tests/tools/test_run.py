@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.processes import ROOT, call, wait_until
-from tests.support.server import binary, free_port
+from tests.support.server import binary, free_port, neighbouring_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -267,8 +267,9 @@ def test_two_runs_have_ports_for_workers(run: Run, tmp_path: Path) -> None:
 
 def test_a_chosen_port_for_workers_that_is_in_use_is_named(run: Run) -> None:
     """The fault names the port, which may be that of any process of the gateway."""
-    port = free_port()
-    run.environment |= {"GATEWAY_PROCESSES": "2", "GATEWAY_PRESENCE_PORT": str(port - 1)}
+    first = neighbouring_ports()
+    port = first + 1
+    run.environment |= {"GATEWAY_PROCESSES": "2", "GATEWAY_PRESENCE_PORT": str(first)}
     with socket.create_server(("127.0.0.1", port)):
         (line,) = refusal(run)
 
