@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from gateway.errors import ServiceError
 from shared.resonate.tasks import Tasks
 from shared.resonate.transport import Refused
 
@@ -31,15 +33,21 @@ class Releases:
         self._ask = ask
 
     async def release(self, claims: Names, offers: Names) -> int:
-        """Release what a worker held, and return how much of it was still held.
+        """Release what a worker held, and return how much of it is not held by others now.
 
         The server may have given some of it to others already, which is left to them. Raises
-        `BackendUnavailable`.
+        `BackendUnavailable` if the server did not answer for some of it.
         """
         calls = self._calls(claims, offers)
-        released = sum(await asyncio.gather(*(self._make(calls) for _ in range(RELEASE_THREADS))))
+        lanes = (self._make(calls) for _ in range(RELEASE_THREADS))
+        outcomes = await asyncio.gather(*lanes, return_exceptions=True)
+        released = sum(outcome for outcome in outcomes if isinstance(outcome, int))
         if released:
-            await self._ask(self._tasks.prompt)
+            with contextlib.suppress(ServiceError):  # the server does so at its next call
+                await self._ask(self._tasks.prompt)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
         return released
 
     async def _make(self, calls: Iterator[Callable[[], bool]]) -> int:

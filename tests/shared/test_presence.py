@@ -103,7 +103,8 @@ def test_lines_may_come_in_any_pieces() -> None:
     data = b"\n".join(lines) + b"\nrest"
     cuts = random.Random(7)
     for _ in range(200):
-        cutter, found, start = Lines(), [], 0
+        cutter, start = Lines(), 0
+        found: list[bytes] = []
         while start < len(data):
             end = start + cuts.randint(1, 200)
             found += cutter.add(data[start:end])

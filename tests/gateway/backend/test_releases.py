@@ -1,0 +1,206 @@
+"""What a dead worker held is offered to others at once, by the real server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from gateway.api.keys import BACKEND
+from gateway.backend.client import Backend
+from gateway.errors import BackendUnavailable
+from gateway.settings import Deadlines
+from shared.ids import stored_id
+from shared.resonate import tags as tag
+from shared.resonate.codec import encode_call
+from shared.resonate.tasks import Tasks, TaskState
+from shared.resonate.transport import Refused
+from tests.support.gateway.client import until
+
+if TYPE_CHECKING:
+    from gateway.backend.releases import Releases
+    from gateway.settings import GatewaySettings
+    from shared.resonate.store import Store
+    from tests.support.faults.proxy import Proxy
+    from tests.support.gateway.client import Gateway
+
+LEASE: Final = 60_000
+"""Milliseconds for which a claim lasts here: nothing is free because its lease has ended."""
+
+NO_SECOND_TRY: Final = Deadlines(store_budget=0)
+
+
+class Held:
+    """Executions at the real server, which a worker has claimed."""
+
+    def __init__(self, store: Store, job: str, count: int) -> None:
+        self._promises = store.promises
+        self._tasks = Tasks(store.transport)
+        self._claimed: set[str] = set()
+        self.ids = [f"{job}-{number}" for number in range(count)]
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(self.begin, self.ids))
+            list(pool.map(self._claim_first, self.ids))
+        self.claims = [(self.task(id), 1) for id in self.ids]
+
+    @staticmethod
+    def task(id: str) -> str:
+        return f"__invoke:{stored_id(id)}"
+
+    def claim(self, task: str, counter: int) -> bool:
+        """Claim a task; return whether it was free."""
+        with contextlib.suppress(Refused):
+            self._tasks.claim_raw(task, counter, "another", LEASE)
+            return True
+        return False
+
+    def begin(self, id: str) -> None:
+        later = int((time.time() + 3600) * 1000)
+        tags = {"resonate:invoke": "poll://any@nobody", tag.FUNCTION: "order"}
+        call = encode_call("order", 1, "1")
+        self._promises.create(id, later, ikey=id, data=call, tags=tags)
+
+    def _claim_first(self, id: str) -> None:
+        end = time.monotonic() + 20
+        while not self.claim(self.task(id), 1):
+            assert time.monotonic() < end, f"{id} is not offered"
+
+    def count_free(self, counter: int) -> int:
+        """Claim all that are free with this counter; return how many were, since the first call."""
+        self._claimed |= {id for id in self.ids if self.claim(self.task(id), counter)}
+        return len(self._claimed)
+
+    def state(self, number: int) -> TaskState:
+        return self._tasks.state(self.task(self.ids[number]))
+
+
+@pytest.fixture(name="releases")
+def _releases(gateway: Gateway) -> Releases:
+    return gateway.app[BACKEND].releases
+
+
+async def hold(store: Store, job: str, count: int) -> Held:
+    """Begin and claim so many executions."""
+    return await asyncio.to_thread(Held, store, job, count)
+
+
+async def test_claims_are_free_at_once(releases: Releases, store: Store, job: str) -> None:
+    """Another worker can claim them, long before their leases end; the old claims are over."""
+    held = await hold(store, job, 20)
+
+    assert await releases.release(held.claims, []) == 20
+
+    assert not await asyncio.to_thread(held.claim, *held.claims[0])
+    await until(lambda: held.count_free(2) == 20, 3)
+
+
+async def test_what_others_hold_is_left_to_them(releases: Releases, store: Store, job: str) -> None:
+    """A claim that has been given to another worker since stays with it."""
+    held = await hold(store, job, 3)
+    assert await releases.release(held.claims[:1], []) == 1
+    await until(lambda: held.claim(held.task(held.ids[0]), 2), 3)
+
+    assert await releases.release(held.claims, []) == 2
+
+    assert await asyncio.to_thread(held.state, 0) is TaskState.HELD
+
+
+async def test_two_gateways_release_the_same(
+    releases: Releases, settings: GatewaySettings, store: Store, job: str
+) -> None:
+    """Both notice the death: each claim is dropped once, and offered once."""
+    held = await hold(store, job, 40)
+    backend = Backend(settings)
+    try:
+        counts = await asyncio.gather(
+            releases.release(held.claims, []), backend.releases.release(held.claims, [])
+        )
+    finally:
+        backend.close()
+
+    assert 40 <= sum(counts) <= 80
+    await until(lambda: held.count_free(2) == 40, 3)
+
+
+async def test_what_the_server_refuses_keeps_nothing_else(
+    releases: Releases, store: Store, job: str
+) -> None:
+    """Claims that are over, not yet made or never were are passed over."""
+    held = await hold(store, job, 3)
+    ended, unclaimed = held.ids[0], f"{job}-unclaimed"
+    await asyncio.to_thread(store.promises.resolve, ended, ikey=ended, data="1")
+    await asyncio.to_thread(held.begin, unclaimed)
+    strange = [("", 1), ("none", 1), ("__invoke:\u0000é", 1), (held.task(held.ids[1]), 7)]
+    strange += [(held.task(held.ids[1]), 2**53), (held.task(unclaimed), 1), ("x" * 1024, 0)]
+
+    await releases.release([*strange, *held.claims], [*strange[:3], ("x", 2**53)])
+
+    await until(lambda: all(held.claim(held.task(id), 2) for id in held.ids[2:]), 3)
+    await until(lambda: held.claim(held.task(unclaimed), 1), 5)
+
+
+async def test_offers_are_made_again_at_once(releases: Releases, store: Store, job: str) -> None:
+    """An offer that a dead worker had kept for later goes to another worker."""
+    held = await hold(store, job, 1)
+    offer = f"{job}-offered"
+    await asyncio.to_thread(held.begin, offer)
+    end = time.monotonic() + 10
+    while not await releases.release([], [(held.task(offer), 1), held.claims[0]]):
+        assert time.monotonic() < end  # the server has not offered it yet
+
+    await until(lambda: held.claim(held.task(offer), 2), 3)
+    assert await asyncio.to_thread(held.state, 0) is TaskState.HELD
+
+
+async def test_the_server_is_away(offline: Gateway) -> None:
+    """That nothing could be released is an error, soon, however much there is to release."""
+    began = time.monotonic()
+
+    with pytest.raises(BackendUnavailable):
+        await offline.app[BACKEND].releases.release([("t", n) for n in range(4000)], [])
+
+    assert time.monotonic() - began < 2
+
+
+async def test_a_call_that_is_not_answered_keeps_no_other(
+    proxy: Proxy, settings: GatewaySettings, store: Store, job: str
+) -> None:
+    """The rest is released, and that something may not be is an error."""
+    held = await hold(store, job, 20)
+    server = replace(settings.server, store_port=proxy.port)
+    backend = Backend(replace(settings, server=server, deadlines=NO_SECOND_TRY))
+    proxy.harm("POST", "/tasks/drop", "cut")
+    try:
+        with pytest.raises(BackendUnavailable):
+            await backend.releases.release(held.claims, [])
+    finally:
+        backend.close()
+
+    assert await asyncio.to_thread(held.count_free, 1) == 0
+    await until(lambda: held.count_free(2) >= 19, 3)
+
+
+async def test_a_storm_leaves_room_for_others(
+    gateway: Gateway, releases: Releases, store: Store, job: str
+) -> None:
+    """Neither a thousand releases nor a client that begins executions waits for the other.
+
+    One by one, each release would take as long as an answer to the client, on any machine.
+    """
+    held = await hold(store, job, 1000)
+
+    release = asyncio.create_task(releases.release(held.claims, []))
+    for number in itertools.count(1):
+        answer = await gateway.begin(f"{job}-begin-{number}", 1)
+        assert answer.status == 202, answer
+        if release.done():
+            break
+
+    assert await release == 1000
+    assert 20 < number < 300
