@@ -60,6 +60,7 @@ class Listener:
     def close(self) -> None:
         """End all connections, which says nothing of the workers: they connect elsewhere."""
         self._is_closing = True
+        self._deaths.close()
         if self._server is not None:
             self._server.close()
         for connection in [*self._strangers, *self._connections]:
