@@ -81,9 +81,6 @@ def test_every_variable_is_read() -> None:
         "WORKER_GROUP": "blue.1",
         "GATEWAY_ALLOWED_HOSTS": "Jobs.example., [FD00::1],gateway",
         "GATEWAY_CORS_ORIGINS": "https://App.example:443, http://[::1]:3000",
-        "GATEWAY_PRESENCE_HOST": "::",
-        "GATEWAY_PRESENCE_PORT": "0",
-        "PRESENCE_SECRET": "presence-of-a-test",
     }
 
     assert gateway(environment) == GatewaySettings(
@@ -100,7 +97,6 @@ def test_every_variable_is_read() -> None:
         worker_group="blue.1",
         allowed_hosts=("jobs.example", "fd00::1", "gateway"),
         cors_origins=("https://app.example", "http://[::1]:3000"),
-        presence=PresenceSettings("presence-of-a-test", "::", 0),
     )
 
 
@@ -266,8 +262,19 @@ def test_webhooks_have_a_secret_and_destinations() -> None:
     assert secret not in repr(settings)
 
 
+def test_where_workers_connect() -> None:
+    """At an address of its own, with the secret."""
+    environment = {
+        "GATEWAY_PRESENCE_HOST": "::",
+        "GATEWAY_PRESENCE_PORT": "0",
+        "PRESENCE_SECRET": "presence-of-a-test",
+    }
+
+    assert gateway(environment).presence == PresenceSettings("presence-of-a-test", "::", 0)
+
+
 def test_the_secret_of_workers_is_never_shown() -> None:
-    """Neither in settings nor in a fault; in a file it is read from there."""
+    """Neither in settings nor in a fault."""
     settings = gateway({"PRESENCE_SECRET": "presence-of-a-test"})
     assert settings.presence.secret == "presence-of-a-test"
     assert "presence-of-a-test" not in f"{settings!r} {settings.presence}"

@@ -16,7 +16,7 @@ from gateway.errors import BackendUnavailable
 from gateway.settings import Deadlines
 from shared.resonate.tasks import TaskState
 from tests.support.gateway.client import until
-from tests.support.gateway.held import hold
+from tests.support.worker.held import hold
 
 if TYPE_CHECKING:
     from gateway.backend.releases import Releases

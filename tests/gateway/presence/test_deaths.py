@@ -13,8 +13,8 @@ from gateway.presence import deaths
 from shared.presence import Bye, Claimed, Ended, Offers, Restated
 from shared.resonate.tasks import TaskState
 from tests.support.gateway.client import until
-from tests.support.gateway.held import hold
 from tests.support.gateway.presence import Released, presence_port
+from tests.support.worker.held import hold
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

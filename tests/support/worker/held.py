@@ -62,6 +62,10 @@ class Held:
         self._claimed |= {id for id in self.ids if self.claim(self.task(id), counter)}
         return len(self._claimed)
 
+    def are_free(self, counter: int = 2) -> bool:
+        """Claim all that are free with this counter; return whether all were."""
+        return self.count_free(counter) == len(self.ids)
+
     def state(self, number: int) -> TaskState:
         return self._tasks.state(self.task(self.ids[number]))
 
