@@ -101,7 +101,7 @@ class Listener:
 
     def lost(self, worker: Worker, *, died: bool) -> None:
         """Take note that a worker's connection has ended."""
-        if died and not self._is_closing:
+        if died:
             self._deaths.suspect(worker)
         else:
             self._workers.leave(worker)

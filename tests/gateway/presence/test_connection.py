@@ -182,11 +182,12 @@ async def test_a_worker_that_is_refused_is_not_dead(
 
 
 async def test_what_follows_a_refusal_or_a_goodbye_is_not_heard(
-    port: PresencePort, released: Released
+    port: PresencePort, released: Released, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A connection that is over changes nothing, even in the same piece of data."""
-    await (await port.connect(b"x\n" + HELLO)).ended()
-    assert port.known("a") is None
+    for refused in (b"x\n", line_of(hello_of("a", "secret-of-another"))):
+        assert reason_of(await (await port.connect(refused + HELLO)).ended())
+        assert port.known("a") is None
 
     peer = await port.greet("b", Claimed("t", 1, "job"))
     await peer.send(line_of(Bye()) + b"x\n")
@@ -194,6 +195,7 @@ async def test_what_follows_a_refusal_or_a_goodbye_is_not_heard(
     assert await peer.ended() == b""
     await port.settle()
     assert released.calls == [([], [])]
+    assert caplog.records == []  # no error of the loop
 
 
 async def test_a_worker_that_says_goodbye_is_not_dead(
