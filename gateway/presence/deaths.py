@@ -55,6 +55,7 @@ class Deaths:
         self._tasks = TaskSet()
         self._dead: TTLCache[str, bool] = TTLCache(DEAD_COUNT, DEAD_SECONDS)
         self._moved: TTLCache[str, bool] = TTLCache(MOVED_COUNT, MOVED_SECONDS)
+        self._is_closed = False
         self.count = 0
         self.mistakes = 0
         self._log = get_logger()
@@ -64,6 +65,10 @@ class Deaths:
         """Release what is to be released until the block ends."""
         async with self._tasks.running():
             yield
+
+    def close(self) -> None:
+        """Take nobody for dead any more: no worker could connect again."""
+        self._is_closed = True
 
     def greeted(self, worker: Worker) -> None:
         """Note that a worker lives."""
@@ -80,6 +85,8 @@ class Deaths:
         if worker.connections or worker not in self._workers:
             return
         self._workers.leave(worker)
+        if self._is_closed:
+            return
         self._dead[worker.pid] = True
         self.count += 1
         claims, offers = self._due(worker)

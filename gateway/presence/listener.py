@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from typing import TYPE_CHECKING, Final
 
 from gateway.presence.connection import WorkerConnection
@@ -24,6 +25,12 @@ MOST_STRANGERS: Final = 256
 """Connections at one time on which nobody has said who he is. A worker greets at once: a further
 connection ends the oldest of them, so that strangers keep no worker out."""
 
+FILES_SHARE: Final = 32
+"""Of this many files that the process may open, a stranger takes at most one, and so a worker."""
+
+BACKLOG: Final = 1024
+"""Connections that the kernel keeps until they are taken: all workers may come at once."""
+
 
 class Listener:
     """Takes connections of workers from `start` to `close`."""
@@ -41,6 +48,8 @@ class Listener:
         self._strangers: dict[WorkerConnection, None] = {}
         self._connections: set[WorkerConnection] = set()
         self.refusals = Refusals()
+        self._most_strangers = _within_files(MOST_STRANGERS)
+        self._most_connections = _within_files(MOST_CONNECTIONS)
         self._server: asyncio.Server | None = None
         self._is_closing = False
 
@@ -51,7 +60,7 @@ class Listener:
             return
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: WorkerConnection(self), settings.host, settings.port
+            lambda: WorkerConnection(self), settings.host, settings.port, backlog=BACKLOG
         )
         port = self._server.sockets[0].getsockname()[1]
         self.ports = settings.ports or (port,)
@@ -60,6 +69,7 @@ class Listener:
     def close(self) -> None:
         """End all connections, which says nothing of the workers: they connect elsewhere."""
         self._is_closing = True
+        self._deaths.close()
         if self._server is not None:
             self._server.close()
         for connection in [*self._strangers, *self._connections]:
@@ -71,7 +81,7 @@ class Listener:
             connection.close()
             return
         self._strangers[connection] = None
-        if len(self._strangers) > MOST_STRANGERS:
+        if len(self._strangers) > self._most_strangers:
             next(iter(self._strangers)).refuse("too many connections without a greeting")
 
     def remove(self, connection: WorkerConnection) -> None:
@@ -81,7 +91,7 @@ class Listener:
 
     def greet(self, connection: WorkerConnection, hello: Hello) -> Worker | None:
         """Return the worker that says this, or None if there are too many."""
-        if len(self._connections) >= MOST_CONNECTIONS:
+        if len(self._connections) >= self._most_connections:
             return None
         del self._strangers[connection]
         self._connections.add(connection)
@@ -91,7 +101,13 @@ class Listener:
 
     def lost(self, worker: Worker, *, died: bool) -> None:
         """Take note that a worker's connection has ended."""
-        if died and not self._is_closing:
+        if died:
             self._deaths.suspect(worker)
         else:
             self._workers.leave(worker)
+
+
+def _within_files(most: int) -> int:
+    """Return how many connections there may be: the server and clients need files as well."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return most if files == resource.RLIM_INFINITY else min(most, files // FILES_SHARE)

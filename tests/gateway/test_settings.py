@@ -316,8 +316,19 @@ def test_webhooks_have_a_secret_and_destinations() -> None:
     assert secret not in repr(settings)
 
 
+def test_where_workers_connect() -> None:
+    """At an address of its own, with the secret."""
+    environment = {
+        "GATEWAY_PRESENCE_HOST": "::",
+        "GATEWAY_PRESENCE_PORT": "0",
+        "PRESENCE_SECRET": "presence-of-a-test",
+    }
+
+    assert gateway(environment).presence == PresenceSettings("presence-of-a-test", "::", 0)
+
+
 def test_the_secret_of_workers_is_never_shown() -> None:
-    """Neither in settings nor in a fault; in a file it is read from there."""
+    """Neither in settings nor in a fault."""
     settings = gateway({"PRESENCE_SECRET": "presence-of-a-test"})
     assert settings.presence.secret == "presence-of-a-test"
     assert "presence-of-a-test" not in f"{settings!r} {settings.presence}"

@@ -139,7 +139,7 @@ def test_a_line_that_comes_byte_by_byte_costs_no_more() -> None:
     begun = Lines()
     list(begun.add(b"x" * (LINE_BYTES - 20_000)))
 
-    assert seconds(begun) < 10 * seconds(Lines())
+    assert seconds(begun) < 4 * seconds(Lines())
 
 
 def test_a_host_that_vanishes_is_noticed() -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -16,12 +14,9 @@ from gateway.api.keys import BACKEND
 from gateway.backend.client import Backend
 from gateway.errors import BackendUnavailable
 from gateway.settings import Deadlines
-from shared.ids import stored_id
-from shared.resonate import tags as tag
-from shared.resonate.codec import encode_call
-from shared.resonate.tasks import Tasks, TaskState
-from shared.resonate.transport import Refused
+from shared.resonate.tasks import TaskState
 from tests.support.gateway.client import until
+from tests.support.worker.held import hold
 
 if TYPE_CHECKING:
     from gateway.backend.releases import Releases
@@ -30,64 +25,12 @@ if TYPE_CHECKING:
     from tests.support.faults.proxy import Proxy
     from tests.support.gateway.client import Gateway
 
-LEASE: Final = 60_000
-"""Milliseconds for which a claim lasts here: nothing is free because its lease has ended."""
-
 NO_SECOND_TRY: Final = Deadlines(store_budget=0)
-
-
-class Held:
-    """Executions at the real server, which a worker has claimed."""
-
-    def __init__(self, store: Store, job: str, count: int) -> None:
-        self._promises = store.promises
-        self._tasks = Tasks(store.transport)
-        self._claimed: set[str] = set()
-        self.ids = [f"{job}-{number}" for number in range(count)]
-        with ThreadPoolExecutor(16) as pool:
-            list(pool.map(self.begin, self.ids))
-            list(pool.map(self._claim_first, self.ids))
-        self.claims = [(self.task(id), 1) for id in self.ids]
-
-    @staticmethod
-    def task(id: str) -> str:
-        return f"__invoke:{stored_id(id)}"
-
-    def claim(self, task: str, counter: int) -> bool:
-        """Claim a task; return whether it was free."""
-        with contextlib.suppress(Refused):
-            self._tasks.claim_raw(task, counter, "another", LEASE)
-            return True
-        return False
-
-    def begin(self, id: str) -> None:
-        later = int((time.time() + 3600) * 1000)
-        tags = {"resonate:invoke": "poll://any@nobody", tag.FUNCTION: "order"}
-        call = encode_call("order", 1, "1")
-        self._promises.create(id, later, ikey=id, data=call, tags=tags)
-
-    def _claim_first(self, id: str) -> None:
-        end = time.monotonic() + 20
-        while not self.claim(self.task(id), 1):
-            assert time.monotonic() < end, f"{id} is not offered"
-
-    def count_free(self, counter: int) -> int:
-        """Claim all that are free with this counter; return how many were, since the first call."""
-        self._claimed |= {id for id in self.ids if self.claim(self.task(id), counter)}
-        return len(self._claimed)
-
-    def state(self, number: int) -> TaskState:
-        return self._tasks.state(self.task(self.ids[number]))
 
 
 @pytest.fixture(name="releases")
 def _releases(gateway: Gateway) -> Releases:
     return gateway.app[BACKEND].releases
-
-
-async def hold(store: Store, job: str, count: int) -> Held:
-    """Begin and claim so many executions."""
-    return await asyncio.to_thread(Held, store, job, count)
 
 
 async def test_claims_are_free_at_once(releases: Releases, store: Store, job: str) -> None:
@@ -189,20 +132,18 @@ async def test_a_call_that_is_not_answered_keeps_no_other(
 async def test_a_storm_leaves_room_for_others(
     gateway: Gateway, releases: Releases, store: Store, job: str
 ) -> None:
-    """A thousand claims are released long before their leases end, while clients get answers."""
+    """Neither a thousand releases nor a client that begins executions waits for the other.
+
+    One by one, each release would take as long as an answer to the client, on any machine.
+    """
     held = await hold(store, job, 1000)
-    began = time.monotonic()
+
     release = asyncio.create_task(releases.release(held.claims, []))
-    waits = []
-    for number in itertools.count():
-        asked = time.monotonic()
+    for number in itertools.count(1):
         answer = await gateway.begin(f"{job}-begin-{number}", 1)
-        waits.append(time.monotonic() - asked)
         assert answer.status == 202, answer
         if release.done():
             break
-    seconds = time.monotonic() - began
 
     assert await release == 1000
-    assert seconds < 10
-    assert max(waits) < 5
+    assert 20 < number < 300

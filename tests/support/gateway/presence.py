@@ -104,10 +104,10 @@ class Released(Releases):
 class PresencePort:
     """A listener with all that stands behind it."""
 
-    def __init__(self, releases: Releases) -> None:
+    def __init__(self, releases: Releases, secret: str = SECRET, port: int = 0) -> None:
         self.workers = Workers()
         self.deaths = Deaths(self.workers, releases)
-        settings = PresenceSettings(SECRET, "127.0.0.1", 0)
+        settings = PresenceSettings(secret, "127.0.0.1", port)
         self.listener = Listener(settings, "gateway-1", self.workers, self.deaths)
         self._peers: list[Peer] = []
 
