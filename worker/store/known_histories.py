@@ -65,6 +65,8 @@ class KnownHistories:
         size = sum(map(_size_of, parts.values()))
         with self._lock:
             self._forget(execution)
+            if size > self._most_bytes:  # it would take the place of all others, for nothing
+                return
             self._known[execution] = KnownHistory(created_at, dict(parts), size)
             self._size += size
             while self._size > self._most_bytes:

@@ -112,6 +112,19 @@ def test_memory_is_bounded(store: Store, job: str, most: int) -> None:
     assert count == (10 if most else 30)
 
 
+def test_a_history_that_is_too_large_leaves_the_others(store: Store, job: str) -> None:
+    """An execution whose history cannot be kept costs no other one its memory."""
+    known, other = KnownHistories(100_000), f"{job}-other"
+    create(store, job, range(1, 31))
+    create(store, other, range(1, 61))
+    read(known, store, job)
+    read(known, store, other)
+
+    _, count = read(known, store, job)
+
+    assert count == 10
+
+
 def test_the_store_that_read_a_history_is_freed(store: Store, job: str) -> None:
     """It has the client of the SDK that ran the execution, which no kept history may keep."""
     create(store, job, range(1, 4))
