@@ -65,6 +65,8 @@ class KnownHistories:
         size = sum(map(_size_of, parts.values()))
         with self._lock:
             self._forget(execution)
+            if size > self._most_bytes:  # it would take the place of all others, for nothing
+                return
             self._known[execution] = KnownHistory(created_at, dict(parts), size)
             self._size += size
             while self._size > self._most_bytes:
@@ -76,6 +78,7 @@ class KnownHistories:
         A part that is open in the answer may have ended. Raises `Refused` and `Unanswered`.
         """
         known = self._take(execution, created_at)
+        latest = _latest(known, execution)
         unsure = {part.id for part in known.values() if is_open(part)}
         newer: dict[str, DurablePromise] = {}
         pattern, own, after = parts_pattern(execution), {tag.EXECUTION: execution}, None
@@ -84,10 +87,12 @@ class KnownHistories:
             page, after = promises.search(pattern, own, limit=limit, after=after)
             newer |= {part.id: part for part in page}
             unsure -= newer.keys()
-            met = any(part.id in known for part in page)
+            met = latest is not None and _is_same(latest, newer.get(latest.id))
             if after is None or (met and len(unsure) <= MOST_UNSURE):
                 break
             limit = PAGE
+        if not met:  # the store was set back: it lacks what is known, and all of it was read
+            known = {}
         oldest_first = dict(reversed(newer.items()))
         return list(({id: known[id] for id in known if id not in newer} | oldest_first).values())
 
@@ -100,6 +105,18 @@ class KnownHistories:
     def _forget(self, execution: str) -> None:
         found = self._known.pop(execution, None)
         self._size -= 0 if found is None else found.size
+
+
+def _latest(known: Mapping[str, DurablePromise], execution: str) -> DurablePromise | None:
+    """Return the latest known part that a search for the execution's parts finds."""
+    own = [part for part in known.values() if part.tags.get(tag.EXECUTION) == execution]
+    return own[-1] if own else None
+
+
+def _is_same(part: DurablePromise, stored: DurablePromise | None) -> bool:
+    """Return whether a part is still stored, and not another one of the same id."""
+    made = part.created_on, part.tags.get(tag.CLAIM)
+    return stored is not None and made == (stored.created_on, stored.tags.get(tag.CLAIM))
 
 
 def is_open(part: DurablePromise) -> bool:

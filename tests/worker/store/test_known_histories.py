@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -100,6 +100,33 @@ def test_another_execution_of_the_same_id(store: Store, job: str) -> None:
     assert count == 30
 
 
+@pytest.mark.parametrize("length", [3, 40])
+def test_what_the_store_has_lost_is_not_known(store: Store, job: str, length: int) -> None:
+    """After a backup was restored no worker goes on from what only it remembers."""
+    known, lost = KnownHistories(), f"{job}.lost"
+    create(store, job, range(1, length + 1))
+    parts = {part.id: part for part in known.read(store.promises, job, 1)}
+    latest = parts[f"{job}.{length}"]
+    known.keep(job, 1, {**parts, lost: replace(latest, id=lost)})
+
+    found, _ = read(known, store, job)
+
+    assert found == [f"{job}.{number}" for number in range(1, length + 1)]
+
+
+def test_what_is_stored_anew_replaces_what_is_known(store: Store, job: str) -> None:
+    """Other parts with the same ids, made after a backup was restored, are all read."""
+    known = KnownHistories()
+    create(store, job, range(1, 31))
+    earlier = [replace(part, created_on=1) for part in known.read(store.promises, job, 1)]
+    known.keep(job, 1, {part.id: part for part in earlier})
+
+    found = known.read(store.promises, job, 1)
+
+    assert len(found) == 30
+    assert all(part.created_on > 1 for part in found)
+
+
 @pytest.mark.parametrize("most", [0, 1_000_000])
 def test_memory_is_bounded(store: Store, job: str, most: int) -> None:
     """What would take too much is forgotten, and read anew."""
@@ -110,6 +137,19 @@ def test_memory_is_bounded(store: Store, job: str, most: int) -> None:
     _, count = read(known, store, job)
 
     assert count == (10 if most else 30)
+
+
+def test_a_history_that_is_too_large_leaves_the_others(store: Store, job: str) -> None:
+    """An execution whose history cannot be kept costs no other one its memory."""
+    known, other = KnownHistories(100_000), f"{job}-other"
+    create(store, job, range(1, 31))
+    create(store, other, range(1, 61))
+    read(known, store, job)
+    read(known, store, other)
+
+    _, count = read(known, store, job)
+
+    assert count == 10
 
 
 def test_the_store_that_read_a_history_is_freed(store: Store, job: str) -> None:
