@@ -178,10 +178,6 @@ class Workers:
             del self._workers[worker.pid]
             worker.leave()
 
-    def serve(self, function: str, version: int) -> bool:
-        """Return whether one of the workers serves this version of a function."""
-        return any(version in each.hello.serves.get(function, ()) for each in self)
-
     def activity_of(self, execution: str) -> Activity | None:
         """Return what an execution is doing, if a worker has said so and speaks.
 

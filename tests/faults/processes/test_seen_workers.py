@@ -37,6 +37,14 @@ def begin_all(stack: Stack, job: str) -> list[str]:
     return ids
 
 
+def seen_pair(stack: Stack, **environment: str) -> Starts:
+    """Start two workers; return what tells of their steps once gateways see them."""
+    for name in ("a", "b"):
+        stack.add_worker(name, **environment)
+    wait_until_seen(stack)
+    return Starts(lambda: stack.workers)
+
+
 def check_undisturbed(stack: Stack, ids: list[str]) -> None:
     """Check that all executions end as if nothing had happened."""
     for id in ids:
@@ -117,10 +125,7 @@ def test_the_server_is_restarted(bare_stack: Stack, job: str) -> None:
 
 def test_a_worker_dies_while_the_server_is_away(bare_stack: Stack, job: str) -> None:
     """Then its claims cannot be dropped, and are left to their leases."""
-    for name in ("a", "b"):
-        bare_stack.add_worker(name)
-    wait_until_seen(bare_stack)
-    starts = Starts(lambda: bare_stack.workers)
+    starts = seen_pair(bare_stack)
     bare_stack.begin(job, "checkout", {"pace": 0.5})
     holder = starts.holder(job)
     bare_stack.server.kill()
@@ -134,10 +139,7 @@ def test_a_worker_dies_while_the_server_is_away(bare_stack: Stack, job: str) -> 
 
 def test_a_frozen_worker_is_not_missed(bare_stack: Stack, job: str) -> None:
     """A worker that is stopped for less than a lease keeps its execution."""
-    for name in ("a", "b"):
-        bare_stack.add_worker(name, WORKER_LEASE_SECONDS="4")
-    wait_until_seen(bare_stack)
-    starts = Starts(lambda: bare_stack.workers)
+    starts = seen_pair(bare_stack, WORKER_LEASE_SECONDS="4")
     bare_stack.begin(job, "checkout", {"pace": 0.5})
     frozen = bare_stack.workers[starts.holder(job)]
 
@@ -152,10 +154,7 @@ def test_a_frozen_worker_is_not_missed(bare_stack: Stack, job: str) -> None:
 
 def test_a_worker_dies_while_it_is_frozen(bare_stack: Stack, job: str) -> None:
     """A stopped worker that is killed is as dead as any other."""
-    for name in ("a", "b"):
-        bare_stack.add_worker(name, WORKER_LEASE_SECONDS="10")
-    wait_until_seen(bare_stack)
-    starts = Starts(lambda: bare_stack.workers)
+    starts = seen_pair(bare_stack, WORKER_LEASE_SECONDS="10")
     bare_stack.begin(job, "checkout", {"pace": 0.3})
     bare_stack.workers[starts.holder(job)].signal(signal.SIGSTOP)
 
@@ -166,10 +165,7 @@ def test_a_worker_dies_while_it_is_frozen(bare_stack: Stack, job: str) -> None:
 
 def test_a_frozen_gateway_notices_when_it_thaws(bare_stack: Stack, job: str) -> None:
     """What it finds then is over: the leases have ended, and others hold the executions."""
-    for name in ("a", "b"):
-        bare_stack.add_worker(name)
-    wait_until_seen(bare_stack)
-    starts = Starts(lambda: bare_stack.workers)
+    starts = seen_pair(bare_stack)
     bare_stack.begin(job, "checkout", {"pace": 0.8})
     gateway, holder = bare_stack.gateways["gateway"], starts.holder(job)
     wait_until(lambda: bare_stack.state(job, steps=True)["steps"], what="its record")

@@ -14,17 +14,13 @@ from shared.presence import (
     Bye,
     Claimed,
     Offers,
-    Refusal,
     Welcome,
-    from_gateway,
     line_of,
 )
 from tests.support.gateway.client import until
-from tests.support.gateway.presence import PresencePort, Released, hello_of, presence_port
+from tests.support.gateway.presence import PresencePort, Released, hello_of, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from structlog.typing import EventDict
 
 HELLO: Final = line_of(hello_of("a"))
@@ -53,24 +49,6 @@ NO_GREETINGS: Final = {
     "no greeting": (line_of(Claimed("t", 1, "job")), "no greeting"),
     "goodbye": (line_of(Bye()), "no greeting"),
 }
-
-
-@pytest.fixture(name="released")
-def _released() -> Released:
-    return Released()
-
-
-@pytest.fixture(name="port")
-async def _port(released: Released) -> AsyncIterator[PresencePort]:
-    async with presence_port(released) as port:
-        yield port
-
-
-def reason_of(said: bytes) -> str:
-    """Return the only thing that the gateway has said: why it refuses."""
-    message = from_gateway.decode(said)
-    assert isinstance(message, Refusal), message
-    return message.reason
 
 
 async def test_a_worker_is_welcome(port: PresencePort) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-import pytest
-
 from gateway.api.keys import BACKEND
 from gateway.errors import BackendUnavailable
 from gateway.presence import deaths
@@ -17,8 +15,7 @@ from tests.support.gateway.presence import Released, presence_port
 from tests.support.worker.held import hold
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
+    import pytest
     from structlog.typing import EventDict
 
     from shared.resonate.store import Store
@@ -30,17 +27,6 @@ NOTHING: Final[tuple[list[object], list[object]]] = ([], [])
 
 
 NOT_RELEASED: Final = "not all claims of a dead worker released, their leases will end"
-
-
-@pytest.fixture(name="released")
-def _released() -> Released:
-    return Released()
-
-
-@pytest.fixture(name="port")
-async def _port(released: Released) -> AsyncIterator[PresencePort]:
-    async with presence_port(released) as port:
-        yield port
 
 
 def lines_of(log: list[EventDict], event: str) -> list[EventDict]:

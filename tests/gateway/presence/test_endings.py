@@ -20,21 +20,10 @@ from tests.support.gateway.client import until
 from tests.support.gateway.presence import PresencePort, Released, hello_of, presence_port
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
 
 HELLO: Final = line_of(hello_of("a"))
-
-
-@pytest.fixture(name="released")
-def _released() -> Released:
-    return Released()
-
-
-@pytest.fixture(name="port")
-async def _port(released: Released) -> AsyncIterator[PresencePort]:
-    async with presence_port(released) as port:
-        yield port
 
 
 @pytest.mark.parametrize("rest", [b"", b'["claimed","t2",1,"jo'], ids=["between", "in a line"])

@@ -12,9 +12,7 @@ import pytest
 from gateway.presence import listener, refusals
 from shared.presence import (
     Claimed,
-    Refusal,
     Welcome,
-    from_gateway,
     line_of,
 )
 from tests.support.gateway.client import until
@@ -23,6 +21,7 @@ from tests.support.gateway.presence import (
     Released,
     hello_of,
     presence_port,
+    reason_of,
 )
 
 if TYPE_CHECKING:
@@ -32,24 +31,6 @@ if TYPE_CHECKING:
 
 
 REFUSED: Final = "presence connections refused"
-
-
-@pytest.fixture(name="released")
-def _released() -> Released:
-    return Released()
-
-
-@pytest.fixture(name="port")
-async def _port(released: Released) -> AsyncIterator[PresencePort]:
-    async with presence_port(released) as port:
-        yield port
-
-
-def reason_of(said: bytes) -> str:
-    """Return the only thing that the gateway has said: why it refuses."""
-    message = from_gateway.decode(said)
-    assert isinstance(message, Refusal), message
-    return message.reason
 
 
 @pytest.fixture(name="small")

@@ -14,7 +14,7 @@ from gateway.presence.deaths import Deaths
 from gateway.presence.listener import Listener
 from gateway.presence.workers import Workers
 from gateway.settings import PresenceSettings
-from shared.presence import Hello, Welcome, from_gateway, line_of
+from shared.presence import Hello, Refusal, Welcome, from_gateway, line_of
 from tests.support.gateway.client import until
 
 if TYPE_CHECKING:
@@ -160,6 +160,13 @@ async def presence_port(releases: Releases) -> AsyncIterator[PresencePort]:
             yield port
         finally:
             await port.close()
+
+
+def reason_of(said: bytes) -> str:
+    """Return the only thing that the gateway has said: why it refuses."""
+    message = from_gateway.decode(said)
+    assert isinstance(message, Refusal), message
+    return message.reason
 
 
 def speaking(

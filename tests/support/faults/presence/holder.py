@@ -5,7 +5,9 @@ It claims the executions HOLDER_PREFIX-0 and so on, HOLDER_COUNT of them, and wa
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,6 +16,7 @@ from shared.presence import Address, Hello
 from shared.resonate.tasks import Tasks
 from shared.resonate.transport import Refused, Transport
 from shared.settings import LogSettings, ServerSettings
+from tests.support.processes import wait_until
 from worker.presence.presence import Presence
 from worker.tasks.board import Board
 from worker.tasks.claims import Claim
@@ -50,18 +53,19 @@ def main() -> None:
         id = f"{read['HOLDER_PREFIX']}-{number}"
         claim = Claim(f"__invoke:{id}", 1, id)
         leases.hold(claim)
-        while True:
-            try:
+
+        def is_granted() -> bool:
+            with contextlib.suppress(Refused):  # until the server has made the task
                 tasks.claim_raw(claim.task, claim.counter, PID, int(LEASE_SECONDS * 1000))
-            except Refused:
-                time.sleep(0.05)  # the server has not made the task yet
-            else:
-                return
+                return True
+            return False
+
+        wait_until(is_granted, what=f"the claim of {id}")
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(claim, range(int(read["HOLDER_COUNT"]))))
     get_logger().info("holds all")
-    time.sleep(3600)
+    signal.pause()
 
 
 def _parts(name: str) -> tuple[str, int]:
