@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import uuid
-from typing import Any
+from typing import Annotated, Any
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import Body, FastAPI
 from resonate import Resonate
 
 app = FastAPI()
@@ -21,7 +21,7 @@ resonate = Resonate.remote(
 
 
 def begin(
-    id: str | None = None, function: str = "foo", data: dict[str, Any] | float | None = None
+    id: str | None = None, function: str = "foo", data: Annotated[Any, Body()] = None
 ) -> dict[str, Any]:
     """Begin an execution of a function on any worker."""
     id = id or str(uuid.uuid4())

@@ -35,6 +35,7 @@ ROOTS: Final = (
     " AND CAST(tags AS TEXT) LIKE '%resonate:invoke%'"
 )
 PENDING: Final = "1"
+RESOLVED: Final = "2"
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ def forget(service: Service) -> None:
 def drained(service: Service, after: int, count: int, seconds: float = 120.0) -> list[float]:
     """Wait until so many executions that are newer than `after` have ended.
 
-    Returns the seconds from begin to end of each, by the server's clock. Raises `TimeoutError`.
+    Returns the seconds from begin to end of each, by the server's clock. Raises `TimeoutError`, and
+    `RuntimeError` when one of them failed: failures are sooner done than work.
     """
     rows = ended(service, after, count, seconds)
     return [(end - begin) / 1000 for begin, end in rows]
@@ -137,6 +139,9 @@ def ended(
     while True:
         rows = service.server.sql.rows(query)
         pending = sum(state == PENDING for state, *_ in rows)
+        failed = sum(state not in {PENDING, RESOLVED} for state, *_ in rows)
+        if failed:
+            raise RuntimeError(f"{service.name}: {failed} of {len(rows)} executions failed")
         if len(rows) >= count and not pending:
             return [(int(begin), int(end)) for _, begin, end in rows]
         if time.monotonic() > until:
