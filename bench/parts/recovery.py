@@ -32,7 +32,7 @@ JOBS: Final = 6
 
 STEPS: Final = 5
 KILLS: Final = {"stock": 1, "ours-leases": 2, "ours": 5}
-LONG_KILLS: Final = {"stock": 5, "ours-leases": 15, "ours": 50}
+LONG_KILLS: Final = {"stock": 3, "ours-leases": 15, "ours": 50}
 STOPS: Final = 4
 SEED: Final = 1
 
@@ -84,7 +84,7 @@ def end_one(
     victim.end()
     victim.start()
     for id in ids:
-        wait_until(partial(has_last_step, starts, id), seconds=60, what=f"the last step of {id}")
+        wait_until(partial(has_last_step, starts, id), seconds=120, what=f"the last step of {id}")
     time.sleep(PACE)
     return seconds
 
