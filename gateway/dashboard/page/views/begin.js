@@ -1,0 +1,153 @@
+/** Begin an execution: a function, a form made from its schema or JSON, and what was wrong. */
+
+import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { keyed } from "../vendor/lit-html/directives/keyed.js";
+import { begin } from "../data/api.js";
+import { fieldAt, fieldsOf, written } from "../data/schemas.js";
+import { cut, pretty, text } from "../format.js";
+import { inputs } from "./form.js";
+import { problem } from "./values.js";
+
+/** The page on which an execution is begun. */
+export class Begin {
+  constructor(app) {
+    this._app = app;
+    this._name = null;
+    this._asJson = false;
+    this._json = null;
+    this._problem = null;
+    this._faults = [];
+    this._busy = false;
+  }
+
+  get title() {
+    return "Begin";
+  }
+
+  start() {
+    this._app.readFunctions();
+  }
+
+  stop() {}
+
+  template() {
+    const known = this._app.functions;
+    return html`<article class="begin" aria-labelledby="begin-heading">
+      <p class="back"><a href="#/">← All executions</a></p>
+      <h1 id="begin-heading" tabindex="-1">Begin an execution</h1>
+      ${problem(this._app.functionsProblem)}
+      ${known ? this._form(known) : nothing}
+    </article>`;
+  }
+
+  _form(known) {
+    if (!known.names.length) return html`<p class="empty">This gateway's catalog has no function that a client can begin.</p>`;
+    const name = known.names.includes(this._name) ? this._name : known.names[0];
+    const about = known.of(name);
+    const fields = fieldsOf(about);
+    const asJson = this._asJson || !fields;
+    return html`<form class="begin-form" novalidate @submit=${(event) => this._begin(event, name, asJson ? null : fields)}>
+      <label>Function
+        <select name="function" @change=${this._choose}>
+          ${known.names.map((each) => html`<option .selected=${each === name}>${each}</option>`)}
+        </select></label>
+      <p class="advice"><bdi>${text(about.summary)}</bdi></p>
+      ${fields
+        ? html`<div class="switch" role="group" aria-label="Input as">
+            <button type="button" aria-pressed=${String(!asJson)} @click=${() => this._switch(false)}>Form</button>
+            <button type="button" aria-pressed=${String(asJson)} @click=${(event) => this._switch(true, event, fields)}>JSON</button>
+          </div>`
+        : nothing}
+      ${keyed(`${name} ${asJson}`, asJson ? this._editor(about) : inputs(fields, this._faults))}
+      ${this._more()}
+      ${problem(this._problem)} ${this._otherFaults(asJson ? null : fields)}
+      <button class="primary" ?disabled=${this._busy}>Begin</button>
+    </form>`;
+  }
+
+  _editor(about) {
+    const initial = this._json ?? pretty(about.initial);
+    return html`<label>Input, as JSON
+      <textarea name="json" rows="10" spellcheck="false" aria-invalid=${String(Boolean(this._problem))}
+        aria-describedby="faults" .defaultValue=${initial}></textarea></label>`;
+  }
+
+  _more() {
+    return html`<details><summary>Id, delay and timeout</summary>
+      <label>Id, which is made where it is left out
+        <input name="id" autocomplete="off" spellcheck="false" maxlength="128" placeholder="order-4711"></label>
+      <label>Delay <input name="delay" autocomplete="off" placeholder="30s"></label>
+      <label>Timeout <input name="timeout" autocomplete="off" placeholder="24h"></label>
+    </details>`;
+  }
+
+  /** Faults that no field of the form has. */
+  _otherFaults(fields) {
+    const names = new Set((fields ?? []).map((each) => each.name));
+    const others = this._faults.filter((fault) => !names.has(fieldAt(fault.pointer)));
+    return html`<ul id="faults" class="faults">${others.map(
+      (fault) => html`<li><code><bdi>${cut(fault.pointer || "the whole input", 200)}</bdi></code> <bdi>${cut(fault.message, 500)}</bdi></li>`,
+    )}</ul>`;
+  }
+
+  _choose = (event) => {
+    this._name = event.target.value;
+    this._json = null;
+    this._forget();
+  };
+
+  _switch(asJson, event, fields) {
+    this._json = asJson ? filled(event.target.form, fields) : null;
+    this._asJson = asJson;
+    this._forget();
+  }
+
+  _forget() {
+    this._problem = null;
+    this._faults = [];
+    this._app.changedNow();
+  }
+
+  _begin = async (event, name, fields) => {
+    event.preventDefault();
+    const form = event.currentTarget;
+    const given = (field) => String(new FormData(form).get(field) ?? "").trim();
+    const body = fields ? filled(form, fields) : form.elements.json.value;
+    this._forget();
+    if (!fields && body.trim() && !this._isJson(body, form.elements.json)) return;
+    this._busy = true;
+    this._app.changedNow();
+    try {
+      const parameters = { id: given("id"), function: name, delay: given("delay"), timeout: given("timeout") };
+      const begun = await begin(parameters, body.trim());
+      this._app.go(begun.promise);
+    } catch (error) {
+      this._problem = error;
+      this._faults = error.faults ?? [];
+    }
+    this._busy = false;
+    this._app.changedNow();
+    if (this._problem) form.querySelector("[aria-invalid=true]")?.focus();
+  };
+
+  /** Say where the text stops being JSON, and put the cursor there. */
+  _isJson(body, editor) {
+    try {
+      JSON.parse(body);
+      return true;
+    } catch (error) {
+      const position = Number(/position (\d+)/.exec(error.message)?.[1] ?? body.length);
+      const before = body.slice(0, position).split("\n");
+      const where = `line ${before.length}, column ${before.at(-1).length + 1}`;
+      this._problem = new Error(`The input is not JSON at ${where}.`);
+      this._app.changedNow();
+      editor.focus();
+      editor.setSelectionRange(position, Math.min(position + 1, body.length));
+      return false;
+    }
+  }
+}
+
+function filled(form, fields) {
+  return written(fields, (name) => form.elements[`field ${name}`]?.value ?? "");
+}

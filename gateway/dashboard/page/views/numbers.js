@@ -1,0 +1,114 @@
+/** The numbers, each with its last two minutes as a line. */
+
+import { html, nothing, svg } from "../vendor/lit-html/lit-html.js";
+import { duration, encoded, number, relative, text } from "../format.js";
+
+/** Samples that are kept of each number, and milliseconds between two. */
+const SAMPLES = 120;
+const EVERY = 1_000;
+
+const TILES = [
+  { key: "running", label: "Running", link: "phase=running" },
+  { key: "queued", label: "Queued", link: "phase=queued" },
+  { key: "waiting", label: "Waiting", link: "phase=waiting" },
+  { key: "retrying", label: "Retrying", link: "phase=retrying", tone: "warn" },
+  { key: "recovering", label: "Recovering", link: "phase=recovering", tone: "warn" },
+  { key: "blocked", label: "Blocked", link: "phase=blocked", tone: "bad" },
+  { key: "failed", label: "Failed", link: "status=rejected", tone: "bad" },
+  { key: "pending", label: "Pending", link: "status=pending" },
+];
+
+const RATES = [
+  { key: "begins", label: "Begins per second", show: (value) => number(value, 1) },
+  { key: "p50", label: "Begin to done, p50", show: time },
+  { key: "p99", label: "p99", show: time },
+];
+
+function time(value) {
+  return value === null ? "–" : duration(value);
+}
+
+/** The strip of numbers. */
+export class Numbers {
+  constructor() {
+    this._samples = new Map();
+    this._next = 0;
+  }
+
+  take(snapshot, now) {
+    this._values = valuesOf(snapshot);
+    if (now < this._next) return;
+    this._next = now + EVERY;
+    for (const [key, value] of Object.entries(this._values)) {
+      this._samples.set(key, [...(this._samples.get(key) ?? []), value].slice(-SAMPLES));
+    }
+  }
+
+  template(snapshot, now) {
+    if (!snapshot) return nothing;
+    return html`
+      <ul class="tiles" role="list">
+        ${TILES.map((tile) => this._count(tile))}
+        ${RATES.map((tile) => this._rate(tile))}
+        ${recoveries(snapshot.recoveries, now)}
+      </ul>
+      <p class="quiet">Executions are counted among the newest ${number(snapshot.counts?.sample)}.</p>
+    `;
+  }
+
+  _count({ key, label, link, tone }) {
+    const value = this._values[key];
+    return html`<li class="tile" data-tone=${value > 0 && tone ? tone : "calm"}>
+      <a href=${`#/?${link}`}><span class="label">${label}</span>
+      <span class="value" data-key=${key}>${number(value)}</span></a>${this._line(key)}
+    </li>`;
+  }
+
+  _rate({ key, label, show }) {
+    return html`<li class="tile" data-tone="calm">
+      <span class="label">${label}</span>
+      <span class="value" data-key=${key}>${show(this._values[key])}</span>${this._line(key)}
+    </li>`;
+  }
+
+  _line(key) {
+    const known = (this._samples.get(key) ?? []).map((value) => value ?? 0);
+    const most = Math.max(1e-9, ...known);
+    const points = known.map(
+      (value, index) =>
+        `${(index + SAMPLES - known.length).toFixed(0)},${(19 - (value / most) * 17).toFixed(1)}`,
+    );
+    return html`<svg class="spark" viewBox="0 0 ${SAMPLES} 20" preserveAspectRatio="none" aria-hidden="true">
+      ${svg`<polyline points=${points.join(" ")}></polyline>`}</svg>`;
+  }
+}
+
+function valuesOf(snapshot) {
+  const counts = snapshot.counts ?? {};
+  const sum = (...keys) =>
+    keys.every((key) => counts[key] == null) ? null : keys.reduce((all, key) => all + (counts[key] ?? 0), 0);
+  return {
+    ...counts,
+    failed: sum("rejected", "timedout"),
+    begins: snapshot.begins_per_second ?? null,
+    p50: snapshot.p50_ms ?? null,
+    p99: snapshot.p99_ms ?? null,
+  };
+}
+
+function recoveries(told, now) {
+  const last = told?.last;
+  return html`<li class="tile wide" data-tone="calm">
+    <span class="label">Recoveries</span>
+    <span class="value" data-key="recoveries">${number(told?.count)}</span>
+    ${last
+      ? html`<a class="last" href=${`#${encoded(last.id)}`}>last in ${time(seconds(last))},
+          <bdi>${text(last.id)}</bdi>, ${relative(last.at, now)}</a>`
+      : html`<span class="last">${told ? "none since this gateway started" : nothing}</span>`}
+  </li>`;
+}
+
+function seconds(last) {
+  return typeof last.seconds === "number" ? last.seconds * 1000 : null;
+}
+

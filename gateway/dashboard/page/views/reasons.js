@@ -1,0 +1,167 @@
+/** Why an execution does not go on, in one sentence, and what to do about it. */
+
+import { clock, counted, duration, milliseconds, relative, text } from "../format.js";
+
+/** Return `{title, sentence, advice}` of what /wait says, with the workers of the newest snapshot. */
+export function reason(execution, snapshot, now) {
+  const told = execution.done ? ENDS[execution.status] : PHASES[execution.phase];
+  return (told ?? unknown)(execution, snapshot, now);
+}
+
+function unknown(execution) {
+  return { title: text(execution.phase ?? execution.status), sentence: "Nobody knows more.", advice: "" };
+}
+
+function failure(error) {
+  return `${text(error?.type ?? "an error")}${error?.message ? `: “${short(error.message)}”` : ""}`;
+}
+
+function short(message) {
+  const whole = text(message);
+  return whole.length > 300 ? `${whole.slice(0, 300).toWellFormed()}…` : whole;
+}
+
+function took(execution) {
+  const since = milliseconds(execution.starts_at ?? execution.created_at);
+  return duration(milliseconds(execution.completed_at) - since);
+}
+
+const ENDS = {
+  resolved: (execution) => ({
+    title: "Done",
+    sentence: `It returned its result after ${took(execution)}.`,
+    advice: "",
+  }),
+  rejected: (execution) => ({
+    title: "Failed",
+    sentence: `${execution.error?.step ? `The step ${text(execution.error.step)} failed with ` : "It failed with "}${failure(execution.error)}.`,
+    advice: "It has ended and is not tried again. Correct the cause, and begin it with another id.",
+  }),
+  canceled: (execution, _, now) => ({
+    title: "Canceled",
+    sentence: `A client canceled it ${relative(milliseconds(execution.completed_at), now)}${
+      execution.error?.reason ? `, with the reason “${short(execution.error.reason)}”` : ", without a reason"
+    }.`,
+    advice: "It has ended. Begin it with another id if it is needed after all.",
+  }),
+  timedout: (execution) => ({
+    title: "Timed out",
+    sentence: `It did not end within its time, which was over at ${clock(milliseconds(execution.timeout_at))}.`,
+    advice: "It has ended. Begin it with another id, and with a longer timeout.",
+  }),
+};
+
+const PHASES = {
+  scheduled: (execution, _, now) => ({
+    title: "Scheduled",
+    sentence: `It starts ${relative(milliseconds(execution.starts_at), now)}, at ${clock(milliseconds(execution.starts_at), now)}.`,
+    advice: "Nothing to do.",
+  }),
+  queued,
+  running: (execution) => ({
+    title: "Running",
+    sentence: `${runs(execution)} on ${text(execution.worker ?? "a worker")}${
+      execution.recovered_from ? `, which took it over from ${text(execution.recovered_from)}` : ""
+    }.`,
+    advice: "Nothing to do.",
+  }),
+  retrying: (execution, _, now) => ({
+    title: "Retrying",
+    sentence: `The step ${text(execution.last_error?.step ?? execution.progress?.step ?? "")} has failed ${counted(execution.tries ?? 1, "time")}, last with ${failure(execution.last_error)}. ${nextTry(execution, now)}`,
+    advice: "It goes on by itself once the cause is gone. Repair what the step calls, or cancel the execution.",
+  }),
+  waiting,
+  recovering: (execution) => ({
+    title: "Recovering",
+    sentence: `Its worker ${text(execution.worker ?? "")} was lost. Another worker takes it over and goes on after its last stored step.`,
+    advice: "Nothing to do while other workers run. If none does, start one.",
+  }),
+  blocked: ({ blocked, function: name, version }) => ({
+    title: "Blocked",
+    sentence: `Stored is “${short(blocked?.expected)}”, but the code of ${text(blocked?.worker || "the worker")} has “${short(blocked?.found)}” there.`,
+    advice: `Deploy code that fits ${text(name)}${version ? ` version ${version}` : ""}: then it goes on by itself, and nothing is repeated or lost. Or cancel it.`,
+  }),
+};
+
+function runs(execution) {
+  const step = execution.progress?.step ?? execution.steps?.findLast((each) => !each.ended)?.name;
+  return step ? `The step ${text(step)} runs` : "It runs";
+}
+
+function nextTry(execution, now) {
+  const next = milliseconds(execution.next_try_at);
+  return next > now ? `The next try is ${relative(next, now)}.` : "It is being tried again.";
+}
+
+function queued(execution, snapshot) {
+  const wanted = `${text(execution.function)}${execution.version ? ` version ${execution.version}` : ""}`;
+  const alive = (snapshot?.workers ?? []).filter((worker) => worker.state === "alive");
+  const fits = alive.filter((worker) => serves(worker, execution));
+  const title = "Queued";
+  if (!snapshot || snapshot.presence === "off") {
+    return { title, sentence: "It waits for a worker.", advice: `See that workers with ${wanted} run and have room.` };
+  }
+  if (!fits.length) {
+    return {
+      title,
+      sentence: alive.length ? `No worker serves ${wanted}.` : "No worker is connected to this gateway.",
+      advice: `Start a worker that has ${wanted}; then it begins by itself.`,
+    };
+  }
+  const full = fits.every((worker) => worker.busy >= worker.slots);
+  const slots = fits.reduce((sum, worker) => sum + worker.slots, 0);
+  return full
+    ? {
+        title,
+        sentence: `All ${counted(slots, "slot")} of the ${counted(fits.length, "worker")} with ${wanted} are busy.`,
+        advice: "It begins when a slot is free. Start more workers to have it begin sooner.",
+      }
+    : { title, sentence: `It is offered to a worker with ${wanted}.`, advice: "Nothing to do." };
+}
+
+function serves(worker, { function: name, version }) {
+  const versions = Object.hasOwn(worker.functions ?? {}, name) ? worker.functions[name] : [];
+  return version ? versions.includes(version) : versions.length > 0;
+}
+
+/** What an execution waits for: each with its `kind`, "signal", "sleep" or "child". */
+export function waits(execution) {
+  const children = new Set(
+    (execution.steps ?? []).filter((step) => step.worker === null && !step.ended).map((step) => step.name),
+  );
+  return (execution.waiting_for ?? []).map(({ name, since }) => ({
+    name,
+    since: milliseconds(since),
+    kind: children.has(name) ? "child" : name === "sleep" ? "sleep" : "signal",
+  }));
+}
+
+function waiting(execution, _, now) {
+  const all = waits(execution);
+  const signals = all.filter((wait) => wait.kind === "signal");
+  if (signals.length) {
+    const [{ name, since }] = signals;
+    return {
+      title: "Waiting for a signal",
+      sentence: `It has waited for the signal ${text(name)} ${span(since, now)}.`,
+      advice: "Send the signal below, and it goes on. No worker is held meanwhile.",
+    };
+  }
+  if (all.some((wait) => wait.kind === "child")) {
+    const { name, since } = all.find((wait) => wait.kind === "child");
+    return {
+      title: "Waiting for a child",
+      sentence: `It has waited for ${all.length > 1 ? `${counted(all.length, "child", "children")} such as ` : "its child "}${text(name)} ${span(since, now)}.`,
+      advice: "It goes on when they have ended: see what each of them does.",
+    };
+  }
+  return {
+    title: "Sleeping",
+    sentence: all.length ? `It has slept ${span(all[0].since, now)}.` : "It sleeps.",
+    advice: "It goes on by itself when its time has come.",
+  };
+}
+
+function span(since, now) {
+  return `for ${duration(now - since)}, since ${clock(since, now)}`;
+}
