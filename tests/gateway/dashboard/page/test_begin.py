@@ -1,0 +1,158 @@
+"""Beginning an execution from the page: a form made from a schema, JSON, and what is wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from playwright.async_api import expect
+
+from tests.support.dashboard.browser import browsing, needs_browser
+from tests.support.dashboard.executions import execution
+from tests.support.dashboard.gateway import ScriptedGateway, openapi, problem, scripted_gateway
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+pytestmark = needs_browser
+
+ORDER: Final = {
+    "title": "order",
+    "description": "Ships an order.",
+    "anyOf": [{"$ref": "#/components/schemas/input-order/$defs/Order"}, {"type": "null"}],
+    "$defs": {
+        "Order": {
+            "type": "object",
+            "required": ["name"],
+            "properties": {
+                "name": {"type": "string", "description": "Who gets it."},
+                "pace": {"type": "number", "minimum": 0, "maximum": 60, "default": 1.0},
+                "number": {"type": "integer"},
+                "gift": {"type": "boolean"},
+                "fail": {"anyOf": [{"enum": ["charge", "ship"]}, {"type": "null"}], "default": None},
+                "items": {"type": "array", "items": {"type": "string"}},
+            },
+        }
+    },
+}
+NESTED: Final = {"type": "object", "properties": {"deep": {"type": "object"}}, "default": {"deep": {}}}
+
+
+def _with_begin(gateway: ScriptedGateway, *answers: Any) -> None:
+    """Have the gateway answer begins with these, one after the other, then with success."""
+    left = list(answers)
+
+    def begin(_: web.Request) -> Any:
+        return left.pop(0) if left else {"promise": "job-1", "status": "pending", "created": True}
+
+    gateway.answers |= {
+        "/openapi.json": lambda _: openapi(order=ORDER, nested=NESTED),
+        "/begin": begin,
+        "/wait": lambda _: execution("job-1"),
+    }
+
+
+def _begun(gateway: ScriptedGateway) -> list[tuple[dict[str, str], str]]:
+    """Return the parameters and the body of each begin."""
+    return [(query, body) for _, path, query, body in gateway.asked if path == "/begin"]
+
+
+async def test_a_form_is_made_from_the_schema_and_used_by_keyboard_alone() -> None:
+    """Each property has a field of its kind; what is left empty is left out; numbers stay exact."""
+    async with scripted_gateway() as gateway:
+        _with_begin(gateway)
+        async with browsing(f"{gateway.url}/#/begin") as page:
+            await page.get_by_label("name").focus()
+            await page.keyboard.type("Ann")
+            for typed in ("", "9007199254740993", "y", "ship"):
+                await page.keyboard.press("Tab")
+                await page.keyboard.type(typed)
+            await page.keyboard.press("Tab")
+            await page.keyboard.type("one")
+            await page.keyboard.press("Enter")
+            await page.keyboard.type("two")
+            await page.keyboard.press("Tab")
+            await page.keyboard.press("Enter")
+            await page.keyboard.press("Tab")
+            await page.keyboard.type("job-1")
+            await page.keyboard.press("Enter")
+            await page.wait_for_url("**/#job-1")
+            await expect(page.locator("h1")).to_be_focused()
+            [(query, body)] = _begun(gateway)
+            assert query == {"id": "job-1", "function": "order"}
+            assert json.loads(body) == {
+                **{"name": "Ann", "number": 9007199254740993, "gift": True, "fail": "ship"},
+                "items": ["one", "two"],
+            }
+
+
+async def test_faults_stand_beside_their_fields() -> None:
+    """A 422 is shown at the field that its pointer names, which gets the focus; others below."""
+    faults = [
+        {"pointer": "/pace", "message": "-1 is less than the minimum of 0"},
+        {"pointer": "/items/0", "message": "too short"},
+        {"pointer": "", "message": "something else"},
+    ]
+    refused = problem("invalid-input", 422, "order does not take the input.", errors=faults)
+    async with scripted_gateway() as gateway:
+        _with_begin(gateway, refused)
+        async with browsing(f"{gateway.url}/#/begin") as page:
+            await page.get_by_label("name").fill("Ann")
+            await page.get_by_label("pace").fill("-1")
+            await page.get_by_role("button", name="Begin", exact=True).click()
+            pace = page.get_by_label("pace")
+            await expect(pace).to_be_focused()
+            await expect(pace).to_have_attribute("aria-invalid", "true")
+            await expect(page.get_by_label("items")).to_have_attribute("aria-invalid", "true")
+            about = await pace.get_attribute("aria-describedby")
+            await expect(page.locator(f"#{about}")).to_contain_text("-1 is less than the minimum of 0")
+            await expect(page.locator("#faults")).to_contain_text("something else")
+            assert await pace.input_value() == "-1"
+            await pace.fill("1.50")
+            await page.get_by_role("button", name="Begin", exact=True).click()
+            await page.wait_for_url("**/#job-1")
+            assert '"pace": 1.50' in _begun(gateway)[1][1]
+
+
+async def test_json_is_edited_where_no_form_will_do() -> None:
+    """The editor begins with the default; what is no JSON is told with its place, and not sent."""
+    async with scripted_gateway() as gateway:
+        _with_begin(gateway)
+        async with browsing(f"{gateway.url}/#/begin") as page:
+            await page.get_by_label("Function").select_option("nested")
+            editor = page.get_by_label("Input, as JSON")
+            assert json.loads(await editor.input_value()) == {"deep": {}}
+            await editor.fill('{\n  "deep": oops\n}')
+            await page.get_by_role("button", name="Begin", exact=True).click()
+            await expect(page.get_by_role("alert")).to_contain_text("not JSON at line 2, column 11")
+            await expect(editor).to_be_focused()
+            assert await page.evaluate("document.activeElement.selectionStart") == 12
+            assert _begun(gateway) == []
+            await editor.fill('{"deep": {"n": 12345678901234567890}}')
+            await page.get_by_role("button", name="Begin", exact=True).click()
+            await page.wait_for_url("**/#job-1")
+            assert _begun(gateway) == [({"function": "nested"}, '{"deep": {"n": 12345678901234567890}}')]
+
+
+async def test_a_form_is_taken_over_as_json() -> None:
+    """What was typed into the form stands in the editor."""
+    async with scripted_gateway() as gateway:
+        _with_begin(gateway)
+        async with browsing(f"{gateway.url}/#/begin") as page:
+            await page.get_by_label("name").fill("Ann")
+            await page.get_by_role("button", name="JSON").click()
+            editor = page.get_by_label("Input, as JSON")
+            assert json.loads(await editor.input_value()) == {"name": "Ann"}
+
+
+async def test_a_refusal_without_faults_is_told_in_words() -> None:
+    """An id that is taken, or a gateway that has too much to do."""
+    taken = problem("id-reused", 422, "This id already belongs to another function.")
+    async with scripted_gateway() as gateway:
+        _with_begin(gateway, taken)
+        async with browsing(f"{gateway.url}/#/begin") as page:
+            await page.get_by_label("name").fill("Ann")
+            await page.get_by_role("button", name="Begin", exact=True).click()
+            await expect(page.get_by_role("alert")).to_contain_text(
+                "This id already belongs to another function. Choose another id."
+            )

@@ -1,0 +1,94 @@
+"""The list of executions: filters, phases, pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from playwright.async_api import expect
+
+from tests.support.dashboard.browser import browsing, needs_browser
+from tests.support.dashboard.executions import item
+from tests.support.dashboard.gateway import ScriptedGateway, openapi, scripted_gateway
+from tests.support.dashboard.snapshots import bar, snapshot, worker
+from tests.support.dashboard.waiting import until
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+pytestmark = needs_browser
+
+
+def _queries(gateway: ScriptedGateway) -> list[dict[str, str]]:
+    return [query for _, path, query, _ in gateway.asked if path == "/list"]
+
+
+async def test_filters_are_kept_in_the_address() -> None:
+    """Each filter is a parameter of /list, and the address shows the same list again."""
+    async with scripted_gateway() as gateway:
+        gateway.answers["/openapi.json"] = lambda _: openapi(checkout={}, foo={})
+        async with browsing(gateway.url) as page:
+            await page.get_by_label("Status").select_option("rejected")
+            await page.get_by_label("Function").select_option("checkout")
+            await page.get_by_label("Version").fill("2")
+            await page.get_by_label("Id begins with").fill("job-")
+            await page.keyboard.press("Enter")
+            wanted = {"status": "rejected", "function": "checkout", "version": "2", "prefix": "job-"}
+            await until(lambda: _queries(gateway)[-1] == {**wanted, "limit": "50"})
+            await expect(page.get_by_text("No execution fits these filters.")).to_be_visible()
+            await page.reload()
+            await expect(page.get_by_label("Id begins with")).to_have_value("job-")
+            await expect(page.get_by_label("Status")).to_have_value("rejected")
+            assert _queries(gateway)[-1] == {**wanted, "limit": "50"}
+            await page.get_by_role("link", name="Clear").click()
+            await until(lambda: _queries(gateway)[-1] == {"limit": "50"})
+
+
+async def test_a_phase_is_looked_for_in_what_is_pending() -> None:
+    """Only executions in the phase are listed, from several pages if need be."""
+
+    def pages(request: web.Request) -> dict[str, Any]:
+        number = int(request.query.get("cursor", "0"))
+        phases = ("running", "blocked")
+        items = [item(f"job-{number}-{n}", phase=phases[n % 2]) for n in range(10)]
+        return {"items": items, "next_cursor": str(number + 1) if number < 2 else None}
+
+    async with scripted_gateway() as gateway:
+        gateway.answers["/list"] = pages
+        async with browsing(f"{gateway.url}/#/?phase=blocked") as page:
+            await expect(page.locator("tbody tr")).to_have_count(15)
+            await expect(page.locator("tbody .badge")).to_have_text(["⛔ blocked"] * 15)
+            assert {query["status"] for query in _queries(gateway)} == {"pending"}
+
+
+async def test_pages_go_older_and_newer() -> None:
+    """A page of fifty, the older ones by their cursor, and back."""
+
+    def pages(request: web.Request) -> dict[str, Any]:
+        number = int(request.query.get("cursor", "0"))
+        items = [item(f"job-{number}-{n}") for n in range(50)]
+        return {"items": items, "next_cursor": str(number + 1) if number < 2 else None}
+
+    async with scripted_gateway() as gateway:
+        gateway.answers["/list"] = pages
+        async with browsing(gateway.url) as page:
+            await expect(page.locator("tbody tr")).to_have_count(50)
+            first = page.locator("tbody th").first
+            for shown in ("job-1-0", "job-2-0"):
+                await page.get_by_role("button", name="Older").click()
+                await expect(first).to_have_text(shown)
+            await expect(page.get_by_role("button", name="Older")).to_be_disabled()
+            await page.get_by_role("button", name="Newer").click()
+            await expect(first).to_have_text("job-1-0")
+
+
+async def test_rows_show_what_the_lanes_know() -> None:
+    """A row says who holds its execution as soon as a snapshot does."""
+    async with scripted_gateway() as gateway:
+        row = item("job-1", phase="queued", worker=None)
+        gateway.answers["/list"] = lambda _: {"items": [row], "next_cursor": None}
+        async with browsing(gateway.url) as page:
+            shown = page.locator("tbody tr")
+            await expect(shown).to_contain_text("queued")
+            await gateway.tell(snapshot(worker("worker-5", bar("job-1", 1))))
+            await expect(shown).to_contain_text("running")
+            await expect(shown).to_contain_text("worker-5")

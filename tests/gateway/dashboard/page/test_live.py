@@ -1,0 +1,130 @@
+"""How the page follows the service: stream, polling, sign-in, hidden tabs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from playwright.async_api import expect
+
+from tests.support.dashboard.browser import browsing, hide, needs_browser
+from tests.support.dashboard.gateway import ScriptedGateway, scripted_gateway
+from tests.support.dashboard.snapshots import snapshot, worker
+from tests.support.dashboard.waiting import until
+
+if TYPE_CHECKING:
+    from playwright.async_api import Locator, Page
+
+pytestmark = needs_browser
+
+TOKEN = "secret-of-a-test"
+
+
+def mode(page: Page) -> Locator:
+    """Return the word for how the page follows the service."""
+    return page.locator(".mode")
+
+
+async def test_without_a_stream_it_polls_until_there_is_one_again() -> None:
+    """A stream that ends and cannot be had again is replaced by polls."""
+    async with scripted_gateway() as gateway, browsing(gateway.url) as page:
+        await expect(mode(page)).to_contain_text("Live")
+        await gateway.tell(None)
+        gateway.snapshot = snapshot(worker("worker-7"))
+        await expect(mode(page)).to_contain_text("Polling")
+        await expect(page.get_by_role("heading", name="worker-7")).to_be_visible()
+        gateway.streams = True
+        await expect(mode(page)).to_contain_text("Live", timeout=40_000)
+        assert gateway.paths().count("/dashboard/state") >= 2
+
+
+async def test_a_gateway_that_is_away_is_told_in_words_and_asked_again() -> None:
+    """The last state stays, with a line that it is old; it ends when the gateway is back."""
+    async with scripted_gateway() as gateway, browsing(gateway.url) as page:
+        await gateway.tell(snapshot(worker("worker-1")))
+        await expect(page.locator(".lane")).to_have_count(1)
+        gateway.is_away = True
+        await gateway.tell(None)
+        await expect(page.get_by_text("The gateway does not answer")).to_be_visible()
+        await expect(page.locator(".lane")).to_have_count(1)
+        gateway.is_away, gateway.streams = False, True
+        await expect(page.get_by_text("The gateway does not answer")).to_be_hidden()
+        await expect(mode(page)).to_contain_text("Live")
+
+
+async def test_a_server_that_is_away_is_told_in_words() -> None:
+    """The gateway answers, but its server does not, or cannot write."""
+    async with scripted_gateway() as gateway, browsing(gateway.url) as page:
+        await gateway.tell(snapshot(server="away"))
+        await expect(page.get_by_role("alert")).to_contain_text("cannot reach the Resonate server")
+        await gateway.tell(snapshot(server="not writable"))
+        await expect(page.get_by_role("alert")).to_contain_text("cannot write to its store")
+
+
+async def test_a_hidden_tab_asks_for_nothing() -> None:
+    """The stream ends when the tab is hidden, nothing is asked, and all comes back with it."""
+    async with scripted_gateway() as gateway, browsing(gateway.url) as page:
+        await expect(mode(page)).to_contain_text("Live")
+        await hide(page, hidden=True)
+        await until(lambda: gateway.open_streams == 0)
+        asked = len(gateway.asked)
+        await page.wait_for_timeout(3_000)
+        assert len(gateway.asked) == asked
+        gateway.snapshot = snapshot(worker("worker-9"))
+        await hide(page, hidden=False)
+        await expect(page.get_by_role("heading", name="worker-9")).to_be_visible()
+        assert gateway.open_streams == 1
+
+
+async def _stored(page: Page) -> str:
+    """Return all that the page has stored, and its address."""
+    stored: str = await page.evaluate(
+        "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, location.href])"
+    )
+    return stored
+
+
+async def _signed_in(page: Page, token: str) -> None:
+    await page.get_by_label("Token").fill(token)
+    await page.keyboard.press("Enter")
+
+
+async def test_with_tokens_a_person_signs_in_and_out() -> None:
+    """A wrong token is refused in words; the right one is sent with each call, and stored nowhere."""
+    async with scripted_gateway() as gateway:
+        gateway.token = TOKEN
+        gateway.snapshot = snapshot(worker("worker-1"))
+        async with browsing(gateway.url) as page:
+            await _signed_in(page, "wrong")
+            await expect(page.get_by_role("alert")).to_contain_text("does not know this token")
+            gateway.tokens_sent.clear()
+            await _signed_in(page, TOKEN)
+            await expect(page.locator(".lane")).to_have_count(1)
+            await expect(page.get_by_text("Nothing has been begun yet")).to_be_visible()
+            assert gateway.tokens_sent == {f"Bearer {TOKEN}"}
+            assert TOKEN not in await _stored(page)
+            assert "$TOKEN" in (await page.locator(".command code").text_content() or "")
+            await page.get_by_role("button", name="Sign out").click()
+            await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+            await _signed_in(page, TOKEN)
+            await expect(page.locator(".lane")).to_have_count(1)
+            await page.reload()
+            await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+async def test_a_stream_of_nonsense_breaks_nothing() -> None:
+    """Snapshots with missing, wrong and absurd members are shown as far as they can be."""
+
+    async def shows(gateway: ScriptedGateway, page: Page, name: str) -> None:
+        await gateway.tell(snapshot(worker(name)))
+        await expect(page.get_by_role("heading", name=name)).to_be_visible()
+
+    async with scripted_gateway() as gateway, browsing(gateway.url) as page:
+        await shows(gateway, page, "before")
+        absurd = worker("odd", slots=0, busy=10**12, offers=-1, functions=None, started_at=None)
+        for told in (
+            {"at": None, "workers": None, "counts": None, "recoveries": None},
+            snapshot(absurd, begins_per_second=1e308, p50_ms=-1, counts={"running": 10**30}),
+            snapshot(worker("bad", bars=[{"id": "x" * 10_000, "claimed_at": 9e15, "ended_at": None}])),
+        ):
+            await gateway.tell(told)
+        await shows(gateway, page, "after")

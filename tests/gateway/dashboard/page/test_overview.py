@@ -1,0 +1,180 @@
+"""The first view of the page: lanes, numbers, what is empty, what is news."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from playwright.async_api import expect
+
+from tests.support.dashboard.browser import browsing, needs_browser
+from tests.support.dashboard.gateway import scripted_gateway
+from tests.support.dashboard.snapshots import (
+    COUNTS,
+    ago,
+    bar,
+    many,
+    recovered,
+    segment,
+    snapshot,
+    worker,
+)
+
+if TYPE_CHECKING:
+    from playwright.async_api import Locator, Page
+
+pytestmark = needs_browser
+
+MOST_BARS = 400
+
+
+def lane(page: Page, name: str) -> Locator:
+    """Return the lane of a worker."""
+    return page.locator(".lane").filter(has=page.get_by_role("heading", name=name))
+
+
+async def test_a_lost_execution_is_seen_to_go_on_in_another_lane() -> None:
+    """The lane of a lost worker says so; its bar goes on in another one, and is joined to it."""
+    async with scripted_gateway() as gateway:
+        gateway.snapshot = recovered()
+        async with browsing(gateway.url) as page:
+            lost, other = lane(page, "worker-1"), lane(page, "worker-2")
+            await expect(lost).to_contain_text("lost at")
+            await expect(lost.locator('.bar[data-state="lost"]')).to_have_count(1)
+            await expect(other.locator(".recovered")).to_have_text("recovered in 0.06 s")
+            await expect(other.locator(".step[data-again]")).to_have_text("↻ charge")
+            await expect(page.locator(".arrows line")).to_have_count(2)
+            said = await other.locator(".bar a").get_attribute("aria-label")
+            assert said == "job-1, checkout, running the step pack, recovered in 0.06 s from worker-1"
+            end = await lost.locator(".bar .steps").bounding_box()
+            goes_on = await other.locator(".bar .steps").bounding_box()
+            line = await page.locator(".arrows line").nth(1).bounding_box()
+            assert end and goes_on and line
+            assert abs(end["x"] + end["width"] - goes_on["x"]) < 5
+            assert abs(line["x"] - goes_on["x"]) < 5
+            assert end["y"] < line["y"] < line["y"] + line["height"] < goes_on["y"] + 20
+
+
+async def test_a_bar_grows_until_it_ends_and_moves_with_time() -> None:
+    """What runs reaches the right edge; once it has ended, its end leaves the edge."""
+    running = bar("job-1", 10, segments=[segment("reserve", 10)])
+    async with scripted_gateway() as gateway:
+        gateway.snapshot = snapshot(worker("worker-1", running))
+        async with browsing(gateway.url) as page:
+            steps, track = page.locator(".bar .steps"), page.locator(".track")
+            await expect(steps).to_be_visible()
+            edge = await track.bounding_box()
+            before = await steps.bounding_box()
+            assert edge and before
+            assert before["x"] + before["width"] > edge["x"] + edge["width"]
+
+            await gateway.tell(snapshot(worker("worker-1", {**running, "ended_at": ago(1), "state": "ended"})))
+            await expect(page.locator('.bar[data-state="ended"]')).to_have_count(1)
+            await page.wait_for_function(
+                """([bar, track]) => bar.getBoundingClientRect().right < track.getBoundingClientRect().right - 20""",
+                arg=[await steps.element_handle(), await track.element_handle()],
+            )
+            # An ended bar stays although snapshots no longer have it.
+            await gateway.tell(snapshot(worker("worker-1")))
+            await expect(page.locator(".slots")).to_contain_text("0 of 16 slots busy")
+            await expect(steps).to_have_count(1)
+
+
+async def test_what_is_drawn_is_bounded() -> None:
+    """Of 2,000 bars in 20 lanes, 400 at most are drawn, and the others are counted."""
+    async with scripted_gateway() as gateway:
+        gateway.snapshot = {**many(20, 100), "bars_left_out": 1600}
+        async with browsing(gateway.url) as page:
+            await expect(page.locator(".lane")).to_have_count(20)
+            await expect(page.get_by_text("1,600 more executions not drawn")).to_be_visible()
+            for _ in range(5):
+                await gateway.tell({**many(20, 100), "bars_left_out": 1600})
+            drawn = await page.locator(".bar").count()
+            assert 100 < drawn <= MOST_BARS
+            assert await page.locator(".lane .hidden").count() > 0
+            assert await page.evaluate("document.querySelectorAll('*').length") < 12_000
+
+
+async def test_updates_are_drawn_together() -> None:
+    """Fifty snapshots at once make no fifty drawings."""
+    async with scripted_gateway() as gateway:
+        async with browsing(gateway.url) as page:
+            await expect(page.get_by_text("No worker is connected")).to_be_visible()
+            count = "performance.getEntriesByName('drawing').length"
+            before = await page.evaluate(count)
+            for number in range(1, 51):
+                await gateway.tell(snapshot(worker("worker-1", busy=number, slots=50)))
+            await expect(page.locator(".slots")).to_contain_text("50 of 50 slots busy")
+            assert await page.evaluate(count) - before < 25
+
+
+async def test_numbers_are_shown_and_unknown_ones_are_not_invented() -> None:
+    """Each number stands with its name; what nobody knows is a dash."""
+    counts = {**COUNTS, "running": 3, "waiting": 2, "blocked": 1, "rejected": 4, "timedout": 1}
+    async with scripted_gateway() as gateway:
+        gateway.snapshot = snapshot(worker("w"), counts=counts, begins_per_second=12.5, p50_ms=120)
+        async with browsing(gateway.url) as page:
+            shown = {
+                key: await page.locator(f'.value[data-key="{key}"]').text_content()
+                for key in ("running", "waiting", "blocked", "failed", "begins", "p50", "p99")
+            }
+            assert shown == {
+                **{"running": "3", "waiting": "2", "blocked": "1", "failed": "5"},
+                **{"begins": "12.5", "p50": "0.1 s", "p99": "–"},
+            }
+            await expect(page.locator('.tile[data-tone="bad"]')).to_have_count(2)
+
+
+async def test_without_anything_the_page_says_how_to_begin() -> None:
+    """With no execution, the first line for curl; without presence, how it is turned on."""
+    async with scripted_gateway() as gateway:
+        gateway.snapshot = snapshot(presence="off")
+        async with browsing(gateway.url) as page:
+            await expect(page.get_by_text("PRESENCE_SECRET")).to_be_visible()
+            await expect(page.get_by_text("Nothing has been begun yet")).to_be_visible()
+            line = await page.locator(".command code").text_content()
+            assert line == (
+                "curl -s -X POST -H 'Content-Type: application/json' -d '{\"foo\":\"bar\"}'"
+                f" '{gateway.url}/begin?id=job-1'"
+            )
+
+
+async def test_news_are_told_once() -> None:
+    """A screen reader hears of a lost worker and of a recovery, not of what was before."""
+    async with scripted_gateway() as gateway:
+        async with browsing(gateway.url) as page:
+            news = page.locator("#news")
+            await gateway.tell(snapshot(worker("worker-1"), worker("worker-2")))
+            await expect(page.locator(".lane")).to_have_count(2)
+            await expect(news).to_be_empty()
+            await gateway.tell(recovered())
+            await expect(news.locator("p")).to_have_text(
+                [
+                    "Worker worker-1 was lost.",
+                    "job-1 goes on at worker-2 after 0.06 s; its worker worker-1 was lost.",
+                ]
+            )
+            gateway.snapshot = recovered()
+            await page.reload()
+            await expect(page.locator(".lane")).to_have_count(2)
+            await expect(news).to_be_empty()
+
+
+async def test_bars_are_walked_by_arrow_keys() -> None:
+    """A lane has one tab stop; arrow keys move in it and between lanes; Enter opens."""
+    async with scripted_gateway() as gateway:
+        gateway.snapshot = snapshot(
+            worker("worker-1", bar("job-1", 30, 20), bar("job-2", 10)), worker("worker-2", bar("job-3", 9))
+        )
+        async with browsing(gateway.url) as page:
+            focused = "document.activeElement.getAttribute('href')"
+            await page.locator(".bar a[tabindex='0']").first.focus()
+            walked = [await page.evaluate(focused)]
+            for key in ("ArrowLeft", "ArrowDown", "ArrowUp"):
+                await page.keyboard.press(key)
+                walked.append(await page.evaluate(focused))
+            assert walked == ["#job-2", "#job-1", "#job-3", "#job-2"]
+            await gateway.tell(snapshot(worker("worker-1", bar("job-2", 11)), worker("worker-2")))
+            await expect(page.locator(".slots").first).to_contain_text("1 of 16")
+            assert await page.evaluate(focused) == "#job-2"
+            await page.keyboard.press("Enter")
+            await page.wait_for_url("**/#job-2")

@@ -1,0 +1,91 @@
+"""A headless Chromium that shows the page; whatever its console complains of fails the test."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from typing import TYPE_CHECKING, Final, Literal
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import async_playwright, expect
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from playwright.async_api import Page
+
+PROGRAM: Final = shutil.which("chromium")
+FLAGS: Final = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
+MILLISECONDS: Final = 20_000
+"""How long anything that a test expects of the page may take."""
+
+needs_browser: Final = pytest.mark.skipif(PROGRAM is None, reason="needs the program chromium")
+
+UNANSWERED: Final = "Failed to load resource"
+"""How the console begins to say that an answer was no success, which is no fault of the page."""
+
+SERIOUS: Final = frozenset({"serious", "critical"})
+
+expect.set_options(timeout=MILLISECONDS)
+
+
+@contextlib.asynccontextmanager
+async def browsing(
+    url: str,
+    *,
+    scheme: Literal["light", "dark"] = "light",
+    width: int = 1280,
+    motion: Literal["no-preference", "reduce"] = "no-preference",
+) -> AsyncIterator[Page]:
+    """Show an address until the block ends.
+
+    Nothing may be on the console then, and no request may have left the address's origin.
+    """
+    complaints: list[str] = []
+    requests: list[str] = []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=PROGRAM, args=list(FLAGS))
+        context = await browser.new_context(
+            color_scheme=scheme,
+            viewport={"width": width, "height": 900},
+            reduced_motion=motion,
+        )
+        page = await context.new_page()
+        page.set_default_timeout(MILLISECONDS)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda message: complaints.append(message.text)
+            if message.type in {"error", "warning"} and not message.text.startswith(UNANSWERED)
+            else None,
+        )
+        page.on("request", lambda request: requests.append(request.url))
+        await page.goto(url)
+        yield page
+        await browser.close()
+    origin = "/".join(url.split("/", 3)[:3])
+    assert complaints == []
+    assert [each for each in requests if not each.startswith((f"{origin}/", "data:"))] == []
+
+
+async def serious_violations(page: Page) -> list[str]:
+    """Return what axe-core finds serious or critical, each with a place on the page."""
+    found = await Axe().run(page, options={"resultTypes": ["violations"]})
+    return [
+        f"{each['id']}: {node['html'][:200]} {node.get('failureSummary', '')}"
+        for each in found.response["violations"]
+        if each["impact"] in SERIOUS
+        for node in each["nodes"]
+    ]
+
+
+async def hide(page: Page, *, hidden: bool) -> None:
+    """Have the page believe that its tab is hidden, or shown again."""
+    await page.evaluate(
+        """hidden => {
+          Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+          document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )

@@ -1,0 +1,16 @@
+"""Waiting in tests whose gateway runs in the test's own loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+async def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Wait until a condition holds, or fail."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.02)
