@@ -80,7 +80,9 @@ async def listing(request: web.Request) -> web.Response:
     found = await request.app[ACTIVITIES].add_to(found)
     now = request.app[BACKEND].clock.time()
     # An execution is shown rather than left out where its phase could not be read in time.
-    shown = [each for each in found if filters.phase is None or each.phase(now) in {None, filters.phase}]
+    shown = [
+        each for each in found if filters.phase is None or each.phase(now) in {None, filters.phase}
+    ]
     body = PageBody(
         items=[item_body(execution, now) for execution in shown],
         next_cursor=None if after is None else _cursor(after, filters),

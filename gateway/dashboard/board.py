@@ -6,6 +6,7 @@ kept for `KEPT_SECONDS`, and only a bounded number of bars.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
@@ -173,7 +174,7 @@ class Board:
         lane = self._lanes.pop(worker, None)
         if lane is None:
             return
-        now = self._clock()
+        now = self._clock() - (time.monotonic() - at)
         lane.ending, lane.ended_at = ending, now
         for held, bar in lane.bars.items():
             bar.end("handed back" if ending == "stopped" else "lost", now)

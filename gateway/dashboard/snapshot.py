@@ -92,7 +92,6 @@ class RecoveriesBody(Struct, frozen=True):
 class SnapshotBody(Struct, frozen=True, kw_only=True):
     """What the page shows. What is not known is null."""
 
-    at: int
     gateway: str
     server: Server | None
     presence: Presence
@@ -104,34 +103,31 @@ class SnapshotBody(Struct, frozen=True, kw_only=True):
     p50_ms: int | None
     p99_ms: int | None
     recoveries: RecoveriesBody
+    at: int = 0
 
 
 class Snapshots:
-    """Makes snapshots. `function_of` resolves what workers do not tell; `since` makes a time of the
-    monotonic clock one since the epoch."""
+    """Makes snapshots. `function_of` knows what workers of older releases do not tell."""
 
     def __init__(
         self,
         board: Board,
         recoveries: Recoveries,
         function_of: Callable[[str], str | None],
-        since: Callable[[float], float],
     ) -> None:
         self._board = board
         self._recoveries = recoveries
         self._function_of = function_of
-        self._since = since
 
     def make(
-        self, now: float, gateway: str, server: Server | None, presence: Presence, numbers: Numbers
+        self, gateway: str, server: Server | None, presence: Presence, numbers: Numbers
     ) -> SnapshotBody:
-        """Return the state at `now`, in seconds since the epoch."""
+        """Return the state of now, undated, so that it equals one in which nothing differs."""
         lanes = self._board.lanes()
         bars, left_out = self._chosen(lanes[:MOST_WORKERS])
         count = sum(map(len, bars.values()))
         segments = MOST_SEGMENTS // max(count, 1)
         return SnapshotBody(
-            at=_milliseconds(now),
             gateway=gateway,
             server=server,
             presence=presence,
@@ -219,7 +215,7 @@ class Snapshots:
                 shown(last.taken_by),
                 None if last.seconds is None else round(last.seconds, 3),
                 None if last.step is None else shown(last.step),
-                _milliseconds(self._since(last.at)),
+                last.at,
             ),
         )
 

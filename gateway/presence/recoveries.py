@@ -48,7 +48,8 @@ class Recovery:
     """An execution with which another worker went on.
 
     `step` was running when it was lost. `seconds` are from the loss until the new worker was at
-    work, None if it is not known when the execution was lost. `at` is of the monotonic clock.
+    work, None if it is not known when the execution was lost. `at` is in milliseconds since the
+    epoch.
     """
 
     execution: str
@@ -56,7 +57,7 @@ class Recovery:
     taken_by: str
     step: str | None
     seconds: float | None
-    at: float
+    at: int
 
 
 @dataclass(slots=True)
@@ -142,9 +143,8 @@ class Recoveries:
         resumed.is_confirmed = True
         loss = resumed.loss
         seconds = None if loss.at is None else max(at - loss.at, 0.0)
-        self.last = Recovery(
-            held.execution, loss.worker, held.worker.name, loss.step, seconds, at
-        )
+        now = round((time.time() - time.monotonic() + at) * 1000)
+        self.last = Recovery(held.execution, loss.worker, held.worker.name, loss.step, seconds, now)
         self.count += 1
         for listener in self._listeners:
             listener(self.last)

@@ -197,9 +197,7 @@ class Workers:
 
         So until it has said everything anew, it may hold what it held.
         """
-        worker = self._workers.setdefault(
-            hello.pid, Worker(hello, self._holders, self.observers)
-        )
+        worker = self._workers.setdefault(hello.pid, Worker(hello, self._holders, self.observers))
         worker.hello = hello
         for observer in self.observers:
             observer.entered(worker)
