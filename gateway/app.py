@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway.api import begin, events, executions, health, listing, signals, workers
+from gateway.api import begin, events, executions, functions, health, listing, signals, workers
 from gateway.api.callbacks import CallbackChecker
 from gateway.api.health import presence_of
 from gateway.api.keys import (
@@ -94,7 +94,7 @@ def create_app(
     app.on_shutdown.append(_drain)
     parts = (app[ACCESS_LOG], app[DOCUMENTATION], app[PAGE_CONTENTS])
     app.cleanup_ctx.extend((*(part.running for part in parts), _running))
-    api = (begin, executions, events, signals, listing, workers, health)
+    api = (begin, executions, events, signals, listing, functions, workers, health)
     resources = (*api, documentation, dashboard)
     add_routes(app, chain.from_iterable(each.ROUTES for each in resources), surround, expect)
     return app

@@ -21,7 +21,6 @@ from gateway.http.answers.responses import (
 from gateway.http.auth import PAGE_FILES
 from gateway.http.middleware import add_own_headers
 from gateway.http.negotiation import prefers_html
-from gateway.http.query import query_of
 
 COMMENT_SECONDS: Final = 15.0
 """Seconds without a snapshot after which a comment keeps the connection alive."""
@@ -63,7 +62,6 @@ async def file(request: web.Request) -> web.Response:
 
 async def state(request: web.Request) -> web.Response:
     """Answer the newest snapshot, for a page that cannot have a stream."""
-    query_of(request)
     raw = await request.app[LIVE].current()
     if not raw:
         raise BackendUnavailable("This gateway is shutting down.")
@@ -72,7 +70,6 @@ async def state(request: web.Request) -> web.Response:
 
 async def live(request: web.Request) -> web.StreamResponse:
     """Stream snapshots, the newest one first, until the gateway drains."""
-    query_of(request)
     if request.method == "HEAD":
         return web.Response(headers=STREAM_HEADERS)
     async with request.app[LIVE].open() as snapshots:
