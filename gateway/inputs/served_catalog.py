@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class ServedCatalog:
     """A catalog, the check of inputs by its schemas, and its OpenAPI document.
 
-    It equals itself only. A request takes it once, at its beginning, so that it never meets two catalogs.
+    It equals itself only. A request takes it once, at its beginning, so that it never meets two
+    catalogs.
     """
 
     catalog: Catalog

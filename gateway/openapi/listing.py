@@ -32,9 +32,10 @@ def paths(catalog: Catalog) -> dict[str, Block]:
         "tags": EXECUTIONS,
         "summary": "List executions, newest first",
         "description": (
-            "A page may be shorter than `limit`, or empty, and still have a `next_cursor`. `version` is null"
-            " where an older release has stored an execution with a large input. Of pending"
-            " executions `phase`, `worker` and `attempt` are null where they could not be read in"
+            "A page may be shorter than `limit`, or empty, and still have a `next_cursor`."
+            " `version` is null where an older release has stored an execution with a large input."
+            " Of pending executions `phase`, `worker` and `attempt` are null where they could not"
+            " be read in"
             " time; of others they always are."
         ),
         "parameters": _parameters(catalog),
