@@ -29,6 +29,7 @@ from gateway.concurrency.processes import (
     shared_port,
     stop_with_parent,
 )
+from gateway.dashboard.routes import LIVE
 from gateway.http.connection_limit import allow_many_connections
 from gateway.http.server import BACKLOG, Runner
 from gateway.presence.listener import Listener
@@ -53,6 +54,7 @@ async def serve(
 ) -> int:
     """Serve until a signal comes, then let requests finish. Returns the exit code."""
     app = create_app(settings, catalog)
+    app[LIVE].gateway = _name()
     watch = CatalogWatch(file, app[CATALOG])
     stop = _stop_event(watch, is_part=is_part)
     runner = Runner(app, settings)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway.api import begin, events, executions, health, listing, signals, workers
+from gateway.api import begin, events, executions, functions, health, listing, signals, workers
 from gateway.api.callbacks import CallbackChecker
+from gateway.api.health import presence_of
 from gateway.api.keys import (
     ACTIVITIES,
     BACKEND,
@@ -27,6 +28,13 @@ from gateway.api.keys import (
 from gateway.api.responses import StateContents
 from gateway.backend.client import Backend
 from gateway.concurrency.limiter import Limiter
+from gateway.dashboard import routes as dashboard
+from gateway.dashboard.board import Board
+from gateway.dashboard.counts import NewestExecutions
+from gateway.dashboard.files import PageFiles
+from gateway.dashboard.live import Live
+from gateway.dashboard.routes import LIVE, PAGE_CONTENTS
+from gateway.dashboard.snapshot import Snapshots
 from gateway.http.access_log import AccessLog
 from gateway.http.body import expect
 from gateway.http.budgets import AnswerBudget, BodyBudget
@@ -38,6 +46,7 @@ from gateway.inputs.served_catalog import CurrentCatalog
 from gateway.openapi import routes as documentation
 from gateway.openapi.routes import DOCUMENTATION, Documentation
 from gateway.presence.deaths import Deaths
+from gateway.presence.recoveries import Recoveries
 from gateway.presence.workers import Workers
 from gateway.updates.activities import Activities
 from gateway.updates.cache import ExecutionCache
@@ -54,6 +63,7 @@ if TYPE_CHECKING:
 
 SUBSCRIPTIONS = web.AppKey("subscriptions", Subscriptions)
 DEATHS = web.AppKey("deaths", Deaths)
+RECOVERIES = web.AppKey("recoveries", Recoveries)
 
 
 def create_app(
@@ -78,14 +88,24 @@ def create_app(
     )
     app[BACKEND] = backend or Backend(settings)
     app[STATE_CONTENTS] = StateContents(app[BACKEND])
-    app[WORKERS] = Workers()
-    app[DEATHS] = Deaths(app[WORKERS], app[BACKEND].releases)
+    _add_presence(app)
     _add_updates(app, settings)
+    _add_dashboard(app)
     app.on_shutdown.append(_drain)
-    app.cleanup_ctx.extend((app[ACCESS_LOG].running, app[DOCUMENTATION].running, _running))
-    resources = (begin, executions, events, signals, listing, workers, health, documentation)
+    parts = (app[ACCESS_LOG], app[DOCUMENTATION], app[PAGE_CONTENTS])
+    app.cleanup_ctx.extend((*(part.running for part in parts), _running))
+    api = (begin, executions, events, signals, listing, functions, workers, health)
+    resources = (*api, documentation, dashboard)
     add_routes(app, chain.from_iterable(each.ROUTES for each in resources), surround, expect)
     return app
+
+
+def _add_presence(app: web.Application) -> None:
+    """Add what is known of workers."""
+    app[WORKERS] = Workers()
+    app[DEATHS] = Deaths(app[WORKERS], app[BACKEND].releases)
+    app[RECOVERIES] = Recoveries()
+    app[WORKERS].observers.append(app[RECOVERIES])
 
 
 def _add_updates(app: web.Application, settings: GatewaySettings) -> None:
@@ -100,10 +120,21 @@ def _add_updates(app: web.Application, settings: GatewaySettings) -> None:
     app[EVENT_STREAMS] = EventStreams(app[READER], app[SUBSCRIPTIONS], waiting)
 
 
+def _add_dashboard(app: web.Application) -> None:
+    """Add what the page at / shows."""
+    app[PAGE_CONTENTS] = PageFiles()
+    board = Board(app[RECOVERIES], app[BACKEND].clock.time)
+    app[WORKERS].observers.append(board)
+    newest = NewestExecutions(app[BACKEND], app[ACTIVITIES])
+    snapshots = Snapshots(board, app[RECOVERIES], newest.function_of)
+    app[LIVE] = Live(app[BACKEND], board, newest, snapshots, lambda: presence_of(app))
+
+
 async def _drain(app: web.Application) -> None:
     app[DRAINING].set()
     app[LONG_POLLS].drain()
     app[EVENT_STREAMS].drain()
+    app[LIVE].drain()
 
 
 async def _running(app: web.Application) -> AsyncIterator[None]:
@@ -114,6 +145,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
         app[LONG_POLLS].running(),
         app[EVENT_STREAMS].running(),
         app[DEATHS].running(),
+        app[LIVE].running(),
     ):
         yield
     app[CALLBACK_CHECKER].close()

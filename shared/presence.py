@@ -81,6 +81,7 @@ class Running(Struct, array_like=True, tag="running", frozen=True):
 
     `step` is the step that was started last, None once it has ended. `is_retried` says that it has
     failed here and is tried again. Of an execution that `reports` the store knows how far it is.
+    Workers of older releases do not name the `function`.
     """
 
     task: Text
@@ -90,6 +91,7 @@ class Running(Struct, array_like=True, tag="running", frozen=True):
     step: Text | None
     is_retried: bool
     reports: bool
+    function: Text = ""
 
 
 class Ended(Struct, array_like=True, tag="ended", frozen=True):

@@ -29,7 +29,6 @@ FILES: Final = (
     "directive.js",
     "directive-helpers.js",
     "directives/keyed.js",
-    "directives/live.js",
     "directives/ref.js",
     "directives/repeat.js",
 )

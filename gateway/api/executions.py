@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
-from gateway.api.keys import BACKEND, INPUTS, LONG_POLLS, READER, STATE_CONTENTS
+from gateway.api.keys import BACKEND, INPUTS, LONG_POLLS, READER, STATE_CONTENTS, WORKERS
 from gateway.api.parameters import requested_wait, required_id
 from gateway.api.responses import caching_headers, content_of, raise_if_failed, state_content
 from gateway.errors import InvalidRequest
@@ -19,6 +19,7 @@ from shared.resonate.codec import REASON_LIMIT
 
 if TYPE_CHECKING:
     from gateway.model.execution import Execution
+    from gateway.presence.workers import Workers
 
 INCLUDES: Final = frozenset({"input", "steps"})
 
@@ -42,9 +43,13 @@ async def wait(request: web.Request) -> web.Response:
     execution = await _read(request, id, seconds, with_steps="steps" in include)
     if query.get("raise") == "1":
         raise_if_failed(execution)
-    if include:
-        backend = request.app[BACKEND]
-        content = state_content(backend, execution, backend.clock.time(), include)
+    backend = request.app[BACKEND]
+    now = backend.clock.time()
+    because = None
+    if execution.phase(now) == "queued":
+        because = why_queued(request.app[WORKERS], execution)
+    if include or because:
+        content = state_content(backend, execution, now, include, because)
     else:
         content = request.app[STATE_CONTENTS].of(execution)
     return await tagged_response(request, content, {**headers, **caching_headers(execution)})
@@ -58,6 +63,22 @@ async def _read(request: web.Request, id: str, seconds: int, *, with_steps: bool
             return execution
     reader = request.app[READER]
     return await (reader.read_with_steps(id) if with_steps else reader.read(id))
+
+
+def why_queued(workers: Workers, execution: Execution) -> str | None:
+    """Return why no worker runs an execution that could run, if workers have told of a reason.
+
+    Where no worker has told anything, nothing is known.
+    """
+    function, version = execution.function, execution.version
+    if not workers or version is None:
+        return None
+    serving = [worker for worker in workers if version in worker.hello.serves.get(function, ())]
+    if not serving:
+        return f"no worker serves {function} {version}"
+    if all(len(worker.claims) >= worker.hello.slots for worker in serving):
+        return f"all workers that serve {function} {version} are busy"
+    return None
 
 
 async def result(request: web.Request) -> web.Response:

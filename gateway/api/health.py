@@ -1,4 +1,4 @@
-"""GET /healthz, GET /readyz and the index at /."""
+"""GET /healthz, GET /readyz, and the index for programs at /."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LINKS: Final = {
         name: f"/{name}"
         for name in (
             *("begin", "wait", "result", "events", "cancel", "signal", "list"),
-            *("workers", "healthz", "readyz"),
+            *("functions", "workers", "healthz", "readyz"),
         )
     },
     "openapi": "/openapi.json",
@@ -71,19 +71,19 @@ async def readyz(request: web.Request) -> web.Response:
         ahead = "behind" if skew > 0 else "ahead of"
         detail = f"clock: this machine's is {abs(skew):.0f} s {ahead} the server's"
         return problem_response(request, UNAVAILABLE, detail)
-    return json_response(ReadyBody(_presence(request.app)))
+    return json_response(ReadyBody(presence_of(request.app)))
 
 
-def _presence(app: web.Application) -> Literal["on", "no workers", "off"]:
+def presence_of(app: web.Application) -> Literal["on", "no workers", "off"]:
     """Return whether this gateway notices the death of a worker at once."""
     if not app[SETTINGS].presence.secret:
         return "off"
     return "on" if app[WORKERS] else "no workers"
 
 
-async def index(_: web.Request) -> web.Response:
-    """List the paths."""
+def index() -> web.Response:
+    """Return the list of the paths, for programs; `gateway.dashboard` has the page for people."""
     return json_response(IndexBody("durable-http", LINKS), headers={})
 
 
-ROUTES = (web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/", index))
+ROUTES = (web.get("/healthz", healthz), web.get("/readyz", readyz))

@@ -15,6 +15,7 @@ from gateway.errors import InvalidRequest
 from gateway.http.answers.responses import json_response
 from gateway.http.query import query_of
 from gateway.model.bodies import ItemBody
+from gateway.model.fields import PHASES
 from gateway.model.representation import item_body
 from shared.catalog import LARGEST_VERSION
 from shared.ids import is_execution_id
@@ -36,6 +37,9 @@ SEARCH_SIZE: Final = 100
 """Rows of one search, which is the server's largest page."""
 
 
+FILTERS: Final = ("status", "phase", "function", "version", "prefix")
+
+
 class PageBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A page of the list."""
 
@@ -44,12 +48,13 @@ class PageBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Filters(Struct, frozen=True):
-    """What a request lists, checked."""
+    """What a request lists, checked. An execution's `phase` is not known where this is asked."""
 
     status: str | None
     function: str | None
     prefix: str
     version: int | None
+    phase: str | None = None
 
     def match(self, execution: Execution) -> bool:
         """Return whether to list the execution."""
@@ -60,21 +65,26 @@ class Filters(Struct, frozen=True):
             and self.status in {None, execution.status}
             and self.function in {None, execution.function}
             and self.version in {None, execution.version}
+            and not (self.phase and execution.done)
         )
 
 
 async def listing(request: web.Request) -> web.Response:
-    """Answer a page of executions by status, function, version and prefix of the id."""
-    query = query_of(request, "status", "function", "version", "prefix", "limit", "cursor")
+    """Answer a page of executions by status, phase, function, version and prefix of the id."""
+    query = query_of(request, *FILTERS, "limit", "cursor")
     limit, filters = _integer(query, "limit", MAX_LIMIT) or DEFAULT_LIMIT, _filters(query)
     if filters.function is not None:
         function_of(request.app[CATALOG].served.catalog, filters.function)
     after = _position(query["cursor"], filters) if "cursor" in query else None
-    found, after = await _search(request.app[BACKEND].searches, filters, limit, after)
+    found, after = await search(request.app[BACKEND].searches, filters, limit, after)
     found = await request.app[ACTIVITIES].add_to(found)
     now = request.app[BACKEND].clock.time()
+    # An execution is shown rather than left out where its phase could not be read in time.
+    shown = [
+        each for each in found if filters.phase is None or each.phase(now) in {None, filters.phase}
+    ]
     body = PageBody(
-        items=[item_body(execution, now) for execution in found],
+        items=[item_body(execution, now) for execution in shown],
         next_cursor=None if after is None else _cursor(after, filters),
     )
     return json_response(body)
@@ -86,9 +96,14 @@ def _filters(query: Mapping[str, str]) -> Filters:
         query.get("function"),
         query.get("prefix", ""),
         _integer(query, "version", LARGEST_VERSION),
+        query.get("phase"),
     )
     if filters.status is not None and filters.status not in STATUS.values():
         raise InvalidRequest(f"status must be one of {', '.join(STATUS.values())}.")
+    if filters.phase is not None and filters.phase not in PHASES:
+        raise InvalidRequest(f"phase must be one of {', '.join(PHASES)}.")
+    if filters.phase is not None and filters.status not in {None, "pending"}:
+        raise InvalidRequest("Only pending executions have a phase; leave status out.")
     if filters.prefix and not is_execution_id(filters.prefix):
         raise InvalidRequest("prefix must be the beginning of an id.")
     if filters.version is not None and filters.function is None:
@@ -107,7 +122,7 @@ def _integer(query: Mapping[str, str], name: str, most: int) -> int | None:
     return int(text)
 
 
-async def _search(
+async def search(
     searches: Searches, filters: Filters, limit: int, after: int | None
 ) -> tuple[list[Execution], int | None]:
     """Return executions after a position, and the position of the last row that was looked at.
@@ -165,9 +180,9 @@ def _position(text: str, filters: Filters) -> int:
 
 
 def _cursor_filters(filters: Filters) -> list[Any]:
-    # Without a version they are as before there was one, so that cursors go on across releases.
-    version = [] if filters.version is None else [filters.version]
-    return [filters.status, filters.function, filters.prefix, *version]
+    # Without these two they are as before there were any, so that cursors go on across releases.
+    later = [each for each in (filters.version, filters.phase) if each is not None]
+    return [filters.status, filters.function, filters.prefix, *later]
 
 
 ROUTES = (web.get("/list", listing),)

@@ -78,7 +78,11 @@ def content_of(
 
 
 def state_content(
-    backend: Backend, execution: Execution, now: float, include: frozenset[str] = frozenset()
+    backend: Backend,
+    execution: Execution,
+    now: float,
+    include: frozenset[str] = frozenset(),
+    queued_because: str | None = None,
 ) -> Content | LateContent:
     """Return the content of an answer of /wait at the server's time `now`.
 
@@ -86,7 +90,7 @@ def state_content(
     """
 
     def state(execution: Execution) -> bytes:
-        return msgspec.json.encode(execution_body(execution, include, now))
+        return msgspec.json.encode(execution_body(execution, include, now, queued_because))
 
     return content_of(backend, execution, state, with_input="input" in include)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.errors import Unauthorized
 from gateway.http.keys import SETTINGS
+from gateway.http.negotiation import prefers_html
 from gateway.http.routing import path_of_route
 
 if TYPE_CHECKING:
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"})
+PAGE_FILES: Final = "/dashboard/{file}"
+"""The route of the files of the page at /, which hold no data."""
+
+OPEN_PATHS: Final = frozenset(
+    {"/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", PAGE_FILES}
+)
 OPEN_PREFIX: Final = "/docs/"
 """Prefix of the paths of the files that the page at /docs loads."""
 
@@ -36,7 +42,9 @@ def is_open_path(path: str) -> bool:
 
 def _needs_no_token(request: web.Request) -> bool:
     # Check the route: one path can be written in several ways.
-    return is_open_path(path_of_route(request) or request.path)
+    path = path_of_route(request) or request.path
+    # The page asks for a token itself, for all that it reads.
+    return is_open_path(path) or (path == "/" and prefers_html(request))
 
 
 def _has_token(headers: Sequence[str], tokens: Iterable[str]) -> bool:

@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     from shared.catalog import Catalog
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ServedCatalog:
     """A catalog, the check of inputs by its schemas, and its OpenAPI document.
 
-    A request takes it once, at its beginning, so that it never meets two catalogs.
+    It equals itself only. A request takes it once, at its beginning, so that it never meets two
+    catalogs.
     """
 
     catalog: Catalog

@@ -112,6 +112,10 @@ class ExecutionBody(JsonBody, frozen=True, kw_only=True):
     ) = UNSET
     waiting_for: list[WaitedForBody] | UnsetType = UNSET
     blocked: BlockedBody | UnsetType = UNSET
+    queued_because: (
+        Annotated[str, Meta(description="Why no worker runs it yet, as far as workers have told.")]
+        | UnsetType
+    ) = UNSET
     progress: ProgressBody | UnsetType = UNSET
     tries: (
         Annotated[PositiveCount, Meta(description="How often the step that is retried has failed.")]

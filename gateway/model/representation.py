@@ -39,7 +39,12 @@ def rfc3339(milliseconds: int) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def execution_body(execution: Execution, include: frozenset[str], now: float) -> ExecutionBody:
+def execution_body(
+    execution: Execution,
+    include: frozenset[str],
+    now: float,
+    queued_because: str | None = None,
+) -> ExecutionBody:
     """Return the body of an answer of /wait at `now`, in seconds since the epoch.
 
     `include` may hold `input` and `steps`.
@@ -65,6 +70,7 @@ def execution_body(execution: Execution, include: frozenset[str], now: float) ->
         recovered_from=_if_any(activity.recovered_from if activity else None),
         waiting_for=(waited_for_bodies(activity.waiting_for) if activity else []) or UNSET,
         blocked=_blocked(execution),
+        queued_because=_if_any(queued_because),
         progress=_progress(execution),
         tries=failed.tries if failed else UNSET,
         last_error=last_error_body(failed) if failed else UNSET,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gateway.api.listing import DEFAULT_LIMIT, MAX_LIMIT, PageBody
 from gateway.api.parameters import known_functions
+from gateway.model.fields import PHASES
 from gateway.openapi.parts import (
     EXECUTIONS,
     answer,
@@ -31,9 +32,10 @@ def paths(catalog: Catalog) -> dict[str, Block]:
         "tags": EXECUTIONS,
         "summary": "List executions, newest first",
         "description": (
-            "A page may be shorter than `limit` and still have a `next_cursor`. `version` is null"
-            " where an older release has stored an execution with a large input. Of pending"
-            " executions `phase`, `worker` and `attempt` are null where they could not be read in"
+            "A page may be shorter than `limit`, or empty, and still have a `next_cursor`."
+            " `version` is null where an older release has stored an execution with a large input."
+            " Of pending executions `phase`, `worker` and `attempt` are null where they could not"
+            " be read in"
             " time; of others they always are."
         ),
         "parameters": _parameters(catalog),
@@ -59,6 +61,13 @@ def _parameters(catalog: Catalog) -> list[Block]:
     return [
         query("status", "Only executions with this status.", ref("status"), example="resolved"),
         query(
+            "phase",
+            "Only pending executions in this phase, and those whose phase could not be read in"
+            " time.",
+            {"enum": list(PHASES)},
+            example="blocked",
+        ),
+        query(
             "function",
             "Only executions of this function.",
             ref("function"),
@@ -83,8 +92,8 @@ def _parameters(catalog: Catalog) -> list[Block]:
         ),
         query(
             "cursor",
-            "The `next_cursor` of the page before, with the same status, function, version and"
-            " prefix.",
+            "The `next_cursor` of the page before, with the same status, phase, function, version"
+            " and prefix.",
             {"type": "string"},
         ),
     ]

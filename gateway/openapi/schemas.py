@@ -45,7 +45,9 @@ NAMES: Final[Mapping[type[Struct], str]] = {
 }
 """Structs that are components of the document; all others stand where they are used."""
 
-UNTIL_END: Final = frozenset({"phase", "blocked", "progress", "tries", "last_error", "next_try_at"})
+UNTIL_END: Final = frozenset(
+    {"phase", "blocked", "queued_because", "progress", "tries", "last_error", "next_try_at"}
+)
 """Fields that an execution that has ended does not have."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from gateway.api.functions import FunctionsBody
 from gateway.api.health import HealthBody, IndexBody, ReadyBody
 from gateway.api.workers import WorkersBody
 from gateway.openapi.page import TYPES
@@ -20,13 +21,14 @@ TAG: Final = ["service"]
 def paths() -> dict[str, Block]:
     """Return the paths of the service itself."""
     return {
+        "/functions": {"get": _functions()},
         "/workers": {"get": _workers()},
         "/healthz": {"get": _healthz()},
         "/readyz": {"get": _readyz()},
-        "/": {"get": _index()},
         "/openapi.json": {"get": _openapi()},
         "/docs": {"get": _file("/docs", "text/html")},
         **{f"/docs/{name}": {"get": _file(f"/docs/{name}", kind)} for name, kind in TYPES.items()},
+        "/": {"get": _index()},
     }
 
 
@@ -88,16 +90,53 @@ def _workers() -> Block:
     }
 
 
+def _functions() -> Block:
+    function = {
+        "name": "foo",
+        "version": 1,
+        "versions": [1],
+        "summary": "Say hello.",
+        "timeout_seconds": None,
+        "default_input": {},
+        "input_schema": {"type": "object"},
+        "signals": [],
+    }
+    return {
+        "operationId": "functions",
+        "tags": TAG,
+        "summary": "List the functions that can be begun",
+        "parameters": [IF_NONE_MATCH],
+        "responses": {
+            "200": answer(
+                "Functions, by their names.",
+                schema_of(FunctionsBody),
+                *("ETag", "Cache-Control"),
+                examples={"one": {"default": "foo", "functions": [function]}},
+            ),
+            "304": answer("The client's copy is current.", None, "ETag", "Cache-Control"),
+            **error_responses("/functions", "overloaded"),
+        },
+    }
+
+
 def _index() -> Block:
     link = {"type": "string", "pattern": "^/[a-z.]+$"}
     links = {"type": "object", "additionalProperties": link}
     variant = Variant({"service": {"const": "durable-http"}, "links": links})
+    found = answer("Links, or the page.", variant_of(IndexBody, variant))
+    found["content"]["text/html"] = {"schema": {}}
     return {
         "operationId": "index",
         "tags": TAG,
-        "summary": "List the paths",
+        "summary": "List the paths, or show a page to browsers",
+        "description": (
+            "A client whose `Accept` prefers `text/html` to JSON gets a page that shows what"
+            " happens, which needs no token itself."
+        ),
+        "parameters": [IF_NONE_MATCH],
         "responses": {
-            "200": answer("Links.", variant_of(IndexBody, variant)),
+            "200": found,
+            "304": answer("The client's copy of the page is current.", None, "ETag"),
             **error_responses("/"),
         },
     }

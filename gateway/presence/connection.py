@@ -81,8 +81,11 @@ class WorkerConnection(asyncio.Protocol):
         worker.connections.discard(self)
         if worker.connections:
             return
-        died = exc is None or isinstance(exc, DEATHS)
-        self._listener.lost(worker, died=died and not self._has_left)
+        if self._has_left:
+            self._listener.lost(worker, "stopped")
+        else:
+            died = exc is None or isinstance(exc, DEATHS)
+            self._listener.lost(worker, "dead" if died else "vanished")
 
     def close(self) -> None:
         """End the connection, which says nothing of the worker."""

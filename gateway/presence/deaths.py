@@ -81,10 +81,11 @@ class Deaths:
         self._tasks.start(self._end(worker))
 
     async def _end(self, worker: Worker) -> None:
+        lost_at = time.monotonic()
         await asyncio.sleep(GRACE_SECONDS)
         if worker.connections or worker not in self._workers:
             return
-        self._workers.leave(worker)
+        self._workers.leave(worker, "stopped" if self._is_closed else "dead", lost_at)
         if self._is_closed:
             return
         self._dead[worker.pid] = True

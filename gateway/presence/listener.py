@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.presence.deaths import Deaths
+    from gateway.presence.observer import Ending
     from gateway.presence.workers import Worker, Workers
     from gateway.settings import PresenceSettings
     from shared.presence import Hello
@@ -99,12 +100,12 @@ class Listener:
         self._deaths.greeted(worker)
         return worker
 
-    def lost(self, worker: Worker, *, died: bool) -> None:
-        """Take note that a worker's connection has ended."""
-        if died:
+    def lost(self, worker: Worker, ending: Ending) -> None:
+        """Take note that a worker's last connection has ended, and how."""
+        if ending == "dead":
             self._deaths.suspect(worker)
         else:
-            self._workers.leave(worker)
+            self._workers.leave(worker, ending)
 
 
 def _within_files(most: int) -> int:

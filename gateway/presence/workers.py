@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from gateway.model.activity import Activity
@@ -20,8 +20,9 @@ from shared.presence import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sized
+    from collections.abc import Iterator, Sequence, Sized
 
+    from gateway.presence.observer import Ending, Observer
     from shared.presence import Hello, OfferName
 
 SILENT_SECONDS: Final = 2 * ALIVE_SECONDS
@@ -44,6 +45,7 @@ class Held:
     name: ClaimName
     execution: str
     running: Running | None = None
+    told_at: float = field(default_factory=time.monotonic)
 
     @property
     def is_first(self) -> bool:
@@ -55,10 +57,13 @@ class Held:
 class Worker:
     """A worker, and what it has said since it was entered.
 
-    `holders` has the latest claim of each execution, of all workers.
+    `holders` has the latest claim of each execution, of all workers; `observers` are told of what
+    is new in what it says.
     """
 
-    def __init__(self, hello: Hello, holders: dict[str, Held]) -> None:
+    def __init__(
+        self, hello: Hello, holders: dict[str, Held], observers: Sequence[Observer] = ()
+    ) -> None:
         self.hello = hello
         self.connections: set[object] = set()
         """The connections on which it speaks: several, where a gateway has several addresses."""
@@ -67,6 +72,7 @@ class Worker:
         self.offers: set[OfferName] = set()
         self._before: tuple[dict[ClaimName, Held], set[OfferName]] = {}, set()
         self._holders = holders
+        self._observers = observers
 
     @property
     def name(self) -> str:
@@ -87,10 +93,14 @@ class Worker:
                 self._claim((task, counter), execution)
             case Running(task, counter):
                 held = self.claims.get((task, counter))
-                if held is not None:
+                if held is not None and held.running != message:
                     held.running = message
+                    for observer in self._observers:
+                        observer.ran(held)
             case Ended(task, counter):
-                self._forget(self.claims.pop((task, counter), None))
+                held = self.claims.pop((task, counter), None)
+                if held is not None:
+                    self._end(held)
             case Offers(added, removed):
                 self.offers.difference_update(removed)
                 self.offers.update(added)
@@ -108,24 +118,37 @@ class Worker:
 
     def leave(self) -> None:
         """Forget what it holds."""
-        for held in (*self._before[0].values(), *self.claims.values()):
+        for held in self.held():
             self._forget(held)
+
+    def held(self) -> list[Held]:
+        """Return all claims that it may have."""
+        return list({**self._before[0], **self.claims}.values())
+
+    def latest_claim_of(self, execution: str) -> Held | None:
+        """Return the latest claim of an execution that any worker has told of."""
+        return self._holders.get(execution)
 
     def _claim(self, name: ClaimName, execution: str) -> None:
         if name in self.claims:  # told on another connection before
             return
-        held = self.claims[name] = Held(self, name, execution)
+        known = self._before[0].get(name)  # told before the connection broke off
+        held = self.claims[name] = known or Held(self, name, execution)
         self._check(self.claims, self.offers)
         latest = self._holders.get(execution)
+        if known is None:
+            for observer in self._observers:
+                observer.claimed(held, latest)
         # A worker that was cut off for a while tells of what others have claimed since then.
         if latest is None or latest.name[0] != name[0] or latest.name[1] <= name[1]:
             self._holders[execution] = held
 
     def _restate(self, *, complete: bool) -> None:
         if complete:
-            for held in self._before[0].values():
-                self._forget(held)
+            over = [held for name, held in self._before[0].items() if name not in self.claims]
             self._before = {}, set()
+            for held in over:
+                self._end(held)
         else:
             # What was not told anew before the connection broke off may still be held.
             claims, offers = self._before
@@ -134,8 +157,13 @@ class Worker:
             self.claims, self.offers = {}, set()
             self._check(claims, offers)
 
-    def _forget(self, held: Held | None) -> None:
-        if held is not None and self._holders.get(held.execution) is held:
+    def _end(self, held: Held) -> None:
+        self._forget(held)
+        for observer in self._observers:
+            observer.ended(held)
+
+    def _forget(self, held: Held) -> None:
+        if self._holders.get(held.execution) is held:
             del self._holders[held.execution]
 
     @staticmethod
@@ -152,6 +180,7 @@ class Workers:
     def __init__(self) -> None:
         self._workers: dict[str, Worker] = {}
         self._holders: dict[str, Held] = {}
+        self.observers: list[Observer] = []
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -168,14 +197,18 @@ class Workers:
 
         So until it has said everything anew, it may hold what it held.
         """
-        worker = self._workers.setdefault(hello.pid, Worker(hello, self._holders))
+        worker = self._workers.setdefault(hello.pid, Worker(hello, self._holders, self.observers))
         worker.hello = hello
+        for observer in self.observers:
+            observer.entered(worker)
         return worker
 
-    def leave(self, worker: Worker) -> None:
-        """Forget a worker."""
+    def leave(self, worker: Worker, ending: Ending = "stopped", at: float | None = None) -> None:
+        """Forget a worker, which has ended at a moment of the monotonic clock, or now."""
         if worker in self:
             del self._workers[worker.pid]
+            for observer in self.observers:
+                observer.left(worker, ending, time.monotonic() if at is None else at)
             worker.leave()
 
     def activity_of(self, execution: str) -> Activity | None:

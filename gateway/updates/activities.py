@@ -64,18 +64,23 @@ class Activities:
         further one is read. Executions that have ended or are to start later cost nothing, and
         neither do those of which a worker tells this gateway.
         """
-        now = self._backend.clock.time()
-        seen = {e.id: e for e in executions if e.done or e.phase(now) is not None}
-        for execution in executions:
-            told = None if execution.id in seen else self._workers.activity_of(execution.id)
-            if told is not None:
-                seen[execution.id] = replace(execution, activity=told, partial=False)
+        seen = self.told_of(executions)
         with contextlib.suppress(TimeoutError, ServiceError):
             async with asyncio.timeout(PAGE_SECONDS):
                 for execution in executions:
                     if execution.id not in seen:
                         seen[execution.id] = await self._read(execution)
         return [seen.get(execution.id, execution) for execution in executions]
+
+    def told_of(self, executions: Sequence[Execution]) -> dict[str, Execution]:
+        """Return those whose phase is known without a read, with their activities, by id."""
+        now = self._backend.clock.time()
+        seen = {e.id: e for e in executions if e.done or e.phase(now) is not None}
+        for execution in executions:
+            told = None if execution.id in seen else self._workers.activity_of(execution.id)
+            if told is not None:
+                seen[execution.id] = replace(execution, activity=told, partial=False)
+        return seen
 
     async def _read(self, execution: Execution) -> Execution:
         recent = self._recent.get(execution.id, execution)

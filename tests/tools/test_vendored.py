@@ -82,4 +82,4 @@ def test_files_are_taken_as_they_are(tmp_path: Path) -> None:
 
     found = {str(p.relative_to(tmp_path / PACKAGE)) for p in (tmp_path / PACKAGE).rglob("*") if p.is_file()}
     assert found == set(FILES)
-    assert (tmp_path / PACKAGE / "directives" / "live.js").read_text() == "directives/live.js"
+    assert (tmp_path / PACKAGE / "directives" / "ref.js").read_text() == "directives/ref.js"

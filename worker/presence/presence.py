@@ -113,6 +113,7 @@ class Presence:
             step=claim.step,
             is_retried=claim.is_retried,
             reports=claim.progress is not None,
+            function=claim.call.function if claim.call else "",
         )
         with self._lock:
             known = self._claims.get(claim.key)

@@ -80,16 +80,18 @@ PASSED_ON: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "GET /list": {
         "status": NOTHING,
+        "phase": NOTHING,
         "function": NOTHING,
         "version": NOTHING,
         "prefix": "the beginning of an id",
         "limit": "a number, by which searches are bounded",
         "cursor": "a position: a number; the server's cursor is built from it",
     },
+    "GET /functions": {"If-None-Match": NOTHING},
     "GET /workers": {},
     "GET /healthz": {},
     "GET /readyz": {},
-    "GET /": {},
+    "GET /": {"If-None-Match": NOTHING},
 }
 """Each part of each request, and what of it reaches the server."""
 

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 TOKEN: Final = "0123456789abcdef"
 
+OF_THE_PAGE: Final = ("/dashboard/live", "/dashboard/state", "/dashboard/{file}")
+"""Routes for the page at / alone, which change with it."""
+
 
 @pytest.mark.parametrize("secured", [False, True])
 def test_the_document_is_valid(*, secured: bool) -> None:
@@ -40,16 +43,21 @@ def test_the_document_is_valid(*, secured: bool) -> None:
 
 
 async def test_the_document_has_the_routes_that_there_are(gateway: Gateway) -> None:
-    """No route is missing from the document and none is made up; HEAD goes with GET."""
+    """No route is missing from the document and none is made up; HEAD goes with GET.
+
+    The routes of the page at / are no part of the API.
+    """
     served = {
         (route.method, route.resource.canonical)
         for route in gateway.app.router.routes()
         if route.resource is not None
     }
     described = {(method, path) for method, path, _ in operations(published())}
+    described |= {("GET", path) for path in OF_THE_PAGE}
     heads = {("HEAD", path) for method, path in described if method == "GET"}
 
     assert served == described | heads
+    assert not set(OF_THE_PAGE) & set(published()["paths"])
 
 
 async def test_the_index_and_the_document_agree(gateway: Gateway) -> None:

@@ -52,7 +52,8 @@ PLAIN: Final = {"Content-Type": "text/plain"}
 ROUTES: Final = {
     "POST": ("/begin", "/cancel", "/signal"),
     "GET": (
-        *("/", "/wait", "/result", "/events", "/list", "/workers", "/openapi.json", "/docs"),
+        *("/", "/wait", "/result", "/events", "/list", "/openapi.json", "/docs"),
+        *("/workers", "/functions"),
         *(f"/docs/{name}" for name in TYPES),
     ),
 }
@@ -107,6 +108,7 @@ SCENES: Final = {
     "GET /healthz 200 ok": Scene("/healthz"),
     "GET /readyz 200 ready": Scene("/readyz"),
     "GET /workers 401 unauthorized": Scene("/workers", gateway="secured"),
+    "GET /functions 401 unauthorized": Scene("/functions", gateway="secured"),
     "GET /readyz 503 backend-unavailable": Scene("/readyz", gateway="alone"),
     "POST /begin 401 unauthorized": Scene("/begin", gateway="secured"),
     "GET /wait 401 unauthorized": Scene("/wait", gateway="secured"),
@@ -135,6 +137,7 @@ FULL: Final = {
     "POST /begin 503 overloaded",
     "GET /wait 503 overloaded",
     "GET /result 503 overloaded",
+    "GET /functions 503 overloaded",
     "POST /cancel 503 overloaded",
     "POST /signal 429 too-many-requests",
     "POST /signal 503 overloaded",
@@ -145,7 +148,10 @@ FULL: Final = {
 """A gateway would have to be filled with clients or bytes, or its store be damaged; other tests do
 that."""
 
-OF_OTHERS: Final = {"GET /wait 200 retrying", "GET /wait 200 blocked", "GET /workers 200 one"}
+OF_OTHERS: Final = {
+    *("GET /wait 200 retrying", "GET /wait 200 blocked"),
+    *("GET /workers 200 one", "GET /functions 200 one"),
+}
 """No function that ships is retried for so long, or changed while it runs, and a worker serves more
 of them than are shown; tests of retries, of blocks and of workers have other functions."""
 

@@ -15,15 +15,20 @@ from tests.support.dashboard.snapshots import snapshot
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-OPENAPI_PARAMETERS = [{"name": "function", "required": False, "example": "foo"}]
-
-
-def openapi(**inputs: dict[str, Any]) -> dict[str, Any]:
-    """Return what the page reads of /openapi.json: the functions with the schemas of their inputs."""
-    schemas: dict[str, Any] = {f"input-{name}": schema for name, schema in inputs.items()}
+def functions(**schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return what /functions answers: these functions with the schemas of their inputs."""
     return {
-        "paths": {"/begin": {"post": {"parameters": OPENAPI_PARAMETERS}}},
-        "components": {"schemas": {"function": {"enum": list(inputs)}, **schemas}},
+        "default": next(iter(schemas), None),
+        "functions": [
+            {
+                **{"name": name, "version": 1, "versions": [1], "signals": []},
+                "summary": schema.get("description", ""),
+                "timeout_seconds": None,
+                "default_input": schema.get("default"),
+                "input_schema": schema,
+            }
+            for name, schema in schemas.items()
+        ],
     }
 
 
@@ -47,7 +52,7 @@ class ScriptedGateway:
         self.asked: list[tuple[str, str, dict[str, str], Any]] = []
         self.tokens_sent: set[str | None] = set()
         self.answers: dict[str, Callable[[web.Request], web.StreamResponse | Any]] = {
-            "/openapi.json": lambda _: openapi(foo={"description": "Returns its input."}),
+            "/functions": lambda _: functions(foo={"description": "Returns its input."}),
             "/list": lambda _: {"items": [], "next_cursor": None},
         }
         self._news = asyncio.Condition()

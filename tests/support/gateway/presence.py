@@ -104,8 +104,14 @@ class Released(Releases):
 class PresencePort:
     """A listener with all that stands behind it."""
 
-    def __init__(self, releases: Releases, secret: str = SECRET, port: int = 0) -> None:
-        self.workers = Workers()
+    def __init__(
+        self,
+        releases: Releases,
+        secret: str = SECRET,
+        port: int = 0,
+        workers: Workers | None = None,
+    ) -> None:
+        self.workers = Workers() if workers is None else workers
         self.deaths = Deaths(self.workers, releases)
         settings = PresenceSettings(secret, "127.0.0.1", port)
         self.listener = Listener(settings, "gateway-1", self.workers, self.deaths)
@@ -151,9 +157,11 @@ class PresencePort:
 
 
 @contextlib.asynccontextmanager
-async def presence_port(releases: Releases) -> AsyncIterator[PresencePort]:
-    """Listen until the block ends."""
-    port = PresencePort(releases)
+async def presence_port(
+    releases: Releases, workers: Workers | None = None
+) -> AsyncIterator[PresencePort]:
+    """Listen until the block ends, by default for workers of its own."""
+    port = PresencePort(releases, workers=workers)
     async with port.deaths.running():
         await port.listener.start()
         try:

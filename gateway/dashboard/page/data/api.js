@@ -98,7 +98,6 @@ export const wait = (id, include) => json(paths.wait(id, include));
 export const begin = (parameters, body) => posted(paths.begin(parameters), body);
 export const cancel = (id, reason) =>
   posted(paths.cancel(id), reason ? JSON.stringify({ reason }) : "");
-export const document = () => json("/openapi.json");
 
 /** Deliver a value, as JSON text. The key makes a repeat after a lost answer safe. */
 export async function signal(id, name, value, key) {

@@ -1,35 +1,27 @@
-/** The functions that can be begun, from /openapi.json. */
+/** The functions that can be begun. */
 
-import { document as openapi } from "./api.js";
+import { ask } from "./api.js";
 
-/** Return `{names, of}`: the names, the default one first, and each one's schema and default. */
+/** Return `{names, of}`: the names, the default one first, and what is known of each. */
 export async function functions() {
-  const document = await openapi();
-  const schemas = document?.components?.schemas ?? {};
-  const parameters = document?.paths?.["/begin"]?.post?.parameters ?? [];
-  const parameter = parameters.find((each) => each.name === "function");
-  const names = [...(schemas.function?.enum ?? [])];
-  const preferred = parameter?.required ? null : parameter?.example;
-  names.sort((one, other) => (other === preferred) - (one === preferred));
-  const examples =
-    document?.paths?.["/begin"]?.post?.requestBody?.content?.["application/json"]?.examples ?? {};
-  const about = new Map(names.map((name) => [name, described(document, schemas, examples, name)]));
-  return { names, of: (name) => about.get(name) };
+  const told = await (await ask("/functions")).json();
+  const known = new Map((told.functions ?? []).map((each) => [each.name, described(each)]));
+  const names = [...known.keys()].sort((one, other) => (other === told.default) - (one === told.default));
+  return { names, of: (name) => known.get(name) };
 }
 
-function described(document, schemas, examples, name) {
-  const schema = schemas[`input-${name}`] ?? {};
+function described({ name, summary, input_schema: schema, default_input: initial }) {
   return {
     name,
-    summary: schema.description ?? "",
-    schema,
-    initial: "default" in schema ? schema.default : (examples[name]?.value ?? null),
-    resolve: (each) => resolved(document, each),
+    summary: summary ?? "",
+    schema: schema ?? {},
+    initial: initial ?? null,
+    resolve: (each) => resolved(schema, each),
   };
 }
 
-/** Follow references within the document; a schema that refers to itself ends at some depth. */
-function resolved(document, schema) {
+/** Follow references within the schema; one that leads to itself ends at some depth. */
+function resolved(root, schema) {
   let found = schema;
   for (let depth = 0; depth < 20 && typeof found?.$ref === "string"; depth += 1) {
     const { $ref: reference, ...beside } = found;
@@ -38,7 +30,7 @@ function resolved(document, schema) {
       .slice(2)
       .split("/")
       .map((part) => decodeURIComponent(part).replaceAll("~1", "/").replaceAll("~0", "~"))
-      .reduce((value, part) => value?.[part], document);
+      .reduce((value, part) => value?.[part], root);
     found = { ...target, ...beside };
   }
   return found ?? {};

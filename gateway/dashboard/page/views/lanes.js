@@ -49,6 +49,9 @@ export class Lanes {
       ${snapshot.bars_left_out > 0
         ? html`<p class="quiet">${counted(snapshot.bars_left_out, "more execution")} not drawn.</p>`
         : nothing}
+      ${snapshot.workers_left_out > 0
+        ? html`<p class="quiet">${counted(snapshot.workers_left_out, "more worker")} not shown.</p>`
+        : nothing}
     `;
   }
 
@@ -146,9 +149,10 @@ function slots(worker) {
 }
 
 function served(worker) {
-  return Object.entries(worker.functions ?? {})
-    .map(([name, versions]) => `${text(name)} v${versions.join(", v")}`)
-    .join(" · ");
+  const told = Object.entries(worker.functions ?? {});
+  const names = told.map(([name, versions]) => `${text(name)} v${[versions].flat().join(", v")}`);
+  if (worker.functions_left_out > 0) names.push(`${number(worker.functions_left_out)} more`);
+  return names.join(" · ");
 }
 
 function axis() {

@@ -1,7 +1,6 @@
 /** The list of executions: filters, pages, and what the lanes know meanwhile. */
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
-import { live } from "../vendor/lit-html/directives/live.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { list } from "../data/api.js";
 import { clock, duration, encoded, milliseconds, relative, text } from "../format.js";
@@ -10,7 +9,7 @@ import { command, problem } from "./values.js";
 
 const PAGE = 50;
 
-/** Requests for one page of a phase, which the gateway's list has no filter for. */
+/** Requests for one page, of which each looks at a part of all executions only. */
 const MOST_REQUESTS = 5;
 
 /** Milliseconds between two reads of the newest page. */
@@ -95,9 +94,9 @@ export class List {
       <label>Phase <select name="phase">${options(PHASES, phase)}</select></label>
       <label>Function <select name="function">${options(names, name)}</select></label>
       <label>Version <input name="version" inputmode="numeric" pattern="[0-9]{1,7}" size="4"
-        .value=${live(version ?? "")} ?disabled=${!name}></label>
+        .value=${version ?? ""} ?disabled=${!name}></label>
       <label>Id begins with <input name="prefix" size="16" autocomplete="off" spellcheck="false"
-        maxlength="128" .value=${live(prefix ?? "")}></label>
+        maxlength="128" .value=${prefix ?? ""}></label>
       ${FILTERS.some((each) => this._filters[each]) ? html`<a href="#/">Clear</a>` : nothing}
     </form>`;
   }
@@ -144,18 +143,13 @@ export class List {
   }
 }
 
-/** Read a page; of a phase, some pages of pending executions until there are enough. */
-async function page({ phase, ...filters }, cursor) {
-  if (!phase) {
-    const { items, next_cursor: next } = await list({ ...filters, limit: PAGE, cursor });
-    return { items, next };
-  }
-  if (filters.status && filters.status !== "pending") return { items: [], next: null };
+/** Read a page. One that is short goes on with the next, which the gateway has not looked at yet. */
+async function page(filters, cursor) {
   const found = [];
   let next = cursor;
   for (let request = 0; request < MOST_REQUESTS; request += 1) {
-    const answer = await list({ ...filters, status: "pending", limit: PAGE, cursor: next });
-    found.push(...answer.items.filter((item) => item.phase === phase));
+    const answer = await list({ ...filters, limit: PAGE - found.length, cursor: next });
+    found.push(...answer.items);
     next = answer.next_cursor;
     if (next === null || found.length >= PAGE) break;
   }

@@ -52,7 +52,9 @@ export class Numbers {
         ${RATES.map((tile) => this._rate(tile))}
         ${recoveries(snapshot.recoveries, now)}
       </ul>
-      <p class="quiet">Executions are counted among the newest ${number(snapshot.counts?.sample)}.</p>
+      <p class="quiet">${snapshot.counts
+        ? `Executions are counted among the newest ${number(snapshot.counts.sample)}.`
+        : "Executions have not been counted yet."}</p>
     `;
   }
 

@@ -99,7 +99,8 @@ function queued(execution, snapshot) {
   const fits = alive.filter((worker) => serves(worker, execution));
   const title = "Queued";
   if (!snapshot || snapshot.presence === "off") {
-    return { title, sentence: "It waits for a worker.", advice: `See that workers with ${wanted} run and have room.` };
+    const told = execution.queued_because;
+    return { title, sentence: told ? `It waits: ${short(told)}.` : "It waits for a worker.", advice: `See that workers with ${wanted} run and have room.` };
   }
   if (!fits.length) {
     return {

@@ -9,7 +9,7 @@ from playwright.async_api import expect
 
 from tests.support.dashboard.browser import browsing, needs_browser, serious_violations
 from tests.support.dashboard.executions import at, execution, item, step
-from tests.support.dashboard.gateway import openapi, scripted_gateway
+from tests.support.dashboard.gateway import functions, scripted_gateway
 from tests.support.dashboard.snapshots import COUNTS, bar, many, recovered, segment, snapshot, worker
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _lively(gateway: ScriptedGateway) -> None:
     gateway.answers |= {
         "/list": lambda _: {"items": items, "next_cursor": "x"},
         "/wait": lambda _: STATE,
-        "/openapi.json": lambda _: openapi(order=SCHEMA),
+        "/functions": lambda _: functions(order=SCHEMA),
     }
 
 

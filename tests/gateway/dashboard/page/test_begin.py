@@ -9,7 +9,7 @@ from playwright.async_api import expect
 
 from tests.support.dashboard.browser import browsing, needs_browser
 from tests.support.dashboard.executions import execution
-from tests.support.dashboard.gateway import ScriptedGateway, openapi, problem, scripted_gateway
+from tests.support.dashboard.gateway import ScriptedGateway, functions, problem, scripted_gateway
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -19,7 +19,7 @@ pytestmark = needs_browser
 ORDER: Final = {
     "title": "order",
     "description": "Ships an order.",
-    "anyOf": [{"$ref": "#/components/schemas/input-order/$defs/Order"}, {"type": "null"}],
+    "anyOf": [{"$ref": "#/$defs/Order"}, {"type": "null"}],
     "$defs": {
         "Order": {
             "type": "object",
@@ -46,7 +46,7 @@ def _with_begin(gateway: ScriptedGateway, *answers: Any) -> None:
         return left.pop(0) if left else {"promise": "job-1", "status": "pending", "created": True}
 
     gateway.answers |= {
-        "/openapi.json": lambda _: openapi(order=ORDER, nested=NESTED),
+        "/functions": lambda _: functions(order=ORDER, nested=NESTED),
         "/begin": begin,
         "/wait": lambda _: execution("job-1"),
     }

@@ -10,7 +10,7 @@ from playwright.async_api import expect
 
 from tests.support.dashboard.browser import browsing, needs_browser
 from tests.support.dashboard.executions import ended, execution, item, step
-from tests.support.dashboard.gateway import openapi, scripted_gateway
+from tests.support.dashboard.gateway import functions, scripted_gateway
 from tests.support.dashboard.snapshots import bar, recovered, segment, snapshot, worker
 
 pytestmark = needs_browser
@@ -56,7 +56,7 @@ async def test_hostile_texts_are_shown_as_they_are(text: str) -> None:
         gateway.answers |= {
             "/list": lambda _: {"items": [item(text, function=text, worker=text)], "next_cursor": None},
             "/wait": lambda _: _hostile_state(text),
-            "/openapi.json": lambda _: openapi(**{text: {"description": text}}),
+            "/functions": lambda _: functions(**{text: {"description": text}}),
         }
         async with browsing(gateway.url) as page:
             name = page.locator(".lane h3 bdi")

@@ -8,7 +8,7 @@ from playwright.async_api import expect
 
 from tests.support.dashboard.browser import browsing, needs_browser
 from tests.support.dashboard.executions import item
-from tests.support.dashboard.gateway import ScriptedGateway, openapi, scripted_gateway
+from tests.support.dashboard.gateway import ScriptedGateway, functions, scripted_gateway
 from tests.support.dashboard.snapshots import bar, snapshot, worker
 from tests.support.dashboard.waiting import until
 
@@ -25,7 +25,7 @@ def _queries(gateway: ScriptedGateway) -> list[dict[str, str]]:
 async def test_filters_are_kept_in_the_address() -> None:
     """Each filter is a parameter of /list, and the address shows the same list again."""
     async with scripted_gateway() as gateway:
-        gateway.answers["/openapi.json"] = lambda _: openapi(checkout={}, foo={})
+        gateway.answers["/functions"] = lambda _: functions(checkout={}, foo={})
         async with browsing(gateway.url) as page:
             await page.get_by_label("Status").select_option("rejected")
             await page.get_by_label("Function").select_option("checkout")
@@ -43,21 +43,21 @@ async def test_filters_are_kept_in_the_address() -> None:
             await until(lambda: _queries(gateway)[-1] == {"limit": "50"})
 
 
-async def test_a_phase_is_looked_for_in_what_is_pending() -> None:
-    """Only executions in the phase are listed, from several pages if need be."""
+async def test_a_short_page_is_filled_with_the_next_ones() -> None:
+    """The gateway looks at a part of all executions only; the page asks on until it is full."""
 
     def pages(request: web.Request) -> dict[str, Any]:
         number = int(request.query.get("cursor", "0"))
-        phases = ("running", "blocked")
-        items = [item(f"job-{number}-{n}", phase=phases[n % 2]) for n in range(10)]
-        return {"items": items, "next_cursor": str(number + 1) if number < 2 else None}
+        items = [item(f"job-{number}-{n}", phase="blocked") for n in range(5 * number)]
+        return {"items": items, "next_cursor": str(number + 1) if number < 3 else None}
 
     async with scripted_gateway() as gateway:
         gateway.answers["/list"] = pages
         async with browsing(f"{gateway.url}/#/?phase=blocked") as page:
-            await expect(page.locator("tbody tr")).to_have_count(15)
-            await expect(page.locator("tbody .badge")).to_have_text(["⛔ blocked"] * 15)
-            assert {query["status"] for query in _queries(gateway)} == {"pending"}
+            await expect(page.locator("tbody tr")).to_have_count(30)
+            await expect(page.locator("tbody .badge")).to_have_text(["⛔ blocked"] * 30)
+            asked = [(query["phase"], query["limit"]) for query in _queries(gateway)]
+            assert asked[:4] == [("blocked", "50")] * 2 + [("blocked", "45"), ("blocked", "35")]
 
 
 async def test_pages_go_older_and_newer() -> None:

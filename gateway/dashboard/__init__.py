@@ -1,0 +1,1 @@
+"""The page at /: what it shows as it happens, and the files it is made of."""
