@@ -15,7 +15,7 @@ export COMPOSE_FILE ?= compose.yaml:compose.functions.yaml
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help sync server run up deploy down clean logs kill revive scale demo load e2e faults bench wheel format lint types imports test check
+.PHONY: help sync server run up deploy down clean logs kill revive scale demo load e2e faults bench vendored wheel format lint types imports test check
 
 # A line `##@ …` is a heading; the text after `## ` describes its target.
 help: ## List the targets
@@ -80,6 +80,9 @@ sync: .venv/.synced ## Install the locked dependencies
 
 server: sync ## Build the Resonate server as .bin/resonate
 	$(BIN)/python -m tools.server build
+
+vendored: sync ## Bring the page's library from npm, as gateway/dashboard/package-lock.json pins it
+	@$(BIN)/python -m tools.vendored
 
 wheel: $(UV) ## Build what users of the functions install, as dist/durable_http-….whl
 	$(UV) build --wheel --quiet && ls dist/*.whl
