@@ -97,7 +97,7 @@ class App {
     const title = this._view?.title;
     document.title = title ? `${text(title)} · durable-http` : "durable-http";
     if (!this._view) this._list.show(filtersOf(hash));
-    this._view?.start();
+    if (!document.hidden) this._view?.start();
     this.changedNow();
     if (this._view) document.querySelector("h1")?.focus({ preventScroll: true });
     scrollTo(0, 0);

@@ -80,15 +80,14 @@ export function pretty(value) {
   return text(JSON.stringify(value, null, 2));
 }
 
-/** Parse JSON; integers that a number cannot hold are kept as they were written. */
+/** Parse JSON; numbers that JavaScript's cannot hold are kept as they were written. */
 export function parsed(source) {
   if (typeof JSON.rawJSON !== "function") return JSON.parse(source);
-  return JSON.parse(source, (_, value, context) =>
-    typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value) &&
-    /^-?\d+$/.test(context?.source ?? "")
-      ? JSON.rawJSON(context.source)
-      : value,
-  );
+  return JSON.parse(source, (_, value, context) => {
+    if (typeof value !== "number" || !context?.source) return value;
+    const isExact = Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value));
+    return isExact ? value : JSON.rawJSON(context.source);
+  });
 }
 
 /** A text for a POSIX shell, in single quotes. */

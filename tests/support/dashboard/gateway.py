@@ -107,8 +107,8 @@ class ScriptedGateway:
         self.open_streams += 1
         try:
             while self.streams:
-                data = json.dumps(self.snapshot)
                 async with self._news:
+                    data = json.dumps(self.snapshot)
                     await response.write(f"event: state\ndata: {data}\n\n".encode())
                     await self._news.wait()
         except ConnectionError:

@@ -6,7 +6,7 @@ import { ask } from "./api.js";
 const SILENCE_SECONDS = 20;
 
 /** Characters of one event after which a stream is given up, so that none fills the memory. */
-const LARGEST_EVENT = 64 * 1024 * 1024;
+const LARGEST_EVENT = 16 * 1024 * 1024;
 
 /** Yield the events of a stream as `{event, data, id}`, until it ends or the signal aborts it. */
 export async function* events(path, signal, headers = {}) {

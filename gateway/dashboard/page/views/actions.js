@@ -3,6 +3,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { createRef, ref } from "../vendor/lit-html/directives/ref.js";
 import { cancel, signal } from "../data/api.js";
+import { faultIn } from "../data/json_fault.js";
 import { text } from "../format.js";
 import { problem } from "./values.js";
 
@@ -58,10 +59,9 @@ export class Actions {
   _send = (event, name) => {
     event.preventDefault();
     const value = String(new FormData(event.currentTarget).get("value"));
-    try {
-      JSON.parse(value);
-    } catch (error) {
-      this._problem = new Error(`The value is not JSON: ${error.message}`);
+    const fault = faultIn(value);
+    if (fault !== null) {
+      this._problem = new Error(`The value is not JSON from its character ${fault + 1} on. A text stands in double quotes.`);
       this._app.changedNow();
       return;
     }

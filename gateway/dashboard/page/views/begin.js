@@ -3,6 +3,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { keyed } from "../vendor/lit-html/directives/keyed.js";
 import { begin } from "../data/api.js";
+import { faultIn } from "../data/json_fault.js";
 import { fieldAt, fieldsOf, written } from "../data/schemas.js";
 import { cut, pretty, text } from "../format.js";
 import { inputs } from "./form.js";
@@ -132,19 +133,15 @@ export class Begin {
 
   /** Say where the text stops being JSON, and put the cursor there. */
   _isJson(body, editor) {
-    try {
-      JSON.parse(body);
-      return true;
-    } catch (error) {
-      const position = Number(/position (\d+)/.exec(error.message)?.[1] ?? body.length);
-      const before = body.slice(0, position).split("\n");
-      const where = `line ${before.length}, column ${before.at(-1).length + 1}`;
-      this._problem = new Error(`The input is not JSON at ${where}.`);
-      this._app.changedNow();
-      editor.focus();
-      editor.setSelectionRange(position, Math.min(position + 1, body.length));
-      return false;
-    }
+    const position = faultIn(body);
+    if (position === null) return true;
+    const before = body.slice(0, position).split("\n");
+    const where = `line ${before.length}, column ${before.at(-1).length + 1}`;
+    this._problem = new Error(`The input is not JSON at ${where}.`);
+    this._app.changedNow();
+    editor.focus();
+    editor.setSelectionRange(position, Math.min(position + 1, body.length));
+    return false;
   }
 }
 

@@ -152,7 +152,7 @@ function facts(state, now) {
     ["Deadline", state.done ? null : `${relative(milliseconds(state.timeout_at), now)}, at ${clock(milliseconds(state.timeout_at), now)}`],
   ].filter(([, value]) => value);
   const { progress } = state;
-  return html`<dl class="facts">
+  return html`<dl class="about">
     ${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd><bdi>${value}</bdi></dd></div>`)}
     ${progress ? html`<div><dt>Progress</dt><dd><progress max=${progress.total || 1} .value=${Math.min(progress.done, progress.total || 1)} aria-label="Progress"></progress>
       ${progress.done} of ${progress.total}</dd></div>` : nothing}

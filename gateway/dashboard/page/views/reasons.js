@@ -13,7 +13,7 @@ function unknown(execution) {
 }
 
 function failure(error) {
-  return `${text(error?.type ?? "an error")}${error?.message ? `: “${short(error.message)}”` : ""}`;
+  return `${short(error?.type ?? "an error")}${error?.message ? `: “${short(error.message)}”` : ""}`;
 }
 
 function short(message) {
@@ -34,7 +34,7 @@ const ENDS = {
   }),
   rejected: (execution) => ({
     title: "Failed",
-    sentence: `${execution.error?.step ? `The step ${text(execution.error.step)} failed with ` : "It failed with "}${failure(execution.error)}.`,
+    sentence: `${execution.error?.step ? `The step ${short(execution.error.step)} failed with ` : "It failed with "}${failure(execution.error)}.`,
     advice: "It has ended and is not tried again. Correct the cause, and begin it with another id.",
   }),
   canceled: (execution, _, now) => ({
@@ -60,32 +60,32 @@ const PHASES = {
   queued,
   running: (execution) => ({
     title: "Running",
-    sentence: `${runs(execution)} on ${text(execution.worker ?? "a worker")}${
-      execution.recovered_from ? `, which took it over from ${text(execution.recovered_from)}` : ""
+    sentence: `${runs(execution)} on ${short(execution.worker ?? "a worker")}${
+      execution.recovered_from ? `, which took it over from ${short(execution.recovered_from)}` : ""
     }.`,
     advice: "Nothing to do.",
   }),
   retrying: (execution, _, now) => ({
     title: "Retrying",
-    sentence: `The step ${text(execution.last_error?.step ?? execution.progress?.step ?? "")} has failed ${counted(execution.tries ?? 1, "time")}, last with ${failure(execution.last_error)}. ${nextTry(execution, now)}`,
+    sentence: `The step ${short(execution.last_error?.step ?? execution.progress?.step ?? "")} has failed ${counted(execution.tries ?? 1, "time")}, last with ${failure(execution.last_error)}. ${nextTry(execution, now)}`,
     advice: "It goes on by itself once the cause is gone. Repair what the step calls, or cancel the execution.",
   }),
   waiting,
   recovering: (execution) => ({
     title: "Recovering",
-    sentence: `Its worker ${text(execution.worker ?? "")} was lost. Another worker takes it over and goes on after its last stored step.`,
+    sentence: `Its worker ${short(execution.worker ?? "")} was lost. Another worker takes it over and goes on after its last stored step.`,
     advice: "Nothing to do while other workers run. If none does, start one.",
   }),
   blocked: ({ blocked, function: name, version }) => ({
     title: "Blocked",
-    sentence: `Stored is “${short(blocked?.expected)}”, but the code of ${text(blocked?.worker || "the worker")} has “${short(blocked?.found)}” there.`,
-    advice: `Deploy code that fits ${text(name)}${version ? ` version ${version}` : ""}: then it goes on by itself, and nothing is repeated or lost. Or cancel it.`,
+    sentence: `Stored is “${short(blocked?.expected)}”, but the code of ${short(blocked?.worker || "the worker")} has “${short(blocked?.found)}” there.`,
+    advice: `Deploy code that fits ${short(name)}${version ? ` version ${version}` : ""}: then it goes on by itself, and nothing is repeated or lost. Or cancel it.`,
   }),
 };
 
 function runs(execution) {
   const step = execution.progress?.step ?? execution.steps?.findLast((each) => !each.ended)?.name;
-  return step ? `The step ${text(step)} runs` : "It runs";
+  return step ? `The step ${short(step)} runs` : "It runs";
 }
 
 function nextTry(execution, now) {
@@ -94,7 +94,7 @@ function nextTry(execution, now) {
 }
 
 function queued(execution, snapshot) {
-  const wanted = `${text(execution.function)}${execution.version ? ` version ${execution.version}` : ""}`;
+  const wanted = `${short(execution.function)}${execution.version ? ` version ${execution.version}` : ""}`;
   const alive = (snapshot?.workers ?? []).filter((worker) => worker.state === "alive");
   const fits = alive.filter((worker) => serves(worker, execution));
   const title = "Queued";
@@ -144,7 +144,7 @@ function waiting(execution, _, now) {
     const [{ name, since }] = signals;
     return {
       title: "Waiting for a signal",
-      sentence: `It has waited for the signal ${text(name)} ${span(since, now)}.`,
+      sentence: `It has waited for the signal ${short(name)} ${span(since, now)}.`,
       advice: "Send the signal below, and it goes on. No worker is held meanwhile.",
     };
   }
@@ -152,7 +152,7 @@ function waiting(execution, _, now) {
     const { name, since } = all.find((wait) => wait.kind === "child");
     return {
       title: "Waiting for a child",
-      sentence: `It has waited for ${all.length > 1 ? `${counted(all.length, "child", "children")} such as ` : "its child "}${text(name)} ${span(since, now)}.`,
+      sentence: `It has waited for ${all.length > 1 ? `${counted(all.length, "child", "children")} such as ` : "its child "}${short(name)} ${span(since, now)}.`,
       advice: "It goes on when they have ended: see what each of them does.",
     };
   }
