@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway.api import begin, events, executions, health, listing, signals, workers
+from gateway.api import begin, events, executions, health, listing, metrics, signals, workers
 from gateway.api.callbacks import CallbackChecker
 from gateway.api.keys import (
     ACTIVITIES,
@@ -20,7 +20,9 @@ from gateway.api.keys import (
     EVENT_STREAMS,
     INPUTS,
     LONG_POLLS,
+    METRICS,
     READER,
+    SCRAPES,
     STATE_CONTENTS,
     WORKERS,
 )
@@ -35,6 +37,9 @@ from gateway.http.middleware import surround
 from gateway.http.routing import add_routes
 from gateway.inputs.reading import Inputs
 from gateway.inputs.served_catalog import CurrentCatalog
+from gateway.metrics.counts import GatewayMetrics
+from gateway.metrics.gauges import Parts, read_gauges
+from gateway.metrics.scrapes import Scrapes
 from gateway.openapi import routes as documentation
 from gateway.openapi.routes import DOCUMENTATION, Documentation
 from gateway.presence.deaths import Deaths
@@ -68,7 +73,9 @@ def create_app(
     app[CATALOG] = CurrentCatalog(catalog)
     app[ANSWER_BUDGET] = AnswerBudget(settings.answer_budget)
     app[BODY_BUDGET] = BodyBudget(settings.body_budget)
-    app[ACCESS_LOG] = AccessLog()
+    app[METRICS] = GatewayMetrics(on=settings.metrics)
+    app[SCRAPES] = Scrapes(app[METRICS].meter)
+    app[ACCESS_LOG] = AccessLog(app[METRICS].requested)
     app[DRAINING] = asyncio.Event()
     app[DOCUMENTATION] = Documentation()
     app[CALLBACK_CHECKER] = CallbackChecker(settings.webhooks)
@@ -76,16 +83,23 @@ def create_app(
     app[BEGIN_LIMITER] = Limiter(
         settings.begins, "Too many begins are running; try again a little later."
     )
-    app[BACKEND] = backend or Backend(settings)
+    app[BACKEND] = backend or Backend(settings, app[METRICS].store.called)
     app[STATE_CONTENTS] = StateContents(app[BACKEND])
     app[WORKERS] = Workers()
     app[DEATHS] = Deaths(app[WORKERS], app[BACKEND].releases)
     _add_updates(app, settings)
     app.on_shutdown.append(_drain)
     app.cleanup_ctx.extend((app[ACCESS_LOG].running, app[DOCUMENTATION].running, _running))
-    resources = (begin, executions, events, signals, listing, workers, health, documentation)
-    add_routes(app, chain.from_iterable(each.ROUTES for each in resources), surround, expect)
+    app.cleanup_ctx.append(app[SCRAPES].running)
+    _add_routes(app)
     return app
+
+
+def _add_routes(app: web.Application) -> None:
+    service = (workers, health, metrics, documentation)
+    resources = (begin, executions, events, signals, listing, *service)
+    add_routes(app, chain.from_iterable(each.ROUTES for each in resources), surround, expect)
+    app[METRICS].routes = frozenset(each.canonical for each in app.router.resources())
 
 
 def _add_updates(app: web.Application, settings: GatewaySettings) -> None:
@@ -98,6 +112,19 @@ def _add_updates(app: web.Application, settings: GatewaySettings) -> None:
     app[SUBSCRIPTIONS].listen(lambda id, _: app[READER].note_change(id))
     app[LONG_POLLS] = LongPolls(app[READER], app[SUBSCRIPTIONS], cache, waiting)
     app[EVENT_STREAMS] = EventStreams(app[READER], app[SUBSCRIPTIONS], waiting)
+    read_gauges(
+        app[METRICS].meter,
+        Parts(
+            app[BACKEND],
+            app[BEGIN_LIMITER],
+            waiting,
+            app[EVENT_STREAMS],
+            app[SUBSCRIPTIONS],
+            app[WORKERS],
+            app[DEATHS],
+            app[DRAINING],
+        ),
+    )
 
 
 async def _drain(app: web.Application) -> None:
