@@ -123,6 +123,7 @@ def _add_updates(app: web.Application, settings: GatewaySettings) -> None:
             app[WORKERS],
             app[DEATHS],
             app[DRAINING],
+            bool(settings.presence.secret),
         ),
     )
 

@@ -18,6 +18,9 @@ METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST",
 REQUEST_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5, 30)
 """Upper bounds in seconds; /wait takes up to 25 s if its client wants that."""
 
+OUTCOMES: Final = (
+    *("created", "replayed", "conflict", "failed", "invalid", "left", "refused", "unavailable"),
+)
 BEGIN_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 RECOVERY_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -45,6 +48,8 @@ class GatewayMetrics:
         self._begins = meter.counts(
             "durable_http_gateway_begins_total", "Begins by their outcome.", "outcome"
         )
+        for outcome in OUTCOMES:  # or the first one of each would not be seen as an increase
+            self._begins.of(outcome)
         self._begin_seconds = meter.distribution(
             "durable_http_gateway_begin_duration_seconds",
             "Time until a begin is stored, or found stored, without waiting for the execution.",

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class Parts(NamedTuple):
-    """The parts of a gateway that are looked at; of `begins` and `waiters` only how many."""
+    """The parts of a gateway that are looked at; of `begins` and `waiters` only how many.
+
+    Without presence no worker connects, and nothing is said of workers.
+    """
 
     backend: Backend
     begins: Sized
@@ -27,13 +30,15 @@ class Parts(NamedTuple):
     workers: Workers
     deaths: Deaths
     draining: asyncio.Event
+    has_presence: bool
 
 
 def read_gauges(meter: Meter, parts: Parts) -> None:
     """Have a meter read the parts of a gateway."""
     _read_clients(meter, parts)
     _read_server(meter, parts)
-    _read_workers(meter, parts)
+    if parts.has_presence:
+        _read_workers(meter, parts)
 
 
 def _read_clients(meter: Meter, parts: Parts) -> None:

@@ -10,6 +10,8 @@ from shared.metrics import OTHER, Meter, StoreCalls
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from shared.metrics import Children, Count
+
 EXECUTION_BUCKETS: Final = (
     *(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
     *(60.0, 300.0, 1800.0, 3600.0, 21_600.0, 86_400.0),
@@ -18,7 +20,8 @@ EXECUTION_BUCKETS: Final = (
 
 STEP_BUCKETS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 3600.0)
 
-OF_FUNCTION: Final = "durable_http_worker_executions_total"
+ENDS: Final = ("resolved", "rejected", "canceled", "timedout")
+"""States in which executions end."""
 
 
 class WorkerMetrics:
@@ -36,11 +39,13 @@ class WorkerMetrics:
             "Claims of tasks, by what the server answered.",
             "outcome",
         )
+        self._prepare(self._claims, "granted", "refused", "unanswered")
         self._lost = meter.counts(
             "durable_http_worker_claims_lost_total",
             "Granted claims that ended before their executions did, by the reason.",
             "reason",
         )
+        self._prepare(self._lost, "lease", "over", "unanswered", "other")
         self._slots_given_up = meter.count(
             "durable_http_worker_slots_given_up_total",
             "Executions whose slot went on without waiting for their code.",
@@ -61,10 +66,22 @@ class WorkerMetrics:
         """Return what counts nothing."""
         return cls({}, on=False)
 
+    @staticmethod
+    def _prepare(counts: Children[Count], *values: str) -> None:
+        """Begin at 0 with all values: the first count of one is no increase for Prometheus."""
+        for value in values:
+            counts.of(value)
+
     def _count_executions(self, meter: Meter) -> None:
         self._executions = meter.counts(
-            OF_FUNCTION, "Executions that this worker has ended.", "function", "version", "state"
+            "durable_http_worker_executions_total",
+            "Executions that this worker has ended.",
+            *("function", "version", "state"),
         )
+        for name, versions in self._versions.items():
+            for version in versions:
+                for state in ENDS:
+                    self._executions.of(name, str(version), state)
         self._execution_seconds = meter.distributions(
             "durable_http_worker_execution_duration_seconds",
             "Time from an execution's begin to its end, waits and delays included.",
@@ -84,6 +101,7 @@ class WorkerMetrics:
         self._steps = meter.counts(
             "durable_http_worker_steps_total", "Steps that have ended here.", "outcome"
         )
+        self._prepare(self._steps, "resolved", "rejected")
         self._step_seconds = meter.distribution(
             "durable_http_worker_step_duration_seconds",
             "Time of an attempt of a step that has a result.",
