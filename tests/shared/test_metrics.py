@@ -76,7 +76,7 @@ def test_both_texts_can_be_parsed(accept: str) -> None:
     assert found.value("a_total") == 2
     assert (found.value("b_seconds_bucket", le="1.0"), found.value("b_seconds_count")) == (1, 1)
     assert math.isnan(found.value("c"))
-    assert dict((labels["kind"], value) for labels, value in found.samples("d")) == {
+    assert {labels["kind"]: value for labels, value in found.samples("d")} == {
         'x"\n\\': math.inf,
         "y": -1.0,
     }

@@ -30,6 +30,15 @@ async def scraped(gateway: Gateway, accept: str = "") -> Scraped:
     return Scraped.read(text.decode(), headers["Content-Type"])
 
 
+async def waiters_are(gateway: Gateway, expected: dict[str, float]) -> None:
+    """Scrape until so many clients wait."""
+    async with asyncio.timeout(5):
+        found: dict[str, float] = {}
+        while found != expected:
+            samples = (await scraped(gateway)).samples("durable_http_gateway_waiters")
+            found = {labels["kind"]: value for labels, value in samples}
+
+
 async def test_anybody_may_ask(settings: GatewaySettings, start_gateway: StartGateway) -> None:
     """Neither tokens nor allowed hosts keep Prometheus out, which asks an address."""
     closed = replace(settings, tokens=(TOKEN,), allowed_hosts=("api.example",))
@@ -132,20 +141,10 @@ async def test_who_waits_is_counted(gateway: Gateway, job: str) -> None:
     url = f"http://{gateway.host}:{gateway.port}/events?id={job}"
     async with gateway.session.get(url) as events:
         assert await events.content.readline()
-        async with asyncio.timeout(5):
-            while True:
-                found = await scraped(gateway)
-                kinds = [
-                    found.value("durable_http_gateway_waiters", kind=kind)
-                    for kind in ("wait", "events")
-                ]
-                if kinds == [1, 1]:
-                    break
+        await waiters_are(gateway, {"wait": 1, "events": 1})
     await gateway.ask("POST", f"/cancel?id={job}")
     await waiting
-    async with asyncio.timeout(5):
-        while (await scraped(gateway)).value("durable_http_gateway_waiters"):
-            await asyncio.sleep(0)
+    await waiters_are(gateway, {"wait": 0, "events": 0})
 
 
 async def test_a_crowd_is_answered_by_few_scrapes(gateway: Gateway) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -137,12 +138,12 @@ async def test_without_a_directory_nobody_is_asked() -> None:
 
 def test_the_directory_is_for_this_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody else can ask, and a machine without room for it yields no path."""
-    monkeypatch.setattr(siblings.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with sockets_directory() as path:
         (made,) = tmp_path.iterdir()
         assert (str(made), made.stat().st_mode & 0o777) == (path, 0o700)
     assert list(tmp_path.iterdir()) == []
 
-    monkeypatch.setattr(siblings.tempfile, "tempdir", str(tmp_path / "missing"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     with sockets_directory() as path:
         assert path == ""
