@@ -11,12 +11,12 @@ import os
 import signal
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import uvloop
 from aiohttp import web
 
-from gateway.api.keys import CATALOG, WORKERS
+from gateway.api.keys import CATALOG, SCRAPES, WORKERS
 from gateway.app import DEATHS, create_app
 from gateway.catalog.file import CatalogFault, CatalogFile
 from gateway.catalog.watch import CatalogWatch
@@ -32,11 +32,12 @@ from gateway.concurrency.processes import (
 from gateway.dashboard.routes import LIVE
 from gateway.http.connection_limit import allow_many_connections
 from gateway.http.server import BACKLOG, Runner
+from gateway.metrics.siblings import Siblings, sockets_directory
 from gateway.presence.listener import Listener
 from gateway.settings import read_gateway
-from shared.allocator import limit_arenas
 from shared.environment import EnvironmentReader, SettingsError
 from shared.log import configure_logging, get_logger
+from shared.processes.allocator import limit_arenas
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,23 +47,35 @@ if TYPE_CHECKING:
 
 
 PART: Final = "part"
-"""The first argument of a process that shares the port with others; the second is its number."""
+"""The first argument of a process that shares the port with others.
+
+The second is the directory of the sockets by which they share their metrics, the third its number.
+"""
+
+
+class Part(NamedTuple):
+    """A process that shares the port with others."""
+
+    directory: str
+    number: int
 
 
 async def serve(
-    settings: GatewaySettings, file: CatalogFile, catalog: ServedCatalog, *, is_part: bool
+    settings: GatewaySettings, file: CatalogFile, catalog: ServedCatalog, part: Part | None
 ) -> int:
     """Serve until a signal comes, then let requests finish. Returns the exit code."""
     app = create_app(settings, catalog)
     app[LIVE].gateway = _name()
     watch = CatalogWatch(file, app[CATALOG])
-    stop = _stop_event(watch, is_part=is_part)
+    stop = _stop_event(watch, is_part=part is not None)
     runner = Runner(app, settings)
     log = get_logger()
     await runner.setup()
+    if part is not None:
+        await app[SCRAPES].join(Siblings(part.directory, part.number, settings.processes))
     listener = Listener(settings.presence, _name(), app[WORKERS], app[DEATHS])
     try:
-        if not await _listen(runner, listener, settings, reuse_port=is_part or None):
+        if not await _listen(runner, listener, settings, reuse_port=bool(part) or None):
             return 1
         address = runner.addresses[0]
         if not settings.tokens:
@@ -138,8 +151,9 @@ async def supervise(settings: GatewaySettings) -> int:
     try:
         if presence.secret:
             require_free(presence.host, presence.ports)
-        with shared_port(settings.host, settings.port) as port:
-            command = Command(["-m", "gateway", PART], {**os.environ, "GATEWAY_PORT": str(port)})
+        with shared_port(settings.host, settings.port) as port, sockets_directory() as sockets:
+            environment = {**os.environ, "GATEWAY_PORT": str(port)}
+            command = Command(["-m", "gateway", PART, sockets], environment)
             log.info("starting processes", count=settings.processes, port=port)
             await Supervisor(
                 command, _name(), settings.processes, settings.deadlines.shutdown
@@ -163,14 +177,14 @@ def main() -> int:
             print(f"gateway: {fault}", file=sys.stderr)  # noqa: T201 - logging is not set up yet
         return 2
     configure_logging(settings.log, _name())
-    is_part = sys.argv[1:2] == [PART]
-    if is_part:
-        settings = replace(settings, presence=settings.presence.of_process(int(sys.argv[2])))
+    part = Part(sys.argv[2], int(sys.argv[3])) if sys.argv[1:2] == [PART] else None
+    if part is not None:
+        settings = replace(settings, presence=settings.presence.of_process(part.number))
     elif settings.processes > 1:
         return asyncio.run(supervise(settings))
     limit_arenas()
     allow_many_connections()
-    return uvloop.run(serve(settings, file, catalog, is_part=is_part))
+    return uvloop.run(serve(settings, file, catalog, part))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway.api import begin, events, executions, functions, health, listing, signals, workers
+from gateway.api import (
+    begin,
+    events,
+    executions,
+    functions,
+    health,
+    listing,
+    metrics,
+    signals,
+    workers,
+)
 from gateway.api.callbacks import CallbackChecker
 from gateway.api.health import presence_of
 from gateway.api.keys import (
@@ -21,7 +31,9 @@ from gateway.api.keys import (
     EVENT_STREAMS,
     INPUTS,
     LONG_POLLS,
+    METRICS,
     READER,
+    SCRAPES,
     STATE_CONTENTS,
     WORKERS,
 )
@@ -43,6 +55,9 @@ from gateway.http.middleware import surround
 from gateway.http.routing import add_routes
 from gateway.inputs.reading import Inputs
 from gateway.inputs.served_catalog import CurrentCatalog
+from gateway.metrics.counts import GatewayMetrics
+from gateway.metrics.gauges import Parts, read_gauges
+from gateway.metrics.scrapes import Scrapes
 from gateway.openapi import routes as documentation
 from gateway.openapi.routes import DOCUMENTATION, Documentation
 from gateway.presence.deaths import Deaths
@@ -78,7 +93,9 @@ def create_app(
     app[CATALOG] = CurrentCatalog(catalog)
     app[ANSWER_BUDGET] = AnswerBudget(settings.answer_budget)
     app[BODY_BUDGET] = BodyBudget(settings.body_budget)
-    app[ACCESS_LOG] = AccessLog()
+    app[METRICS] = GatewayMetrics(on=settings.metrics)
+    app[SCRAPES] = Scrapes(app[METRICS].meter)
+    app[ACCESS_LOG] = AccessLog(app[METRICS].requested)
     app[DRAINING] = asyncio.Event()
     app[DOCUMENTATION] = Documentation()
     app[CALLBACK_CHECKER] = CallbackChecker(settings.webhooks)
@@ -86,18 +103,23 @@ def create_app(
     app[BEGIN_LIMITER] = Limiter(
         settings.begins, "Too many begins are running; try again a little later."
     )
-    app[BACKEND] = backend or Backend(settings)
+    app[BACKEND] = backend or Backend(settings, app[METRICS].store.called)
     app[STATE_CONTENTS] = StateContents(app[BACKEND])
     _add_presence(app)
     _add_updates(app, settings)
     _add_dashboard(app)
     app.on_shutdown.append(_drain)
-    parts = (app[ACCESS_LOG], app[DOCUMENTATION], app[PAGE_CONTENTS])
+    parts = (app[ACCESS_LOG], app[DOCUMENTATION], app[PAGE_CONTENTS], app[SCRAPES])
     app.cleanup_ctx.extend((*(part.running for part in parts), _running))
-    api = (begin, executions, events, signals, listing, functions, workers, health)
-    resources = (*api, documentation, dashboard)
-    add_routes(app, chain.from_iterable(each.ROUTES for each in resources), surround, expect)
+    _add_routes(app)
     return app
+
+
+def _add_routes(app: web.Application) -> None:
+    executions_ = (begin, executions, events, signals, listing)
+    resources = (*executions_, functions, workers, health, metrics, documentation, dashboard)
+    add_routes(app, chain.from_iterable(each.ROUTES for each in resources), surround, expect)
+    app[METRICS].routes = frozenset(each.canonical for each in app.router.resources())
 
 
 def _add_presence(app: web.Application) -> None:
@@ -118,6 +140,20 @@ def _add_updates(app: web.Application, settings: GatewaySettings) -> None:
     app[SUBSCRIPTIONS].listen(lambda id, _: app[READER].note_change(id))
     app[LONG_POLLS] = LongPolls(app[READER], app[SUBSCRIPTIONS], cache, waiting)
     app[EVENT_STREAMS] = EventStreams(app[READER], app[SUBSCRIPTIONS], waiting)
+    read_gauges(
+        app[METRICS].meter,
+        Parts(
+            app[BACKEND],
+            app[BEGIN_LIMITER],
+            waiting,
+            app[EVENT_STREAMS],
+            app[SUBSCRIPTIONS],
+            app[WORKERS],
+            app[DEATHS],
+            app[DRAINING],
+            bool(settings.presence.secret),
+        ),
+    )
 
 
 def _add_dashboard(app: web.Application) -> None:

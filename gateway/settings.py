@@ -18,6 +18,7 @@ from shared.settings import (
     WebhookSettings,
     read_log,
     read_max_result_bytes,
+    read_metrics,
     read_server,
     read_webhooks,
     read_worker_group,
@@ -150,6 +151,7 @@ class GatewaySettings:
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     limits: Limits = field(default_factory=Limits)
     presence: PresenceSettings = field(default_factory=PresenceSettings)
+    metrics: bool = True
 
 
 def gateway_settings(
@@ -190,6 +192,7 @@ def read_gateway(read: EnvironmentReader, *, terminal: bool | None = None) -> Ga
         worker_group=read_worker_group(read),
         webhooks=read_webhooks(read),
         presence=_presence(read, port, processes),
+        metrics=read_metrics(read),
     )
 
 

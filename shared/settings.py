@@ -74,6 +74,11 @@ def read_log(read: EnvironmentReader, *, terminal: bool) -> LogSettings:
     )
 
 
+def read_metrics(read: EnvironmentReader) -> bool:
+    """Read whether a process counts what it does, for /metrics."""
+    return read.choice("METRICS", "on", "on", "off") == "on"
+
+
 def read_max_result_bytes(read: EnvironmentReader) -> int:
     """Read how many bytes of JSON one stored value may have.
 

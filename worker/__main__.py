@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 from durable_http.declarations.loading import load
 from durable_http.declarations.manifest import manifest
 from durable_http.errors import DeclarationError
-from shared.allocator import limit_arenas
 from shared.environment import SettingsError
 from shared.log import configure_logging, get_logger
-from shared.stop_signals import StopSignals
+from shared.processes.allocator import limit_arenas
+from shared.processes.stop_signals import StopSignals
 from worker.registry import SHIPPED_DEFAULT, Functions
 from worker.runtime import Worker
 from worker.settings import SHIPPED_MODULES, worker_settings

@@ -9,6 +9,7 @@ from shared.presence import Hello
 from shared.resonate.store import Store
 from shared.resonate.tasks import Locks, Tasks
 from shared.resonate.transport import Transport
+from worker.metrics.counts import WorkerMetrics
 from worker.presence.presence import Presence
 from worker.store.roster import Roster
 from worker.tasks.board import RENEWALS_PER_LEASE
@@ -39,11 +40,23 @@ class BackgroundThread(Protocol):
     def is_alive(self) -> bool: ...
 
 
-def transports_of(settings: WorkerSettings, stopped: Callable[[], bool]) -> tuple[Transport, ...]:
+def transports_of(
+    settings: WorkerSettings, stopped: Callable[[], bool], metrics: WorkerMetrics
+) -> tuple[Transport, ...]:
     """Return the transport for writes, and one whose calls answer or fail well within a lease."""
     server, quick = settings.server, settings.lease_seconds / RENEWALS_PER_LEASE
-    writes = Transport(server, attempt=WRITE_ATTEMPT, budget=WRITE_BUDGET, stopped=stopped)
-    return writes, Transport(server, attempt=quick, budget=0, clock=writes.clock)
+    called = metrics.store.called
+    writes = Transport(
+        server, attempt=WRITE_ATTEMPT, budget=WRITE_BUDGET, stopped=stopped, called=called
+    )
+    return writes, Transport(server, attempt=quick, budget=0, clock=writes.clock, called=called)
+
+
+def metrics_of(settings: WorkerSettings, functions: Functions) -> WorkerMetrics:
+    """Return what counts, if the settings say so; what the machine knows is told anyway."""
+    metrics = WorkerMetrics(functions.versions, on=settings.metrics.on)
+    metrics.meter.add_process()
+    return metrics
 
 
 def presence_of(settings: WorkerSettings, functions: Functions, pid: str, inbox: Inbox) -> Presence:
@@ -58,7 +71,11 @@ def presence_of(settings: WorkerSettings, functions: Functions, pid: str, inbox:
         serves={name: list(versions) for name, versions in functions.users_versions.items()},
     )
     gateways = settings.gateways if settings.presence_secret else ()
-    return Presence(gateways, hello, inbox.names, settings.lease_seconds)
+
+    def offers() -> list[tuple[str, int]]:
+        return [(offer.task, offer.counter) for offer in inbox.waiting()]
+
+    return Presence(gateways, hello, offers, settings.lease_seconds)
 
 
 def webhooks_of(settings: WorkerSettings, transport: Transport) -> Webhooks:

@@ -13,12 +13,15 @@ from shared.log import get_logger
 from shared.resonate.tasks import Tasks
 from shared.resonate.transport import Refused, Unanswered
 from worker.components import (
+    metrics_of,
     presence_of,
     rebalancer_of,
     roster_of,
     transports_of,
     webhooks_of,
 )
+from worker.gauges import read_gauges
+from worker.metrics.listener import MetricsListener
 from worker.sdk.patches import replace_growing_parts
 from worker.slots.parts import SharedParts
 from worker.slots.prompter import Prompter
@@ -69,8 +72,8 @@ class Worker:
         self._served = functions.described()
         self._stopping = threading.Event()
         pid = uuid.uuid4().hex
-        transport, quick = transports_of(settings, self._stopping.is_set)
-        self._tasks = Tasks(transport)
+        self._metrics = metrics_of(settings, functions)
+        transport, quick = transports_of(settings, self._stopping.is_set, self._metrics)
         functions.add(webhooks_of(settings, transport).definition())
         self._inbox = Inbox()
         self._calls = UserCalls(settings.step_timeout_seconds)
@@ -90,16 +93,18 @@ class Worker:
             versions=functions.versions,
             plain=functions.plain,
             transport=transport,
-            tasks=self._tasks,
+            tasks=Tasks(transport),
             inbox=self._inbox,
             leases=self._leases,
             prompter=Prompter(Tasks(quick), lambda: transport.calls),
             max_result_bytes=settings.max_result_bytes,
             calls=self._calls,
             max_recoveries=settings.max_recoveries,
+            metrics=self._metrics,
         )
         self._slots = [Slot(self._parts) for _ in range(settings.concurrency)]
         self._watcher = Watcher(self._slots, Tasks(quick), self._leases, self._calls)
+        read_gauges(self._metrics.meter, self._parts, self._slots, board)
         self._log = get_logger()
 
     def _background_threads(self) -> Mapping[str, BackgroundThread]:
@@ -116,6 +121,8 @@ class Worker:
         }
 
     def start(self) -> None:
+        listener = self._settings.metrics
+        MetricsListener(self._metrics.meter, listener.host, listener.port).start()
         for slot in self._slots:
             slot.start()
         for thread in self._background_threads().values():
@@ -165,12 +172,14 @@ class Worker:
                 return None
             outgrown = self.outgrown()
             if outgrown is not None:
+                self._metrics.recycled(outgrown.partition(" ")[0].strip(":"))
                 self._log.warning("worker to be replaced", reason=outgrown)
                 return None
 
     def stop(self, hurry: threading.Event) -> None:
         """Claim nothing more, give running executions the drain time, hand the rest back."""
         began = time.monotonic()
+        self._metrics.drained()
         self._stream.close()
         self._rebalancer.close()
         untaken_offers = self._inbox.close()
@@ -184,7 +193,7 @@ class Worker:
             pass
         self._watcher.close()
         self._stopping.set()
-        handed_back = self._hand_back()
+        handed_back = _hand_back(self._parts)
         self._leases.close()
         self._parts.prompter.close()
         self._renewer.close()
@@ -194,20 +203,22 @@ class Worker:
             "worker stopped", handed_back=handed_back, seconds=round(time.monotonic() - began, 3)
         )
 
-    def _hand_back(self) -> int:
-        held = self._leases.held()
-        for claim in held:
-            claim.lost = "this worker is stopping"
-        for claim in held:
-            record_returned(self._parts.transport, claim)
-            try:
-                self._tasks.drop(claim.task, claim.counter, budget=DROP_BUDGET)
-            except Refused as refusal:
-                self._log.warning("claim not handed back", **claim.log_fields, reason=str(refusal))
-            except Unanswered as error:
-                self._log.warning("claim not handed back", **claim.log_fields, reason=str(error))
-                break
-        return len(held)
+
+def _hand_back(parts: SharedParts) -> int:
+    """Drop all claims at the server, so that others go on at once; return how many there were."""
+    held, log = parts.leases.held(), get_logger()
+    for claim in held:
+        claim.lost = "this worker is stopping"
+    for claim in held:
+        record_returned(parts.transport, claim)
+        try:
+            parts.tasks.drop(claim.task, claim.counter, budget=DROP_BUDGET)
+        except Refused as refusal:
+            log.warning("claim not handed back", **claim.log_fields, reason=str(refusal))
+        except Unanswered as error:
+            log.warning("claim not handed back", **claim.log_fields, reason=str(error))
+            break
+    return len(held)
 
 
 def resident_mib() -> float:

@@ -19,6 +19,7 @@ from shared.settings import (
     WebhookSettings,
     read_log,
     read_max_result_bytes,
+    read_metrics,
     read_server,
     read_webhooks,
     read_worker_group,
@@ -37,6 +38,15 @@ GATEWAY_GRAMMAR: Final = re.compile(
 """A name, an IPv4 or a bracketed IPv6 address, which may name its interface, and a port."""
 
 MODULE_GRAMMAR: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+@dataclass(frozen=True)
+class MetricsSettings:
+    """Whether the worker counts, and where it answers /metrics: nowhere with the port 0."""
+
+    on: bool = True
+    host: str = "127.0.0.1"
+    port: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,7 @@ class WorkerSettings:
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     gateways: tuple[Address, ...] = (Address("localhost", 5002),)
     presence_secret: str = field(default="", repr=False)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
 
 
 def worker_settings(
@@ -92,6 +103,11 @@ def worker_settings(
         webhooks=read_webhooks(read),
         gateways=_gateways(read),
         presence_secret=read_presence_secret(read),
+        metrics=MetricsSettings(
+            on=read_metrics(read),
+            host=read.text("WORKER_METRICS_HOST", "127.0.0.1"),
+            port=read.port("WORKER_METRICS_PORT", 0, low=0),
+        ),
     )
     read.finish()
     return settings

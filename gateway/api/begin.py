@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -16,6 +17,7 @@ from gateway.api.keys import (
     CATALOG,
     INPUTS,
     LONG_POLLS,
+    METRICS,
     READER,
 )
 from gateway.api.parameters import (
@@ -55,8 +57,7 @@ LONGEST_DELAY: Final = 30 * DAY
 
 async def begin(request: web.Request) -> web.Response:
     """Start an execution and answer as soon as it is stored."""
-    with request.app[BEGIN_LIMITER].place():
-        execution, created = await _begin(request)
+    execution, created = await _counted(request)
     if execution.done:  # which polls may not know yet
         request.app[READER].note_change(execution.id)
     request[BODY_SHARE].resize(0)  # it is stored, and this request may wait for long
@@ -82,6 +83,19 @@ async def begin(request: web.Request) -> web.Response:
     except ServiceError as error:
         error.id = execution.id  # the client repeats the request with it
         raise
+
+
+async def _counted(request: web.Request) -> tuple[Execution, bool]:
+    """Do what `_begin` does, within the limit of begins, and count its outcome."""
+    metrics, began = request.app[METRICS], time.perf_counter()
+    try:
+        with request.app[BEGIN_LIMITER].place():
+            execution, created = await _begin(request)
+    except BaseException as error:
+        metrics.begin_failed(error)
+        raise
+    metrics.begun(time.perf_counter() - began, created=created)
+    return execution, created
 
 
 async def _begin(request: web.Request) -> tuple[Execution, bool]:

@@ -18,7 +18,7 @@ LINKS: Final = {
         name: f"/{name}"
         for name in (
             *("begin", "wait", "result", "events", "cancel", "signal", "list"),
-            *("functions", "workers", "healthz", "readyz"),
+            *("functions", "workers", "healthz", "readyz", "metrics"),
         )
     },
     "openapi": "/openapi.json",

@@ -12,6 +12,8 @@ from gateway.backend.client import Backend
 from gateway.concurrency.limiter import Limiter
 from gateway.inputs.reading import Inputs
 from gateway.inputs.served_catalog import CurrentCatalog
+from gateway.metrics.counts import GatewayMetrics
+from gateway.metrics.scrapes import Scrapes
 from gateway.presence.workers import Workers
 from gateway.updates.activities import Activities
 from gateway.updates.event_streams import EventStreams
@@ -28,5 +30,7 @@ STATE_CONTENTS = web.AppKey("state_contents", StateContents)
 EVENT_STREAMS = web.AppKey("event_streams", EventStreams)
 INPUTS = web.AppKey("inputs", Inputs)
 LONG_POLLS = web.AppKey("long_polls", LongPolls)
+METRICS = web.AppKey("metrics", GatewayMetrics)
 READER = web.AppKey("reader", Reader)
+SCRAPES = web.AppKey("scrapes", Scrapes)
 WORKERS = web.AppKey("workers", Workers)

@@ -19,16 +19,18 @@ from gateway.concurrency.turns import Turns
 from gateway.errors import BackendUnavailable, Saturated
 from shared.log import get_logger
 from shared.resonate.store import PAGE
-from shared.resonate.transport import Refused, Transport, Unanswered
+from shared.resonate.transport import Refused, Transport, Unanswered, unheard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from contextlib import AbstractAsyncContextManager
 
     from gateway.backend.signals.delivery import Delivery
+    from gateway.concurrency.threads import Load
     from gateway.model.execution import Execution, NewExecution
     from gateway.model.stored_promise import StoredPromise
     from gateway.settings import GatewaySettings
+    from shared.resonate.transport import Called
 
 QUEUED: Final = 64
 """Searches that wait for their turn, and as many reads of a further page of a long history, each of
@@ -41,10 +43,13 @@ VALUE_THREADS: Final = 2
 class Backend:
     """Starts and reads executions; without a usable answer verbs raise `BackendUnavailable`."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
+    def __init__(self, settings: GatewaySettings, called: Called = unheard) -> None:
         deadlines = settings.deadlines
         self._transport = Transport(
-            settings.server, attempt=deadlines.store_attempt, budget=deadlines.store_budget
+            settings.server,
+            attempt=deadlines.store_attempt,
+            budget=deadlines.store_budget,
+            called=called,
         )
         self.clock, self.name = self._transport.clock, uuid.uuid4().hex
         self._calls = Calls(self._transport, self.name, settings.worker_group)
@@ -153,6 +158,11 @@ class Backend:
         if self._executor.is_full():
             raise Saturated("Too many calls are running.")
         await self._readiness.check()
+
+    @property
+    def load(self) -> Load:
+        """How many calls run and wait."""
+        return self._executor.load
 
     def close(self) -> None:
         """Take no more calls."""

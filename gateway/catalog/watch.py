@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from gateway.catalog.file import CatalogFault
+from gateway.concurrency.serial_executor import SerialExecutor
 from gateway.concurrency.tasks import TaskSet
-from gateway.concurrency.threads import SerialExecutor
 from shared.log import get_logger
 
 if TYPE_CHECKING:

@@ -25,6 +25,10 @@ class CallQueue[T]:
         self._turns: SimpleQueue[bool] = SimpleQueue()
         self._has_turn = False
 
+    def __len__(self) -> int:
+        """Return how many items no thread has taken."""
+        return len(self._items)
+
     def put(self, item: T) -> None:
         """Add an item."""
         self._items.append(item)

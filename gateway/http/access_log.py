@@ -13,11 +13,11 @@ from shared.ids import is_execution_id
 from shared.log import log_events
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from aiohttp import web
 
-QUIET_PATHS: Final = frozenset({"/healthz", "/readyz"})
+QUIET_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 DELAY_SECONDS: Final = 0.1
 """Seconds from a request to its line; a process that is killed meanwhile loses the line."""
 
@@ -44,14 +44,16 @@ class AccessLog:
     """Keeps entries for a moment and writes them in batches.
 
     Writing a line takes a third of the time of an answer. When a crowd of clients is woken at once,
-    their answers go first.
+    their answers go first. `observe` gets each entry at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, observe: Callable[[Entry], None] = lambda _: None) -> None:
+        self._observe = observe
         self._pending: deque[Entry] = deque()
 
     def add(self, entry: Entry) -> None:
-        """Log a request soon: at level info, or debug if it is a health check."""
+        """Log a request soon: at level info, or debug if it is a check or a scrape."""
+        self._observe(entry)
         if not self._pending:
             # An empty context, or all lines would carry the fields of this request.
             asyncio.get_running_loop().call_later(

@@ -26,8 +26,9 @@ from gateway.http.keys import SETTINGS
 if TYPE_CHECKING:
     from gateway.settings import GatewaySettings
 
-HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
-"""Paths that answer anybody: they show nothing, and load balancers ask by names of their own."""
+HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Paths that answer anybody: they show nothing of executions, and load balancers and Prometheus ask
+by names of their own."""
 
 HOST: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::\d{0,5})?")
 """The header `Host`: a name, an IPv4 or a bracketed IPv6 address, and perhaps a port."""

@@ -10,7 +10,7 @@ import orjson
 from aiohttp import web
 
 from gateway.concurrency.garbage import without_collections
-from gateway.concurrency.threads import SerialExecutor
+from gateway.concurrency.serial_executor import SerialExecutor
 from gateway.errors import Overloaded, ServiceError, ValueTooLarge
 from gateway.http.body import read_body
 from gateway.inputs.json_values import canonical_json, json_text, parsed

@@ -25,6 +25,7 @@ def paths() -> dict[str, Block]:
         "/workers": {"get": _workers()},
         "/healthz": {"get": _healthz()},
         "/readyz": {"get": _readyz()},
+        "/metrics": {"get": _metrics()},
         "/openapi.json": {"get": _openapi()},
         "/docs": {"get": _file("/docs", "text/html")},
         **{f"/docs/{name}": {"get": _file(f"/docs/{name}", kind)} for name, kind in TYPES.items()},
@@ -61,6 +62,18 @@ def _ready() -> Block:
     schema = variant_of(ReadyBody, Variant({"status": {"const": "ok"}}, required=("status",)))
     ready = {"presence": "on", "status": "ok"}
     return answer("Ready.", schema, "Cache-Control", examples={"ready": ready})
+
+
+def _metrics() -> Block:
+    found = answer("What was counted.", {"type": "string"}, "Cache-Control", kind="text/plain")
+    found["content"]["application/openmetrics-text"] = {"schema": {"type": "string"}}
+    return {
+        "operationId": "metrics",
+        "tags": TAG,
+        "summary": "Return metrics for Prometheus",
+        "description": "Of all processes of this gateway together, as `Accept` prefers.",
+        "responses": {"200": found, **error_responses("/metrics")},
+    }
 
 
 def _workers() -> Block:

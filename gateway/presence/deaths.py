@@ -47,7 +47,10 @@ MOVED_COUNT: Final = 100_000
 
 
 class Deaths:
-    """Releases what dead workers held. `mistakes` counts those that were not dead."""
+    """Releases what dead workers held, and counts them and what was `released`.
+
+    `mistakes` counts those that were not dead.
+    """
 
     def __init__(self, workers: Workers, releases: Releases) -> None:
         self._workers = workers
@@ -58,6 +61,7 @@ class Deaths:
         self._is_closed = False
         self.count = 0
         self.mistakes = 0
+        self.released = 0
         self._log = get_logger()
 
     @contextlib.asynccontextmanager
@@ -94,6 +98,7 @@ class Deaths:
         began = time.monotonic()
         try:
             released = await self._releases.release(claims, offers)
+            self.released += released
         except ServiceError as error:
             self._log.warning(
                 "not all claims of a dead worker released, their leases will end",

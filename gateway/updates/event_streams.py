@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from gateway.concurrency.threads import SerialExecutor
+from gateway.concurrency.serial_executor import SerialExecutor
 from gateway.errors import BackendUnavailable, ServiceError
 from gateway.model.history import History
 from shared.log import get_logger
@@ -110,6 +110,11 @@ class EventStreams:
     def __len__(self) -> int:
         """Return how many executions have clients that read their events."""
         return len(self._streams)
+
+    @property
+    def clients(self) -> int:
+        """How many clients read events."""
+        return sum(stream.clients for stream in list(self._streams.values()))
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -40,6 +40,7 @@ class Notifications:
         self._url = stream_url(server, group, name)
         self._headers = authorization(server)
         self._on_end = on_end
+        self.open_streams = 0
         self._log = get_logger()
 
     async def run(self) -> None:
@@ -66,7 +67,11 @@ class Notifications:
         try:
             async with session.get(self._url) as response:
                 response.raise_for_status()
-                await self._read_lines(response.content)
+                self.open_streams += 1
+                try:
+                    await self._read_lines(response.content)
+                finally:
+                    self.open_streams -= 1
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             self._log.debug("notification stream ended", reason=repr(error))
 

@@ -53,6 +53,11 @@ class Subscriptions:
         ):
             yield
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether notifications can come now."""
+        return self._notifications.open_streams > 0
+
     def listen(self, on_notification: OnNotification) -> None:
         """Call `on_notification` with the id of each execution that has ended.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import httptools
 
-from shared.forks import keep_private
+from shared.processes.forks import keep_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

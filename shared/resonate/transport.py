@@ -55,6 +55,13 @@ class Refused(Exception):
         self.message = message
 
 
+type Called = Callable[[str, str, int, float], None]
+
+
+def unheard(method: str, path: str, status: int, seconds: float) -> None:
+    """Take no note of a call."""
+
+
 class Transport:
     """Calls to one address, safe to use from many threads at once.
 
@@ -62,10 +69,11 @@ class Transport:
     nothing of its answer for `attempt` seconds, answers 429 or 5xx, or something else than the
     server answers (a proxy, an error page), until `budget` seconds have passed. An answer that
     keeps coming is read to its end. All our calls may be repeated safely, except claims
-    (`retry=False`). From each answer `clock` learns the time.
+    (`retry=False`). From each answer `clock` learns the time. `called` is told of each try: method,
+    path, status (0 without an answer) and seconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each with a meaning of its own
         self,
         server: ServerSettings,
         *,
@@ -73,6 +81,7 @@ class Transport:
         budget: float,
         stopped: Callable[[], bool] = lambda: False,
         clock: ServerClock | None = None,
+        called: Called = unheard,
     ) -> None:
         self.clock = clock or ServerClock()
         url = urlsplit(server.host)
@@ -81,6 +90,7 @@ class Transport:
         )
         self._budget = budget
         self._stopped = stopped
+        self._called = called
         always = {"Host": self._address.name, "Content-Type": "application/json"}
         self._head = head_of({**always, **authorization(server)})
         self._idle: deque[Connection] = deque()
@@ -114,7 +124,7 @@ class Transport:
         while True:
             status, answer = 0, b""
             try:
-                status, answer, _ = self._once(request, again=retry)
+                status, answer, _ = self._measured(method, path, request, again=retry)
                 if status < 300:
                     return read(orjson.loads(answer) if answer else None)
                 reason = _reason_unless_final(status, answer)
@@ -128,6 +138,15 @@ class Transport:
                 raise Unanswered(reason)
             time.sleep(wait)
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _measured(self, method: str, path: str, request: bytes, *, again: bool) -> Answer:
+        began, status = time.perf_counter(), 0
+        try:
+            answer = self._once(request, again=again)
+            status = answer.status
+        finally:
+            self._called(method, path, status, time.perf_counter() - began)
+        return answer
 
     def _once(self, request: bytes, *, again: bool) -> Answer:
         """Try once; `again` allows one more try if a kept connection turns out to be dead."""

@@ -46,6 +46,7 @@ EVERY_VARIABLE = {
     "PRESENCE_SECRET": "a-secret-of-workers",
     "GATEWAY_PRESENCE_HOST": "::1",
     "GATEWAY_PRESENCE_PORT": "6000",
+    "METRICS": "Off",
 }
 
 EVERY_FAULT = {
@@ -60,6 +61,7 @@ EVERY_FAULT = {
     "GATEWAY_PRESENCE_PORT": "workers",
     "PRESENCE_SECRET_FILE": "/no/such/file",
     "WORKER_GROUP": "a/b",
+    "METRICS": "1",
 }
 
 
@@ -102,6 +104,7 @@ def test_every_variable_is_read() -> None:
         allowed_hosts=("jobs.example", "fd00::1", "gateway"),
         cors_origins=("https://app.example", "http://[::1]:3000"),
         presence=PresenceSettings("a-secret-of-workers", "::1", 6000, (6000, 6001, 6002)),
+        metrics=False,
     )
 
 

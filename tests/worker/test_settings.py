@@ -12,7 +12,7 @@ from shared.destinations import Destinations
 from shared.presence import Address
 from shared.settings import LogSettings, ServerSettings
 from tests.support.settings import GROUP_FAULTS, SHARED_FAULTS, assert_range, faults
-from worker.settings import WorkerSettings, worker_settings
+from worker.settings import MetricsSettings, WorkerSettings, worker_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +37,8 @@ EVERY_FAULT = {
     "WORKER_MAX_RECOVERIES": "0",
     "WORKER_FUNCTIONS": "orders/flows.py",
     "WORKER_GATEWAYS": "gateway",
+    "METRICS": "yes",
+    "WORKER_METRICS_PORT": "65536",
 }
 
 
@@ -80,6 +82,9 @@ def test_every_variable_is_read() -> None:
         "MAX_RESULT_BYTES": "2048",
         "WORKER_GATEWAYS": "gateway:5002",
         "PRESENCE_SECRET": SECRET,
+        "METRICS": "off",
+        "WORKER_METRICS_HOST": "::",
+        "WORKER_METRICS_PORT": "9464",
     }
 
     assert worker(environment) == WorkerSettings(
@@ -96,6 +101,7 @@ def test_every_variable_is_read() -> None:
         max_result_bytes=2048,
         gateways=(Address("gateway", 5002),),
         presence_secret=SECRET,
+        metrics=MetricsSettings(on=False, host="::", port=9464),
     )
 
 

@@ -13,7 +13,7 @@ import urllib.request
 from typing import TYPE_CHECKING, Final
 
 from deploy.store import indexes
-from shared.stop_signals import StopSignals
+from shared.processes.stop_signals import StopSignals
 from tools import server
 from tools.run import checks
 from tools.run.catalog import write_catalog

@@ -51,6 +51,7 @@ def durable(definition: Definition) -> Callable[..., Generator[Any, Any, str]]:
             raise
         except Exception as raised:  # noqa: BLE001 - every failure becomes data
             error = raised.error if isinstance(raised, _BodyFailed) else raised
+            handle.metrics.body_failed(error)
             rejection = Rejection(failure_of(error, log).encode())
             # A traceback has the frames it came through, and these have the error: a cycle that
             # would keep the function's values until the garbage collector comes.

@@ -149,6 +149,7 @@ class StepRun:
             raise self._rejection(error) from None
         if call.left is not None:
             raise Fenced(handle.claim.execution)  # so does this one
+        handle.metrics.step_resolved(time.monotonic() - began)
         self._log.debug("step finished", seconds=round(time.monotonic() - began, 3))
         return result
 
@@ -175,12 +176,10 @@ class StepRun:
         return self._rejection(StepTimeout(f"not done within {seconds:g} s"))
 
     def _rejection(self, error: BaseException) -> Rejection:
-        self._final = self._is_final(error)
+        self._final = not self._retry.retries(error) or self._retry.pause(self._attempts) is None
+        self._handle.metrics.step_failed(error, is_final=self._final)
         self._failure = self._described(error)
         return Rejection(self._failure.encode())
-
-    def _is_final(self, error: BaseException) -> bool:
-        return not self._retry.retries(error) or self._retry.pause(self._attempts) is None
 
     def _described(self, error: BaseException) -> Failure:
         expected = isinstance(error, (NonRetryableError, StepTimeout))

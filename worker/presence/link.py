@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from shared.forks import keep_private
 from shared.presence import (
     Bye,
     Lines,
@@ -22,6 +21,7 @@ from shared.presence import (
     line_of,
     notice_vanished_peer,
 )
+from shared.processes.forks import keep_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable

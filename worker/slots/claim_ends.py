@@ -27,11 +27,16 @@ def granted(
     leases = parts.leases
     leases.hold(claim)
     try:
-        return parts.tasks.claim_raw(claim.task, claim.counter, parts.pid, leases.milliseconds)
+        answer = parts.tasks.claim_raw(claim.task, claim.counter, parts.pid, leases.milliseconds)
     except Refused:
+        parts.metrics.claimed("refused")
         leases.release(claim)
     except Unanswered:
+        parts.metrics.claimed("unanswered")
         leases.hand_back(claim)
+    else:
+        parts.metrics.claimed("granted")
+        return answer
     return None
 
 
@@ -78,6 +83,8 @@ def end_lease(parts: SharedParts, claim: Claim) -> None:
 
 def settle(parts: SharedParts, claim: Claim, *, may_be_held: bool) -> None:
     """Record that a claim was lost although this worker lives, and end its lease."""
+    if claim.blocked is None:
+        parts.metrics.claim_lost(claim.loss)
     try:
         record_returned(parts.transport, claim)
         if claim.blocked is not None:

@@ -34,7 +34,7 @@ from worker.slots.handles import handle_of
 from worker.slots.sdk_adapters import SlotMessageSource, SlotTaskStore
 from worker.store.restarts import Records
 from worker.tasks.claim_handle import CLAIM_DEPENDENCY
-from worker.tasks.claims import Claim
+from worker.tasks.claims import OVER, Claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +92,8 @@ class SlotClient:
         if not self._take(claim):
             return
         may_be_held = claim.lost is not None
-        claim.lost = claim.lost or "canceled, timed out, or taken over by another worker"
+        claim.lost = claim.lost or OVER
+        self._parts.metrics.slot_given_up()
         self._log.info("slot given back", **claim.log_fields, reason=claim.lost)
         claim.end_turn()
         self._retire()

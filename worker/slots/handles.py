@@ -35,4 +35,5 @@ def handle_of(
         parts.functions,
         history,
         StepRecords(claim, promises, history, parts.late_starts, parts.transport.clock),
+        parts.metrics,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from worker.metrics.counts import WorkerMetrics
 from worker.store.blocked import BlockedExecutions
 from worker.store.fenced_store import FencedStore
 from worker.store.known_histories import KnownHistories
@@ -57,6 +58,7 @@ class SharedParts:
     calls: UserCalls
     max_recoveries: int
     max_result_bytes: int
+    metrics: WorkerMetrics = field(default_factory=WorkerMetrics.off)
     late_starts: LateStarts = field(default_factory=LateStarts)
     histories: KnownHistories = field(default_factory=KnownHistories)
     suspects: Suspects = field(default_factory=Suspects)
@@ -64,4 +66,6 @@ class SharedParts:
 
     def store(self) -> FencedStore:
         """Return a store for the writes of one slot."""
-        return FencedStore(self.transport, self.name, self.histories, self.prompter.prompt)
+        return FencedStore(
+            self.transport, self.name, self.histories, self.prompter.prompt, self.metrics
+        )

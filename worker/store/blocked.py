@@ -39,10 +39,13 @@ class BlockedExecutions:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._found: OrderedDict[str, tuple[float, Blocked]] = OrderedDict()
+        self.count = 0
+        """How often an execution was found to be blocked; one that stays so counts again."""
 
     def add(self, execution: str, blocked: Blocked) -> None:
         """Remember that the execution is blocked."""
         with self._lock:
+            self.count += 1
             self._found.pop(execution, None)
             self._found[execution] = (time.monotonic(), blocked)
             while len(self._found) > MOST_REMEMBERED:

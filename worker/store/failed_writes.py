@@ -7,6 +7,7 @@ from typing import Final
 from shared.resonate.codec import Failure, clip
 from shared.resonate.large_values import ValueLost
 from shared.resonate.transport import PROMISE_EXISTS, Refused, Unanswered
+from worker.tasks.claims import UNANSWERED
 
 NOT_ENCODABLE: Final = (TypeError, ValueError, OverflowError, RecursionError)
 """Errors of a write that has not been sent: answers that cannot be read are `Unanswered`."""
@@ -30,5 +31,5 @@ def failure_for_all(id: str, error: Exception) -> Failure | None:
 def shown(error: Exception) -> str:
     """Return the error as the reason why the claim is given up."""
     if isinstance(error, Unanswered):
-        return f"the server did not answer: {error}"
+        return f"{UNANSWERED}: {error}"
     return str(error) if isinstance(error, EXPECTED) else repr(error)

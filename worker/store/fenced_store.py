@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from shared.resonate import tags as tag
 from shared.resonate.large_values import data_of
 from shared.resonate.store import Store
+from worker.metrics.counts import WorkerMetrics
 from worker.store.guarded_writes import FencedPromise, GuardedWrites
 from worker.store.history import claim_tags
 from worker.store.known_histories import KnownHistories
@@ -40,11 +41,12 @@ class FencedStore(Store):
         worker: str,
         known: KnownHistories | None = None,
         child_ended: Callable[[], None] = lambda: None,
+        metrics: WorkerMetrics | None = None,
     ) -> None:
         super().__init__(transport)
         self.claim: Claim | None = None
         self.promises: FencedPromises = FencedPromises(
-            self, worker, known or KnownHistories(), child_ended
+            self, worker, known or KnownHistories(), child_ended, metrics or WorkerMetrics.off()
         )
 
 
@@ -60,8 +62,9 @@ class FencedPromises(GuardedWrites):
         worker: str,
         known: KnownHistories,
         child_ended: Callable[[], None],
+        metrics: WorkerMetrics,
     ) -> None:
-        super().__init__(store, worker, known)
+        super().__init__(store, worker, known, metrics)
         self._child_ended = child_ended
 
     def create(  # noqa: PLR0913 - the SDK's protocol
@@ -164,6 +167,7 @@ class FencedPromises(GuardedWrites):
             claim.started.pop(id, None)
             if id == claim.execution:
                 claim.finished = True
+                self.count_end(claim, promise)
                 if claim.is_child:
                     self._child_ended()
             return promise

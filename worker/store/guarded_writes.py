@@ -9,6 +9,8 @@ from resonate.models.durable_promise import DurablePromise, DurablePromiseValue
 from resonate.models.result import Ko
 
 from shared.log import get_logger
+from shared.metrics import OTHER
+from shared.resonate.states import STATUS
 from shared.resonate.store import Promises
 from shared.resonate.transport import Refused, Unanswered
 from worker.errors import Fenced
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from shared.resonate.codec import Failure
     from shared.resonate.large_values import Data
     from shared.resonate.store import Store
+    from worker.metrics.counts import WorkerMetrics
     from worker.store.fenced_store import FencedStore
     from worker.store.known_histories import KnownHistories
     from worker.tasks.claims import Claim
@@ -58,9 +61,12 @@ class ClaimedPromises(Promises):
 class GuardedWrites(ClaimedPromises):
     """Makes writes of which none raises; `worker` is who makes them."""
 
-    def __init__(self, store: FencedStore, worker: str, known: KnownHistories) -> None:
+    def __init__(
+        self, store: FencedStore, worker: str, known: KnownHistories, metrics: WorkerMetrics
+    ) -> None:
         super().__init__(store)
         self._known = known
+        self._metrics = metrics
         self._claimed = ClaimedPromises(store)
         self.worker = worker
         self._log = get_logger()
@@ -83,7 +89,14 @@ class GuardedWrites(ClaimedPromises):
         return True
 
     def _history(self, claim: Claim) -> History:
-        return History(claim, self._claimed, self.worker, self._known)
+        return History(claim, self._claimed, self.worker, self._known, self._metrics.recovered)
+
+    def count_end(self, claim: Claim, execution: DurablePromise) -> None:
+        """Count an execution that has ended, with what is stored of it."""
+        function = None if claim.call is None else claim.call.function
+        ended = execution.completed_on or execution.created_on
+        seconds = max(0, ended - execution.created_on) / 1000
+        self._metrics.ended(function, claim.version, STATUS.get(execution.state, OTHER), seconds)
 
     def _write(
         self, id: str, write: Callable[[Claim], DurablePromise], sent: Data | None = None
@@ -123,8 +136,9 @@ class GuardedWrites(ClaimedPromises):
     def _reject_execution(self, claim: Claim, failure: Failure) -> None:
         """Reject an execution whose write would be refused from every worker."""
         try:
-            super()._settle(
+            execution = super()._settle(
                 claim.execution, "REJECTED", claim.execution, failure.rejection(), strict=False
             )
+            self.count_end(claim, execution)
         except (Refused, Unanswered) as error:
             self._log.error("execution not rejected", **claim.log_fields, reason=str(error))

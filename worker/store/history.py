@@ -11,7 +11,7 @@ from worker.store.numbered_parts import number_of, part_name
 from worker.tasks.claims import Blocked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from resonate.models.durable_promise import DurablePromise
 
@@ -36,16 +36,22 @@ class OtherPart(Exception):
 class History:
     """The history of one claim's execution. All methods raise `Refused` and `Unanswered`.
 
-    The writes of `promises` carry the claim.
+    The writes of `promises` carry the claim. `recovered` is called once a recovery is recorded.
     """
 
     def __init__(
-        self, claim: Claim, promises: Promises, worker: str, known: KnownHistories
+        self,
+        claim: Claim,
+        promises: Promises,
+        worker: str,
+        known: KnownHistories,
+        recovered: Callable[[], None] = lambda: None,
     ) -> None:
         self._claim = claim
         self._promises = promises
         self._worker = worker
         self._known = known
+        self._recovered = recovered
         self._log = get_logger()
 
     def met(self, id: str, asked: Mapping[str, str], stored: DurablePromise) -> None:
@@ -141,6 +147,7 @@ class History:
         marker = attempt_id(claim.execution, claim.attempt)
         tags = claim_tags(claim, self._worker)
         self._promises.create(marker, claim.deadline, ikey=claim.key, tags=tags)
+        self._recovered()
         shown = {"attempt": claim.attempt, "recovered_from": claim.recovered_from}
         self._log.info("execution recovered", **claim.log_fields, **shown)
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 from shared.settings import MAX_RESULT_BYTES
 from worker.errors import Fenced, Rejection
+from worker.metrics.counts import WorkerMetrics
+from worker.tasks.claims import LEASE_RAN_OUT
 from worker.tasks.suspects import Suspects
 from worker.user_calls import UserCalls
 
@@ -179,11 +181,12 @@ class ClaimHandle:
 
     history: PartHistory = field(default_factory=NoHistory)
     steps: StepRecords = field(default_factory=NoRecords)
+    metrics: WorkerMetrics = field(default_factory=WorkerMetrics.off)
 
     def check(self) -> None:
         """Raise `Fenced` unless the claim is valid; call it before anything is started."""
         if not self.leases.valid(self.claim):
-            self.claim.lost = self.claim.lost or "the lease ran out"
+            self.claim.lost = self.claim.lost or LEASE_RAN_OUT
             raise Fenced(self.claim.execution)
 
     @contextmanager

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from shared.resonate.transport import FENCED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -13,6 +15,12 @@ if TYPE_CHECKING:
 
     from shared.resonate.codec import Call
     from worker.tasks.suspects import Starts, Turn
+
+
+LEASE_RAN_OUT: Final = "the lease ran out"
+OVER: Final = "canceled, timed out, or taken over by another worker"
+UNANSWERED: Final = "the server did not answer"
+"""Reasons why claims are lost; the last one is followed by what happened instead."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +149,16 @@ class Claim:
     def may_have_history(self) -> bool:
         """Whether an earlier claim may have run the execution."""
         return self.counter > 1 or self.task.startswith("__resume:")
+
+    @property
+    def loss(self) -> str:
+        """Why the claim was lost, as one of a few words."""
+        reason = self.lost or ""
+        if reason == LEASE_RAN_OUT:
+            return "lease"
+        if reason == OVER or reason.startswith(f"{FENCED // 100}/"):
+            return "over"
+        return "unanswered" if reason.startswith(UNANSWERED) else "other"
 
     @property
     def is_child(self) -> bool:

@@ -150,10 +150,10 @@ class Inbox:
                 return 0
             return self._pace.limit - held
 
-    def names(self) -> list[tuple[str, int]]:
-        """Return the tasks and counters of the offers that wait."""
+    def waiting(self) -> list[Offer]:
+        """Return the offers that wait."""
         with self._lock:
-            return [(offer.task, offer.counter) for offer in self._offers.values()]
+            return list(self._offers.values())
 
     def wait_for_room(self, seconds: float) -> bool:
         """Return whether it is not full, or no longer within this time."""

@@ -10,8 +10,8 @@ import threading
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from shared.forks import keep_private
 from shared.log import get_logger
+from shared.processes.forks import keep_private
 from shared.resonate.streams import (
     FIRST_PAUSE,
     LONGEST_PAUSE,

@@ -88,6 +88,8 @@ class Suspects:
         self._changed = threading.Condition()
         self._turns: list[Turn] = []
         self._explained_until = float("-inf")
+        self.found = 0
+        """How many were not started again here."""
 
     def acquire(self, starts: Starts, check: Callable[[], None]) -> Turn:
         """Wait for a turn; raise what `check` raises, which is called again and again meanwhile."""
@@ -114,6 +116,7 @@ class Suspects:
     def found_out(self) -> None:
         """Note that one has lost so many workers that it is not started again."""
         with self._changed:
+            self.found += 1
             self._explained_until = time.monotonic() + EXPLAINED_SECONDS
             self._changed.notify_all()
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.concurrency.threads import OVERTAKING, SerialExecutor
+from gateway.concurrency.serial_executor import OVERTAKING, SerialExecutor
 from tests.support.gateway.client import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from gateway.concurrency.threads import SerialExecutor as Executor
+    from gateway.concurrency.serial_executor import SerialExecutor as Executor
 
 
 @contextlib.asynccontextmanager

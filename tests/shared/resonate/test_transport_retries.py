@@ -171,3 +171,22 @@ def test_a_process_that_stops_tries_no_more() -> None:
         transport.close()
 
     assert len(server.requests) == 3
+
+
+def test_each_try_is_told_with_its_answer() -> None:
+    """Who counts calls hears of each try: what was asked, the status, and how long it took."""
+    told: list[tuple[str, str, int, float]] = []
+    with serving(Answer(503, ERROR), Answer(200)) as server:
+        address = ServerSettings("http://127.0.0.1", server.server_port)
+        transport = Transport(address, attempt=5, budget=5, called=lambda *call: told.append(call))
+        transport.call("GET", "/promises/a", read=as_is)
+        transport.close()
+    with pytest.raises(Unanswered):
+        transport.call("POST", "/tasks/claim", {}, read=as_is, retry=False)
+
+    assert [call[:3] for call in told] == [
+        ("GET", "/promises/a", 503),
+        ("GET", "/promises/a", 200),
+        ("POST", "/tasks/claim", 0),
+    ]
+    assert all(0 < seconds < 5 for *_, seconds in told)

@@ -6,7 +6,7 @@ from tests.support.processes import run_program
 
 THREADS_IN_TURN = """
 import re, sys, threading
-from shared.allocator import limit_arenas
+from shared.processes.allocator import limit_arenas
 limit_arenas()
 barrier = threading.Barrier(16)
 def work():

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from shared.forks import keep_private, receive_signals
+from shared.processes.forks import keep_private, receive_signals
 
 if TYPE_CHECKING:
     import signal

@@ -1,0 +1,110 @@
+"""Debian's Prometheus and its promtool, where they are installed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import pytest
+import yaml
+
+from tests.support.processes import ROOT, wait_until
+from tests.support.server import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+FILES: Final = ROOT / "deploy" / "observability"
+
+needs_prometheus = pytest.mark.skipif(
+    not (shutil.which("promtool") and shutil.which("prometheus")),
+    reason="Prometheus is not installed: apt-get install prometheus",
+)
+
+FIRING: Final = 'ALERTS{alertstate="firing"}'
+
+
+def promtool(*arguments: str, text: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Run promtool to its end."""
+    return subprocess.run(
+        ["promtool", *arguments], input=text, capture_output=True, timeout=60, check=False
+    )
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """A Prometheus that scrapes and judges every second."""
+
+    url: str
+
+    def labels(self, query: str, label: str) -> set[str]:
+        """Return the values of a label in the result of a query."""
+        url = f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            found = json.loads(answer.read())
+        return {each["metric"].get(label, "") for each in found["data"]["result"]}
+
+    def firing(self) -> set[str]:
+        """Return the alerts that fire now."""
+        return self.labels(FIRING, "alertname")
+
+    def fired(self) -> set[str]:
+        """Return all alerts that have fired."""
+        return self.labels(f"count_over_time({FIRING}[1h])", "alertname")
+
+
+def hurried(rules: str, seconds: int) -> str:
+    """Return rules that wait for so many seconds where they would wait for minutes."""
+    return re.sub(r"^(\s+for:) .*$", rf"\1 {seconds}s", rules, flags=re.MULTILINE)
+
+
+@contextlib.contextmanager
+def prometheus(directory: Path, jobs: Mapping[str, Sequence[str]]) -> Iterator[Prometheus]:
+    """Run a Prometheus with our rules in a hurry; `jobs` has the addresses of each job."""
+    directory.mkdir()
+    (directory / "alerts.yml").write_text(hurried((FILES / "alerts.yml").read_text(), 3))
+    scrapes = [
+        {"job_name": name, "static_configs": [{"targets": list(addresses)}]}
+        for name, addresses in jobs.items()
+    ]
+    config = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s", "scrape_timeout": "1s"},
+        "rule_files": ["alerts.yml"],
+        "scrape_configs": scrapes,
+    }
+    (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
+    port = free_port()
+    with (directory / "log").open("ab") as log:
+        process = subprocess.Popen(
+            [
+                "prometheus",
+                f"--config.file={directory}/prometheus.yml",
+                f"--storage.tsdb.path={directory}/data",
+                f"--web.listen-address=127.0.0.1:{port}",
+            ],
+            stdout=log,
+            stderr=log,
+        )
+    running = Prometheus(f"http://127.0.0.1:{port}")
+    try:
+        count = sum(map(len, jobs.values()))
+        wait_until(lambda: _up(running) == count, what="a scrape of each")
+        yield running
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _up(running: Prometheus) -> int:
+    try:
+        return len(running.labels("up == 1", "instance"))
+    except OSError:
+        return 0
