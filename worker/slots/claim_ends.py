@@ -63,7 +63,7 @@ def complete(parts: SharedParts, claim: Claim) -> None:
         parts.tasks.complete(claim.task, claim.counter)
     except (Refused, Unanswered) as error:
         claim.lost = str(error)
-        get_logger().warning("task not completed", task=claim.task, reason=claim.lost)
+        get_logger().warning("task not completed", **claim.log_fields, reason=claim.lost)
 
 
 def end_lease(parts: SharedParts, claim: Claim) -> None:

@@ -130,7 +130,7 @@ class SlotClient:
                 if self._claim(offer):
                     return offer
             except Exception:  # noqa: BLE001 - it would end the process, on this thread of the SDK
-                self._log.exception("task not claimed", task=offer.task)
+                self._log.exception("task not claimed", task=offer.task, execution=offer.execution)
         return None
 
     def _is_run_here(self) -> bool:

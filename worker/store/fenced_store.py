@@ -87,7 +87,9 @@ class FencedPromises(GuardedWrites):
                 claim.end_turn()
                 if tag.STEP in promise.tags and promise.tags.get(tag.CLAIM) != claim.key:
                     claim.earlier_starts[id] = starts_of(self, promise, claim.execution)
-            return self._resolve_signal(promise) if _is_unresolved_signal(promise) else promise
+            return (
+                self._resolve_signal(claim, promise) if _is_unresolved_signal(promise) else promise
+            )
 
         return self._write(id, write)
 
@@ -136,10 +138,11 @@ class FencedPromises(GuardedWrites):
 
         return not isinstance(self._write(id, write), FencedPromise)
 
-    def _resolve_signal(self, signal: DurablePromise) -> DurablePromise:
+    def _resolve_signal(self, claim: Claim, signal: DurablePromise) -> DurablePromise:
         """Resolve the promise of a signal with the value that its sender stored."""
         # A signal that comes early is stored first and resolved then; its gateway died in between.
-        self._log.info("signal delivered for its sender", id=signal.id)
+        name = signal.tags[tag.SIGNAL]
+        self._log.info("signal delivered for its sender", **claim.log_fields, signal=name)
         data = data_of(signal.param)
         return super()._settle(signal.id, "RESOLVED", signal.id, data, strict=False)
 

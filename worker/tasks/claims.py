@@ -155,7 +155,7 @@ class Claim:
     def log_fields(self) -> dict[str, str]:
         """Fields of every log line about the execution."""
         trace = {} if self.trace_id is None else {"trace_id": self.trace_id}
-        return {"id": self.execution, **trace}
+        return {"execution": self.execution, **trace}
 
     @property
     def fence(self) -> dict[str, str]:
