@@ -198,6 +198,7 @@ class Worker:
         held = self._leases.held()
         for claim in held:
             claim.lost = "this worker is stopping"
+            claim.end_run()
         for claim in held:
             record_returned(self._parts.transport, claim)
             try:

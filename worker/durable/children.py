@@ -64,14 +64,13 @@ def child_tags(function: Definition, handle: ClaimHandle) -> dict[str, str]:
     """Return the tags of a child's promise; they make the server offer the child to the workers."""
     parent = handle.claim.execution
     remote = Remote(parent, parent, parent, function.name).options(target=handle.group)
-    trace = {} if handle.claim.trace_id is None else {tag.TRACE: handle.claim.trace_id}
     own = {
         tag.KIND: tag.CHILD,
         tag.FUNCTION: function.name,
         tag.VERSION: str(function.version),
         tag.ROOT: ancestors(f"{parent}.")[0],
     }
-    return {**remote.tags, **own, **trace}
+    return {**remote.tags, **own, **handle.claim.trace_tags}
 
 
 def child_result(stored: StoredOutcome | None) -> Any:

@@ -16,6 +16,7 @@ from durable_http.step import Step
 from shared.log import get_logger
 from shared.resonate import tags as tag
 from shared.resonate.codec import Failure
+from shared.telemetry.spans import NO_SPAN
 from worker.durable.recorded_tries import RecordedTries
 from worker.durable.timeouts import call_within
 from worker.errors import Fenced, Rejection, describe, shown
@@ -69,6 +70,7 @@ class StepRun:
         self._attempts = 0
         self._final = False
         self._failure: Failure | None = None
+        self._span = NO_SPAN
         self._recorded = RecordedTries(time.monotonic())
         self._log = get_logger(**handle.claim.log_fields, step=command.name)
 
@@ -126,6 +128,9 @@ class StepRun:
 
     def _run(self) -> str:
         self._log.info("step started", attempt=self._attempts)
+        span = self._span = self._handle.claim.run.step(
+            self._command.name, self._id, self._attempts
+        )
         began = time.monotonic()
         handle = self._handle
         call = UserCall(handle.claim, self._command.name)
@@ -139,7 +144,8 @@ class StepRun:
             lambda: call.is_over,
         )
         try:
-            value = self._call(call, step, copied(self._command.arguments))
+            with span.current():
+                value = self._call(call, step, copied(self._command.arguments))
             result = result_json(value, self._result, handle.max_result_bytes)
         except Fenced:
             raise
@@ -149,6 +155,7 @@ class StepRun:
             raise self._rejection(error) from None
         if call.left is not None:
             raise Fenced(handle.claim.execution)  # so does this one
+        span.end()
         self._log.debug("step finished", seconds=round(time.monotonic() - began, 3))
         return result
 
@@ -184,6 +191,7 @@ class StepRun:
 
     def _described(self, error: BaseException) -> Failure:
         expected = isinstance(error, (NonRetryableError, StepTimeout))
+        self._span.failed(type(error).__name__)
         self._log.warning(
             "step failed",
             attempt=self._attempts,

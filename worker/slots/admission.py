@@ -51,6 +51,7 @@ class Admission:
         claim.execution, claim.deadline = root.id, root.timeout
         claim.created_at = root.created_on
         claim.trace_id = root.tags.get(tag.TRACE)
+        claim.origin = root.tags.get(tag.ORIGIN)
         self._store.claim = claim
         try:
             call = self._call_of(offer, root, leaf)

@@ -95,6 +95,7 @@ class SlotClient:
         claim.lost = claim.lost or "canceled, timed out, or taken over by another worker"
         self._log.info("slot given back", **claim.log_fields, reason=claim.lost)
         claim.end_turn()
+        claim.end_run()
         self._retire()
         if self._is_running_here:
             self.sdk.stop_soon()
@@ -170,6 +171,7 @@ class SlotClient:
         self._handle = handle_of(self._parts, claim, records, self._store.promises)
         begin_body(self._parts, claim, self._handle, records)
         self._client.set_dependency(CLAIM_DEPENDENCY, self._handle)
+        claim.begin_run(self._parts.name)
         self.claim = claim
 
     def claimed(self) -> ClaimedPromises:
@@ -193,6 +195,7 @@ class SlotClient:
             complete(self._parts, claim)
             self._parts.histories.keep(claim.execution, claim.created_at, claim.parts)
         self._promises = None
+        claim.end_run()
         end_lease(self._parts, claim)
         self._runs += not self._is_running_here
         if retire or suspended or claim.lost is not None or self._runs >= RUNS_PER_CLIENT:

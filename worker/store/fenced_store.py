@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.resonate import tags as tag
+from shared.resonate.codec import decode_rejection
 from shared.resonate.large_values import data_of
 from shared.resonate.store import Store
 from worker.store.guarded_writes import FencedPromise, GuardedWrites
@@ -167,6 +168,8 @@ class FencedPromises(GuardedWrites):
             claim.started.pop(id, None)
             if id == claim.execution:
                 claim.finished = True
+                if state == "REJECTED":
+                    claim.failure = decode_rejection(str(data)).type
                 if claim.is_child:
                     self._child_ended()
             return promise

@@ -6,12 +6,17 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from shared.resonate import tags as tag
+from shared.telemetry.spans import NO_RUN, ClaimedRun
+from shared.telemetry.tracing import tracing
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from resonate.models.durable_promise import DurablePromise
 
     from shared.resonate.codec import Call
+    from shared.telemetry.spans import Run
     from worker.tasks.suspects import Starts, Turn
 
 
@@ -103,7 +108,20 @@ class Claim:
     """The function's latest report."""
 
     trace_id: str | None = None
-    """The trace in which the execution was begun."""
+    """The trace in which the execution was begun, or runs."""
+
+    origin: str | None = None
+    """The span in that trace to which children belong, and the trace's flags."""
+
+    run: Run = NO_RUN
+    """The span of what runs under the claim."""
+
+    former: str | None = None
+    """The key of the claim that has stored something of the execution last; set with
+    `history_read`."""
+
+    failure: str | None = None
+    """The type of the failure with which the execution has ended."""
 
     step: str | None = None
     """The step that was started last, if that took longer than a moment, until it has ended."""
@@ -136,6 +154,44 @@ class Claim:
         """
         self.call = None
         self.parts = {}
+
+    def begin_run(self, worker: str) -> None:
+        """Begin the span of what runs under the claim from now on."""
+        if self.call is None:
+            return
+        claimed = ClaimedRun(
+            self.key,
+            self.execution,
+            self.created_at,
+            self.call.function,
+            self.version,
+            worker,
+            self.trace_id,
+            self.origin,
+        )
+        self.run = tracing().run(claimed)
+        context = self.run.context
+        if context is not None:
+            self.trace_id, self.origin = context.trace_id, context.origin
+
+    def end_run(self) -> None:
+        """End that span. Its trace may have another one before it, to which it is linked."""
+        if self.finished:
+            outcome = "ended"
+        elif self.lost is None:
+            outcome = "suspended"
+        else:
+            outcome = "given_up" if self.blocked is None else "blocked"
+        former = self.former
+        if former is None and self.counter > 1:  # it had no time to store anything
+            former = f"{self.task}/{self.counter - 1}"
+        self.run.end(outcome, attempt=self.attempt, former=former, error=self.failure)
+
+    @property
+    def trace_tags(self) -> dict[str, str]:
+        """The tags that put a child into the execution's trace."""
+        found = {tag.TRACE: self.trace_id, tag.ORIGIN: self.origin}
+        return {name: value for name, value in found.items() if value is not None}
 
     @property
     def may_have_history(self) -> bool:
