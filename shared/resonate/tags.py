@@ -30,8 +30,7 @@ TRACE: Final = "trace"
 On its webhook as well."""
 
 ORIGIN: Final = "origin"
-"""Beside a trace's id: the span that has begun the execution, and the trace's flags, `<span>-<flags>`.
-"""
+"""Beside a trace's id: the span that has begun the execution, and the flags, `<span>-<flags>`."""
 
 DELAY: Final = "resonate:delay"
 """The server's own: milliseconds since the epoch before which the execution is not started."""

@@ -88,7 +88,7 @@ class Collector:
     async def take(self, request: web.Request) -> web.Response:
         """Take a batch of spans."""
         body = await request.read()
-        self.headers.append(dict(request.headers))
+        self.headers.append({name.lower(): value for name, value in request.headers.items()})
         if self.status == OK:
             self.bodies.append(body)
             self.spans += decoded(body)

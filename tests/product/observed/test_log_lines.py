@@ -34,6 +34,7 @@ def documented() -> set[str]:
 
 
 def lines_of(process: Process) -> list[dict[str, Any]]:
+    """Return all that a process has logged."""
     return [json.loads(line) for line in process.log.read_bytes().splitlines()]
 
 
@@ -53,6 +54,7 @@ def _ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def ask(stack: Stack, method: str, path: str, body: object = None) -> Any:
+    """Make a request as a client who is allowed to; return what is answered."""
     headers = {
         "Authorization": f"Bearer {TOKEN}",
         "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01",
