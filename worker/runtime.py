@@ -22,6 +22,7 @@ from worker.components import (
 from worker.sdk.patches import replace_growing_parts
 from worker.slots.parts import SharedParts
 from worker.slots.prompter import Prompter
+from worker.slots.runs import end_run
 from worker.slots.slot import Slot
 from worker.slots.watcher import Watcher
 from worker.store.restarts import record_returned
@@ -198,7 +199,7 @@ class Worker:
         held = self._leases.held()
         for claim in held:
             claim.lost = "this worker is stopping"
-            claim.end_run()
+            end_run(claim)
         for claim in held:
             record_returned(self._parts.transport, claim)
             try:

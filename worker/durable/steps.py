@@ -67,17 +67,13 @@ class StepRun:
         self._record: StepRecord | None = None
         self._retry = command.retry
         self._timeout = command.timeout
-        self._attempts = 0
+        self.attempts = 0
+        """The number of attempts that were made here."""
         self._final = False
         self._failure: Failure | None = None
         self._span = NO_SPAN
         self._recorded = RecordedTries(time.monotonic())
         self._log = get_logger(**handle.claim.log_fields, step=command.name)
-
-    @property
-    def attempts(self) -> int:
-        """The number of attempts that were made here."""
-        return self._attempts
 
     def next(self, attempt: int) -> float | None:
         """Return the pause before the next attempt (the SDK's protocol of retry policies).
@@ -109,7 +105,7 @@ class StepRun:
 
         Raises `Rejection` with the failure, or `Fenced`.
         """
-        self._attempts += 1
+        self.attempts += 1
         self._final = True  # no retry for what escapes below, `Fenced` above all
         handle, name = self._handle, self._command.name
         handle.check()
@@ -127,18 +123,16 @@ class StepRun:
         return result
 
     def _run(self) -> str:
-        self._log.info("step started", attempt=self._attempts)
-        span = self._span = self._handle.claim.run.step(
-            self._command.name, self._id, self._attempts
-        )
+        self._log.info("step started", attempt=self.attempts)
         began = time.monotonic()
-        handle = self._handle
-        call = UserCall(handle.claim, self._command.name)
+        handle, name = self._handle, self._command.name
+        span = self._span = handle.claim.run.step(name, self._id, self.attempts)
+        call = UserCall(handle.claim, name)
         step = Step(
             handle.claim.execution,
-            self._command.name,
+            name,
             self._id,
-            self._attempts,
+            self.attempts,
             handle.worker,
             self._log,
             lambda: call.is_over,
@@ -187,16 +181,16 @@ class StepRun:
         return Rejection(self._failure.encode())
 
     def _is_final(self, error: BaseException) -> bool:
-        return not self._retry.retries(error) or self._retry.pause(self._attempts) is None
+        return not self._retry.retries(error) or self._retry.pause(self.attempts) is None
 
     def _described(self, error: BaseException) -> Failure:
         expected = isinstance(error, (NonRetryableError, StepTimeout))
         self._span.failed(type(error).__name__)
         self._log.warning(
             "step failed",
-            attempt=self._attempts,
+            attempt=self.attempts,
             again=not self._final,
             error=shown(error),
             exc_info=None if expected else error,
         )
-        return describe(error, step=self._command.name, attempts=self._attempts)
+        return describe(error, step=self._command.name, attempts=self.attempts)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from shared.log import get_logger
 from shared.resonate.transport import Refused, Unanswered
 from worker.errors import Fenced
+from worker.slots.runs import end_run
 from worker.store.blocked import record_blocked
 from worker.store.restarts import Records, record_returned
 
@@ -69,6 +70,7 @@ def complete(parts: SharedParts, claim: Claim) -> None:
 def end_lease(parts: SharedParts, claim: Claim) -> None:
     """End the lease of a claim whose execution does not run here any more; forget its values."""
     claim.end_turn()
+    end_run(claim)
     if claim.lost is None:
         parts.leases.release(claim)
     else:

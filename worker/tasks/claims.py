@@ -6,9 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from shared.resonate import tags as tag
-from shared.telemetry.spans import NO_RUN, ClaimedRun
-from shared.telemetry.tracing import tracing
+from shared.telemetry.spans import NO_RUN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -154,44 +152,6 @@ class Claim:
         """
         self.call = None
         self.parts = {}
-
-    def begin_run(self, worker: str) -> None:
-        """Begin the span of what runs under the claim from now on."""
-        if self.call is None:
-            return
-        claimed = ClaimedRun(
-            self.key,
-            self.execution,
-            self.created_at,
-            self.call.function,
-            self.version,
-            worker,
-            self.trace_id,
-            self.origin,
-        )
-        self.run = tracing().run(claimed)
-        context = self.run.context
-        if context is not None:
-            self.trace_id, self.origin = context.trace_id, context.origin
-
-    def end_run(self) -> None:
-        """End that span. Its trace may have another one before it, to which it is linked."""
-        if self.finished:
-            outcome = "ended"
-        elif self.lost is None:
-            outcome = "suspended"
-        else:
-            outcome = "given_up" if self.blocked is None else "blocked"
-        former = self.former
-        if former is None and self.counter > 1:  # it had no time to store anything
-            former = f"{self.task}/{self.counter - 1}"
-        self.run.end(outcome, attempt=self.attempt, former=former, error=self.failure)
-
-    @property
-    def trace_tags(self) -> dict[str, str]:
-        """The tags that put a child into the execution's trace."""
-        found = {tag.TRACE: self.trace_id, tag.ORIGIN: self.origin}
-        return {name: value for name, value in found.items() if value is not None}
 
     @property
     def may_have_history(self) -> bool:
