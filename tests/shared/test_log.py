@@ -58,6 +58,19 @@ def test_an_event_is_one_line_of_json() -> None:
     ]
 
 
+def test_a_workers_lines_name_it() -> None:
+    """A worker is named by the same field as on other processes' lines, unless a line has one."""
+    found = events(
+        'configure_logging(LogSettings(), "worker-1", worker="worker-1")\n'
+        'get_logger().info("mine")\nget_logger().info("of another", worker="worker-2")'
+    )
+
+    assert [(event["process"], event["worker"]) for event in found] == [
+        ("worker-1", "worker-1"),
+        ("worker-1", "worker-2"),
+    ]
+
+
 def test_libraries_log_the_same_way() -> None:
     """A record of the standard library's logging looks like one of our own."""
     assert events('logging.getLogger("aiohttp.web").warning("odd %s", "thing")') == [
