@@ -38,6 +38,7 @@ from gateway.settings import read_gateway
 from shared.environment import EnvironmentReader, SettingsError
 from shared.log import configure_logging, get_logger
 from shared.processes.allocator import limit_arenas
+from shared.telemetry.tracing import start_tracing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -184,7 +185,11 @@ def main() -> int:
         return asyncio.run(supervise(settings))
     limit_arenas()
     allow_many_connections()
-    return uvloop.run(serve(settings, file, catalog, part))
+    traces = start_tracing("gateway", _name())
+    try:
+        return uvloop.run(serve(settings, file, catalog, part))
+    finally:
+        traces.close()
 
 
 if __name__ == "__main__":

@@ -127,6 +127,7 @@ def _add_presence(app: web.Application) -> None:
     app[WORKERS] = Workers()
     app[DEATHS] = Deaths(app[WORKERS], app[BACKEND].releases)
     app[RECOVERIES] = Recoveries()
+    app[RECOVERIES].listen(lambda recovery: app[METRICS].recovered(recovery.seconds))
     app[WORKERS].observers.append(app[RECOVERIES])
 
 

@@ -46,8 +46,12 @@ class JsonLines:
                 self._file.flush()
 
 
-def configure_logging(settings: LogSettings, process: str) -> None:
-    """Set up logging for this process; only `__main__` modules call it."""
+def configure_logging(settings: LogSettings, process: str, *, worker: str | None = None) -> None:
+    """Set up logging for this process; only `__main__` modules call it.
+
+    With `worker`, the name of a worker that this process is, each JSON line has it as well, unless
+    the line has another one.
+    """
     global _lines  # noqa: PLW0603 - there is one standard output
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -55,6 +59,8 @@ def configure_logging(settings: LogSettings, process: str) -> None:
 
     def name_process(_: object, __: str, event: structlog.typing.EventDict) -> Any:
         event["process"] = process
+        if worker is not None:
+            event.setdefault("worker", worker)
         return event
 
     shared: list[structlog.typing.Processor] = [

@@ -151,7 +151,7 @@ def _starts(log: str, id: str) -> Counter[str]:
             entry: dict[str, Any] = json.loads(line)
         except ValueError:
             continue
-        if entry.get("event") == "step started" and entry.get("id") == id:
+        if entry.get("event") == "step started" and entry.get("execution") == id:
             started[str(entry["step"])] += 1
     return started
 

@@ -17,6 +17,7 @@ from shared.environment import SettingsError
 from shared.log import configure_logging, get_logger
 from shared.processes.allocator import limit_arenas
 from shared.processes.stop_signals import StopSignals
+from shared.telemetry.tracing import start_tracing
 from worker.registry import SHIPPED_DEFAULT, Functions
 from worker.runtime import Worker
 from worker.settings import SHIPPED_MODULES, worker_settings
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         return _refuse([f"worker: {fault}" for fault in error.faults])
     limit_arenas()
     if not arguments:
-        configure_logging(settings.log, settings.name)
+        configure_logging(settings.log, settings.name, worker=settings.name)
     try:
         if arguments:
             return _write_catalog(settings)
@@ -79,14 +80,16 @@ def _write_catalog(settings: WorkerSettings) -> int:
 
 def _run(settings: WorkerSettings, functions: Functions) -> int:
     signals = StopSignals(signal.SIGTERM, signal.SIGINT)
+    traces = start_tracing("worker", settings.name)
     worker = Worker(settings, functions)
     worker.start()
     broken = worker.watch(signals.stop)
     if broken is not None:
         get_logger().critical("worker broken", reason=broken)
-        return 1
-    worker.stop(signals.hurry)
-    return 0
+    else:
+        worker.stop(signals.hurry)
+    traces.close()
+    return 0 if broken is None else 1
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from worker.metrics.listener import MetricsListener
 from worker.sdk.patches import replace_growing_parts
 from worker.slots.parts import SharedParts
 from worker.slots.prompter import Prompter
+from worker.slots.runs import end_run
 from worker.slots.slot import Slot
 from worker.slots.watcher import Watcher
 from worker.store.restarts import record_returned
@@ -209,6 +210,7 @@ def _hand_back(parts: SharedParts) -> int:
     held, log = parts.leases.held(), get_logger()
     for claim in held:
         claim.lost = "this worker is stopping"
+        end_run(claim)
     for claim in held:
         record_returned(parts.transport, claim)
         try:

@@ -50,7 +50,7 @@ def checkout(context: Context, pace: float) -> Generator[Any, Any, int]:
 def work(context: Context, id: str, name: str, pace: float) -> int:  # noqa: ARG001
     """Write down the begin of a step as our workers do, and take some time."""
     now = datetime.now(UTC).isoformat()
-    line = {"event": "step started", "id": id, "step": name, "timestamp": now}
+    line = {"event": "step started", "execution": id, "step": name, "timestamp": now}
     print(json.dumps(line), flush=True)
     time.sleep(pace)
     return 1

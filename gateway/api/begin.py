@@ -106,7 +106,6 @@ async def _begin(request: web.Request) -> tuple[Execution, bool]:
     request[LOGGED_ID] = id
     timeout, delay = _times(query)
     function, given = await _input(request, query.get("function"), is_sent=sent_id is not None)
-    trace = request.get(TRACE)
     try:
         if given.refusal is not None:
             return await _replayed(request, id, given.fingerprint, given.refusal), False
@@ -118,7 +117,7 @@ async def _begin(request: web.Request) -> tuple[Execution, bool]:
             given.fingerprint,
             timeout or _default_timeout(function),
             delay,
-            trace_id=trace.trace_id if trace else None,
+            trace=request.get(TRACE),
             callback=await _callback(request, id, query.get("callback")),
         )
         return await request.app[BACKEND].begin(new)

@@ -80,8 +80,8 @@ class Calls:
             tags[tag.DELAY] = str(int(starts_at * 1000))
         if new.callback is not None:
             tags[tag.CALLBACK] = new.callback
-        if new.trace_id is not None:
-            tags[tag.TRACE] = new.trace_id
+        if new.trace is not None:
+            tags |= {tag.TRACE: new.trace.trace_id, tag.ORIGIN: new.trace.origin}
         reused = "This id already belongs to another function or another input."
         with refusal_means(PROMISE_EXISTS, IdReused(reused, id=new.id)):
             promise = self._client.promises.create(
@@ -113,7 +113,7 @@ class Calls:
             execution.timeout + webhooks.WINDOW_SECONDS * 1000,
             ikey=id,
             data=encode_call(webhooks.FUNCTION, webhooks.VERSION, orjson.dumps(value).decode()),
-            tags=self._tags_of_root(id),
+            tags={**self._tags_of_root(id), **tag.trace_tags(execution.tags)},
         )
 
     def _tags_of_root(self, id: str) -> dict[str, str]:

@@ -60,7 +60,9 @@ class Cancellation:
                 await asyncio.sleep(1)
             else:
                 return
-        self._log.warning("children not canceled; workers end those that they are offered", id=id)
+        self._log.warning(
+            "children not canceled; workers end those that they are offered", execution=id
+        )
 
 
 def cancel_below(promises: Promises, root: str, seconds: float) -> bool:

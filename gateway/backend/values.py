@@ -44,6 +44,6 @@ class ValueReader:
         try:
             whole = with_values(execution, self._values.read, with_input=with_input)
         except (large_values.ValueLost, ValueError) as error:
-            get_logger().error("value lost", id=execution.id, reason=str(error))
+            get_logger().error("value lost", execution=execution.id, reason=str(error))
             raise ValueLost(LOST, id=execution.id) from error
         return make(whole)

@@ -28,12 +28,12 @@ BATCH_SIZE: Final = 25
 class Entry(NamedTuple):
     """A request that ended `at` a time; `context` are the fields that all its log lines carry.
 
-    `id` is logged only if it follows the grammar of ids, since the client chose it.
+    `execution` is logged only if it follows the grammar of ids, since the client chose it.
     """
 
     method: str
     path: str
-    id: str
+    execution: str
     status: int
     seconds: float
     context: Mapping[str, str]
@@ -87,7 +87,7 @@ def _event(entry: Entry) -> dict[str, object]:
         **entry.context,
         "method": entry.method,
         "path": entry.path,
-        "id": entry.id if is_execution_id(entry.id) else "",
+        "execution": entry.execution if is_execution_id(entry.execution) else "",
         "status": entry.status,
         "milliseconds": round(entry.seconds * 1000, 1),
     }

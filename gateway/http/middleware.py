@@ -11,7 +11,7 @@ import uuid_utils
 from aiohttp import web
 
 from gateway.errors import ServiceError
-from gateway.http.access_log import Entry
+from gateway.http.access_log import QUIET_PATHS, Entry
 from gateway.http.answers.problems import (
     INTERNAL,
     REPORT_TO_OPERATOR,
@@ -27,10 +27,15 @@ from gateway.http.browsers import preflight_answer, share
 from gateway.http.keys import ACCESS_LOG, LOGGED_ID, REQUEST_ID, TRACE
 from gateway.http.routing import path_of_route
 from gateway.http.trace_context import trace_of
+from shared.ids import is_execution_id
 from shared.log import get_logger
+from shared.telemetry.spans import NO_SPAN
+from shared.telemetry.tracing import tracing
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
+
+    from shared.telemetry.spans import Span
 
 SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 WITH_BODIES: Final = frozenset({"POST", "PUT", "PATCH"})
@@ -40,26 +45,23 @@ CLIENT_CLOSED_REQUEST: Final = 499
 
 async def surround(handler: Handler, request: web.Request) -> web.StreamResponse:
     """Give the request an id, bind the id to every log line, and log the request once."""
-    context = _identify(request)
+    path = path_of_route(request) or path_of(request)
+    context, span = _identify(request, path)
     began = time.perf_counter()
     status = CLIENT_CLOSED_REQUEST
     structlog.contextvars.bind_contextvars(**context)  # each request runs in a context of its own
     try:
-        response = await _answer(request, handler)
+        with span.current():
+            response = await _answer(request, handler)
         status = response.status
         if not response.prepared:
             add_own_headers(request, response)
     finally:
-        entry = Entry(
-            request.method,
-            path_of_route(request) or path_of(request),
-            request.get(LOGGED_ID) or request.query.get("id", ""),
-            status,
-            time.perf_counter() - began,
-            context,
-            time.time(),
-        )
+        id = request.get(LOGGED_ID) or request.query.get("id", "")
+        seconds = time.perf_counter() - began
+        entry = Entry(request.method, path, id, status, seconds, context, time.time())
         request.app[ACCESS_LOG].add(entry)
+        span.answered(status, id if is_execution_id(id) else None)
     return response
 
 
@@ -83,18 +85,24 @@ def surround_refusals(handler: Handler) -> Handler:
     return handle
 
 
-def _identify(request: web.Request) -> dict[str, str]:
-    """Give the request its id, and return what all its log lines carry."""
+def _identify(request: web.Request, path: str) -> tuple[dict[str, str], Span]:
+    """Give the request its id; return what all its log lines carry, and its span."""
     sent = request.headers.get("X-Request-Id")
     is_sane = sent is not None and SANE_REQUEST_ID.fullmatch(sent)
     request_id = request[REQUEST_ID] = sent if sent and is_sane else uuid_utils.uuid4().hex
     context = {"request_id": request_id}
+    trace = None
     if "traceparent" in request.headers:
         trace = trace_of(request.headers.getall("traceparent"))
-        if trace is not None:
-            request[TRACE] = trace
-            context |= {"trace_id": trace.trace_id, "span_id": trace.span_id}
-    return context
+    span = NO_SPAN
+    if path not in QUIET_PATHS:
+        route = path_of_route(request)
+        span = tracing().request(request.method, route, path_of(request), trace)
+    trace = span.context or trace
+    if trace is not None:
+        request[TRACE] = trace
+        context |= {"trace_id": trace.trace_id, "span_id": trace.span_id}
+    return context, span
 
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -77,9 +77,13 @@ class GatewayMetrics:
         """Count a begin that was not stored, or of which that is not known."""
         self._begins.of(_outcome_of(error)).inc()
 
-    def recovered(self, seconds: float) -> None:
-        """Count an execution with which another worker goes on, so long after its worker's end."""
-        self._recovery_seconds.observe(seconds)
+    def recovered(self, seconds: float | None) -> None:
+        """Count an execution with which another worker goes on, so long after its worker's end.
+
+        An end that nobody saw is left out: its time is not known.
+        """
+        if seconds is not None:
+            self._recovery_seconds.observe(seconds)
 
 
 def _outcome_of(error: BaseException) -> str:

@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from gateway.model.activity import Activity
     from gateway.model.steps import StepState
     from shared.resonate.large_values import Data
+    from shared.telemetry.spans import TraceContext
 
 
 @dataclass(frozen=True)
 class NewExecution:
     """What a client asks for. `fingerprint` is a hash of function and input.
 
-    `callback` is the URL to notify of the end, `trace_id` the trace that the request belongs to.
+    `callback` is the URL to notify of the end, `trace` the span that begins it.
     """
 
     id: str
@@ -43,7 +44,7 @@ class NewExecution:
     timeout_seconds: int
     delay_seconds: int = 0
     callback: str | None = None
-    trace_id: str | None = None
+    trace: TraceContext | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,7 +174,7 @@ class EventStreams:
         except Exception as error:  # noqa: BLE001 - it is raised to the clients, or logged
             self._remove(stream)
             if stream.opened.done():
-                self._log.exception("event stream failed", id=stream.id)
+                self._log.exception("event stream failed", execution=stream.id)
             else:
                 stream.opened.set_exception(error)
                 stream.opened.exception()  # asyncio would complain if all clients have gone

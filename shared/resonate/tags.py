@@ -4,7 +4,12 @@ Tags are written once, at creation. From them any gateway knows who works on an 
 asking a worker. The server's search cannot match keys with a dot, so no key has one.
 """
 
-from typing import Final
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 REQUEST: Final = "request"
 """On an execution, and on a signal that came early: the request that created it, so that the first
@@ -21,7 +26,11 @@ CALLBACK: Final = "callback"
 """On an execution that a client began: the URL of its webhook."""
 
 TRACE: Final = "trace"
-"""On an execution that a client began in a trace, and on all below it: the trace's id (W3C)."""
+"""On an execution that a client began in a trace, and on all below it: the trace's id (W3C).
+On its webhook as well."""
+
+ORIGIN: Final = "origin"
+"""Beside a trace's id: the span that has begun the execution, and the flags, `<span>-<flags>`."""
 
 DELAY: Final = "resonate:delay"
 """The server's own: milliseconds since the epoch before which the execution is not started."""
@@ -106,3 +115,8 @@ BLOCKED: Final = "blocked"
 `expected`, what is stored, `found`, what the code asks for, and `version`, that of the execution.
 The record is pending while the execution is blocked; the worker that goes on, or ends it, resolves
 it."""
+
+
+def trace_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return those of an execution's tags that put another one into the same trace."""
+    return {name: tags[name] for name in (TRACE, ORIGIN) if name in tags}

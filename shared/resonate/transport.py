@@ -20,6 +20,7 @@ from shared.resonate.connection import (
     head_of,
     request_of,
 )
+from shared.telemetry.tracing import tracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -153,17 +154,20 @@ class Transport:
         self.calls += 1
         connection = self._take()
         kept = connection.is_open
+        span = tracing().call(request, self._address.host, self._address.port)
         try:
             connection.open()
             asked_at = self.clock.local()
             answer = connection.call(request)
         except BaseException as error:
+            span.failed(type(error).__name__)
             connection.close()
             # One dead connection means that the server has gone: the idle ones are dead as well.
             self._close_idle()
             if again and kept and isinstance(error, ConnectionError):
                 return self._once(request, again=False)
             raise
+        span.answered(answer.status)
         self.clock.learn(answer.date, asked_at)
         if connection.is_open:
             self._idle.append(connection)

@@ -181,8 +181,8 @@ def test_a_hostile_run_that_did_not(changed: dict[str, Any], fault: str) -> None
     assert list(seen(**changed).faults()) == [fault]
 
 
-STEP_OF_POISON = '{"event": "step started", "id": "poison-1-0", "step": "kills"}'
-STEP_OF_ANOTHER = '{"event": "step started", "id": "lists-1-0", "step": "poison-"}'
+STEP_OF_POISON = '{"event": "step started", "execution": "poison-1-0", "step": "kills"}'
+STEP_OF_ANOTHER = '{"event": "step started", "execution": "lists-1-0", "step": "poison-"}'
 REPLACED = '{"event": "worker to be replaced", "reason": "memory: 600 MiB"}'
 
 

@@ -31,7 +31,9 @@ def delivery_ended(stack: Stack, id: str) -> Process:
 
     def found() -> list[Process]:
         return [
-            w for w in stack.workers.values() if w.events("webhook delivered", id=f"{id}.webhook")
+            w
+            for w in stack.workers.values()
+            if w.events("webhook delivered", execution=f"{id}.webhook")
         ]
 
     return wait_until(found, seconds=20, what="the delivery")[0]
@@ -156,7 +158,9 @@ def test_a_worker_dies_before_the_delivery(tmp_path: Path, job: str) -> None:
         begin(stack, job, receiver.url, delay="1s", body={"pace": 0.2})
         wait_until(lambda: stack.starts(job), what="its first step")
         stack.begin(f"{job}-next", "checkout", {"pace": 30})
-        wait_until(lambda: only.events("step started", id=f"{job}-next"), what="the next one")
+        wait_until(
+            lambda: only.events("step started", execution=f"{job}-next"), what="the next one"
+        )
         assert stack.outcome(job)["status"] == "resolved"
         only.kill()
         assert receiver.calls == []

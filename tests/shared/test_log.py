@@ -46,15 +46,28 @@ def events(code: str, *, level: str = "info") -> list[dict[str, Any]]:
 
 def test_an_event_is_one_line_of_json() -> None:
     """An event has its name, level, process, bound values and its own values."""
-    assert events('get_logger(id="job-1").info("started", attempt=2, text="é\\n")') == [
+    assert events('get_logger(execution="job-1").info("started", attempt=2, text="é\\n")') == [
         {
             "event": "started",
             "level": "info",
             "process": "worker-1",
-            "id": "job-1",
+            "execution": "job-1",
             "attempt": 2,
             "text": "é\n",
         }
+    ]
+
+
+def test_a_workers_lines_name_it() -> None:
+    """A worker is named by the same field as on other processes' lines, unless a line has one."""
+    found = events(
+        'configure_logging(LogSettings(), "worker-1", worker="worker-1")\n'
+        'get_logger().info("mine")\nget_logger().info("of another", worker="worker-2")'
+    )
+
+    assert [(event["process"], event["worker"]) for event in found] == [
+        ("worker-1", "worker-1"),
+        ("worker-1", "worker-2"),
     ]
 
 
@@ -145,10 +158,10 @@ def test_a_value_that_json_cannot_hold_is_logged(value: str) -> None:
 
 def test_the_console_gets_columns() -> None:
     """On the console an event is one readable line, without colours if it is no terminal."""
-    (line,) = output('get_logger().info("started", id="job-1")', format="console")
+    (line,) = output('get_logger().info("started", execution="job-1")', format="console")
 
     assert "started" in line
-    assert "id=job-1" in line
+    assert "execution=job-1" in line
     assert "\x1b" not in line
     assert not line.startswith("{")
 

@@ -169,17 +169,17 @@ class Stack:
 
     def starts(self, id: str) -> list[tuple[str, str]]:
         """Return (worker, step) for each step that any worker's log says was started, in order."""
-        events = [e for w in self.workers.values() for e in w.events("step started", id=id)]
+        events = [e for w in self.workers.values() for e in w.events("step started", execution=id)]
         events.sort(key=lambda event: event["timestamp"])
         return [(event["process"], event["step"]) for event in events]
 
     def parts_begun(self, id: str) -> list[tuple[str, str]]:
         """Return (worker, child) for each start of the step of a child `part`, by the logs."""
         return [
-            (event["process"], event["id"])
+            (event["process"], event["execution"])
             for worker in self.workers.values()
             for event in worker.events("step started", step="part")
-            if event["id"].startswith(f"{id}.")
+            if event["execution"].startswith(f"{id}.")
         ]
 
     @contextlib.contextmanager

@@ -117,7 +117,10 @@ class Output:
             self._print(orjson.dumps(event, default=str) + b"\n")
             return
         event["timestamp"] = str(event["timestamp"])[11:23]
-        process = f"{event.pop('process', '?'):<9}"
+        name = event.pop("process", "?")
+        if event.get("worker") == name:
+            del event["worker"]
+        process = f"{name:<9}"
         event.pop("level", None)
         event["event"] = f"{process} {event['event']}"
         self._print(str(self._renderer(None, "", event)).encode() + b"\n")

@@ -16,6 +16,7 @@ from durable_http.step import Step
 from shared.log import get_logger
 from shared.resonate import tags as tag
 from shared.resonate.codec import Failure
+from shared.telemetry.spans import NO_SPAN
 from worker.durable.recorded_tries import RecordedTries
 from worker.durable.timeouts import call_within
 from worker.errors import Fenced, Rejection, describe, shown
@@ -66,16 +67,13 @@ class StepRun:
         self._record: StepRecord | None = None
         self._retry = command.retry
         self._timeout = command.timeout
-        self._attempts = 0
+        self.attempts = 0
+        """The number of attempts that were made here."""
         self._final = False
         self._failure: Failure | None = None
+        self._span = NO_SPAN
         self._recorded = RecordedTries(time.monotonic())
         self._log = get_logger(**handle.claim.log_fields, step=command.name)
-
-    @property
-    def attempts(self) -> int:
-        """The number of attempts that were made here."""
-        return self._attempts
 
     def next(self, attempt: int) -> float | None:
         """Return the pause before the next attempt (the SDK's protocol of retry policies).
@@ -107,7 +105,7 @@ class StepRun:
 
         Raises `Rejection` with the failure, or `Fenced`.
         """
-        self._attempts += 1
+        self.attempts += 1
         self._final = True  # no retry for what escapes below, `Fenced` above all
         handle, name = self._handle, self._command.name
         handle.check()
@@ -125,21 +123,23 @@ class StepRun:
         return result
 
     def _run(self) -> str:
-        self._log.info("step started", attempt=self._attempts)
+        self._log.info("step started", attempt=self.attempts)
         began = time.monotonic()
-        handle = self._handle
-        call = UserCall(handle.claim, self._command.name)
+        handle, name = self._handle, self._command.name
+        span = self._span = handle.claim.run.step(name, self._id, self.attempts)
+        call = UserCall(handle.claim, name)
         step = Step(
             handle.claim.execution,
-            self._command.name,
+            name,
             self._id,
-            self._attempts,
+            self.attempts,
             handle.worker,
             self._log,
             lambda: call.is_over,
         )
         try:
-            value = self._call(call, step, copied(self._command.arguments))
+            with span.current():
+                value = self._call(call, step, copied(self._command.arguments))
             result = result_json(value, self._result, handle.max_result_bytes)
         except Fenced:
             raise
@@ -149,6 +149,7 @@ class StepRun:
             raise self._rejection(error) from None
         if call.left is not None:
             raise Fenced(handle.claim.execution)  # so does this one
+        span.end()
         handle.metrics.step_resolved(time.monotonic() - began)
         self._log.debug("step finished", seconds=round(time.monotonic() - began, 3))
         return result
@@ -176,18 +177,19 @@ class StepRun:
         return self._rejection(StepTimeout(f"not done within {seconds:g} s"))
 
     def _rejection(self, error: BaseException) -> Rejection:
-        self._final = not self._retry.retries(error) or self._retry.pause(self._attempts) is None
+        self._final = not self._retry.retries(error) or self._retry.pause(self.attempts) is None
         self._handle.metrics.step_failed(error, is_final=self._final)
         self._failure = self._described(error)
         return Rejection(self._failure.encode())
 
     def _described(self, error: BaseException) -> Failure:
         expected = isinstance(error, (NonRetryableError, StepTimeout))
+        self._span.failed(type(error).__name__)
         self._log.warning(
             "step failed",
-            attempt=self._attempts,
+            attempt=self.attempts,
             again=not self._final,
             error=shown(error),
             exc_info=None if expected else error,
         )
-        return describe(error, step=self._command.name, attempts=self._attempts)
+        return describe(error, step=self._command.name, attempts=self.attempts)

@@ -31,5 +31,5 @@ def approval(context: Context, request: Request | None) -> Workflow[dict[str, An
 
 def ask(step: Step, question: str) -> str:
     """Stand in for a message to a person who can answer."""
-    step.log.info("asked", question=question)
+    step.log.info("asked")
     return question

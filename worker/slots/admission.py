@@ -50,7 +50,7 @@ class Admission:
         leaf = self._store.promise(leaf_data) if leaf_data else None
         claim.execution, claim.deadline = root.id, root.timeout
         claim.created_at = root.created_on
-        claim.trace_id = root.tags.get(tag.TRACE)
+        claim.trace_id, claim.origin = root.tags.get(tag.TRACE), root.tags.get(tag.ORIGIN)
         self._store.claim = claim
         try:
             call = self._call_of(offer, root, leaf)

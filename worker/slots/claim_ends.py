@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from shared.log import get_logger
 from shared.resonate.transport import Refused, Unanswered
 from worker.errors import Fenced
+from worker.slots.runs import end_run
 from worker.store.blocked import record_blocked
 from worker.store.restarts import Records, record_returned
 
@@ -68,12 +69,13 @@ def complete(parts: SharedParts, claim: Claim) -> None:
         parts.tasks.complete(claim.task, claim.counter)
     except (Refused, Unanswered) as error:
         claim.lost = str(error)
-        get_logger().warning("task not completed", task=claim.task, reason=claim.lost)
+        get_logger().warning("task not completed", **claim.log_fields, reason=claim.lost)
 
 
 def end_lease(parts: SharedParts, claim: Claim) -> None:
     """End the lease of a claim whose execution does not run here any more; forget its values."""
     claim.end_turn()
+    end_run(claim)
     if claim.lost is None:
         parts.leases.release(claim)
     else:

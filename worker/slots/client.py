@@ -31,6 +31,7 @@ from worker.slots.claim_ends import (
     settle,
 )
 from worker.slots.handles import handle_of
+from worker.slots.runs import begin_run, end_run
 from worker.slots.sdk_adapters import SlotMessageSource, SlotTaskStore
 from worker.store.restarts import Records
 from worker.tasks.claim_handle import CLAIM_DEPENDENCY
@@ -96,6 +97,7 @@ class SlotClient:
         self._parts.metrics.slot_given_up()
         self._log.info("slot given back", **claim.log_fields, reason=claim.lost)
         claim.end_turn()
+        end_run(claim)
         self._retire()
         if self._is_running_here:
             self.sdk.stop_soon()
@@ -131,7 +133,7 @@ class SlotClient:
                 if self._claim(offer):
                     return offer
             except Exception:  # noqa: BLE001 - it would end the process, on this thread of the SDK
-                self._log.exception("task not claimed", task=offer.task)
+                self._log.exception("task not claimed", execution=offer.execution)
         return None
 
     def _is_run_here(self) -> bool:
@@ -171,6 +173,7 @@ class SlotClient:
         self._handle = handle_of(self._parts, claim, records, self._store.promises)
         begin_body(self._parts, claim, self._handle, records)
         self._client.set_dependency(CLAIM_DEPENDENCY, self._handle)
+        begin_run(claim, self._parts.name)
         self.claim = claim
 
     def claimed(self) -> ClaimedPromises:

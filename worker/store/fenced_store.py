@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.resonate import tags as tag
+from shared.resonate.codec import decode_rejection
 from shared.resonate.large_values import data_of
 from shared.resonate.store import Store
 from worker.metrics.counts import WorkerMetrics
@@ -90,7 +91,9 @@ class FencedPromises(GuardedWrites):
                 claim.end_turn()
                 if tag.STEP in promise.tags and promise.tags.get(tag.CLAIM) != claim.key:
                     claim.earlier_starts[id] = starts_of(self, promise, claim.execution)
-            return self._resolve_signal(promise) if _is_unresolved_signal(promise) else promise
+            return (
+                self._resolve_signal(claim, promise) if _is_unresolved_signal(promise) else promise
+            )
 
         return self._write(id, write)
 
@@ -139,10 +142,11 @@ class FencedPromises(GuardedWrites):
 
         return not isinstance(self._write(id, write), FencedPromise)
 
-    def _resolve_signal(self, signal: DurablePromise) -> DurablePromise:
+    def _resolve_signal(self, claim: Claim, signal: DurablePromise) -> DurablePromise:
         """Resolve the promise of a signal with the value that its sender stored."""
         # A signal that comes early is stored first and resolved then; its gateway died in between.
-        self._log.info("signal delivered for its sender", id=signal.id)
+        name = signal.tags[tag.SIGNAL]
+        self._log.info("signal delivered for its sender", **claim.log_fields, signal=name)
         data = data_of(signal.param)
         return super()._settle(signal.id, "RESOLVED", signal.id, data, strict=False)
 
@@ -167,6 +171,8 @@ class FencedPromises(GuardedWrites):
             claim.started.pop(id, None)
             if id == claim.execution:
                 claim.finished = True
+                if state == "REJECTED":
+                    claim.failure = decode_rejection(str(data)).type
                 self.count_end(claim, promise)
                 if claim.is_child:
                     self._child_ended()

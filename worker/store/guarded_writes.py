@@ -124,7 +124,7 @@ class GuardedWrites(ClaimedPromises):
         except Exception as error:  # noqa: BLE001 - whatever it is, the SDK's thread must live on
             claim.lost = shown(error)
             if not isinstance(error, EXPECTED):
-                self._log.exception("a write failed", id=id)
+                self._log.exception("write failed", **claim.log_fields, promise=id)
             failure = failure_for_all(id, error)
             if failure is not None:
                 self._reject_execution(claim, failure)

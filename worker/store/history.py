@@ -120,6 +120,7 @@ class History:
         if not found:
             return
         newest = found[0].tags
+        claim.former = newest.get(tag.CLAIM)
         claim.attempt = int(newest.get(tag.ATTEMPT, "1"))
         claim.recovered_from = newest.get(tag.RECOVERED_FROM)
         position = newest.get(tag.POSITION)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 from shared.settings import MAX_RESULT_BYTES
+from shared.telemetry.spans import LostStep
 from worker.errors import Fenced, Rejection
 from worker.metrics.counts import WorkerMetrics
 from worker.tasks.claims import LEASE_RAN_OUT
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from shared.resonate.codec import Failure
     from worker.tasks.claims import Claim
     from worker.tasks.leases import Leases
+    from worker.tasks.suspects import Starts
 
 CLAIM_DEPENDENCY: Final = "claim"
 """Name of the SDK dependency under which an execution finds its `ClaimHandle`."""
@@ -205,18 +207,23 @@ class ClaimHandle:
                 self.records.reached()
             turn = self.suspects.acquire(earlier, self.check)
         try:
-            self._record(step, 1 if earlier is None else earlier.count + 1)
+            self._record(step, name, earlier)
             yield
         finally:
             if turn is not None:
                 turn.release()
 
-    def _record(self, step: str, number: int) -> None:
+    def _record(self, step: str, name: str, earlier: Starts | None) -> None:
         """Record the start unless it is the first one, whose record is the step's promise."""
         if step in self.claim.started:
             return
+        number = 1 if earlier is None else earlier.count + 1
         if number > 1 and self.records is not None and not self.records.start(step, number):
             raise Fenced(self.claim.execution)
         if number > 1:
             self.history.step_again()
             self.claim.started[step] = number
+        # The worker that was lost has told of its first start at best.
+        if earlier and earlier.lost and earlier.lost[-1] == self.claim.recovered_from:
+            lost = LostStep(name, step, earlier.lost[-1], earlier.last)
+            self.claim.run.lost(self.claim.former, self.claim.attempt - 1, lost)

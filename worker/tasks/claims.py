@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from shared.resonate.transport import FENCED
 
+from shared.telemetry.spans import NO_RUN
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from resonate.models.durable_promise import DurablePromise
 
     from shared.resonate.codec import Call
+    from shared.telemetry.spans import Run
     from worker.tasks.suspects import Starts, Turn
 
 
@@ -111,7 +114,20 @@ class Claim:
     """The function's latest report."""
 
     trace_id: str | None = None
-    """The trace in which the execution was begun."""
+    """The trace in which the execution was begun, or runs."""
+
+    origin: str | None = None
+    """The span in that trace to which children belong, and the trace's flags."""
+
+    run: Run = NO_RUN
+    """The span of what runs under the claim."""
+
+    former: str | None = None
+    """The key of the claim that has stored something of the execution last; set with
+    `history_read`."""
+
+    failure: str | None = None
+    """The type of the failure with which the execution has ended."""
 
     step: str | None = None
     """The step that was started last, if that took longer than a moment, until it has ended."""
@@ -173,7 +189,7 @@ class Claim:
     def log_fields(self) -> dict[str, str]:
         """Fields of every log line about the execution."""
         trace = {} if self.trace_id is None else {"trace_id": self.trace_id}
-        return {"id": self.execution, **trace}
+        return {"execution": self.execution, **trace}
 
     @property
     def fence(self) -> dict[str, str]:

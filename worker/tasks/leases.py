@@ -175,7 +175,7 @@ class Leases:
             try:
                 self._tasks.drop(claim.task, claim.counter, budget=0)
             except Refused:
-                self._log.debug("claim was over", task=claim.task, counter=claim.counter)
+                self._log.debug("claim was over", **claim.log_fields)
             except Unanswered:
                 return
             with self._lock:

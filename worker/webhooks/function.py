@@ -19,6 +19,7 @@ from durable_http.types import JsonType
 from shared.destinations import Target
 from shared.resonate import tags as tag
 from shared.resonate.states import STATUS
+from shared.telemetry.tracing import tracing
 from shared.webhooks import FUNCTION, PAUSES, VERSION, WINDOW_SECONDS
 from worker.durable.other_executions import AwaitExecution
 from worker.webhooks.limits import NotNow
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from shared.resonate.store import Store
     from shared.settings import WebhookSettings
     from worker.webhooks.limits import Place, ReceiverLimits
+    from worker.webhooks.post import Answer
 
 ONCE: Final = RetryPolicy(max_attempts=1)
 RECEIVER_GONE: Final = 410
@@ -140,7 +142,7 @@ class Webhooks:
 
     def _deliver(self, step: Step, place: Place, id: str, url: str, status: str) -> int | Postponed:
         body = orjson.dumps({"id": id, "status": status, "link": f"/wait?id={id}"})
-        answer = self._poster.post(url, self._headers(id, body), body)
+        answer = self._post(url, self._headers(id, body), body)
         log = step.log.bind(host=Target.of(url).host, answer=answer.status)
         if answer.status in THROTTLED:
             seconds = place.throttle(answer.retry_after)
@@ -152,6 +154,19 @@ class Webhooks:
         gone = answer.status == RECEIVER_GONE
         log.info("webhook ended" if gone else "webhook delivered", status=status)
         return answer.status
+
+    def _post(self, url: str, headers: dict[str, str], body: bytes) -> Answer:
+        target = Target.of(url)
+        span = tracing().webhook(target.host, target.port)
+        if span.context is not None:
+            headers["traceparent"] = span.context.traceparent
+        try:
+            answer = self._poster.post(url, headers, body)
+        except NotDelivered as error:
+            span.failed(type(error).__name__)
+            raise
+        span.answered(answer.status)
+        return answer
 
     def _headers(self, id: str, body: bytes) -> dict[str, str]:
         now = datetime.now(UTC)

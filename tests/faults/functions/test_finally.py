@@ -73,7 +73,9 @@ def test_one_that_hangs_holds_no_thread_of_the_worker(stack: Stack, job: str) ->
     stack.begin(f"{job}-after", "foo")
     assert stack.outcome(f"{job}-after")["status"] == "resolved"
     wait_until(
-        lambda: worker.events("thread left behind", id=job), seconds=60, what="the hung thread"
+        lambda: worker.events("thread left behind", execution=job),
+        seconds=60,
+        what="the hung thread",
     )
     assert worker.running()
 

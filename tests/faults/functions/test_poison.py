@@ -185,7 +185,9 @@ def test_an_unknown_function_waits_for_a_newer_worker(
     worker = stack.workers["odd"]
 
     wait_until(
-        lambda: len(worker.events("execution blocked", id=job)) >= 2, seconds=10, what="two offers"
+        lambda: len(worker.events("execution blocked", execution=job)) >= 2,
+        seconds=10,
+        what="two offers",
     )
     with stack.store() as store:
         assert store.promises.get(job).state == "PENDING"

@@ -74,7 +74,7 @@ def test_a_pause_is_shown(service: Stack, job: str) -> None:
         "message": "no connection at try 1",
         "step": "connect",
     }
-    failed = service.workers["odd"].events("step failed", id=job)[0]["timestamp"]
+    failed = service.workers["odd"].events("step failed", execution=job)[0]["timestamp"]
     pause = datetime.fromisoformat(state["next_try_at"]) - datetime.fromisoformat(failed)
     assert 29 < pause.total_seconds() < 61
     states = [service.state(job) for _ in range(50)]
@@ -184,7 +184,7 @@ def test_a_childs_tries_are_not_recorded(service: Stack, job: str) -> None:
     ended = service.outcome(job)
 
     assert ended["result"][0][0] == "ValueError"
-    assert len(service.workers["odd"].events("step failed", id=f"{job}.1")) == 5
+    assert len(service.workers["odd"].events("step failed", execution=f"{job}.1")) == 5
     assert records(service, f"{job}.1") == 0
 
 
@@ -233,7 +233,7 @@ def test_a_record_that_is_not_stored_is_left_out(
     odd = stack.workers["odd"]
     wait_until(lambda: stack.state(job, steps=True)["steps"], what="the record of the start")
     harm = proxy.harm("POST", "/promises", how, times=1000)
-    wait_until(lambda: odd.events("failed try not recorded", id=job), what="a lost record")
+    wait_until(lambda: odd.events("failed try not recorded", execution=job), what="a lost record")
     proxy.heal()
 
     ended = stack.outcome(job)
@@ -251,7 +251,7 @@ def test_a_record_of_an_old_claim_is_refused(proxied: tuple[Stack, Proxy], job: 
     wait_until(lambda: stack.state(job, steps=True)["steps"], what="the record of the start")
     proxy.harm("POST", "/promises", "refuse-412")
 
-    wait_until(lambda: odd.events("slot given back", id=job), what="the end of the claim")
+    wait_until(lambda: odd.events("slot given back", execution=job), what="the end of the claim")
 
     state = until(stack, job, lambda state: state.get("attempt") == 2 and "tries" in state)
     assert (state["phase"], state["tries"]) == ("retrying", 1)

@@ -43,7 +43,7 @@ def _narrow(bare_stack: Stack) -> Stack:
 def events(stack: Stack, event: str, prefix: str) -> list[dict[str, Any]]:
     """Return the events of all workers about the executions whose ids begin like this."""
     found = [each for worker in stack.workers.values() for each in worker.events(event)]
-    return [each for each in found if str(each.get("id", "")).startswith(prefix)]
+    return [each for each in found if str(each.get("execution", "")).startswith(prefix)]
 
 
 def cancel(stack: Stack, *ids: str) -> None:
@@ -105,7 +105,7 @@ def test_a_slot_after_a_cancel(narrow: Stack, job: str, function: str, tmp_path:
     cancel(narrow, job)
 
     runs(narrow, f"{job}-after", NOTICED_SECONDS)
-    wait_until(lambda: worker.events("thread left behind", id=job), what="the count")
+    wait_until(lambda: worker.events("thread left behind", execution=job), what="the count")
     assert worker.running()
 
 
@@ -122,7 +122,7 @@ def test_a_body_is_closed_beside_a_hung_step(narrow: Stack, job: str, tmp_path: 
 def test_a_slot_that_waits_for_the_next_attempt(narrow: Stack, job: str, tmp_path: Path) -> None:
     """A long pause between two attempts holds no slot after a cancel, and the body ends."""
     narrow.create(job, "wait_for_next_try", str(tmp_path / "tidied"))
-    wait_until(lambda: narrow.workers["a"].events("step failed", id=job), what="the failure")
+    wait_until(lambda: narrow.workers["a"].events("step failed", execution=job), what="the failure")
 
     cancel(narrow, job)
 
@@ -150,9 +150,9 @@ def test_a_thread_that_comes_back(narrow: Stack, job: str) -> None:
     cancel(narrow, job)
     worker = narrow.workers["a"]
 
-    wait_until(lambda: worker.events("thread left behind has ended", id=job), what="the end")
+    wait_until(lambda: worker.events("thread left behind has ended", execution=job), what="the end")
 
-    (left,) = worker.events("thread left behind", id=job)
+    (left,) = worker.events("thread left behind", execution=job)
     assert (left["step"], left["threads"], left["seconds"] > 1) == ("hang", 1, True)
     assert narrow.state(job)["status"] == "canceled"
     runs(narrow, f"{job}-after", 1)
@@ -169,7 +169,7 @@ def test_a_step_without_a_timeout_has_the_default(
 
     assert bare_stack.outcome(job)["result"] == 2
     wait_until((tmp_path / "stopped").exists, what="the first attempt's end")
-    (failed,) = worker.events("step failed", id=job)
+    (failed,) = worker.events("step failed", execution=job)
     assert failed["error"] == "StepTimeout('not done within 0.5 s')"
     assert not worker.events("slot given back")
 
@@ -185,7 +185,7 @@ def test_a_claim_that_another_worker_took(bare_stack: Stack, job: str) -> None:
 
     frozen.signal(signal.SIGCONT)
 
-    wait_until(lambda: frozen.events("slot given back", id=job), what="the slot")
+    wait_until(lambda: frozen.events("slot given back", execution=job), what="the slot")
     runs(bare_stack, f"{job}-after", 5)
     assert not bare_stack.workers["b"].events("slot given back")
 
@@ -207,7 +207,7 @@ def test_a_dead_thread_of_a_client_in_use(bare_stack: Stack, job: str) -> None:
     """Threads that were left behind do not hide that another client has lost one of its own."""
     worker = bare_stack.add_worker("a", STUCK, WORKER_CONCURRENCY="2")
     bare_stack.create(f"{job}-1", "hang_in_body", seconds=1)
-    wait_until(lambda: worker.events("slot given back", id=f"{job}-1"), what="the slot")
+    wait_until(lambda: worker.events("slot given back", execution=f"{job}-1"), what="the slot")
 
     bare_stack.create(f"{job}-2", "end_bridges")
     wait_until(lambda: bare_stack.state(f"{job}-2")["done"], what="the end of `end_bridges`")

@@ -62,7 +62,7 @@ def test_a_worker_that_starts_need_not_wait_for_a_pause(bare_stack: Stack, job: 
     bare_stack.add_worker("worker-1", WORKER_CONCURRENCY="1")
     resolve(bare_stack, ids, RUN_SECONDS)
 
-    started = [event["id"] for event in steps(bare_stack)]
+    started = [event["execution"] for event in steps(bare_stack)]
     places = {id: started.index(id) for id in ids}
     assert set(started[:60]) <= set(ids[:128])
     assert max(places[id] for id in ids[:20]) < min(places[id] for id in ids[-20:])
@@ -93,7 +93,7 @@ def test_offers_of_a_killed_worker_come_to_another(bare_stack: Stack, job: str) 
     second = bare_stack.add_worker("worker-2")
 
     resolve(bare_stack, ids, RUN_SECONDS)
-    started = [event["id"] for event in second.events("step started")]
+    started = [event["execution"] for event in second.events("step started")]
     assert sorted(id for id in started if id in set(ids)) == sorted(ids)
 
 

@@ -56,8 +56,8 @@ def test_a_frozen_holder_changes_nothing_when_it_thaws(bare_stack: Stack, job: s
 
     wait_until(
         lambda: (
-            frozen.events("execution given up", id=job)
-            or frozen.events("step failed", id=job)
+            frozen.events("execution given up", execution=job)
+            or frozen.events("step failed", execution=job)
             or time.monotonic() % 1 > 0.9
         ),
         what="the end of the frozen step",
@@ -269,9 +269,11 @@ def test_a_worker_that_joins_takes_its_share(bare_stack: Stack, job: str) -> Non
     )
 
     bare_stack.add_worker("second")
-    left = set(jobs) - {e["id"] for e in first.events("step started", step="reserve")}
+    left = set(jobs) - {e["execution"] for e in first.events("step started", step="reserve")}
 
     for id in jobs:
         bare_stack.outcome(id, 40)
-    second = {e["id"] for e in bare_stack.workers["second"].events("step started", step="notify")}
+    second = {
+        e["execution"] for e in bare_stack.workers["second"].events("step started", step="notify")
+    }
     assert len(second) >= len(left) / 3

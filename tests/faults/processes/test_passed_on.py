@@ -59,7 +59,7 @@ PASSED_ON: Final[Mapping[str, Mapping[str, str]]] = {
         "callback": "a URL whose parts are checked",
         "Prefer": NOTHING,
         "body": "JSON, parsed and written anew, and its hash",
-        "traceparent": "the trace id: 32 hexadecimal digits",
+        "traceparent": "the ids of trace and span, and two flags: hexadecimal digits",
     },
     "GET /wait": {
         "id": "id",

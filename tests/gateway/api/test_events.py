@@ -67,7 +67,7 @@ async def test_a_stream_says_what_it_is(gateway: Gateway, store: Store, job: str
     assert headers["X-Accel-Buffering"] == "no"
     assert headers["X-Request-Id"] == "mine"
     assert stream.retry == 1000
-    assert (line["path"], line["id"], line["status"]) == ("/events", job, 200)
+    assert (line["path"], line["execution"], line["status"]) == ("/events", job, 200)
 
 
 async def test_a_stream_can_be_repeated(

@@ -39,7 +39,7 @@ async def test_a_request_has_one_line(gateway: Gateway, job: str, log: list[Even
     await gateway.ask("GET", "/result?id=a%0Ab&token=s3cret")
 
     lines = await logged_requests(log, 4)
-    shown = [(line["method"], line["path"], line["status"], line["id"]) for line in lines]
+    shown = [(line["method"], line["path"], line["status"], line["execution"]) for line in lines]
     assert shown == [
         ("POST", "/begin", 202, job),
         ("GET", "/wait", 200, job),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from gateway.http.trace_context import Trace, trace_of
+from gateway.http.trace_context import trace_of
+from shared.telemetry.spans import TraceContext
 from tests.support.gateway.client import logged_requests
 
 if TYPE_CHECKING:
@@ -22,18 +23,18 @@ SPAN: Final = "00f067aa0ba902b7"
 
 
 @pytest.mark.parametrize(
-    "header",
+    ("header", "flags"),
     [
-        f"00-{TRACE}-{SPAN}-01",
-        f"00-{TRACE}-{SPAN}-00",
-        f" 00-{TRACE}-{SPAN}-ff ",
-        f"01-{TRACE}-{SPAN}-01",
-        f"fe-{TRACE}-{SPAN}-01-what-may-come",
+        (f"00-{TRACE}-{SPAN}-01", "01"),
+        (f"00-{TRACE}-{SPAN}-00", "00"),
+        (f" 00-{TRACE}-{SPAN}-ff ", "03"),
+        (f"01-{TRACE}-{SPAN}-01", "01"),
+        (f"fe-{TRACE}-{SPAN}-02-what-may-come", "02"),
     ],
 )
-def test_a_trace_is_read(header: str) -> None:
+def test_a_trace_is_read(header: str, flags: str) -> None:
     """The four parts are read, of later versions too, whatever follows there."""
-    assert trace_of([header]) == Trace(TRACE, SPAN)
+    assert trace_of([header]) == TraceContext(TRACE, SPAN, flags)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ async def test_a_trace_is_taken_up(
 
     (line,) = await logged_requests(log, 1)
     assert (line["trace_id"], line["span_id"]) == (TRACE, SPAN)
-    assert stored.tags["trace"] == TRACE
+    assert (stored.tags["trace"], stored.tags["origin"]) == (TRACE, f"{SPAN}-01")
 
 
 async def test_a_bad_trace_is_no_matter(
@@ -86,6 +87,6 @@ async def test_a_bad_trace_is_no_matter(
     stored = await asyncio.to_thread(store.promises.get, job)
 
     assert answer.status == 202
-    assert "trace" not in stored.tags
+    assert not {"trace", "origin"} & stored.tags.keys()
     await logged_requests(log, 1)
     assert not [line for line in log if "trace_id" in line]

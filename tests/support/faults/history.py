@@ -50,9 +50,11 @@ class History:
         """Add what the workers' logs say of the steps of executions with this prefix."""
         for worker in stack.workers.values():
             for event in worker.events("step started"):
-                if event["id"].startswith(prefix):
+                if event["execution"].startswith(prefix):
                     at, step = seconds(event["timestamp"]), event["step"]
-                    self.note("step", id=event["id"], at=at, step=step, worker=event["process"])
+                    self.note(
+                        "step", id=event["execution"], at=at, step=step, worker=event["process"]
+                    )
 
     def events(self) -> list[Event]:
         return [json.loads(line) for line in self._path.read_text().splitlines()]

@@ -30,7 +30,7 @@ def losses(stack: Stack, ended: Sequence[Ended], poison: str = "poison-") -> lis
         begins[end.name] = end.log
         events = [event for line in raw.splitlines() if (event := _event(line))]
         own = [str(event.get("reason", event["event"])) for event in events if _is_own(event)]
-        ids = [event["id"] for event in events if str(event.get("id", "")).startswith(poison)]
+        ids = [id for event in events if (id := str(event.get("execution", ""))).startswith(poison)]
         killed = ids[-1] if ids and end.code in CODES else None
         found.append(Lost(end.name, end.code, killed, own[0] if own else None))
     return found

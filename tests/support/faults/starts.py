@@ -76,4 +76,4 @@ class Starts:
             if EVENT in line:
                 event = orjson.loads(line)
                 at = datetime.fromisoformat(event["timestamp"]).timestamp()
-                self._found[event["id"]].append(Start(name, event["step"], at))
+                self._found[event["execution"]].append(Start(name, event["step"], at))

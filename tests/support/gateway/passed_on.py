@@ -53,6 +53,7 @@ TAGS: Final[Mapping[str, str]] = {
     tag.DELAY: MILLISECONDS,
     tag.CALLBACK: URL,
     tag.TRACE: HEX,
+    tag.ORIGIN: r"[0-9a-f]{16}-0[0-3]",
     tag.SIGNAL: r"[A-Za-z0-9_-]{1,64}",
     tag.NUMBER: r"[1-9][0-9]*",
 }

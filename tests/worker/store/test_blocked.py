@@ -93,7 +93,7 @@ def test_a_server_in_trouble_costs_only_the_record(log: list[EventDict]) -> None
 
     first, last = log
     assert (first["event"], first["log_level"]) == ("execution blocked", "warning")
-    assert (first["id"], first["expected"], first["found"], first["version"]) == (
+    assert (first["execution"], first["expected"], first["found"], first["version"]) == (
         "job",
         "step reserve",
         "step quote",

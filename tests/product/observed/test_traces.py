@@ -30,7 +30,7 @@ def test_a_trace_reaches_the_workers_log(stack: Stack, job: str) -> None:
     begin(stack, job, "checkout", b'{"pace": 0.01, "fail": "ship"}')
     stack.outcome(job)
 
-    lines = [line for worker in stack.workers.values() for line in worker.events(id=job)]
+    lines = [line for worker in stack.workers.values() for line in worker.events(execution=job)]
     assert {"step started", "step failed", "execution failed"} <= {line["event"] for line in lines}
     assert {line.get("trace_id") for line in lines} == {TRACE}
 
@@ -41,7 +41,7 @@ def test_children_belong_to_the_trace(stack: Stack, job: str) -> None:
     stack.outcome(job)
 
     lines = [line for worker in stack.workers.values() for line in worker.events("step started")]
-    children = [line for line in lines if line["id"].startswith(f"{job}.")]
+    children = [line for line in lines if line["execution"].startswith(f"{job}.")]
     assert [line.get("trace_id") for line in children] == [TRACE] * 4
 
 
@@ -54,7 +54,7 @@ def test_a_trace_outlives_a_worker(own_stack: Stack, job: str) -> None:
     ended = own_stack.outcome(job)
 
     others = [worker for name, worker in own_stack.workers.items() if name != holder]
-    lines = [line for worker in others for line in worker.events(id=job)]
+    lines = [line for worker in others for line in worker.events(execution=job)]
     assert ended["attempt"] == 2
     assert "execution recovered" in {line["event"] for line in lines}
     assert {line.get("trace_id") for line in lines} == {TRACE}

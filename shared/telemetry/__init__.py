@@ -1,0 +1,1 @@
+"""Traces: what requests and executions have done, sent to a collector of OpenTelemetry."""

@@ -1,0 +1,169 @@
+"""Spans of OpenTelemetry, sent in batches by a thread of their own.
+
+The queue is bounded: while the collector does not answer, the oldest spans are dropped, and the log
+has one line. All settings are the libraries' own variables.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import SpanKind
+
+from shared.log import get_logger
+from shared.telemetry.ids import ChosenIds
+from shared.telemetry.recorded import RecordedSpan, below
+from shared.telemetry.runs import RecordedRun
+from shared.telemetry.spans import NO_SPAN, Tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from shared.telemetry.spans import ClaimedRun, Run, Span, TraceContext
+
+CLOSE_SECONDS: Final = 2.0
+"""Seconds that a process which ends takes at most to send its last spans."""
+
+DELAY_MILLISECONDS: Final = 1000.0
+"""Milliseconds between two batches, unless `OTEL_BSP_SCHEDULE_DELAY` says otherwise. A process that
+is killed loses the spans of this time."""
+
+METHODS: Final = frozenset(
+    {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
+)
+"""The methods that OpenTelemetry's conventions know."""
+
+SHOWN: Final = 300
+"""Characters of a reason in the log."""
+
+
+class ExportedTracing(Tracing):
+    """Makes spans and sends them to a collector."""
+
+    def __init__(self, service: str, process: str) -> None:
+        ids = self._ids = ChosenIds()
+        self._provider = TracerProvider(
+            resource=_resource(service, process), id_generator=ids, shutdown_on_exit=False
+        )
+        delay = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else DELAY_MILLISECONDS
+        exporter = QuietExporter(OTLPSpanExporter())
+        self._provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=delay))
+        exporter.hush()
+        # So that spans that a step's function makes are sent too, within that of the step.
+        trace.set_tracer_provider(self._provider)
+        self._tracer = self._provider.get_tracer("durable_http")
+
+    def request(
+        self, method: str, route: str | None, path: str, parent: TraceContext | None
+    ) -> Span:
+        known = method if method in METHODS else "_OTHER"
+        shown = known if known == method else "HTTP"
+        attributes = {"http.request.method": known, "url.path": path, "url.scheme": "http"}
+        if route is not None:
+            attributes["http.route"] = route
+            shown = f"{shown} {route}"
+        return RecordedSpan(
+            self._tracer.start_span(shown, below(parent), SpanKind.SERVER, attributes)
+        )
+
+    def call(self, request: bytes, host: str, port: int) -> Span:
+        if not trace.get_current_span().is_recording():
+            return NO_SPAN
+        method, _, rest = (
+            request[: request.index(b" HTTP/1.1\r\n")].decode("latin-1").partition(" ")
+        )
+        path = rest.partition("?")[0]
+        attributes = {"http.request.method": method, "url.path": path}
+        # The rest of a path has ids in it, which are too many to be names.
+        return self._client(f"{method} /{path.split('/')[1]}", host, port, attributes)
+
+    def webhook(self, host: str, port: int) -> Span:
+        return self._client("POST", host, port, {"http.request.method": "POST"})
+
+    def _client(self, name: str, host: str, port: int, attributes: dict[str, str]) -> Span:
+        where = {"server.address": host, "server.port": port}
+        return RecordedSpan(
+            self._tracer.start_span(name, None, SpanKind.CLIENT, {**attributes, **where})
+        )
+
+    def run(self, claimed: ClaimedRun) -> Run:
+        return RecordedRun(self._tracer, self._ids, claimed)
+
+    def close(self) -> None:
+        # The libraries wait for half a minute, and cannot be told otherwise.
+        closing = threading.Thread(target=self._provider.shutdown, name="traces", daemon=True)
+        closing.start()
+        closing.join(CLOSE_SECONDS)
+
+
+def _resource(service: str, process: str) -> Resource:
+    """Return what a collector shows of this process; variables come before our own names."""
+    named = Resource.create({}).attributes
+    own = {"service.name": f"durable-http-{service}", "service.instance.id": process}
+    if not str(named.get("service.name", "")).startswith("unknown_service"):
+        del own["service.name"]
+    if "service.instance.id" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
+        del own["service.instance.id"]
+    return Resource.create(dict(own))
+
+
+class QuietExporter(SpanExporter):
+    """Sends spans by another exporter, and logs when that begins to fail, and to succeed."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+        self._pid = os.getpid()
+        self._said = _LastRecord()
+        self._dropped = 0
+        self._log = get_logger()
+
+    def hush(self) -> None:
+        """Keep what the libraries log from the log: a line for every batch and every full queue."""
+        library = logging.getLogger("opentelemetry")
+        library.propagate = False
+        library.addHandler(self._said)
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        if os.getpid() != self._pid:  # a child that was forked shares our connection
+            return SpanExportResult.FAILURE
+        try:
+            result = self._exporter.export(spans)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it costs spans and nothing else
+            result = SpanExportResult.FAILURE
+            self._said.text = repr(error)
+        if result is SpanExportResult.SUCCESS:
+            if self._dropped:
+                self._log.info("spans are sent again", dropped=self._dropped)
+            self._dropped = 0
+            return result
+        if not self._dropped:
+            self._log.warning(
+                "spans not sent, see OTEL_EXPORTER_OTLP_ENDPOINT and its collector",
+                reason=self._said.text[:SHOWN],
+            )
+        self._dropped += len(spans)
+        return result
+
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
+
+
+class _LastRecord(logging.Handler):
+    """Remembers what a library has logged last."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.text = record.getMessage()
