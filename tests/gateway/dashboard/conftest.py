@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from gateway.dashboard.snapshot import Snapshots
 from gateway.presence.recoveries import Recoveries
 from gateway.presence.workers import Workers
 from tests.support.gateway.presence import Released, presence_port
+from tests.support.gateway.streams import FOR_EVER, Stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -67,3 +70,31 @@ async def _port(gateway: Gateway) -> AsyncIterator[PresencePort]:
     """Yield a port at which workers connect to the gateway."""
     async with presence_port(Released(), gateway.app[WORKERS]) as port:
         yield port
+
+
+class LiveStream(Stream):
+    """The page's stream, whose events have no ids; `newest` is the latest snapshot."""
+
+    @property
+    def newest(self) -> Any:
+        return self.events[-1].data if self.events else None
+
+    def _dispatch(self) -> None:
+        if self._fields:
+            self._fields["id"] = ""
+        super()._dispatch()
+
+
+@contextlib.asynccontextmanager
+async def looking(gateway: Gateway, **headers: str) -> AsyncIterator[LiveStream]:
+    """Open the page's stream, and close it when the block ends."""
+    url = f"http://{gateway.host}:{gateway.port}/dashboard/live"
+    async with gateway.session.get(url, headers=headers, timeout=FOR_EVER) as response:
+        assert response.status == 200, await response.text()
+        stream = LiveStream(response)
+        try:
+            yield stream
+        finally:
+            stream.task.cancel()
+            await asyncio.gather(stream.task, return_exceptions=True)
+            response.close()
