@@ -151,6 +151,7 @@ class Live:
 
     async def _make_while_wanted(self) -> None:
         self._board.on_change = self._news.set
+        self._server, self._numbers = None, Numbers()
         reading = asyncio.create_task(self._read_again_and_again())
         try:
             with contextlib.suppress(TimeoutError):
@@ -198,19 +199,26 @@ class Live:
             await asyncio.sleep(max(READ_SECONDS - (time.monotonic() - began), READ_SECONDS / 2))
 
     async def _read(self) -> None:
-        """Read the numbers; while the server is away the last ones stay."""
+        """Read the numbers; while that cannot be done the last ones stay."""
         try:
-            await self._backend.ping()
-            self._server = "ok"
-            self._numbers = await self._newest.read()
-        except Saturated:
-            pass  # of the server nothing is known
-        except StoreNotWritable:
-            self._server = "not writable"
+            self._server = await self._state_of_server()
+            if self._server != "away":
+                self._numbers = await self._newest.read()
         except BackendUnavailable:
-            self._server = "away"
+            pass
         except Exception:  # noqa: BLE001 - the next read may do better
             self._log.exception("no numbers for the page at /")
+
+    async def _state_of_server(self) -> Server | None:
+        try:
+            await self._backend.ping()
+        except Saturated:
+            return self._server  # nothing was asked
+        except StoreNotWritable:
+            return "not writable"
+        except BackendUnavailable:
+            return "away"
+        return "ok"
 
     def _wake(self) -> None:
         made, self._woken = self._woken, asyncio.Event()

@@ -189,7 +189,7 @@ async def test_a_page_may_poll(gateway: Gateway, port: PresencePort) -> None:
         return lane(answer.body, "worker-a") is not None
 
     async with asyncio.timeout(10):
-        while not await has_worker():
+        while not await has_worker():  # noqa: ASYNC110 - a page that polls
             await asyncio.sleep(0.05)
     head = await gateway.ask("HEAD", "/dashboard/state")
     assert (head.status, head.headers["Content-Type"]) == (200, "application/json; charset=utf-8")
