@@ -8,19 +8,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-import pytest
 
 from gateway.dashboard import live
 from gateway.dashboard.routes import LIVE
 from gateway.settings import GatewaySettings, PresenceSettings
 from shared.presence import Claimed, Running
 from shared.settings import ServerSettings
-from tests.gateway.dashboard.conftest import LiveStream, looking
+from tests.support.dashboard import LiveStream, looking
 from tests.support.gateway.client import until
 from tests.support.gateway.raw import connected, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
     from shared.resonate.store import Store
     from tests.support.faults.proxy import Proxy
