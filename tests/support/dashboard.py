@@ -28,9 +28,9 @@ class Scene:
 
     now: float = 1_000.0
     workers: Workers = field(default_factory=Workers)
-    recoveries: Recoveries = field(default_factory=Recoveries)
 
     def __post_init__(self) -> None:
+        self.recoveries = Recoveries(lambda: self.now)
         self.board = Board(self.recoveries, lambda: self.now)
         self.workers.observers += [self.recoveries, self.board]
         self.names: dict[str, str] = {}
