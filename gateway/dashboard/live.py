@@ -113,7 +113,7 @@ class Live:
         self._start()
         while not self.raw and not self._ended:
             await self._woken.wait()
-        return self.raw
+        return b"" if self._ended else self.raw
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[Live]:
