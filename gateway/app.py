@@ -126,7 +126,7 @@ def _add_presence(app: web.Application) -> None:
     """Add what is known of workers."""
     app[WORKERS] = Workers()
     app[DEATHS] = Deaths(app[WORKERS], app[BACKEND].releases)
-    app[RECOVERIES] = Recoveries()
+    app[RECOVERIES] = Recoveries(app[BACKEND].clock.time)
     app[RECOVERIES].listen(lambda recovery: app[METRICS].recovered(recovery.seconds))
     app[WORKERS].observers.append(app[RECOVERIES])
 

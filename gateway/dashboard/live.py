@@ -18,7 +18,7 @@ import msgspec
 from gateway.concurrency.limiter import Limiter
 from gateway.concurrency.tasks import TaskSet
 from gateway.dashboard.counts import Numbers
-from gateway.errors import BackendUnavailable, Saturated, ServiceError, StoreNotWritable
+from gateway.errors import BackendUnavailable, Saturated, StoreNotWritable
 from shared.log import get_logger
 
 if TYPE_CHECKING:
@@ -72,15 +72,20 @@ class Live:
         """The name of this gateway."""
         self._limiter = Limiter(PAGES, "Too many pages are open here; close some.")
         self._tasks = TaskSet()
-        self._making = False
+        self.is_making = False
+        """Whether snapshots are made."""
+
         self._polled_until = float("-inf")
         self._numbers = Numbers()
         self._server: Server | None = None
         self._read_once = asyncio.Event()
         self._news = asyncio.Event()
-        self._made = asyncio.Event()
-        self._raw = b""
-        self._number = 0
+        self._woken = asyncio.Event()
+        self.raw = b""
+        """The newest snapshot as JSON; empty while none are made."""
+
+        self.made = 0
+        """How many snapshots were made so far."""
         self._ended = False
         self._log = get_logger()
 
@@ -92,8 +97,10 @@ class Live:
     async def running(self) -> AsyncIterator[None]:
         """Make snapshots, when they are wanted, until the block ends."""
         async with self._tasks.running():
-            yield
-        self.drain()
+            try:
+                yield
+            finally:
+                self.drain()
 
     def drain(self) -> None:
         """End all streams: their pages go on at another gateway."""
@@ -104,9 +111,9 @@ class Live:
         """Return the newest snapshot, for a page that polls."""
         self._polled_until = time.monotonic() + POLL_SECONDS
         self._start()
-        while not self._raw and not self._ended:
-            await self._made.wait()
-        return self._raw
+        while not self.raw and not self._ended:
+            await self._woken.wait()
+        return b"" if self._ended else self.raw
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[Live]:
@@ -123,19 +130,19 @@ class Live:
         """
         seen = 0
         while not self._ended:
-            if self._raw and self._number != seen:
-                seen = self._number
-                yield self._raw
+            if self.raw and self.made != seen:
+                seen = self.made
+                yield self.raw
                 continue
             try:
                 async with asyncio.timeout(quiet_seconds):
-                    await self._made.wait()
+                    await self._woken.wait()
             except TimeoutError:
                 yield None
 
     def _start(self) -> None:
-        if not self._making and not self._ended:
-            self._making = True
+        if not self.is_making and not self._ended:
+            self.is_making = True
             self._read_once.clear()
             self._tasks.start(self._make_while_wanted())
 
@@ -144,19 +151,22 @@ class Live:
 
     async def _make_while_wanted(self) -> None:
         self._board.on_change = self._news.set
+        self._server, self._numbers = None, Numbers()
         reading = asyncio.create_task(self._read_again_and_again())
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FIRST_SECONDS):
                     await self._read_once.wait()
             await self._make_again_and_again()
-        except Exception:  # noqa: BLE001 - the next page that is opened tries again
+        except Exception:  # noqa: BLE001 - it is tried again
             self._log.exception("no snapshots for the page at /")
+            await asyncio.sleep(READ_SECONDS)
         finally:
             reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
             self._board.on_change = None
-            self._raw = b""
-            self._making = False
+            self.raw = b""
+            self.is_making = False
             if self._is_wanted():
                 self._start()
 
@@ -172,8 +182,8 @@ class Live:
             if snapshot != sent or began - sent_at >= MOST_SECONDS:
                 sent, sent_at = snapshot, began
                 at = round(self._backend.clock.time() * 1000)
-                self._raw = msgspec.json.encode(msgspec.structs.replace(snapshot, at=at))
-                self._number += 1
+                self.raw = msgspec.json.encode(msgspec.structs.replace(snapshot, at=at))
+                self.made += 1
                 self._wake()
             await asyncio.sleep(max(LEAST_SECONDS, REST * (time.monotonic() - began)))
             with contextlib.suppress(TimeoutError):
@@ -189,20 +199,27 @@ class Live:
             await asyncio.sleep(max(READ_SECONDS - (time.monotonic() - began), READ_SECONDS / 2))
 
     async def _read(self) -> None:
-        """Read the numbers; while the server is away the last ones stay."""
+        """Read the numbers; while that cannot be done the last ones stay."""
+        try:
+            self._server = await self._state_of_server()
+            if self._server != "away":
+                self._numbers = await self._newest.read()
+        except BackendUnavailable:
+            pass
+        except Exception:  # noqa: BLE001 - the next read may do better
+            self._log.exception("no numbers for the page at /")
+
+    async def _state_of_server(self) -> Server | None:
         try:
             await self._backend.ping()
-            self._server = "ok"
-            self._numbers = await self._newest.read()
         except Saturated:
-            pass  # of the server nothing is known
+            return self._server  # nothing was asked
         except StoreNotWritable:
-            self._server = "not writable"
+            return "not writable"
         except BackendUnavailable:
-            self._server = "away"
-        except ServiceError as error:
-            self._log.warning("no numbers for the page at /", reason=str(error))
+            return "away"
+        return "ok"
 
     def _wake(self) -> None:
-        made, self._made = self._made, asyncio.Event()
+        made, self._woken = self._woken, asyncio.Event()
         made.set()
