@@ -53,7 +53,7 @@ async def test_a_kill_is_seen_from_begin_to_result(own_stack: Stack, job: str) -
         await page.get_by_role("link", name=job, exact=True).first.click()
         await expect(page.locator("dl")).to_contain_text(f"took over from {holder}")
         await expect(page.locator(".sentence")).to_contain_text("It returned its result", timeout=30_000)
-        await expect(page.locator("pre.value").nth(1)).to_contain_text(f'"order": "{job}"')
+        await expect(page.locator("pre.json").nth(1)).to_contain_text(f'"order": "{job}"')
         await expect(page.locator(".steps-table tbody th")).to_have_text(STEPS)
 
 
