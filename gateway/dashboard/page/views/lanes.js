@@ -37,6 +37,7 @@ export class Lanes {
   /** Take a snapshot; returns nothing, draws nothing. */
   take(snapshot, now) {
     rebase(now);
+    this._now = now;
     this._lanes = this._bars.take(snapshot, now, room(RECOVERED_ROOM));
   }
 
@@ -105,7 +106,7 @@ export class Lanes {
           ? html`<span class="name" aria-hidden="true"><bdi>${text(bar.id)}</bdi></span>`
           : nothing}
         ${bar.recovered_from
-          ? html`<span class="recovered" aria-hidden="true">${recovered(took)}</span>`
+          ? html`<span class="recovered" ?data-fresh=${this._now - bar.claimed_at < room(RECOVERED_ROOM)} aria-hidden="true">${recovered(took)}</span>`
           : nothing}
       </a>
     </li>`;

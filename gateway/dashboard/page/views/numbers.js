@@ -20,8 +20,8 @@ const TILES = [
 
 const RATES = [
   { key: "begins", label: "Begins/s", about: "Begins per second", show: (value) => number(value, 1) },
-  { key: "p50", label: "Done in, p50", about: "From begin to done, median", show: time },
-  { key: "p99", label: "Done in, p99", about: "From begin to done, 99 of 100", show: time },
+  { key: "p50", label: "Done p50", about: "From begin to done, median", show: time },
+  { key: "p99", label: "Done p99", about: "From begin to done, 99 of 100", show: time },
 ];
 
 function time(value) {
