@@ -80,6 +80,10 @@ def test_files_are_taken_as_they_are(tmp_path: Path) -> None:
     """What the page needs is written, and nothing else of the package."""
     unpack(_archive(tmp_path / "a.tgz", *FILES, "development/lit-html.js"), tmp_path / PACKAGE)
 
-    found = {str(p.relative_to(tmp_path / PACKAGE)) for p in (tmp_path / PACKAGE).rglob("*") if p.is_file()}
+    found = {
+        str(p.relative_to(tmp_path / PACKAGE))
+        for p in (tmp_path / PACKAGE).rglob("*")
+        if p.is_file()
+    }
     assert found == set(FILES)
     assert (tmp_path / PACKAGE / "directives" / "ref.js").read_text() == "directives/ref.js"

@@ -26,7 +26,7 @@ async def test_a_kill_is_seen_from_begin_to_result(own_stack: Stack, job: str) -
     """Begun from the page, its steps move; the killed worker's bar goes on in another lane."""
     async with browsing(f"{own_stack.url}/#/begin") as page:
         await page.get_by_label("Function").select_option("checkout")
-        await page.get_by_label("pace").fill("2")
+        await page.get_by_label("pace").fill("3")
         await page.get_by_text("Id, delay and timeout").click()
         await page.get_by_label("Id, which is made").fill(job)
         await page.get_by_role("button", name="Begin", exact=True).click()
@@ -52,14 +52,20 @@ async def test_a_kill_is_seen_from_begin_to_result(own_stack: Stack, job: str) -
 
         await page.get_by_role("link", name=job, exact=True).first.click()
         await expect(page.locator("dl")).to_contain_text(f"took over from {holder}")
-        await expect(page.locator(".sentence")).to_contain_text("It returned its result", timeout=30_000)
+        await expect(page.locator(".sentence")).to_contain_text(
+            "It returned its result", timeout=30_000
+        )
         await expect(page.locator("pre.json").nth(1)).to_contain_text(f'"order": "{job}"')
         await expect(page.locator(".steps-table tbody th")).to_have_text(STEPS)
 
 
-async def test_a_token_is_asked_for_and_the_service_followed_with_it(stack: Stack, job: str) -> None:
+async def test_a_token_is_asked_for_and_the_service_followed_with_it(
+    stack: Stack, job: str
+) -> None:
     """With tokens on, the page shows nothing until somebody signs in, and all of it afterwards."""
-    url = await asyncio.to_thread(lambda: stack.add_gateway("page", GATEWAY_TOKENS="0123456789abcdef"))
+    url = await asyncio.to_thread(
+        lambda: stack.add_gateway("page", GATEWAY_TOKENS="0123456789abcdef")
+    )
     await asyncio.to_thread(stack.begin, job)
     async with browsing(url) as page:
         await page.get_by_label("Token").fill("0123456789abcdef")
@@ -90,4 +96,6 @@ async def test_the_list_is_filtered_and_paged(stack: Stack, job: str) -> None:
         await page.get_by_label("Status").select_option("rejected")
         await expect(page.locator(".list tbody tr")).to_have_count(1)
         await page.get_by_role("link", name=f"{job}-bad", exact=True).click()
-        await expect(page.locator(".sentence")).to_contain_text("The step charge failed with Declined")
+        await expect(page.locator(".sentence")).to_contain_text(
+            "The step charge failed with Declined"
+        )

@@ -69,14 +69,25 @@ async def test_each_says_why_it_waits_and_what_to_do(
     await asyncio.to_thread(_prepare, bare_stack, tmp_path, job)
     url = bare_stack.url
     async with browsing(url) as page:
-        await _says(page, url, f"{job}-retrying", "has failed 1 time", "The next try is in", "Repair what")
-        await _says(page, url, f"{job}-blocked", "“step reserve”", "“step quote”", "Deploy code that fits flow")
+        await _says(
+            page, url, f"{job}-retrying", "has failed 1 time", "The next try is in", "Repair what"
+        )
+        await _says(
+            page,
+            url,
+            f"{job}-blocked",
+            "“step reserve”",
+            "“step quote”",
+            "Deploy code that fits flow",
+        )
         await _says(page, url, f"{job}-canceled", "the signal approval", "Send the signal below")
 
         await page.get_by_role("button", name="Cancel this execution…").click()
         await page.get_by_label("Reason").fill("Ann: ordered twice")
         await page.get_by_role("button", name="Cancel it").click()
-        await expect(page.locator(".reason")).to_contain_text("with the reason “Ann: ordered twice”")
+        await expect(page.locator(".reason")).to_contain_text(
+            "with the reason “Ann: ordered twice”"
+        )
         canceled = bare_stack.state(f"{job}-canceled")
         assert canceled["error"]["reason"] == "Ann: ordered twice"
 

@@ -56,9 +56,11 @@ async def browsing(
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
             "console",
-            lambda message: complaints.append(message.text)
-            if message.type in {"error", "warning"} and not message.text.startswith(UNANSWERED)
-            else None,
+            lambda message: (
+                complaints.append(message.text)
+                if message.type in {"error", "warning"} and not message.text.startswith(UNANSWERED)
+                else None
+            ),
         )
         page.on("request", lambda request: requests.append(request.url))
         await page.goto(url)

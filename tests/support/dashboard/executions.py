@@ -9,14 +9,27 @@ from typing import Any
 
 def at(seconds_ago: float) -> str:
     """Return a time as the API writes it."""
-    return datetime.fromtimestamp(time.time() - seconds_ago, UTC).isoformat("T", "milliseconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(time.time() - seconds_ago, UTC)
+        .isoformat("T", "milliseconds")
+        .replace("+00:00", "Z")
+    )
 
 
-def step(name: str, began: float, ended: float | None, worker: str | None, **also: Any) -> dict[str, Any]:
+def step(
+    name: str, began: float, ended: float | None, worker: str | None, **also: Any
+) -> dict[str, Any]:
     """Return a step."""
     status = "pending" if ended is None else "resolved"
     end = None if ended is None else at(ended)
-    return {"name": name, "status": status, "worker": worker, "started": at(began), "ended": end, **also}
+    return {
+        "name": name,
+        "status": status,
+        "worker": worker,
+        "started": at(began),
+        "ended": end,
+        **also,
+    }
 
 
 def execution(id: str, phase: str | None = "running", **also: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from tests.support.dashboard.snapshots import snapshot
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+
 def functions(**schemas: dict[str, Any]) -> dict[str, Any]:
     """Return what /functions answers: these functions with the schemas of their inputs."""
     return {

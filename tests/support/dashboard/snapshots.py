@@ -96,7 +96,11 @@ def many(workers: int, bars_each: int) -> dict[str, Any]:
         bars = []
         for place in range(bars_each):
             began = 5 + place * 50 / bars_each
-            segments = [segment(name, began - index, began - index - 1) for index, name in enumerate(names)]
-            bars.append(bar(f"job-{number}-{place}", began, None if place % 2 else 0.1, segments=segments))
+            segments = [
+                segment(name, began - index, began - index - 1) for index, name in enumerate(names)
+            ]
+            bars.append(
+                bar(f"job-{number}-{place}", began, None if place % 2 else 0.1, segments=segments)
+            )
         found.append(worker(f"worker-{number + 1}", *bars))
     return snapshot(*found)

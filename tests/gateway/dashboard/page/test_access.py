@@ -10,7 +10,15 @@ from playwright.async_api import expect
 from tests.support.dashboard.browser import browsing, needs_browser, serious_violations
 from tests.support.dashboard.executions import at, execution, item, step
 from tests.support.dashboard.gateway import functions, scripted_gateway
-from tests.support.dashboard.snapshots import COUNTS, bar, many, recovered, segment, snapshot, worker
+from tests.support.dashboard.snapshots import (
+    COUNTS,
+    bar,
+    many,
+    recovered,
+    segment,
+    snapshot,
+    worker,
+)
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -22,7 +30,11 @@ pytestmark = needs_browser
 PHONE: Final = 360
 SCHEMA: Final = {
     "type": "object",
-    "properties": {"name": {"type": "string"}, "fail": {"enum": ["charge"]}, "gift": {"type": "boolean"}},
+    "properties": {
+        "name": {"type": "string"},
+        "fail": {"enum": ["charge"]},
+        "gift": {"type": "boolean"},
+    },
 }
 STATE: Final = execution(
     "job-1",
@@ -32,7 +44,11 @@ STATE: Final = execution(
     recovered_from="worker-2",
     progress={"done": 1, "total": 3, "step": None},
     waiting_for=[{"name": "approval", "since": at(5)}],
-    steps=[step("reserve", 20, 15, "worker-2"), step("charge", 15, 5, "worker-1"), step("part", 5, None, None)],
+    steps=[
+        step("reserve", 20, 15, "worker-2"),
+        step("charge", 15, 5, "worker-1"),
+        step("part", 5, None, None),
+    ],
 )
 
 
@@ -47,7 +63,10 @@ def _lively(gateway: ScriptedGateway) -> None:
     gateway.snapshot = told
     phases = ("running", "queued", "retrying", "blocked", "waiting", "recovering", "scheduled")
     items = [item(f"job-{n}", phase=phase) for n, phase in enumerate(phases)]
-    items += [item(f"end-{s}", status=s, phase=None) for s in ("resolved", "rejected", "canceled", "timedout")]
+    items += [
+        item(f"end-{s}", status=s, phase=None)
+        for s in ("resolved", "rejected", "canceled", "timedout")
+    ]
     items += [item(f"old-{n}", status="resolved", phase=None) for n in range(50 - len(items))]
     gateway.answers |= {
         "/list": lambda _: {"items": items, "next_cursor": "x"},
@@ -64,7 +83,9 @@ async def _view(page: Page, url: str, place: str, heading: str) -> None:
 @pytest.mark.parametrize(
     ("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", PHONE), ("dark", PHONE)]
 )
-async def test_nothing_serious_is_found_by_axe(scheme: Literal["light", "dark"], width: int) -> None:
+async def test_nothing_serious_is_found_by_axe(
+    scheme: Literal["light", "dark"], width: int
+) -> None:
     """Every view, in both themes, on a desk and on a phone, which is never scrolled sideways."""
     async with scripted_gateway() as gateway:
         _lively(gateway)
@@ -74,7 +95,11 @@ async def test_nothing_serious_is_found_by_axe(scheme: Literal["light", "dark"],
             await expect(page.locator("tbody tr")).to_have_count(50)
             found: dict[str, Any] = {"overview": await serious_violations(page)}
             sideways = {"overview": not await page.evaluate(fits)}
-            for place, heading in (("#job-1", "job-1"), ("#/begin", "Begin an execution"), ("#nobody", "nobody")):
+            for place, heading in (
+                ("#job-1", "job-1"),
+                ("#/begin", "Begin an execution"),
+                ("#nobody", "nobody"),
+            ):
                 if place == "#nobody":
                     del gateway.answers["/wait"]
                 await _view(page, gateway.url, place, heading)

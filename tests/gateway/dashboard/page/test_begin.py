@@ -29,13 +29,20 @@ ORDER: Final = {
                 "pace": {"type": "number", "minimum": 0, "maximum": 60, "default": 1.0},
                 "number": {"type": "integer"},
                 "gift": {"type": "boolean"},
-                "fail": {"anyOf": [{"enum": ["charge", "ship"]}, {"type": "null"}], "default": None},
+                "fail": {
+                    "anyOf": [{"enum": ["charge", "ship"]}, {"type": "null"}],
+                    "default": None,
+                },
                 "items": {"type": "array", "items": {"type": "string"}},
             },
         }
     },
 }
-NESTED: Final = {"type": "object", "properties": {"deep": {"type": "object"}}, "default": {"deep": {}}}
+NESTED: Final = {
+    "type": "object",
+    "properties": {"deep": {"type": "object"}},
+    "default": {"deep": {}},
+}
 
 
 def _with_begin(gateway: ScriptedGateway, *answers: Any) -> None:
@@ -105,7 +112,9 @@ async def test_faults_stand_beside_their_fields() -> None:
             await expect(pace).to_have_attribute("aria-invalid", "true")
             await expect(page.get_by_label("items")).to_have_attribute("aria-invalid", "true")
             about = await pace.get_attribute("aria-describedby")
-            await expect(page.locator(f"#{about}")).to_contain_text("-1 is less than the minimum of 0")
+            await expect(page.locator(f"#{about}")).to_contain_text(
+                "-1 is less than the minimum of 0"
+            )
             await expect(page.locator("#faults")).to_contain_text("something else")
             assert await pace.input_value() == "-1"
             await pace.fill("1.50")
@@ -131,7 +140,9 @@ async def test_json_is_edited_where_no_form_will_do() -> None:
             await editor.fill('{"deep": {"n": 12345678901234567890}}')
             await page.get_by_role("button", name="Begin", exact=True).click()
             await page.wait_for_url("**/#job-1")
-            assert _begun(gateway) == [({"function": "nested"}, '{"deep": {"n": 12345678901234567890}}')]
+            assert _begun(gateway) == [
+                ({"function": "nested"}, '{"deep": {"n": 12345678901234567890}}')
+            ]
 
 
 async def test_a_form_is_taken_over_as_json() -> None:

@@ -91,13 +91,19 @@ REASONS: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
         "Nothing to do.",
     ),
     (
-        ended("job-1", "canceled", error={"type": "Canceled", "message": "canceled", "reason": "by Ann: a test"}),
+        ended(
+            "job-1",
+            "canceled",
+            error={"type": "Canceled", "message": "canceled", "reason": "by Ann: a test"},
+        ),
         snapshot(),
         "A client canceled it",
         "Begin it with another id",
     ),
     (
-        ended("job-1", "rejected", error={"type": "Declined", "message": "no money", "step": "charge"}),
+        ended(
+            "job-1", "rejected", error={"type": "Declined", "message": "no money", "step": "charge"}
+        ),
         snapshot(),
         "The step charge failed with Declined: “no money”.",
         "Correct the cause",
@@ -108,7 +114,12 @@ REASONS: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
         "It did not end within its time",
         "with a longer timeout",
     ),
-    (ended("job-1", "resolved", result={"a": 1}), snapshot(), "It returned its result after 17 s.", ""),
+    (
+        ended("job-1", "resolved", result={"a": 1}),
+        snapshot(),
+        "It returned its result after 17 s.",
+        "",
+    ),
 ]
 
 
@@ -154,8 +165,6 @@ async def test_steps_are_told_by_worker_with_their_tries() -> None:
             await expect(page.locator("dl")).to_contain_text("took over from worker-1")
 
 
-
-
 async def test_a_signal_is_answered_from_the_page() -> None:
     """A value that is no JSON is refused here; a good one is sent with a key, once."""
     waiting = execution("job-1", "waiting", waiting_for=[{"name": "approval", "since": at(15)}])
@@ -172,7 +181,10 @@ async def test_a_signal_is_answered_from_the_page() -> None:
 
         gateway.answers |= {"/wait": lambda _: waiting, "/signal": deliver}
         async with browsing(f"{gateway.url}/#job-1") as page:
-            field, button = page.get_by_label("Value of the signal"), page.get_by_role("button", name="Send the signal")
+            field, button = (
+                page.get_by_label("Value of the signal"),
+                page.get_by_role("button", name="Send the signal"),
+            )
             await field.fill("{nonsense")
             await button.click()
             await expect(page.get_by_role("alert")).to_contain_text("not JSON")
@@ -191,7 +203,9 @@ async def test_a_cancel_asks_for_a_reason() -> None:
     """The dialog can be left with Escape; what it sends is the reason, by keyboard alone."""
     async with scripted_gateway() as gateway:
         running = execution("job-1", worker="worker-1")
-        end = ended("job-1", "canceled", error={"type": "Canceled", "message": "", "reason": "too late"})
+        end = ended(
+            "job-1", "canceled", error={"type": "Canceled", "message": "", "reason": "too late"}
+        )
 
         def cancel(_: Any) -> Any:
             gateway.answers["/wait"] = lambda _: end

@@ -50,11 +50,16 @@ def _hostile_state(text: str) -> dict[str, Any]:
 @pytest.mark.parametrize("text", HOSTILE)
 async def test_hostile_texts_are_shown_as_they_are(text: str) -> None:
     """Names, ids, errors and values are text in every view, and no script or style of it runs."""
-    lost = bar(text, 10, segments=[segment(text, 10, again=True)], function=text, recovered_from=text)
+    lost = bar(
+        text, 10, segments=[segment(text, 10, again=True)], function=text, recovered_from=text
+    )
     async with scripted_gateway() as gateway:
         gateway.snapshot = snapshot(worker(text, lost, functions={text: [1]}), gateway=text)
         gateway.answers |= {
-            "/list": lambda _: {"items": [item(text, function=text, worker=text)], "next_cursor": None},
+            "/list": lambda _: {
+                "items": [item(text, function=text, worker=text)],
+                "next_cursor": None,
+            },
             "/wait": lambda _: _hostile_state(text),
             "/functions": lambda _: functions(**{text: {"description": text}}),
         }
@@ -92,17 +97,23 @@ async def test_a_long_value_is_cut_until_all_of_it_is_asked_for() -> None:
             await expect(shown).to_contain_text("begin")
             assert len(await shown.text_content() or "") < 5_000
             await page.get_by_role("button", name="Show all 1,000,010 characters").click()
-            await page.wait_for_function("document.querySelectorAll('pre.json')[1].textContent.endsWith('end\"')")
+            await page.wait_for_function(
+                "document.querySelectorAll('pre.json')[1].textContent.endsWith('end\"')"
+            )
             fits = "document.documentElement.scrollWidth <= innerWidth"
             assert await page.evaluate(fits)
 
 
 async def test_numbers_and_surrogates_stay_what_they_are() -> None:
     """An integer beyond 2^53 is shown to the last digit; half a character breaks nothing."""
-    body = '{"status":"resolved","promise_id":"job-1","done":true,"function":"foo","created_at":"x",'
+    body = (
+        '{"status":"resolved","promise_id":"job-1","done":true,"function":"foo","created_at":"x",'
+    )
     body += f'"timeout_at":"x","completed_at":"y","result":[9007199254740993,-9223372036854775808,{SURROGATE},1e400]}}'
     async with scripted_gateway() as gateway:
-        gateway.answers["/wait"] = lambda _: web.Response(text=body, content_type="application/json")
+        gateway.answers["/wait"] = lambda _: web.Response(
+            text=body, content_type="application/json"
+        )
         async with browsing(f"{gateway.url}/#job-1") as page:
             shown = page.locator("pre.json").nth(1)
             await expect(shown).to_contain_text("9007199254740993")

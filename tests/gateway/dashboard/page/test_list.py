@@ -32,7 +32,12 @@ async def test_filters_are_kept_in_the_address() -> None:
             await page.get_by_label("Version").fill("2")
             await page.get_by_label("Id begins with").fill("job-")
             await page.keyboard.press("Enter")
-            wanted = {"status": "rejected", "function": "checkout", "version": "2", "prefix": "job-"}
+            wanted = {
+                "status": "rejected",
+                "function": "checkout",
+                "version": "2",
+                "prefix": "job-",
+            }
             await until(lambda: _queries(gateway)[-1] == {**wanted, "limit": "50"})
             await expect(page.get_by_text("No execution fits these filters.")).to_be_visible()
             await page.reload()

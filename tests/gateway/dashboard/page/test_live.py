@@ -124,7 +124,9 @@ async def test_a_stream_of_nonsense_breaks_nothing() -> None:
         for told in (
             {"at": None, "workers": None, "counts": None, "recoveries": None},
             snapshot(absurd, begins_per_second=1e308, p50_ms=-1, counts={"running": 10**30}),
-            snapshot(worker("bad", bars=[{"id": "x" * 10_000, "claimed_at": 9e15, "ended_at": None}])),
+            snapshot(
+                worker("bad", bars=[{"id": "x" * 10_000, "claimed_at": 9e15, "ended_at": None}])
+            ),
         ):
             await gateway.tell(told)
         await shows(gateway, page, "after")

@@ -44,7 +44,9 @@ async def test_a_lost_execution_is_seen_to_go_on_in_another_lane() -> None:
             await expect(other.locator(".step[data-again]")).to_have_text("↻ charge")
             await expect(page.locator(".arrows line")).to_have_count(2)
             said = await other.locator(".bar a").get_attribute("aria-label")
-            assert said == "job-1, checkout, running the step pack, recovered in 0.06 s from worker-1"
+            assert (
+                said == "job-1, checkout, running the step pack, recovered in 0.06 s from worker-1"
+            )
             end = await lost.locator(".bar .steps").bounding_box()
             goes_on = await other.locator(".bar .steps").bounding_box()
             line = await page.locator(".arrows line").nth(1).bounding_box()
@@ -67,7 +69,9 @@ async def test_a_bar_grows_until_it_ends_and_moves_with_time() -> None:
             assert edge and before
             assert before["x"] + before["width"] > edge["x"] + edge["width"]
 
-            await gateway.tell(snapshot(worker("worker-1", {**running, "ended_at": ago(1), "state": "ended"})))
+            await gateway.tell(
+                snapshot(worker("worker-1", {**running, "ended_at": ago(1), "state": "ended"}))
+            )
             await expect(page.locator('.bar[data-state="ended"]')).to_have_count(1)
             await page.wait_for_function(
                 """([bar, track]) => bar.getBoundingClientRect().right < track.getBoundingClientRect().right - 20""",
