@@ -14,6 +14,7 @@ export const SHOWN_CHARACTERS = 4_000;
 export function duration(milliseconds) {
   if (!Number.isFinite(milliseconds)) return "unknown";
   const whole = Math.max(0, milliseconds);
+  if (whole < 10) return "< 0.01 s";
   if (whole < 100) return `${(whole / 1000).toFixed(2)} s`;
   if (whole < 9_950) return `${(whole / 1000).toFixed(1)} s`;
   const rounded = Math.round(whole / 1000) * 1000;

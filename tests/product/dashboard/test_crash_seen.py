@@ -26,7 +26,7 @@ async def test_a_kill_is_seen_from_begin_to_result(own_stack: Stack, job: str) -
     """Begun from the page, its steps move; the killed worker's bar goes on in another lane."""
     async with browsing(f"{own_stack.url}/#/begin") as page:
         await page.get_by_label("Function").select_option("checkout")
-        await page.get_by_label("pace").fill("2")
+        await page.get_by_label("pace").fill("3")
         await page.get_by_text("Id, delay and timeout").click()
         await page.get_by_label("Id, which is made").fill(job)
         await page.get_by_role("button", name="Begin", exact=True).click()
@@ -55,7 +55,7 @@ async def test_a_kill_is_seen_from_begin_to_result(own_stack: Stack, job: str) -
         await expect(page.locator(".sentence")).to_contain_text(
             "It returned its result", timeout=30_000
         )
-        await expect(page.locator("pre.value").nth(1)).to_contain_text(f'"order": "{job}"')
+        await expect(page.locator("pre.json").nth(1)).to_contain_text(f'"order": "{job}"')
         await expect(page.locator(".steps-table tbody th")).to_have_text(STEPS)
 
 

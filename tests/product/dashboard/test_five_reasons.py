@@ -95,7 +95,7 @@ async def test_each_says_why_it_waits_and_what_to_do(
         await page.get_by_label("Value of the signal").fill('{"by": "Ann"}')
         await page.get_by_role("button", name="Send the signal").click()
         await expect(page.locator(".reason")).to_contain_text("It returned its result")
-        await expect(page.locator("pre.value").nth(1)).to_contain_text('"by": "Ann"')
+        await expect(page.locator("pre.json").nth(1)).to_contain_text('"by": "Ann"')
 
         await asyncio.to_thread(_lose, bare_stack, f"{job}-lost")
         await _says(page, url, f"{job}-lost", "Its worker odd was lost", "If none does, start one.")

@@ -25,8 +25,9 @@ export class Bars {
     this._seconds = new Map();
   }
 
-  /** Take a snapshot; return the lanes to draw, by name. */
-  take(snapshot, now) {
+  /** Take a snapshot; return the lanes to draw, by name. A label of a recovery takes `labelRoom` ms. */
+  take(snapshot, now, labelRoom = 0) {
+    this._labelRoom = labelRoom;
     this._remember(snapshot);
     const told = new Set();
     for (const worker of snapshot.workers ?? []) {
@@ -83,7 +84,7 @@ export class Bars {
       const over = !told.has(name) && (!ENDED.has(bar.state) || bar.ended_at === null);
       if (over || (bar.ended_at !== null && bar.ended_at < now - SPAN)) lane.bars.delete(name);
     }
-    place(lane);
+    place(lane, this._labelRoom);
   }
 
   _time(bar) {
@@ -115,7 +116,8 @@ export class Bars {
 }
 
 /** Give each bar of a lane a row of its own time; a bar keeps its row. */
-function place(lane) {
+function place(lane, labelRoom) {
+  const end = (bar) => Math.max(bar.ended_at ?? Infinity, bar.claimed_at + (bar.recovered_from ? labelRoom : 0));
   const bars = [...lane.bars.values()].sort((one, other) => one.claimed_at - other.claimed_at);
   const ends = [];
   for (const bar of bars.filter((each) => each.row !== null)) {
@@ -134,10 +136,6 @@ function place(lane) {
     ends[row] = end(bar);
   }
   lane.rows = 1 + Math.max(0, ...[...lane.bars.values()].map((bar) => bar.row));
-}
-
-function end(bar) {
-  return bar.ended_at ?? Infinity;
 }
 
 const COLLATOR = new Intl.Collator(undefined, { numeric: true });

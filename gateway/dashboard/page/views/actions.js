@@ -35,7 +35,7 @@ export class Actions {
 
   _signal(name) {
     return html`<form class="signal" @submit=${(event) => this._send(event, name)}>
-      <label>Value of the signal <bdi class="id">${text(name)}</bdi>, as JSON
+      <label><span>Value of the signal <bdi class="id">${text(name)}</bdi>, as JSON</span>
         <textarea name="value" rows="2" spellcheck="false" required>true</textarea></label>
       <button class="primary" ?disabled=${this._busy}>Send the signal</button>
     </form>`;

@@ -14,7 +14,7 @@ const MODES = {
   stream: ["●", "good", "Live"],
   polling: ["◷", "quiet", "Polling"],
   away: ["✕", "bad", "No answer"],
-  paused: ["⏸", "quiet", "Paused"],
+  paused: ["‖", "quiet", "Paused"],
 };
 
 export function header({ snapshot, mode }, isSignedIn, signOut) {
@@ -23,7 +23,7 @@ export function header({ snapshot, mode }, isSignedIn, signOut) {
   return html`<header class="top">
     <a class="brand" href="#/"><span aria-hidden="true"></span>durable-http</a>
     <p class="lights">
-      ${snapshot?.gateway ? html`<span>Gateway <bdi>${text(snapshot.gateway)}</bdi></span>` : nothing}
+      ${snapshot?.gateway ? html`<span>${/gateway/i.test(snapshot.gateway) ? nothing : "Gateway "}<bdi>${text(snapshot.gateway)}</bdi></span>` : nothing}
       ${server ? html`<span class="light" data-tone=${server[1]}><span aria-hidden="true">${server[0]}</span> ${server[2]}</span>` : nothing}
       <span class="light mode" data-tone=${tone}><span aria-hidden="true">${icon}</span> ${word}</span>
     </p>

@@ -7,11 +7,18 @@ import { clock, counted, duration, encoded, number, text } from "../format.js";
 import { drift, place, rebase } from "./axis.js";
 import { arrows } from "./arrows.js";
 
-/** Percent of the axis below which a segment has no room for its name. */
-const ROOM_FOR_NAME = 3.5;
+/** Pixels that a character of a name takes, and those around the name. */
+const CHARACTER = 6.4;
+const AROUND = 8;
 
-/** Rows up to which each bar has a line for its id above it. */
-const ROOMY_ROWS = 4;
+/** Pixels from which on a name that is cut is worth showing. */
+const WORTH = 44;
+
+/** Rows up to which each bar has a line for its id above it, as it has where something was recovered. */
+const ROOMY_ROWS = 5;
+
+/** Pixels of the line that says how long a recovery took. */
+const RECOVERED_ROOM = 140;
 
 const STATES = {
   alive: ["●", "alive"],
@@ -31,7 +38,7 @@ export class Lanes {
   take(snapshot, now) {
     rebase(now);
     this._now = now;
-    this._lanes = this._bars.take(snapshot, now);
+    this._lanes = this._bars.take(snapshot, now, room(RECOVERED_ROOM));
   }
 
   template(snapshot) {
@@ -76,7 +83,7 @@ export class Lanes {
         </p>
         <p class="serves" title=${served(worker)}><bdi>${served(worker)}</bdi></p>
       </div>
-      <div class="track" ?data-dense=${lane.rows > ROOMY_ROWS} .style=${`--rows:${lane.rows}`}>
+      <div class="track" ?data-dense=${lane.rows > ROOMY_ROWS && !bars.some((bar) => bar.recovered_from)} .style=${`--rows:${lane.rows}`}>
         <ol class="moving" role="list" aria-label=${`Executions of ${text(worker.name)}`}>
           ${repeat(bars, (bar) => bar.name, (bar) => this._bar(bar, bar === stop))}
         </ol>
@@ -95,9 +102,11 @@ export class Lanes {
         <span class="steps" aria-hidden="true">
           ${(bar.segments ?? []).map((segment) => part(segment, bar, where))}
         </span>
-        <span class="name" aria-hidden="true"><bdi>${text(bar.id)}</bdi></span>
+        ${fits(bar.id, where.width) || bar.ended_at === null
+          ? html`<span class="name" aria-hidden="true"><bdi>${text(bar.id)}</bdi></span>`
+          : nothing}
         ${bar.recovered_from
-          ? html`<span class="recovered" aria-hidden="true">${recovered(took)}</span>`
+          ? html`<span class="recovered" ?data-fresh=${this._now - bar.claimed_at < room(RECOVERED_ROOM)} aria-hidden="true">${recovered(took)}</span>`
           : nothing}
       </a>
     </li>`;
@@ -108,9 +117,25 @@ function part(segment, bar, whole) {
   const { left, width } = place(segment.started_at, segment.ended_at ?? bar.ended_at);
   const inner = `left:${((left - whole.left) / whole.width) * 100}%;width:${(width / whole.width) * 100}%`;
   const shown = segment.ended_at ?? bar.ended_at;
-  const named = shown === null || width > ROOM_FOR_NAME;
+  const named = shown === null || fits(segment.step, width);
   return html`<span class="step" ?data-again=${segment.again} ?data-open=${shown === null} .style=${inner}
     >${named ? html`<span><bdi>${segment.again ? "↻ " : ""}${text(segment.step)}</bdi></span>` : nothing}</span>`;
+}
+
+/** Whether a name, or a good part of it, has room in so many percent of a lane. */
+function fits(name, percent) {
+  const pixels = (percent / 100) * laneWidth();
+  return pixels >= Math.min(WORTH, String(name).length * CHARACTER + AROUND);
+}
+
+/** About how wide the lanes are, without having anything laid out. */
+function laneWidth() {
+  return innerWidth <= 640 ? innerWidth - 50 : Math.min(innerWidth, 1520) - 290;
+}
+
+/** The time that so many pixels of a lane show. */
+function room(pixels) {
+  return (pixels / laneWidth()) * SPAN;
 }
 
 function recovered(took) {

@@ -19,9 +19,9 @@ const TILES = [
 ];
 
 const RATES = [
-  { key: "begins", label: "Begins per second", show: (value) => number(value, 1) },
-  { key: "p50", label: "Begin to done, p50", show: time },
-  { key: "p99", label: "p99", show: time },
+  { key: "begins", label: "Begins/s", about: "Begins per second", show: (value) => number(value, 1) },
+  { key: "p50", label: "Done p50", about: "From begin to done, median", show: time },
+  { key: "p99", label: "Done p99", about: "From begin to done, 99 of 100", show: time },
 ];
 
 function time(value) {
@@ -66,9 +66,9 @@ export class Numbers {
     </li>`;
   }
 
-  _rate({ key, label, show }) {
+  _rate({ key, label, about, show }) {
     return html`<li class="tile" data-tone="calm">
-      <span class="label">${label}</span>
+      <span class="label" title=${about}>${label}</span>
       <span class="value" data-key=${key}>${show(this._values[key])}</span>${this._line(key)}
     </li>`;
   }

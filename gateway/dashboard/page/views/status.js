@@ -7,15 +7,15 @@ const MARKS = {
   resolved: ["✓", "good"],
   rejected: ["✕", "bad"],
   canceled: ["⊘", "quiet"],
-  timedout: ["⏱", "bad"],
+  timedout: ["⊖", "bad"],
   pending: ["…", "calm"],
   scheduled: ["◷", "calm"],
   queued: ["☰", "calm"],
   running: ["▶", "busy"],
   retrying: ["↻", "warn"],
-  waiting: ["⏸", "calm"],
+  waiting: ["‖", "calm"],
   recovering: ["⇢", "warn"],
-  blocked: ["⛔", "bad"],
+  blocked: ["⊗", "bad"],
 };
 
 const WORDS = { timedout: "timed out" };

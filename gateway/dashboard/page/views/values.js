@@ -9,7 +9,7 @@ const opened = new Set();
 export function lines(name, value, changed) {
   const whole = text(value);
   const isCut = whole.length > SHOWN_CHARACTERS && !opened.has(name);
-  return html`<pre class="value" tabindex="0" aria-label=${name.split(" ").at(-1)}><bdi>${isCut ? cut(whole) : whole}</bdi></pre>
+  return html`<pre class="json" tabindex="0" role="group" aria-label=${name.split(" ").at(-1)}><bdi>${isCut ? cut(whole) : whole}</bdi></pre>
     ${isCut
       ? html`<button type="button" @click=${() => (opened.add(name), changed())}>
           Show all ${number(whole.length)} characters</button>`

@@ -93,12 +93,12 @@ async def test_a_long_value_is_cut_until_all_of_it_is_asked_for() -> None:
     async with scripted_gateway() as gateway:
         gateway.answers["/wait"] = lambda _: ended("job-1", "resolved", result=long)
         async with browsing(f"{gateway.url}/#job-1") as page:
-            shown = page.locator("pre.value").nth(1)
+            shown = page.locator("pre.json").nth(1)
             await expect(shown).to_contain_text("begin")
             assert len(await shown.text_content() or "") < 5_000
             await page.get_by_role("button", name="Show all 1,000,010 characters").click()
             await page.wait_for_function(
-                "document.querySelectorAll('pre.value')[1].textContent.endsWith('end\"')"
+                "document.querySelectorAll('pre.json')[1].textContent.endsWith('end\"')"
             )
             fits = "document.documentElement.scrollWidth <= innerWidth"
             assert await page.evaluate(fits)
@@ -115,7 +115,7 @@ async def test_numbers_and_surrogates_stay_what_they_are() -> None:
             text=body, content_type="application/json"
         )
         async with browsing(f"{gateway.url}/#job-1") as page:
-            shown = page.locator("pre.value").nth(1)
+            shown = page.locator("pre.json").nth(1)
             await expect(shown).to_contain_text("9007199254740993")
             await expect(shown).to_contain_text("-9223372036854775808")
             await expect(shown).to_contain_text("alone")

@@ -60,7 +60,7 @@ async def test_a_short_page_is_filled_with_the_next_ones() -> None:
         gateway.answers["/list"] = pages
         async with browsing(f"{gateway.url}/#/?phase=blocked") as page:
             await expect(page.locator("tbody tr")).to_have_count(30)
-            await expect(page.locator("tbody .badge")).to_have_text(["⛔ blocked"] * 30)
+            await expect(page.locator("tbody .badge")).to_have_text(["⊗ blocked"] * 30)
             asked = [(query["phase"], query["limit"]) for query in _queries(gateway)]
             assert asked[:4] == [("blocked", "50")] * 2 + [("blocked", "45"), ("blocked", "35")]
 

@@ -32,9 +32,9 @@ async def test_without_a_stream_it_polls_until_there_is_one_again() -> None:
         gateway.snapshot = snapshot(worker("worker-7"))
         await expect(mode(page)).to_contain_text("Polling")
         await expect(page.get_by_role("heading", name="worker-7")).to_be_visible()
+        await until(lambda: gateway.paths().count("/dashboard/state") >= 3)
         gateway.streams = True
         await expect(mode(page)).to_contain_text("Live", timeout=40_000)
-        assert gateway.paths().count("/dashboard/state") >= 2
 
 
 async def test_a_gateway_that_is_away_is_told_in_words_and_asked_again() -> None:

@@ -166,10 +166,9 @@ async def test_news_are_told_once() -> None:
 async def test_bars_are_walked_by_arrow_keys() -> None:
     """A lane has one tab stop; arrow keys move in it and between lanes; Enter opens."""
     async with scripted_gateway() as gateway:
-        gateway.snapshot = snapshot(
-            worker("worker-1", bar("job-1", 30, 20), bar("job-2", 10)),
-            worker("worker-2", bar("job-3", 9)),
-        )
+        runs = bar("job-2", 10)
+        first = worker("worker-1", bar("job-1", 30, 20), runs)
+        gateway.snapshot = snapshot(first, worker("worker-2", bar("job-3", 9)))
         async with browsing(gateway.url) as page:
             focused = "document.activeElement.getAttribute('href')"
             await page.locator(".bar a[tabindex='0']").first.focus()
@@ -178,8 +177,8 @@ async def test_bars_are_walked_by_arrow_keys() -> None:
                 await page.keyboard.press(key)
                 walked.append(await page.evaluate(focused))
             assert walked == ["#job-2", "#job-1", "#job-3", "#job-2"]
-            await gateway.tell(snapshot(worker("worker-1", bar("job-2", 11)), worker("worker-2")))
-            await expect(page.locator(".slots").first).to_contain_text("1 of 16")
+            await gateway.tell(snapshot(worker("worker-1", runs, busy=7), worker("worker-2")))
+            await expect(page.locator(".slots").first).to_contain_text("7 of 16")
             assert await page.evaluate(focused) == "#job-2"
             await page.keyboard.press("Enter")
             await page.wait_for_url("**/#job-2")
