@@ -244,5 +244,5 @@ def accepts_open_metrics(accept: str) -> bool:
 def exposition(families: Iterable[Metric], is_open: bool) -> tuple[str, bytes]:  # noqa: FBT001 - passed on by executors, by its place
     """Return metrics as a content type and a text: OpenMetrics, or Prometheus' own."""
     if is_open:
-        return OPEN_METRICS, open_metrics_text(_Collected(families))
+        return OPEN_METRICS, open_metrics_text(_Collected(families))  # type: ignore[no-untyped-call]
     return CONTENT_TYPE_PLAIN_0_0_4, plain_text(_Collected(families))

@@ -44,19 +44,19 @@ def main(rounds: int = ROUNDS) -> None:
     """Print the medians of both, and what counting costs."""
     with (
         tempfile.TemporaryDirectory() as directory,
-        running_stack(Path(directory), workers=0, gateway={"LOG_LEVEL": "warning"}) as stack,
+        running_stack(Path(directory), workers=0) as stack,
     ):
         urls = {
-            "on": stack.add_gateway("on", LOG_LEVEL="warning", METRICS="on"),
-            "off": stack.add_gateway("off", LOG_LEVEL="warning", METRICS="off"),
+            "on": stack.add_gateway("on", METRICS="on"),
+            "off": stack.add_gateway("off", METRICS="off"),
         }
         found: dict[str, list[tuple[float, float]]] = {name: [] for name in urls}
         for number in range(rounds + 1):
             # Who is first changes, since the store grows.
             for name in sorted(urls, reverse=bool(number % 2)):
-                figures = measured(stack, urls[name], name)
+                figure = measured(stack, urls[name], name)
                 if number:  # the first round is to warm up
-                    found[name].append(figures)
+                    found[name].append(figure)
     print("metrics", "begins/s", "CPU of the gateway, µs", sep="\t")
     medians = {}
     for name, figures in found.items():

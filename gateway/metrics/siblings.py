@@ -95,8 +95,11 @@ class Siblings:
                 reader, writer = await asyncio.open_unix_connection(self._path(number))
                 with contextlib.closing(writer):
                     return decode(await _read(reader))
-        except (OSError, TimeoutError, ValueError, msgspec.MsgspecError):
-            return None
+        except (ValueError, msgspec.MsgspecError) as error:
+            get_logger().warning("metrics of a process not read", number=number, reason=str(error))
+        except (OSError, TimeoutError):  # it has ended, or is frozen
+            pass
+        return None
 
     def _path(self, number: int) -> str:
         return f"{self._directory}/{number}"
@@ -120,7 +123,7 @@ def encode(families: Iterable[Metric]) -> bytes:
                 family.documentation,
                 family.type,
                 family.unit,
-                [(sample.name, sample.labels, sample.value) for sample in family.samples],
+                [(each.name, each.labels, float(each.value)) for each in family.samples],
             )
             for family in families
         ]

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import time
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
@@ -39,11 +40,19 @@ def promtool(*arguments: str, text: bytes | None = None) -> subprocess.Completed
     )
 
 
-@dataclass(frozen=True)
+@dataclass
 class Prometheus:
     """A Prometheus that scrapes and judges every second."""
 
     url: str
+    calm_at: float = 0.0
+    """Time from which on alerts count: before its first scrape Prometheus knows of no gateway."""
+
+    def calm(self) -> None:
+        """Wait until no alert fires; from now on they count."""
+        wait_until(lambda: self.firing() == set(), what="peace")
+        self.calm_at = time.time() + 1
+        wait_until(lambda: time.time() > self.calm_at, what="the next second")
 
     def labels(self, query: str, label: str) -> set[str]:
         """Return the values of a label in the result of a query."""
@@ -57,8 +66,9 @@ class Prometheus:
         return self.labels(FIRING, "alertname")
 
     def fired(self) -> set[str]:
-        """Return all alerts that have fired."""
-        return self.labels(f"count_over_time({FIRING}[1h])", "alertname")
+        """Return all alerts that have fired since there was peace."""
+        seconds = max(1, int(time.time() - self.calm_at))
+        return self.labels(f"count_over_time({FIRING}[{seconds}s])", "alertname")
 
 
 def hurried(rules: str, seconds: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -57,20 +58,19 @@ class MetricsListener:
             self._log.exception("metrics ended")
 
     async def _serve(self) -> None:
-        server = await self._listening()
-        for listening in server.sockets:
-            keep_private(listening)
+        listening = await self._listening()
+        keep_private(listening)
+        server = await asyncio.start_server(self._answer, sock=listening, limit=HEAD_BYTES)
         self._log.info("metrics served", host=self._host, port=self._port)
         async with server:
             await server.serve_forever()
 
-    async def _listening(self) -> asyncio.Server:
+    async def _listening(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         is_logged = False
         while True:
             try:
-                return await asyncio.start_server(
-                    self._answer, self._host, self._port, limit=HEAD_BYTES
-                )
+                return socket.create_server((self._host, self._port), family=family)
             except OSError as error:
                 if not is_logged:
                     reason = f"port {self._port}: {error.strerror or error}"
