@@ -312,6 +312,7 @@ def test_a_worker_that_stops_sends_its_last_spans(tmp_path: Path, job: str, trac
         wait_until(lambda: stack.starts(job), what="the first step")
         holder = stack.starts(job)[0][0]
         stack.workers[holder].signal(signal.SIGTERM)
+        stack.workers[holder].started("draining")
         stack.workers[holder].signal(signal.SIGTERM)
         (run,) = named(collector.wait(trace, "run checkout"), "run checkout")
 
