@@ -86,8 +86,8 @@ def happen(stack: Stack) -> None:
     ask(stack, "POST", "/signal?id=waits&name=approval", SECRET)
     assert end_of(stack, "waits")["result"]["answer"] == SECRET
     ask(stack, "POST", "/begin?id=crashes&function=checkout", {"pace": 0.5})
-    running = lambda: ask(stack, "GET", "/wait?id=crashes").get("worker")  # noqa: E731
-    stack.workers[wait_until(running, what="a stored start")].kill()
+    wait_until(lambda: len(stack.starts("crashes")) > 1, what="the second step")
+    stack.workers[stack.starts("crashes")[0][0]].kill()
     ask(stack, "POST", "/begin?id=canceled&function=checkout", {"pace": 3})
     wait_until(lambda: stack.starts("canceled"), what="its first step")
     ask(stack, "POST", "/cancel?id=canceled", {"reason": SECRET})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -307,13 +306,12 @@ def test_a_trace_goes_on_after_a_crash(tmp_path: Path, job: str, trace: str) -> 
 
 def test_a_worker_that_stops_sends_its_last_spans(tmp_path: Path, job: str, trace: str) -> None:
     """A run that is handed back is sent by its worker; the next one is linked to it."""
-    with traced_stack(tmp_path, OTEL_BSP_SCHEDULE_DELAY="60000") as (stack, collector):
+    more = {"OTEL_BSP_SCHEDULE_DELAY": "60000", "WORKER_DRAIN_SECONDS": "0.1"}
+    with traced_stack(tmp_path, **more) as (stack, collector):
         begin(stack, job, "checkout", {"pace": 3}, trace=trace)
         wait_until(lambda: stack.starts(job), what="the first step")
         holder = stack.starts(job)[0][0]
-        stack.workers[holder].signal(signal.SIGTERM)
-        stack.workers[holder].started("draining")
-        stack.workers[holder].signal(signal.SIGTERM)
+        assert stack.workers[holder].stop() == 0
         (run,) = named(collector.wait(trace, "run checkout"), "run checkout")
 
     assert run.attributes["durable_http.outcome"] == "given_up"
