@@ -33,13 +33,13 @@ type Traced = tuple[Stack, Collector]
 
 
 @contextmanager
-def traced_stack(directory: Path, workers: int = 2, **more: str) -> Iterator[Traced]:
+def traced_stack(directory: Path, **more: str) -> Iterator[Traced]:
     """Run a service that sends its spans to a collector."""
     with collecting() as collector:
         environment = {**WEBHOOKS, **collector.environment, **more}
         gateway = {**environment, "GATEWAY_TOKENS": ""}
         with running_stack(directory, workers=0, gateway=gateway) as stack:
-            for number in range(1, workers + 1):
+            for number in (1, 2):
                 stack.add_worker(f"worker-{number}", "tests.support.observed", **environment)
             yield stack, collector
 
