@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from shared.telemetry.spans import ClaimedRun, Run, Span, TraceContext
 
+    type Attributes = dict[str, str | int]
+
 CLOSE_SECONDS: Final = 2.0
 """Seconds that a process which ends takes at most to send its last spans."""
 
@@ -56,9 +58,11 @@ class ExportedTracing(Tracing):
             resource=_resource(service, process), id_generator=ids, shutdown_on_exit=False
         )
         delay = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else DELAY_MILLISECONDS
-        exporter = QuietExporter(OTLPSpanExporter())
-        self._provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=delay))
-        exporter.hush()
+        self._exporter = QuietExporter(OTLPSpanExporter())
+        self._provider.add_span_processor(
+            BatchSpanProcessor(self._exporter, schedule_delay_millis=delay)
+        )
+        self._exporter.hush()
         # So that spans that a step's function makes are sent too, within that of the step.
         trace.set_tracer_provider(self._provider)
         self._tracer = self._provider.get_tracer("durable_http")
@@ -83,15 +87,15 @@ class ExportedTracing(Tracing):
             request[: request.index(b" HTTP/1.1\r\n")].decode("latin-1").partition(" ")
         )
         path = rest.partition("?")[0]
-        attributes = {"http.request.method": method, "url.path": path}
+        attributes: Attributes = {"http.request.method": method, "url.path": path}
         # The rest of a path has ids in it, which are too many to be names.
         return self._client(f"{method} /{path.split('/')[1]}", host, port, attributes)
 
     def webhook(self, host: str, port: int) -> Span:
         return self._client("POST", host, port, {"http.request.method": "POST"})
 
-    def _client(self, name: str, host: str, port: int, attributes: dict[str, str]) -> Span:
-        where = {"server.address": host, "server.port": port}
+    def _client(self, name: str, host: str, port: int, attributes: Attributes) -> Span:
+        where: Attributes = {"server.address": host, "server.port": port}
         return RecordedSpan(
             self._tracer.start_span(name, None, SpanKind.CLIENT, {**attributes, **where})
         )
@@ -104,6 +108,8 @@ class ExportedTracing(Tracing):
         closing = threading.Thread(target=self._provider.shutdown, name="traces", daemon=True)
         closing.start()
         closing.join(CLOSE_SECONDS)
+        if closing.is_alive():
+            self._exporter.failed(0)
 
 
 def _resource(service: str, process: str) -> Resource:
@@ -124,6 +130,7 @@ class QuietExporter(SpanExporter):
         self._exporter = exporter
         self._pid = os.getpid()
         self._said = _LastRecord()
+        self._is_failing = False
         self._dropped = 0
         self._log = get_logger()
 
@@ -142,17 +149,22 @@ class QuietExporter(SpanExporter):
             result = SpanExportResult.FAILURE
             self._said.text = repr(error)
         if result is SpanExportResult.SUCCESS:
-            if self._dropped:
+            if self._is_failing:
                 self._log.info("spans are sent again", dropped=self._dropped)
-            self._dropped = 0
+            self._is_failing, self._dropped = False, 0
             return result
-        if not self._dropped:
+        self.failed(len(spans))
+        return result
+
+    def failed(self, count: int) -> None:
+        """Log that spans are lost, unless that is known."""
+        if not self._is_failing:
             self._log.warning(
                 "spans not sent, see OTEL_EXPORTER_OTLP_ENDPOINT and its collector",
                 reason=self._said.text[:SHOWN],
             )
-        self._dropped += len(spans)
-        return result
+        self._is_failing = True
+        self._dropped += count
 
     def shutdown(self) -> None:
         self._exporter.shutdown()

@@ -79,7 +79,8 @@ class RecordedRun(Run):
             self._ids.forget()
 
     def step(self, name: str, id: str, attempt: int) -> RecordedSpan:
-        attributes = {**self._of_step(name, id, self._claimed.worker), ATTEMPT: attempt}
+        attributes: dict[str, str | int] = {**self._of_step(name, id, self._claimed.worker)}
+        attributes[ATTEMPT] = attempt
         inside = trace.set_span_in_context(self._span.span)
         step = _Step(
             self._tracer.start_span(f"step {name}", inside, attributes=attributes),

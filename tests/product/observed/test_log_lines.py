@@ -66,11 +66,17 @@ def ask(stack: Stack, method: str, path: str, body: object = None) -> Any:
 def end_of(stack: Stack, id: str) -> dict[str, Any]:
     """Wait for an execution's end."""
 
-    def state() -> dict[str, Any] | None:
+    def state() -> dict[str, Any]:
         body: dict[str, Any] = ask(stack, "GET", f"/wait?id={id}")
-        return body if body.get("done") else None
+        return body if body.get("done") else {}
 
     return wait_until(state, what=f"the end of {id}")
+
+
+def logged(stack: Stack, event: str, **fields: object) -> None:
+    """Wait for a line of a worker."""
+    workers = stack.workers.values()
+    wait_until(lambda: any(each.events(event, **fields) for each in workers), what=event)
 
 
 def happen(stack: Stack) -> None:
@@ -80,7 +86,7 @@ def happen(stack: Stack) -> None:
     ask(stack, "POST", "/signal?id=waits&name=approval", SECRET)
     assert end_of(stack, "waits")["result"]["answer"] == SECRET
     ask(stack, "POST", "/begin?id=crashes&function=checkout", {"pace": 0.5})
-    wait_until(lambda: stack.starts("crashes"), what="the first step")
+    wait_until(lambda: len(stack.starts("crashes")) > 1, what="the second step")
     stack.workers[stack.starts("crashes")[0][0]].kill()
     ask(stack, "POST", "/begin?id=canceled&function=checkout", {"pace": 3})
     wait_until(lambda: stack.starts("canceled"), what="its first step")
@@ -97,13 +103,9 @@ def happen(stack: Stack) -> None:
     ask(stack, "GET", "/healthz")
     for id in ("crashes", "fails", "canceled", "echoes"):
         assert end_of(stack, id)["done"]
-    held = list(stack.workers.values())
-    for id, event in (("flaky", "step finished"), ("refuses", "execution failed")):
-        wait_until(
-            lambda id=id, event=event: any(each.events(event, execution=id) for each in held),
-            what=f"{event} of {id}",
-        )
-    wait_until(lambda: any(each.events("slot given back") for each in held), what="the cancel")
+    logged(stack, "step finished", execution="flaky")
+    logged(stack, "execution failed", execution="refuses")
+    logged(stack, "slot given back")
 
 
 def test_each_line_is_json_with_known_fields(ran: Stack) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -34,13 +33,13 @@ type Traced = tuple[Stack, Collector]
 
 
 @contextmanager
-def traced_stack(directory: Path, workers: int = 2, **more: str) -> Iterator[Traced]:
+def traced_stack(directory: Path, **more: str) -> Iterator[Traced]:
     """Run a service that sends its spans to a collector."""
     with collecting() as collector:
         environment = {**WEBHOOKS, **collector.environment, **more}
         gateway = {**environment, "GATEWAY_TOKENS": ""}
         with running_stack(directory, workers=0, gateway=gateway) as stack:
-            for number in range(1, workers + 1):
+            for number in (1, 2):
                 stack.add_worker(f"worker-{number}", "tests.support.observed", **environment)
             yield stack, collector
 
@@ -307,12 +306,12 @@ def test_a_trace_goes_on_after_a_crash(tmp_path: Path, job: str, trace: str) -> 
 
 def test_a_worker_that_stops_sends_its_last_spans(tmp_path: Path, job: str, trace: str) -> None:
     """A run that is handed back is sent by its worker; the next one is linked to it."""
-    with traced_stack(tmp_path, OTEL_BSP_SCHEDULE_DELAY="60000") as (stack, collector):
+    more = {"OTEL_BSP_SCHEDULE_DELAY": "60000", "WORKER_DRAIN_SECONDS": "0.1"}
+    with traced_stack(tmp_path, **more) as (stack, collector):
         begin(stack, job, "checkout", {"pace": 3}, trace=trace)
         wait_until(lambda: stack.starts(job), what="the first step")
         holder = stack.starts(job)[0][0]
-        stack.workers[holder].signal(signal.SIGTERM)
-        stack.workers[holder].signal(signal.SIGTERM)
+        assert stack.workers[holder].stop() == 0
         (run,) = named(collector.wait(trace, "run checkout"), "run checkout")
 
     assert run.attributes["durable_http.outcome"] == "given_up"

@@ -59,7 +59,7 @@ import sys, threading
 import {module}
 from shared.telemetry.tracing import start_tracing
 start_tracing("gateway", "gateway")
-loaded = [name for name in sys.modules if name.split(".")[0] in ("opentelemetry", "requests")]
+loaded = [name for name in sys.modules if name.startswith("opentelemetry")]
 print(loaded, threading.active_count())
 """
 
