@@ -51,8 +51,9 @@ def is_fresh(moment: float) -> bool:
 class Reader:
     """Reads executions for clients.
 
-    Executions that have ended never change in a store, so they come from the cache. `turnstile` lets those
-    through who read again and again without having been notified; its owner limits their rate.
+    Executions that have ended never change while the store stays, so they come from the cache.
+    `turnstile` lets those through who read again and again without having been notified; its owner
+    limits their rate.
     """
 
     def __init__(self, backend: Backend, cache: ExecutionCache, workers: Workers) -> None:

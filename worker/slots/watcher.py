@@ -35,8 +35,8 @@ PROOF_SECONDS: Final = 1.0
 """Seconds for which the server's last word on a claim is enough."""
 
 MOST_ASKED: Final = 50
-"""Claims of which the server is asked in one period. A worker with a thousand long steps would ask a
-thousand times a second, which costs the server more than their executions do."""
+"""Claims of which the server is asked in one period: a worker with a thousand long steps would ask
+a thousand times a second."""
 
 ENDING_SECONDS: Final = 0.05
 """Seconds that an execution has to end by itself after the server said that its claim is over."""

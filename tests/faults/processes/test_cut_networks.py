@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.parametrize("cut", [Link.silence, Link.take_down]),
 ]
 
-ANYWHERE: Final = "0.0.0.0"  # noqa: S104 - for the length of a test
+ANYWHERE: Final = "0.0.0.0"
 LEASE: Final = 2.0
 PACE: Final = 0.5
 JOBS: Final = 5
@@ -69,6 +69,7 @@ def _divided(tmp_path: Path, host: Host) -> Iterator[Stack]:
 
 
 def presence_port(stack: Stack) -> int:
+    """Return the port at which workers connect to the gateway."""
     return int(stack.gateways["gateway"].environment["GATEWAY_PRESENCE_PORT"])
 
 

@@ -92,15 +92,16 @@ def test_a_worker_goes_on_from_what_was_restored(
 
 
 @pytest.mark.parametrize("keyed", [False, True])
-@pytest.mark.parametrize(("before", "lost"), [(0, 1), (0, 3), (2, 1)])
+@pytest.mark.parametrize("sent", [(0, 1), (0, 3), (2, 1)])
 def test_signals_take_the_numbers_that_the_store_has_left(
-    bare_stack: Stack, tmp_path: Path, job: str, before: int, lost: int, *, keyed: bool
+    bare_stack: Stack, tmp_path: Path, job: str, sent: tuple[int, int], *, keyed: bool
 ) -> None:
     """A value whose delivery was answered after the restore reaches the function.
 
     The gateway has seen values of higher numbers, which the store does not have any more. With
     their keys they are sent again.
     """
+    before, lost = sent
     deploy(bare_stack, "waiting", tmp_path, module({"flow": FOUR_VALUES}))
     bare_stack.create(job, "flow", seconds=300)
 
