@@ -144,14 +144,16 @@ That saves the server a tenth of its CPU. compose.yaml has the same.
 """
 
 
-def command(binary: Path, *, store_port: int, message_port: int, database: Path) -> list[str]:
-    """Return the command line of a server on loopback with its store in one SQLite file."""
+def command(
+    binary: Path, *, store_port: int, message_port: int, database: Path, host: str = "127.0.0.1"
+) -> list[str]:
+    """Return the command line of a server with its store in one SQLite file."""
     return [
         str(binary),
         "serve",
         f"--config={CONFIG}",
-        f"--api-http-addr=127.0.0.1:{store_port}",
-        f"--aio-poll-addr=127.0.0.1:{message_port}",
+        f"--api-http-addr={host}:{store_port}",
+        f"--aio-poll-addr={host}:{message_port}",
         "--metrics-addr=127.0.0.1:0",
         f"--aio-store-sqlite-path={sqlite_path(database)}",
     ]

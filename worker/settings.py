@@ -90,7 +90,7 @@ def worker_settings(
         name=read.text("WORKER_NAME", socket.gethostname(), NAME_GRAMMAR),
         group=read_worker_group(read),
         functions=_modules(read),
-        concurrency=read.integer("WORKER_CONCURRENCY", 16, 1, 256, "executions at once"),
+        concurrency=read.integer("WORKER_CONCURRENCY", 16, 1, 1024, "executions at once"),
         lease_seconds=read.number("WORKER_LEASE_SECONDS", 2.0, 0.5, 300, "seconds"),
         drain_seconds=read.number("WORKER_DRAIN_SECONDS", 20.0, 0, 3600, "seconds"),
         step_timeout_seconds=read.number(

@@ -7,7 +7,7 @@ from typing import Final
 
 STUDIES: Final = (
     *("waiters", "endurance", "lease", "lists", "large_results", "values", "kills"),
-    *("observability", "pages"),
+    *("many_claims", "observability", "pages"),
 )
 """Modules of this package, each with a `main`, in the order in which they run."""
 

@@ -58,8 +58,7 @@ LONGEST_DELAY: Final = 30 * DAY
 async def begin(request: web.Request) -> web.Response:
     """Start an execution and answer as soon as it is stored."""
     execution, created = await _counted(request)
-    if execution.done:  # which polls may not know yet
-        request.app[READER].note_change(execution.id)
+    request.app[READER].note_begun(execution)
     request[BODY_SHARE].resize(0)  # it is stored, and this request may wait for long
     headers = {"Location": f"/wait?id={execution.id}"}
     if not created:

@@ -46,6 +46,15 @@ class History:
         self._seen_at = float("inf")
         self._complete_until = 0
 
+    def forget(self) -> None:
+        """Forget what was read; events that may be published stay, and only later ones follow."""
+        self.known.clear()
+        self.unfinished.clear()
+        self._parts.clear()
+        self._timeline = []
+        self._seen_at = float("inf")
+        self._complete_until = 0
+
     def __len__(self) -> int:
         """Return how many promises have been read."""
         return len(self._parts)

@@ -22,7 +22,8 @@ ENTRY_BYTES: Final = 1024
 class ExecutionCache:
     """LRU caches of finished executions, which never change, and of subscribed executions.
 
-    A subscribed execution is kept as it was when the gateway subscribed to it.
+    A subscribed execution is kept as it was when the gateway subscribed to it. Both hold as long as
+    the store does: one that is set back to a backup may know less than this cache.
     """
 
     def __init__(self) -> None:
@@ -38,17 +39,28 @@ class ExecutionCache:
         return self._subscribed.get(id)
 
     def learn(self, execution: Execution) -> Execution:
-        """Keep the execution if it has ended, and return it."""
+        """Keep the execution if it has ended, and return it.
+
+        If it is pending, an end that was known before is not told any more: either this was read
+        before the end, or the store was set back and the execution runs again.
+        """
         if execution.done:
             self._subscribed.pop(execution.id, None)
             with contextlib.suppress(ValueError):  # it is larger than the cache
                 self._finished[execution.id] = execution
+        else:
+            self._finished.pop(execution.id, None)
         return execution
 
     def subscribe(self, execution: Execution) -> None:
         """Keep an execution to which the gateway has just subscribed."""
         with contextlib.suppress(ValueError):  # as above
             self._subscribed[execution.id] = execution
+
+    def clear(self) -> None:
+        """Forget everything: the server was away, and its store may be another one now."""
+        self._finished.clear()
+        self._subscribed.clear()
 
     def unsubscribe(self, id: str) -> None:
         """Forget a subscription: its only notification has come."""

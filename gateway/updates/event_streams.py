@@ -46,7 +46,8 @@ class EventStream:
     """The events of one execution; each client reads the one list, from its own position.
 
     `opened` is done once the execution was read for the first time. `ended` means that no more
-    events come here.
+    events come here. `is_stale` means that the server was away, so its store may be another one:
+    everything is to be read anew.
     """
 
     def __init__(self, id: str) -> None:
@@ -56,6 +57,7 @@ class EventStream:
         self.ended = False
         self.clients = 0
         self.notified = asyncio.Event()
+        self.is_stale = False
         self._changed = asyncio.Event()
         self._encoded: list[bytes] = []
 
@@ -106,6 +108,7 @@ class EventStreams:
         self._draining = False
         self._log = get_logger()
         subscriptions.listen(self._on_notification)
+        subscriptions.listen_for_return(self._on_return)
 
     def __len__(self) -> int:
         """Return how many executions have clients that read their events."""
@@ -213,6 +216,9 @@ class EventStreams:
     async def _read(self, stream: EventStream) -> bool:
         """Read what is new; returns whether another read has to confirm some of it."""
         history = stream.history
+        if stream.is_stale:
+            stream.is_stale = False
+            history.forget()
         root, parts, began = await self._reader.read_history(stream.id, history)
         ended = time.monotonic()
         if len(history) + len(parts) <= LARGE_HISTORY:
@@ -229,3 +235,7 @@ class EventStreams:
         stream = self._streams.get(id)
         if stream is not None:
             stream.notified.set()
+
+    def _on_return(self) -> None:
+        for stream in self._streams.values():
+            stream.is_stale = True

@@ -51,8 +51,9 @@ def is_fresh(moment: float) -> bool:
 class Reader:
     """Reads executions for clients.
 
-    Executions that have ended never change, so they come from the cache. `turnstile` lets those
-    through who read again and again without having been notified; its owner limits their rate.
+    Executions that have ended never change while the store stays, so they come from the cache.
+    `turnstile` lets those through who read again and again without having been notified; its owner
+    limits their rate.
     """
 
     def __init__(self, backend: Backend, cache: ExecutionCache, workers: Workers) -> None:
@@ -105,7 +106,15 @@ class Reader:
         elif self._cache.finished(id):  # the end became known since that read
             self._recent_with_steps.forget(id)
             execution = await self._recent_with_steps.read(id)
+            if not execution.done:
+                self._cache.learn(execution)
         return execution
+
+    def note_begun(self, execution: Execution) -> None:
+        """Take note of an execution as a begin has found it, which polls may not know yet."""
+        if execution.done or self._cache.finished(execution.id) is not None:
+            self.note_change(execution.id)
+        self._cache.learn(execution)
 
     def note_change(self, id: str) -> None:
         """Take note that an execution has just changed: read it anew."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shared.settings import ServerSettings
 
     type OnNotification = Callable[[str, Execution | None], None]
+    type OnReturn = Callable[[], None]
 
 CONCURRENT_SUBSCRIBES: Final = 6
 """Subscriptions that are made at once: with the concurrent reads, fewer than threads."""
@@ -37,8 +38,11 @@ class Subscriptions:
     def __init__(self, backend: Backend, cache: ExecutionCache, server: ServerSettings) -> None:
         self._backend = backend
         self._cache = cache
-        self._notifications = Notifications(server, GATEWAY_GROUP, backend.name, self._on_end)
+        self._notifications = Notifications(
+            server, GATEWAY_GROUP, backend.name, self._on_end, self._on_return
+        )
         self._listeners: list[OnNotification] = []
+        self._return_listeners: list[OnReturn] = []
         self._requests: deque[tuple[str, asyncio.Future[Execution]]] = deque()
         self._tasks = TaskSet()
         self._subscribing = 0
@@ -64,6 +68,10 @@ class Subscriptions:
         It gets the execution as well, or None where that has to be read.
         """
         self._listeners.append(on_notification)
+
+    def listen_for_return(self, on_return: OnReturn) -> None:
+        """Call `on_return` when the server is back, which may have another store then."""
+        self._return_listeners.append(on_return)
 
     def request(self, id: str) -> asyncio.Future[Execution]:
         """Return a future for the execution as it is when the gateway has subscribed to it.
@@ -102,6 +110,11 @@ class Subscriptions:
         self._cache.learn(execution)
         if not subscribed.done():
             subscribed.set_result(execution)
+
+    def _on_return(self) -> None:
+        self._cache.clear()
+        for on_return in self._return_listeners:
+            on_return()
 
     def _on_end(self, promise: dict[str, Any]) -> None:
         id = id_of_stored(promise["id"])

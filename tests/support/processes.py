@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,11 +34,15 @@ def wait_until[T](condition: Callable[[], T], *, seconds: float = 30.0, what: st
 
 @dataclass
 class Process:
-    """A child `python -m <module>` of the project; `environment` is all that it gets to see."""
+    """A child `python -m <module>` of the project; `environment` is all that it gets to see.
+
+    With a `launcher` the command begins, which replaces itself with the rest.
+    """
 
     module: str
     environment: Mapping[str, str]
     log: Path
+    launcher: Sequence[str] = ()
     child: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _earlier: int = field(default=0, init=False)
 
@@ -46,7 +50,7 @@ class Process:
         self._earlier = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.child = subprocess.Popen(
-                [sys.executable, "-m", self.module],
+                [*self.launcher, sys.executable, "-m", self.module],
                 cwd=ROOT,
                 env={"PATH": os.environ["PATH"], **self.environment},
                 stdin=subprocess.DEVNULL,

@@ -50,6 +50,7 @@ class Server:
     directory: Path
     store_port: int = field(default_factory=free_port)
     message_port: int = field(default_factory=free_port)
+    host: str = "127.0.0.1"
     child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -68,6 +69,7 @@ class Server:
             store_port=self.store_port,
             message_port=self.message_port,
             database=self.database,
+            host=self.host,
         )
         with (self.directory / "server.log").open("ab") as log:
             environment = {**os.environ, **server.ENVIRONMENT}
@@ -107,9 +109,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def resonate_server(directory: Path) -> Iterator[Server]:
-    """Run a server until the block ends."""
-    running = Server(directory)
+def resonate_server(directory: Path, host: str = "127.0.0.1") -> Iterator[Server]:
+    """Run a server until the block ends. It is reached at this host's own address in any case."""
+    running = Server(directory, host=host)
     running.start()
     try:
         yield running

@@ -20,7 +20,7 @@ from tests.support.processes import Answer, Process, call, wait_until
 from tests.support.server import free_port, resonate_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from shared.catalog import Catalog
@@ -75,6 +75,8 @@ class Stack:
         self.gateways: dict[str, Process] = {}
         self.url = ""
         self._presence: dict[str, int] = {}
+        self.launchers: dict[str, Sequence[str]] = {}
+        """What the commands of processes begin with, by their names."""
 
     def add_gateway(
         self,
@@ -129,6 +131,7 @@ class Stack:
                 **environment,
             },
             self._directory / f"{name}.log",
+            self.launchers.get(name, ()),
         )
         process.start()
         return process
@@ -234,13 +237,14 @@ def running_stack(  # noqa: PLR0913 - what a service is made of
     gateway: Mapping[str, str] | None = None,
     modules: Modules = OWN_MODULES,
     presence: bool = PRESENCE,
+    host: str = "127.0.0.1",
 ) -> Iterator[Stack]:
     """Run a service until the block ends, then end every process of it.
 
     `gateway` is added to the environment of its gateway. Without `presence` the death of a worker
-    is noticed when its leases end.
+    is noticed when its leases end. `host` is the address at which the server listens.
     """
-    with resonate_server(directory) as server:
+    with resonate_server(directory, host) as server:
         stack = Stack(server, directory, lease_seconds, modules)
         stack.presence = presence
         try:

@@ -4,7 +4,8 @@ Every `PERIOD_SECONDS` a thread looks at the claims under which an execution run
 1. A claim that was lost on a write is over at once.
 2. Of a claim that has written nothing for `PROOF_SECONDS` the server is asked: the execution was
    canceled, has timed out, or belongs to another worker. Past the deadline, by the clock of this
-   machine, and without a valid lease it is asked in every period.
+   machine, and without a valid lease it is asked in every period. With hundreds of such claims
+   each is asked about in its turn.
 3. The slot of a claim that is over goes on with a new client. Threads that are still in user code
    a second later count as left behind.
 """
@@ -32,6 +33,10 @@ PERIOD_SECONDS: Final = 0.2
 
 PROOF_SECONDS: Final = 1.0
 """Seconds for which the server's last word on a claim is enough."""
+
+MOST_ASKED: Final = 50
+"""Claims of which the server is asked in one period: a worker with a thousand long steps would ask
+a thousand times a second."""
 
 ENDING_SECONDS: Final = 0.05
 """Seconds that an execution has to end by itself after the server said that its claim is over."""
@@ -83,9 +88,9 @@ class Watcher:
 
     def _no_longer_held(self, running: list[tuple[Slot, Claim]]) -> list[tuple[Slot, Claim]]:
         over = []
-        for slot, claim in running:
-            if not self._is_doubtful(claim):
-                continue
+        doubtful = [(slot, claim) for slot, claim in running if self._is_doubtful(claim)]
+        doubtful.sort(key=lambda pair: _proven_at(pair[1]))
+        for slot, claim in doubtful[:MOST_ASKED]:
             asked_at = time.monotonic()
             try:
                 held = self._tasks.holds(claim.execution, claim.fence)
@@ -104,4 +109,9 @@ class Watcher:
         past_deadline = time.time() * 1000 > claim.deadline
         if past_deadline or not self._leases.valid(claim):
             return True
-        return time.monotonic() - max(claim.taken_at, claim.written_at) > PROOF_SECONDS
+        return time.monotonic() - _proven_at(claim) > PROOF_SECONDS
+
+
+def _proven_at(claim: Claim) -> float:
+    """Return when the server said last that a claim is ours, by the monotonic clock."""
+    return max(claim.taken_at, claim.written_at)

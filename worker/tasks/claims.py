@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from shared.resonate.transport import FENCED
-
 from shared.telemetry.spans import NO_RUN
 
 if TYPE_CHECKING:

@@ -95,7 +95,7 @@ class _Sending:
     def deliver_new(self) -> Delivery:
         """Deliver it as a new value."""
         request = uuid.uuid4().hex
-        start = self._numbers.next_after_ended(self._signal)
+        start = self._next_after_ended()
 
         def next_after(number: int) -> int:
             return max(self._values.newest(number), number + 1)
@@ -135,7 +135,7 @@ class _Sending:
 
     def _first_free(self) -> int:
         """Return the number that is the next one, or whose wait may be open."""
-        start = self._numbers.next_after_ended(self._signal)
+        start = self._next_after_ended()
         return max(self._values.newest(start - 1), start)
 
     def _place(
@@ -172,8 +172,11 @@ class _Sending:
         raise self._ended()
 
     def _repeated(self, number: int) -> Delivery:
-        known = max(number, self._numbers.next_after_ended(self._signal) - 1)
+        known = max(number, self._next_after_ended() - 1)
         return Delivery(number, first=False, waiting=self._waiting(self._values.newest(known)))
+
+    def _next_after_ended(self) -> int:
+        return self._numbers.next_after_ended(self._signal, self._values)
 
     def _waiting(self, newest: int) -> int:
         return self._numbers.waiting(self._signal, self._values, newest)

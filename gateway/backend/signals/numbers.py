@@ -32,7 +32,8 @@ class SignalNumbers:
     """Numbers of values, used by many threads at once.
 
     The creation is part of what they are remembered by: in a store that was emptied meanwhile an id
-    stands for another execution.
+    stands for another execution. A store that was set back to a backup has the same execution, with
+    fewer values: so a number counts only if the store has the value before it.
     """
 
     def __init__(self) -> None:
@@ -40,15 +41,27 @@ class SignalNumbers:
         self._next: LRUCache[Signal, int] = LRUCache(REMEMBERED)
         self._taken: LRUCache[Signal, tuple[int, float]] = LRUCache(REMEMBERED)
 
-    def next_after_ended(self, signal: Signal) -> int:
-        """Return a number before which all are known to have ended, as far as is remembered."""
+    def next_after_ended(self, signal: Signal, values: SignalValues) -> int:
+        """Return a number before which all have ended: what is remembered, if the store agrees.
+
+        Costs a read, unless nothing is remembered.
+        """
         with self._lock:
-            return self._next.get(signal, 1)
+            remembered = self._next.get(signal, 1)
+        if remembered == 1 or values.has_ended(remembered - 1):
+            return remembered
+        self._forget(signal)
+        return 1
 
     def note_ended(self, signal: Signal, number: int) -> None:
         """Remember that all up to this number have ended."""
         with self._lock:
             self._next[signal] = max(number + 1, self._next.get(signal, 1))
+
+    def _forget(self, signal: Signal) -> None:
+        with self._lock:
+            self._next.pop(signal, None)
+            self._taken.pop(signal, None)
 
     def has_room(self, signal: Signal, values: SignalValues, number: int) -> bool:
         """Return whether a value of this number would not be one too many."""

@@ -53,6 +53,11 @@ class SignalValues:
         """Return the promise of a number, None if there is none yet."""
         return existing(self._id(number), self.promises.get)
 
+    def has_ended(self, number: int) -> bool:
+        """Return whether there is a promise of this number that has ended."""
+        promise = self.get(number)
+        return promise is not None and not promise.pending
+
     def newest(self, known: int) -> int:
         """Return the highest number that exists; `known` exists, or is 0.
 

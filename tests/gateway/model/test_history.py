@@ -118,3 +118,20 @@ def test_what_can_change_no_more_is_known() -> None:
     story.learn(root(), [step(1, 1_100), step(2, 1_150, 1_160), marker], 10.0, 10.1)
 
     assert story.known == {"job-1.2", "job-1.attempt.2"}
+
+
+def test_what_was_forgotten_is_read_anew() -> None:
+    """After a restore of the store, published events stay, and only later ones follow them."""
+    story = History()
+    story.learn(root(), [step(1, 1_100, 1_200), step(2, 1_300)], 10.0, 10.1)
+    story.learn(root(), [], 10.3, 10.4)
+    published = list(story.events)
+
+    story.forget()
+    assert (story.known, story.unfinished, len(story)) == (set(), set(), 0)
+    story.learn(root(ended=1_600), [step(1, 1_400, 1_500)], 10.5, 10.6)
+
+    assert story.over
+    assert story.events[: len(published)] == published
+    whole = timeline(root(ended=1_600), [step(1, 1_400, 1_500)])
+    assert plain(story.events[len(published) :]) == plain(whole[1:])

@@ -71,3 +71,18 @@ def test_large_values_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         tracemalloc.stop()
 
     assert 0.4 * MIB < taken < 1.05 * MIB
+
+
+def test_an_end_that_was_undone_is_forgotten() -> None:
+    """An execution that is read as pending is not told as ended, until it has ended again."""
+    kept, ended = ExecutionCache(), execution(1, "x", "result")
+    pending = replace(ended, status="pending", result=None)
+    kept.learn(ended)
+
+    kept.learn(pending)
+    assert kept.finished(ended.id) is None
+
+    kept.learn(ended)
+    kept.subscribe(pending)
+    kept.clear()
+    assert (kept.finished(ended.id), kept.subscribed(ended.id)) == (None, None)

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from gateway.updates import notifications as streams
 from gateway.updates.notifications import Notifications
 from shared.settings import ServerSettings
 
@@ -49,7 +50,8 @@ async def heard(pieces: Sequence[bytes]) -> list[str]:
     app.router.add_get("/{group}/{name}", stream)
     async with TestServer(app) as server:
         settings = ServerSettings("http://127.0.0.1", message_port=server.port or 0)
-        reading = asyncio.create_task(Notifications(settings, "gateway", "a", on_end).run())
+        notifications = Notifications(settings, "gateway", "a", on_end, lambda: None)
+        reading = asyncio.create_task(notifications.run())
         try:
             async with asyncio.timeout(5):
                 await ended.wait()
@@ -71,3 +73,45 @@ async def test_pieces_are_put_together(size: int) -> None:
 async def test_a_message_may_be_long() -> None:
     """A message of megabytes is reported, and so are the messages after it."""
     assert await heard([line("a"), LARGE, line("last")]) == ["a", "large", "last"]
+
+
+async def test_a_return_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that breaks streams off, or refuses them, has returned with the next whole one.
+
+    Streams that are renewed in time are no return.
+    """
+    monkeypatch.setattr(streams, "RENEW_SECONDS", 0.1)
+    answers = [200, 200, 0, 503, 503, 200, 200, 200]
+    opened: list[int] = []
+    returns: list[int] = []
+    enough = asyncio.Event()
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        answer = answers[len(opened)] if len(opened) < len(answers) else 200
+        opened.append(answer)
+        if answer == 503:
+            return web.Response(status=answer)
+        response = web.StreamResponse()
+        await response.prepare(request)
+        if len(opened) >= len(answers):
+            enough.set()
+        if answer:
+            await enough.wait()
+        return response
+
+    app = web.Application()
+    app.router.add_get("/{group}/{name}", stream)
+    async with TestServer(app) as server:
+        settings = ServerSettings("http://127.0.0.1", message_port=server.port or 0)
+        reading = asyncio.create_task(
+            Notifications(
+                settings, "gateway", "a", lambda _: None, lambda: returns.append(len(opened))
+            ).run()
+        )
+        try:
+            async with asyncio.timeout(10):
+                await enough.wait()
+        finally:
+            reading.cancel()
+            await asyncio.wait({reading})
+    assert returns == [6]
