@@ -5,7 +5,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Final
 
-STUDIES: Final = ("waiters", "endurance", "lease", "lists", "large_results", "values", "kills")
+STUDIES: Final = (
+    "waiters",
+    "endurance",
+    "lease",
+    "lists",
+    "large_results",
+    "values",
+    "kills",
+    "pages",
+)
 """Modules of this package, each with a `main`, in the order in which they run."""
 
 

@@ -17,8 +17,6 @@ import msgspec
 
 from gateway.concurrency.limiter import Limiter
 from gateway.concurrency.tasks import TaskSet
-from gateway.dashboard.counts import Numbers
-from gateway.errors import BackendUnavailable, Saturated, ServiceError, StoreNotWritable
 from shared.log import get_logger
 
 if TYPE_CHECKING:
@@ -26,8 +24,8 @@ if TYPE_CHECKING:
 
     from gateway.backend.client import Backend
     from gateway.dashboard.board import Board
-    from gateway.dashboard.counts import NewestExecutions
-    from gateway.dashboard.snapshot import Presence, Server, SnapshotBody, Snapshots
+    from gateway.dashboard.reads import Reads
+    from gateway.dashboard.snapshot import Presence, SnapshotBody, Snapshots
 
 PAGES: Final = 100
 """Pages that may be open at one process of a gateway."""
@@ -42,8 +40,8 @@ than a twentieth of the loop's time."""
 MOST_SECONDS: Final = 5.0
 """Seconds between two snapshots, at most, where nothing changes."""
 
-READ_SECONDS: Final = 1.0
-"""Seconds between two reads of the numbers, after which silent workers are noticed too."""
+IDLE_SECONDS: Final = 1.0
+"""Seconds after which to look again where nothing is told: a worker may be silent."""
 
 FIRST_SECONDS: Final = 0.5
 """Seconds that the first snapshot waits for the numbers."""
@@ -59,28 +57,31 @@ class Live:
         self,
         backend: Backend,
         board: Board,
-        newest: NewestExecutions,
+        reads: Reads,
         snapshots: Snapshots,
         presence: Callable[[], Presence],
     ) -> None:
         self._backend = backend
         self._board = board
-        self._newest = newest
+        self._reads = reads
         self._snapshots = snapshots
         self._presence = presence
         self.gateway = "gateway"
         """The name of this gateway."""
         self._limiter = Limiter(PAGES, "Too many pages are open here; close some.")
         self._tasks = TaskSet()
-        self._making = False
+        self.is_making = False
+        """Whether snapshots are made."""
+
         self._polled_until = float("-inf")
-        self._numbers = Numbers()
-        self._server: Server | None = None
         self._read_once = asyncio.Event()
         self._news = asyncio.Event()
-        self._made = asyncio.Event()
-        self._raw = b""
-        self._number = 0
+        self._woken = asyncio.Event()
+        self.raw = b""
+        """The newest snapshot as JSON; empty while none are made."""
+
+        self.made = 0
+        """How many snapshots were made so far."""
         self._ended = False
         self._log = get_logger()
 
@@ -92,8 +93,10 @@ class Live:
     async def running(self) -> AsyncIterator[None]:
         """Make snapshots, when they are wanted, until the block ends."""
         async with self._tasks.running():
-            yield
-        self.drain()
+            try:
+                yield
+            finally:
+                self.drain()
 
     def drain(self) -> None:
         """End all streams: their pages go on at another gateway."""
@@ -104,9 +107,9 @@ class Live:
         """Return the newest snapshot, for a page that polls."""
         self._polled_until = time.monotonic() + POLL_SECONDS
         self._start()
-        while not self._raw and not self._ended:
-            await self._made.wait()
-        return self._raw
+        while not self.raw and not self._ended:
+            await self._woken.wait()
+        return b"" if self._ended else self.raw
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[Live]:
@@ -123,19 +126,19 @@ class Live:
         """
         seen = 0
         while not self._ended:
-            if self._raw and self._number != seen:
-                seen = self._number
-                yield self._raw
+            if self.raw and self.made != seen:
+                seen = self.made
+                yield self.raw
                 continue
             try:
                 async with asyncio.timeout(quiet_seconds):
-                    await self._made.wait()
+                    await self._woken.wait()
             except TimeoutError:
                 yield None
 
     def _start(self) -> None:
-        if not self._making and not self._ended:
-            self._making = True
+        if not self.is_making and not self._ended:
+            self.is_making = True
             self._read_once.clear()
             self._tasks.start(self._make_while_wanted())
 
@@ -144,19 +147,21 @@ class Live:
 
     async def _make_while_wanted(self) -> None:
         self._board.on_change = self._news.set
-        reading = asyncio.create_task(self._read_again_and_again())
+        reading = asyncio.create_task(self._reads.run(self._on_read))
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FIRST_SECONDS):
                     await self._read_once.wait()
             await self._make_again_and_again()
-        except Exception:  # noqa: BLE001 - the next page that is opened tries again
+        except Exception:  # noqa: BLE001 - it is tried again
             self._log.exception("no snapshots for the page at /")
+            await asyncio.sleep(IDLE_SECONDS)
         finally:
             reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
             self._board.on_change = None
-            self._raw = b""
-            self._making = False
+            self.raw = b""
+            self.is_making = False
             if self._is_wanted():
                 self._start()
 
@@ -167,42 +172,23 @@ class Live:
             self._news.clear()
             began = time.monotonic()
             snapshot = self._snapshots.make(
-                self.gateway, self._server, self._presence(), self._numbers
+                self.gateway, self._reads.server, self._presence(), self._reads.numbers
             )
             if snapshot != sent or began - sent_at >= MOST_SECONDS:
                 sent, sent_at = snapshot, began
                 at = round(self._backend.clock.time() * 1000)
-                self._raw = msgspec.json.encode(msgspec.structs.replace(snapshot, at=at))
-                self._number += 1
+                self.raw = msgspec.json.encode(msgspec.structs.replace(snapshot, at=at))
+                self.made += 1
                 self._wake()
             await asyncio.sleep(max(LEAST_SECONDS, REST * (time.monotonic() - began)))
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(READ_SECONDS):
+                async with asyncio.timeout(IDLE_SECONDS):
                     await self._news.wait()
 
-    async def _read_again_and_again(self) -> None:
-        while True:
-            began = time.monotonic()
-            await self._read()
-            self._read_once.set()
-            self._news.set()
-            await asyncio.sleep(max(READ_SECONDS - (time.monotonic() - began), READ_SECONDS / 2))
-
-    async def _read(self) -> None:
-        """Read the numbers; while the server is away the last ones stay."""
-        try:
-            await self._backend.ping()
-            self._server = "ok"
-            self._numbers = await self._newest.read()
-        except Saturated:
-            pass  # of the server nothing is known
-        except StoreNotWritable:
-            self._server = "not writable"
-        except BackendUnavailable:
-            self._server = "away"
-        except ServiceError as error:
-            self._log.warning("no numbers for the page at /", reason=str(error))
+    def _on_read(self) -> None:
+        self._read_once.set()
+        self._news.set()
 
     def _wake(self) -> None:
-        made, self._made = self._made, asyncio.Event()
+        made, self._woken = self._woken, asyncio.Event()
         made.set()

@@ -124,7 +124,7 @@ class Snapshots:
     ) -> SnapshotBody:
         """Return the state of now, undated, so that it equals one in which nothing differs."""
         lanes = self._board.lanes()
-        bars, left_out = self._chosen(lanes[:MOST_WORKERS])
+        bars, left_out = self._chosen(lanes)
         count = sum(map(len, bars.values()))
         segments = MOST_SEGMENTS // max(count, 1)
         return SnapshotBody(
@@ -154,7 +154,7 @@ class Snapshots:
             past.setdefault(bar.pid, []).append(bar)
         total = sum(map(len, past.values())) + sum(len(lane.bars) for lane in lanes)
         candidates: list[tuple[int, int, Bar]] = []
-        for number, lane in enumerate(lanes):
+        for number, lane in enumerate(lanes[:MOST_WORKERS]):
             running = itertools.islice(reversed(lane.bars.values()), MOST_BARS)
             of_lane = itertools.chain(running, past[lane.worker.pid])
             candidates += ((place, number, bar) for place, bar in enumerate(of_lane))

@@ -70,9 +70,10 @@ class _Resumption:
 
 
 class Recoveries:
-    """Observes what workers say for recoveries, and counts them."""
+    """Observes what workers say for recoveries, and counts them; `clock` dates them."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self._lost: TTLCache[str, Loss] = TTLCache(LOST_COUNT, LOST_SECONDS)
         self._resumed: dict[Held, _Resumption] = {}
         self._listeners: list[Callable[[Recovery], None]] = []
@@ -143,7 +144,7 @@ class Recoveries:
         resumed.is_confirmed = True
         loss = resumed.loss
         seconds = None if loss.at is None else max(at - loss.at, 0.0)
-        now = round((time.time() - time.monotonic() + at) * 1000)
+        now = round((self._clock() - time.monotonic() + at) * 1000)
         self.last = Recovery(held.execution, loss.worker, held.worker.name, loss.step, seconds, now)
         self.count += 1
         for listener in self._listeners:

@@ -42,10 +42,10 @@ SAID_BY_WORKERS: dict[bytes, FromWorker] = {
     b'["restated",false]': Restated(),
     b'["restated",true]': Restated(complete=True),
     b'["claimed","t",3,"job"]': Claimed("t", 3, "job"),
-    b'["running","t",3,2,"w-0","charge",true,false]': Running(
-        "t", 3, 2, "w-0", "charge", is_retried=True, reports=False
+    b'["running","t",3,2,"w-0","charge",true,false,"checkout"]': Running(
+        "t", 3, 2, "w-0", "charge", is_retried=True, reports=False, function="checkout"
     ),
-    b'["running","t",3,1,null,null,false,true]': Running(
+    b'["running","t",3,1,null,null,false,true,""]': Running(
         "t", 3, 1, None, None, is_retried=False, reports=True
     ),
     b'["alive"]': Alive(),
@@ -77,6 +77,15 @@ def test_what_a_gateway_says(line: bytes) -> None:
 def test_a_later_release_may_say_more() -> None:
     """A part that is not known is passed over."""
     assert from_worker.decode(b'["ended","t",3,{"why":"done"}]') == Ended("t", 3)
+
+
+def test_an_earlier_release_says_less() -> None:
+    """A worker may not name its function yet."""
+    line = b'["running","t",3,2,"w-0","charge",true,false]'
+
+    assert from_worker.decode(line) == Running(
+        "t", 3, 2, "w-0", "charge", is_retried=True, reports=False
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
 
 from gateway.api.keys import WORKERS
-from gateway.dashboard.board import Board
-from gateway.dashboard.counts import Numbers
-from gateway.dashboard.snapshot import Snapshots
-from gateway.presence.recoveries import Recoveries
-from gateway.presence.workers import Workers
+from tests.support.dashboard import Scene
 from tests.support.gateway.presence import Released, presence_port
 
 if TYPE_CHECKING:
@@ -21,40 +15,6 @@ if TYPE_CHECKING:
 
     from tests.support.gateway.client import Gateway
     from tests.support.gateway.presence import PresencePort
-
-
-@dataclass
-class Scene:
-    """Workers, and what is seen of them at the time `now`."""
-
-    now: float = 1_000.0
-    workers: Workers = field(default_factory=Workers)
-    recoveries: Recoveries = field(default_factory=Recoveries)
-
-    def __post_init__(self) -> None:
-        self.board = Board(self.recoveries, lambda: self.now)
-        self.workers.observers += [self.recoveries, self.board]
-        self.names: dict[str, str] = {}
-        self._snapshots = Snapshots(self.board, self.recoveries, self.names.get)
-
-    @property
-    def raw(self) -> bytes:
-        """The snapshot as it is sent."""
-        return msgspec.json.encode(self._snapshots.make("gateway-1", "ok", "on", Numbers()))
-
-    @property
-    def seen(self) -> Any:
-        return msgspec.json.decode(self.raw)
-
-    def worker(self, name: str) -> Any:
-        """Return what is seen of a worker."""
-        (found,) = [each for each in self.seen["workers"] if each["name"] == name]
-        return found
-
-    def bar(self, name: str) -> Any:
-        """Return the only bar of a worker."""
-        (bar,) = self.worker(name)["bars"]
-        return bar
 
 
 @pytest.fixture(name="scene")

@@ -18,7 +18,7 @@ from shared.presence import Claimed, Ended, Restated, Running
 from tests.support.gateway.presence import speaking
 
 if TYPE_CHECKING:
-    from tests.gateway.dashboard.conftest import Scene
+    from tests.support.dashboard import Scene
 
 INVOKE = "__invoke:job-1"
 
@@ -91,8 +91,9 @@ def test_what_a_dead_worker_held_goes_on_in_another_lane(scene: Scene) -> None:
 
     lost, goes_on = scene.bar("worker-1"), scene.bar("worker-2")
     assert scene.worker("worker-1")["state"] == "dead"
-    assert (lost["state"], lost["ended_at"]) == ("lost", 1_000_980)
-    assert [each["ended_at"] for each in lost["segments"]] == [1_000_000, 1_000_980]
+    assert lost["state"] == "lost"
+    assert 1_000_900 < lost["ended_at"] <= 1_000_980
+    assert [each["ended_at"] for each in lost["segments"]] == [1_000_000, lost["ended_at"]]
     assert (goes_on["state"], goes_on["recovered_from"]) == ("running", "worker-1")
     assert goes_on["attempt"] == 2
     assert [each["again"] for each in goes_on["segments"]] == [True, False]

@@ -27,6 +27,7 @@ def _recoveries(workers: Workers) -> Recoveries:
 
 
 def runs(counter: int, step: str | None, lost_by: str | None = None) -> Running:
+    """Return what a worker says of job-1."""
     return Running(TASK, counter, counter, lost_by, step, is_retried=False, reports=False)
 
 

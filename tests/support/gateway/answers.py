@@ -14,6 +14,7 @@ PROBLEMS: Final = {
     "invalid-request": (400, "The request breaks a rule"),
     "unknown-id": (404, "There is no execution of this id"),
     "unknown-function": (404, "There is no function of this name"),
+    "unauthorized": (401, "A token is needed"),
     "not-found": (404, "There is nothing at this path"),
     "method-not-allowed": (405, "The path does not take this method"),
     "payload-too-large": (413, "The body is too large"),
