@@ -45,6 +45,7 @@ from gateway.dashboard.board import Board
 from gateway.dashboard.counts import NewestExecutions
 from gateway.dashboard.files import PageFiles
 from gateway.dashboard.live import Live
+from gateway.dashboard.reads import Reads
 from gateway.dashboard.routes import LIVE, PAGE_CONTENTS
 from gateway.dashboard.snapshot import Snapshots
 from gateway.http.access_log import AccessLog
@@ -164,7 +165,8 @@ def _add_dashboard(app: web.Application) -> None:
     app[WORKERS].observers.append(board)
     newest = NewestExecutions(app[BACKEND], app[ACTIVITIES])
     snapshots = Snapshots(board, app[RECOVERIES], newest.function_of)
-    app[LIVE] = Live(app[BACKEND], board, newest, snapshots, lambda: presence_of(app))
+    reads = Reads(app[BACKEND], newest)
+    app[LIVE] = Live(app[BACKEND], board, reads, snapshots, lambda: presence_of(app))
 
 
 async def _drain(app: web.Application) -> None:

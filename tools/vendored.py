@@ -1,4 +1,4 @@
-"""Brings the page's library from its package on npm, as gateway/dashboard/package-lock.json pins it.
+"""Brings the page's library from its npm package, as gateway/dashboard/package-lock.json pins it.
 
 `python -m tools.vendored` writes the files below gateway/dashboard/page/vendor, unchanged, and
 their hashes beside them.

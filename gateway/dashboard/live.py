@@ -17,8 +17,6 @@ import msgspec
 
 from gateway.concurrency.limiter import Limiter
 from gateway.concurrency.tasks import TaskSet
-from gateway.dashboard.counts import Numbers
-from gateway.errors import BackendUnavailable, Saturated, StoreNotWritable
 from shared.log import get_logger
 
 if TYPE_CHECKING:
@@ -26,8 +24,8 @@ if TYPE_CHECKING:
 
     from gateway.backend.client import Backend
     from gateway.dashboard.board import Board
-    from gateway.dashboard.counts import NewestExecutions
-    from gateway.dashboard.snapshot import Presence, Server, SnapshotBody, Snapshots
+    from gateway.dashboard.reads import Reads
+    from gateway.dashboard.snapshot import Presence, SnapshotBody, Snapshots
 
 PAGES: Final = 100
 """Pages that may be open at one process of a gateway."""
@@ -42,8 +40,8 @@ than a twentieth of the loop's time."""
 MOST_SECONDS: Final = 5.0
 """Seconds between two snapshots, at most, where nothing changes."""
 
-READ_SECONDS: Final = 1.0
-"""Seconds between two reads of the numbers, after which silent workers are noticed too."""
+IDLE_SECONDS: Final = 1.0
+"""Seconds after which to look again where nothing is told: a worker may be silent."""
 
 FIRST_SECONDS: Final = 0.5
 """Seconds that the first snapshot waits for the numbers."""
@@ -59,13 +57,13 @@ class Live:
         self,
         backend: Backend,
         board: Board,
-        newest: NewestExecutions,
+        reads: Reads,
         snapshots: Snapshots,
         presence: Callable[[], Presence],
     ) -> None:
         self._backend = backend
         self._board = board
-        self._newest = newest
+        self._reads = reads
         self._snapshots = snapshots
         self._presence = presence
         self.gateway = "gateway"
@@ -76,8 +74,6 @@ class Live:
         """Whether snapshots are made."""
 
         self._polled_until = float("-inf")
-        self._numbers = Numbers()
-        self._server: Server | None = None
         self._read_once = asyncio.Event()
         self._news = asyncio.Event()
         self._woken = asyncio.Event()
@@ -151,8 +147,7 @@ class Live:
 
     async def _make_while_wanted(self) -> None:
         self._board.on_change = self._news.set
-        self._server, self._numbers = None, Numbers()
-        reading = asyncio.create_task(self._read_again_and_again())
+        reading = asyncio.create_task(self._reads.run(self._on_read))
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FIRST_SECONDS):
@@ -160,7 +155,7 @@ class Live:
             await self._make_again_and_again()
         except Exception:  # noqa: BLE001 - it is tried again
             self._log.exception("no snapshots for the page at /")
-            await asyncio.sleep(READ_SECONDS)
+            await asyncio.sleep(IDLE_SECONDS)
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
@@ -177,7 +172,7 @@ class Live:
             self._news.clear()
             began = time.monotonic()
             snapshot = self._snapshots.make(
-                self.gateway, self._server, self._presence(), self._numbers
+                self.gateway, self._reads.server, self._presence(), self._reads.numbers
             )
             if snapshot != sent or began - sent_at >= MOST_SECONDS:
                 sent, sent_at = snapshot, began
@@ -187,38 +182,12 @@ class Live:
                 self._wake()
             await asyncio.sleep(max(LEAST_SECONDS, REST * (time.monotonic() - began)))
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(READ_SECONDS):
+                async with asyncio.timeout(IDLE_SECONDS):
                     await self._news.wait()
 
-    async def _read_again_and_again(self) -> None:
-        while True:
-            began = time.monotonic()
-            await self._read()
-            self._read_once.set()
-            self._news.set()
-            await asyncio.sleep(max(READ_SECONDS - (time.monotonic() - began), READ_SECONDS / 2))
-
-    async def _read(self) -> None:
-        """Read the numbers; while that cannot be done the last ones stay."""
-        try:
-            self._server = await self._state_of_server()
-            if self._server != "away":
-                self._numbers = await self._newest.read()
-        except BackendUnavailable:
-            pass
-        except Exception:  # noqa: BLE001 - the next read may do better
-            self._log.exception("no numbers for the page at /")
-
-    async def _state_of_server(self) -> Server | None:
-        try:
-            await self._backend.ping()
-        except Saturated:
-            return self._server  # nothing was asked
-        except StoreNotWritable:
-            return "not writable"
-        except BackendUnavailable:
-            return "away"
-        return "ok"
+    def _on_read(self) -> None:
+        self._read_once.set()
+        self._news.set()
 
     def _wake(self) -> None:
         made, self._woken = self._woken, asyncio.Event()

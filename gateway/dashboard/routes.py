@@ -20,7 +20,7 @@ from gateway.http.answers.responses import (
 )
 from gateway.http.auth import PAGE_FILES
 from gateway.http.middleware import add_own_headers
-from gateway.http.negotiation import prefers_html
+from gateway.http.routing import prefers_html
 
 COMMENT_SECONDS: Final = 15.0
 """Seconds without a snapshot after which a comment keeps the connection alive."""

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.errors import Unauthorized
 from gateway.http.keys import SETTINGS
-from gateway.http.negotiation import prefers_html
-from gateway.http.routing import path_of_route
+from gateway.http.routing import path_of_route, prefers_html
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

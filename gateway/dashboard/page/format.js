@@ -49,10 +49,13 @@ export function milliseconds(text) {
   return typeof text === "number" ? text : Date.parse(text ?? "");
 }
 
+const WHOLE = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
+const FRACTION = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+
 /** A count or rate that may be unknown: a dash stands for null and for what is no number. */
 export function number(value, digits = 0) {
   if (typeof value !== "number" || !Number.isFinite(value)) return "–";
-  return value.toLocaleString(undefined, { maximumFractionDigits: digits });
+  return (digits ? FRACTION : WHOLE).format(value);
 }
 
 /** `1 worker`, `2 workers`. */

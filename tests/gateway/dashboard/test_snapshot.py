@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from gateway.dashboard.snapshot import MOST_BARS, MOST_FUNCTIONS, MOST_WORKERS
+from gateway.dashboard.snapshot import MOST_BARS, MOST_FUNCTIONS, MOST_SEGMENTS, MOST_WORKERS
 from shared.presence import Claimed, Ended, Hello, Running
 from tests.support.gateway.presence import speaking
 
@@ -35,6 +35,8 @@ def test_a_large_service_fits(scene: Scene) -> None:
     assert len(scene.raw) < BYTES
     assert [len(lane["bars"]) for lane in seen["workers"]] == [MOST_BARS // 20] * 20
     assert seen["bars_left_out"] == 2_000 - MOST_BARS
+    shown = [len(bar["segments"]) for lane in seen["workers"] for bar in lane["bars"]]
+    assert sum(shown) == MOST_SEGMENTS
     assert seen["workers"][0]["bars"][0]["id"] == "job-0-99"
     assert seen["workers"][0]["bars"][0]["segments"][-1]["step"] == "step-9"
 

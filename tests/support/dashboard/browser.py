@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING, Final, Literal
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import async_playwright, expect
 
 if TYPE_CHECKING:

@@ -22,7 +22,10 @@ def functions(**schemas: dict[str, Any]) -> dict[str, Any]:
         "default": next(iter(schemas), None),
         "functions": [
             {
-                **{"name": name, "version": 1, "versions": [1], "signals": []},
+                "name": name,
+                "version": 1,
+                "versions": [1],
+                "signals": [],
                 "summary": schema.get("description", ""),
                 "timeout_seconds": None,
                 "default_input": schema.get("default"),

@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 async def until(condition: Callable[[], object], seconds: float = 20) -> None:
     """Wait until a condition holds, or fail."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - the condition has no event
             await asyncio.sleep(0.02)

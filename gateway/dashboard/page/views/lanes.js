@@ -27,6 +27,9 @@ const STATES = {
   stopped: ["■", "stopped"],
 };
 
+/** Pixels that a lane is wide, as of the newest snapshot. */
+let width = 1_000;
+
 /** The section with all lanes. */
 export class Lanes {
   constructor() {
@@ -38,6 +41,8 @@ export class Lanes {
   take(snapshot, now) {
     rebase(now);
     this._now = now;
+    // Asked for between two changes of the page, it would have all of it laid out each time.
+    width = laneWidth();
     this._lanes = this._bars.take(snapshot, now, room(RECOVERED_ROOM));
   }
 
@@ -114,17 +119,17 @@ export class Lanes {
 }
 
 function part(segment, bar, whole) {
-  const { left, width } = place(segment.started_at, segment.ended_at ?? bar.ended_at);
-  const inner = `left:${((left - whole.left) / whole.width) * 100}%;width:${(width / whole.width) * 100}%`;
+  const { left, width: share } = place(segment.started_at, segment.ended_at ?? bar.ended_at);
+  const inner = `left:${((left - whole.left) / whole.width) * 100}%;width:${(share / whole.width) * 100}%`;
   const shown = segment.ended_at ?? bar.ended_at;
-  const named = shown === null || fits(segment.step, width);
+  const named = shown === null || fits(segment.step, share);
   return html`<span class="step" ?data-again=${segment.again} ?data-open=${shown === null} .style=${inner}
     >${named ? html`<span><bdi>${segment.again ? "↻ " : ""}${text(segment.step)}</bdi></span>` : nothing}</span>`;
 }
 
 /** Whether a name, or a good part of it, has room in so many percent of a lane. */
 function fits(name, percent) {
-  const pixels = (percent / 100) * laneWidth();
+  const pixels = (percent / 100) * width;
   return pixels >= Math.min(WORTH, String(name).length * CHARACTER + AROUND);
 }
 
@@ -135,7 +140,7 @@ function laneWidth() {
 
 /** The time that so many pixels of a lane show. */
 function room(pixels) {
-  return (pixels / laneWidth()) * SPAN;
+  return (pixels / width) * SPAN;
 }
 
 function recovered(took) {

@@ -88,7 +88,10 @@ async def test_a_form_is_made_from_the_schema_and_used_by_keyboard_alone() -> No
             [(query, body)] = _begun(gateway)
             assert query == {"id": "job-1", "function": "order"}
             assert json.loads(body) == {
-                **{"name": "Ann", "number": 9007199254740993, "gift": True, "fail": "ship"},
+                "name": "Ann",
+                "number": 9007199254740993,
+                "gift": True,
+                "fail": "ship",
                 "items": ["one", "two"],
             }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from playwright.async_api import expect
@@ -13,9 +13,6 @@ from tests.support.dashboard.executions import at, ended, execution, step
 from tests.support.dashboard.gateway import problem, scripted_gateway
 from tests.support.dashboard.snapshots import snapshot, worker
 from tests.support.dashboard.waiting import until
-
-if TYPE_CHECKING:
-    from playwright.async_api import Page
 
 pytestmark = needs_browser
 

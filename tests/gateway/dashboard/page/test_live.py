@@ -89,7 +89,7 @@ async def _signed_in(page: Page, token: str) -> None:
 
 
 async def test_with_tokens_a_person_signs_in_and_out() -> None:
-    """A wrong token is refused in words; the right one is sent with each call, and stored nowhere."""
+    """A wrong token is refused in words; the right one is sent with each call, stored nowhere."""
     async with scripted_gateway() as gateway:
         gateway.token = TOKEN
         gateway.snapshot = snapshot(worker("worker-1"))

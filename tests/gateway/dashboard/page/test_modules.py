@@ -21,7 +21,8 @@ OWN: Final = sorted(
 )
 
 DANGEROUS: Final = re.compile(
-    r"innerHTML|outerHTML|insertAdjacent|unsafe(HTML|SVG|CSS|Static)|document\.write|\beval\b|new Function"
+    r"innerHTML|outerHTML|insertAdjacent|unsafe(HTML|SVG|CSS|Static)|document\.write|\beval\b"
+    r"|new Function"
     r"|srcdoc|localStorage|sessionStorage|document\.cookie|https?://(?!www\.w3\.org/)"
 )
 """What makes markup, code, requests elsewhere or stored secrets of a text."""

@@ -50,7 +50,9 @@ async def test_a_lost_execution_is_seen_to_go_on_in_another_lane() -> None:
             end = await lost.locator(".bar .steps").bounding_box()
             goes_on = await other.locator(".bar .steps").bounding_box()
             line = await page.locator(".arrows line").nth(1).bounding_box()
-            assert end and goes_on and line
+            assert end
+            assert goes_on
+            assert line
             assert abs(end["x"] + end["width"] - goes_on["x"]) < 5
             assert abs(line["x"] - goes_on["x"]) < 5
             assert end["y"] < line["y"] < line["y"] + line["height"] < goes_on["y"] + 20
@@ -66,7 +68,8 @@ async def test_a_bar_grows_until_it_ends_and_moves_with_time() -> None:
             await expect(steps).to_be_visible()
             edge = await track.bounding_box()
             before = await steps.bounding_box()
-            assert edge and before
+            assert edge
+            assert before
             assert before["x"] + before["width"] > edge["x"] + edge["width"]
 
             await gateway.tell(
@@ -74,7 +77,8 @@ async def test_a_bar_grows_until_it_ends_and_moves_with_time() -> None:
             )
             await expect(page.locator('.bar[data-state="ended"]')).to_have_count(1)
             await page.wait_for_function(
-                """([bar, track]) => bar.getBoundingClientRect().right < track.getBoundingClientRect().right - 20""",
+                """([bar, track]) => bar.getBoundingClientRect().right
+                  < track.getBoundingClientRect().right - 20""",
                 arg=[await steps.element_handle(), await track.element_handle()],
             )
             # An ended bar stays although snapshots no longer have it.
@@ -100,15 +104,14 @@ async def test_what_is_drawn_is_bounded() -> None:
 
 async def test_updates_are_drawn_together() -> None:
     """Fifty snapshots at once make no fifty drawings."""
-    async with scripted_gateway() as gateway:
-        async with browsing(gateway.url) as page:
-            await expect(page.get_by_text("No worker is connected")).to_be_visible()
-            count = "performance.getEntriesByName('drawing').length"
-            before = await page.evaluate(count)
-            for number in range(1, 51):
-                await gateway.tell(snapshot(worker("worker-1", busy=number, slots=50)))
-            await expect(page.locator(".slots")).to_contain_text("50 of 50 slots busy")
-            assert await page.evaluate(count) - before < 25
+    async with scripted_gateway() as gateway, browsing(gateway.url) as page:
+        await expect(page.get_by_text("No worker is connected")).to_be_visible()
+        count = "performance.getEntriesByName('drawing').length"
+        before = await page.evaluate(count)
+        for number in range(1, 51):
+            await gateway.tell(snapshot(worker("worker-1", busy=number, slots=50)))
+        await expect(page.locator(".slots")).to_contain_text("50 of 50 slots busy")
+        assert await page.evaluate(count) - before < 25
 
 
 async def test_numbers_are_shown_and_unknown_ones_are_not_invented() -> None:
@@ -122,8 +125,13 @@ async def test_numbers_are_shown_and_unknown_ones_are_not_invented() -> None:
                 for key in ("running", "waiting", "blocked", "failed", "begins", "p50", "p99")
             }
             assert shown == {
-                **{"running": "3", "waiting": "2", "blocked": "1", "failed": "5"},
-                **{"begins": "12.5", "p50": "0.1 s", "p99": "–"},
+                "running": "3",
+                "waiting": "2",
+                "blocked": "1",
+                "failed": "5",
+                "begins": "12.5",
+                "p50": "0.1 s",
+                "p99": "\N{EN DASH}",
             }
             await expect(page.locator('.tile[data-tone="bad"]')).to_have_count(2)
 
@@ -144,23 +152,22 @@ async def test_without_anything_the_page_says_how_to_begin() -> None:
 
 async def test_news_are_told_once() -> None:
     """A screen reader hears of a lost worker and of a recovery, not of what was before."""
-    async with scripted_gateway() as gateway:
-        async with browsing(gateway.url) as page:
-            news = page.locator("#news")
-            await gateway.tell(snapshot(worker("worker-1"), worker("worker-2")))
-            await expect(page.locator(".lane")).to_have_count(2)
-            await expect(news).to_be_empty()
-            await gateway.tell(recovered())
-            await expect(news.locator("p")).to_have_text(
-                [
-                    "Worker worker-1 was lost.",
-                    "job-1 goes on at worker-2 after 0.06 s; its worker worker-1 was lost.",
-                ]
-            )
-            gateway.snapshot = recovered()
-            await page.reload()
-            await expect(page.locator(".lane")).to_have_count(2)
-            await expect(news).to_be_empty()
+    async with scripted_gateway() as gateway, browsing(gateway.url) as page:
+        news = page.locator("#news")
+        await gateway.tell(snapshot(worker("worker-1"), worker("worker-2")))
+        await expect(page.locator(".lane")).to_have_count(2)
+        await expect(news).to_be_empty()
+        await gateway.tell(recovered())
+        await expect(news.locator("p")).to_have_text(
+            [
+                "Worker worker-1 was lost.",
+                "job-1 goes on at worker-2 after 0.06 s; its worker worker-1 was lost.",
+            ]
+        )
+        gateway.snapshot = recovered()
+        await page.reload()
+        await expect(page.locator(".lane")).to_have_count(2)
+        await expect(news).to_be_empty()
 
 
 async def test_bars_are_walked_by_arrow_keys() -> None:
