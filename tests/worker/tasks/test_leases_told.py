@@ -14,6 +14,7 @@ from tests.support.worker.leases import (
     ToldClaims,
     claim,
 )
+from worker.metrics.counts import WorkerMetrics
 from worker.slots.claim_ends import granted
 from worker.tasks.board import Board
 from worker.tasks.leases import Leases
@@ -44,7 +45,8 @@ class Asked(ScriptedTasks):
 
 def ask(tasks: Tasks, leases: Leases, made: Claim) -> object:
     """Ask the server for a claim, as a slot does."""
-    parts = SimpleNamespace(tasks=tasks, leases=leases, pid="pid-1")
+    metrics = WorkerMetrics.off()
+    parts = SimpleNamespace(tasks=tasks, leases=leases, pid="pid-1", metrics=metrics)
     return granted(cast("SharedParts", parts), made)
 
 

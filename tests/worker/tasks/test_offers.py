@@ -263,22 +263,23 @@ def test_a_closed_inbox_gives_nothing() -> None:
     assert inbox.take() is None
 
 
+def names_of(inbox: Inbox) -> list[tuple[str, int]]:
+    """Return the tasks and counters of the offers that wait."""
+    return [(offer.task, offer.counter) for offer in inbox.waiting()]
+
+
 def test_the_offers_that_wait_have_names() -> None:
     """The names are tasks with their newest counters, of what waits and nothing else."""
-
-    def names() -> list[tuple[str, int]]:
-        return [(offer.task, offer.counter) for offer in inbox.waiting()]
-
     inbox = Inbox()
-    assert names() == []
+    assert names_of(inbox) == []
     for task, counter in (("__invoke:a", 1), ("__resume:b:c", 2), ("__invoke:a", 3)):
         inbox.put(Offer("invoke", task, counter))
 
-    assert sorted(names()) == [("__invoke:a", 3), ("__resume:b:c", 2)]
+    assert sorted(names_of(inbox)) == [("__invoke:a", 3), ("__resume:b:c", 2)]
     taken = inbox.take()
     assert taken is not None
-    assert (taken.task, taken.counter) not in names()
+    assert (taken.task, taken.counter) not in names_of(inbox)
     inbox.put_back([taken])
-    assert len(names()) == 2
+    assert len(names_of(inbox)) == 2
     inbox.close()
-    assert names() == []
+    assert names_of(inbox) == []
