@@ -127,13 +127,21 @@ def kill(stack: Stack, victim: Process, starts: Starts, ids: Sequence[str]) -> N
         wait_until(lambda: len(asked) > 3 * RATE, what="the begins before")
         killed_at = time.time()
         victim.kill()
+        processes = {
+            "server": stack.server.pid,
+            "gateway": stack.gateways["gateway"].pid,
+            "b": stack.workers["b"].pid,
+        }
+        before = {name: cpu_seconds(pid) for name, pid in processes.items()}
         moved = sorted(starts.next_elsewhere(id, "a", killed_at) - killed_at for id in ids)
         wait_until(lambda: noticed(stack, "worker died"), what="the notice")
+        taken = {name: cpu_seconds(pid) - before[name] for name, pid in processes.items()}
         time.sleep(1)
     (death,) = noticed(stack, "worker died")
     dropped = datetime.fromisoformat(death["timestamp"]).timestamp() - killed_at
     print("claims dropped", death["released"], f"{dropped:.2f} s", sep="\t")
     print("elsewhere", *(f"{moved[n]:.2f} s" for n in (0, len(moved) // 2, -1)), sep="\t")
+    print("processor", *(f"{name} {seconds:.1f} s" for name, seconds in taken.items()), sep="\t")
     end = killed_at + moved[-1]
     print("begins", "count", "median", "p99", "longest", "statuses", sep="\t")
     print_answers("before", [each for each in asked if each.at < killed_at])

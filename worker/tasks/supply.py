@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from worker.tasks.offers import Inbox
 
 SHORTEST_PAUSE: Final = 0.1
-"""Seconds between two requests while they bring enough for all slots."""
+"""Seconds between two requests while they bring enough for all slots, or all that was asked for."""
 
 LONGEST_PAUSE: Final = 1.0
 """Seconds between two requests that bring less: what waits is found within this time."""
@@ -40,6 +40,7 @@ class Supply:
         self._slots = slots
         self._requests = 0
         self._received = 0
+        self._wanted = 0
         self._asked_at = float("-inf")
         self._pause = SHORTEST_PAUSE
         self._log = get_logger()
@@ -48,12 +49,12 @@ class Supply:
         """Ask for offers if the inbox has room and it is time; call it again and again."""
         wanted = self._inbox.wanted()
         received = self._inbox.received
-        if received - self._received >= self._slots:
+        if received - self._received >= min(self._slots, self._wanted):
             self._pause = SHORTEST_PAUSE  # there may be more where these came from
         now = time.monotonic()
         if wanted == 0 or now - self._asked_at < self._pause:
             return
-        self._asked_at, self._received = now, received
+        self._asked_at, self._received, self._wanted = now, received, wanted
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         self._ask(wanted)
 

@@ -31,7 +31,10 @@ pytestmark = [
 
 ANYWHERE: Final = "0.0.0.0"
 LEASE: Final = 2.0
-PACE: Final = 0.5
+PACE: Final = 1.5
+LONG_PACE: Final = 3.0
+"""Seconds of each step, and of those that last until another worker has been started."""
+
 JOBS: Final = 5
 AT_ONCE: Final = 1.0
 
@@ -97,7 +100,7 @@ def check_works(stack: Stack, job: str) -> None:
     stack.workers["b"].stop()
     wait_until(lambda: connections(presence_port(stack)) == 1, what="the worker at the gateway")
     starts = Starts(lambda: stack.workers)
-    stack.begin(f"{job}-after", "checkout", {"pace": PACE})
+    stack.begin(f"{job}-after", "checkout", {"pace": LONG_PACE})
     assert starts.holder(f"{job}-after") == "a"
     stack.workers["b"].start()
     stack.workers["b"].started("stream opened")

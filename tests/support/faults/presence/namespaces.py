@@ -64,6 +64,10 @@ class Link:
         self._inside("address", "add", f"{self.there}/30", "dev", self._inner)
         self._inside("link", "set", self._inner, "up")
 
+    def remove(self) -> None:
+        """Remove both ends at once; those of a deleted namespace stay for a while."""
+        ip("link", "delete", self._outer)
+
     def silence(self) -> None:
         """Lose everything on the way, in both directions; both ends stay up."""
         lost = ("lladdr", NOBODY, "nud", "permanent")
@@ -131,8 +135,9 @@ def other_host() -> Iterator[Host]:
         ip("netns", "add", name)
         stack.callback(partial(_remove, name))
         ip("-netns", name, "link", "set", "lo", "up")
-        host.to_gateway.lay()
-        host.to_server.lay()
+        for link in (host.to_gateway, host.to_server):
+            link.lay()
+            stack.callback(link.remove)
         yield host
 
 
