@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.api.keys import WORKERS
-from tests.support.dashboard.scenes import Scene
+from tests.support.dashboard import Scene
 from tests.support.gateway.presence import Released, presence_port
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from shared.presence import Claimed, Ended, Restated, Running
 from tests.support.gateway.presence import speaking
 
 if TYPE_CHECKING:
-    from tests.support.dashboard.scenes import Scene
+    from tests.support.dashboard import Scene
 
 INVOKE = "__invoke:job-1"
 

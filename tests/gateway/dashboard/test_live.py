@@ -14,7 +14,7 @@ from gateway.dashboard.routes import LIVE
 from gateway.settings import GatewaySettings, PresenceSettings
 from shared.presence import Claimed, Running
 from shared.settings import ServerSettings
-from tests.support.dashboard.scenes import LiveStream, looking
+from tests.support.dashboard import LiveStream, looking
 from tests.support.gateway.client import until
 from tests.support.gateway.raw import connected, request
 

@@ -11,7 +11,7 @@ from shared.presence import Claimed, Ended, Hello, Running
 from tests.support.gateway.presence import speaking
 
 if TYPE_CHECKING:
-    from tests.support.dashboard.scenes import Scene
+    from tests.support.dashboard import Scene
 
 BYTES = 400_000
 """Bytes of a snapshot of a large service."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.async_api import expect
 
-from tests.support.dashboard.browser import browsing, needs_browser
+from tests.support.page.browser import browsing, needs_browser
 from tests.support.stack import PRESENCE
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.async_api import expect
 
-from tests.support.dashboard.browser import browsing, needs_browser
 from tests.support.flows import CHANGES, WRITTEN, blocked, deploy, module
+from tests.support.page.browser import browsing, needs_browser
 from tests.support.processes import wait_until
 from tests.support.stack import PRESENCE
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import pytest
 from playwright.async_api import expect
 
-from tests.support.dashboard.browser import browsing, needs_browser, serious_violations
-from tests.support.dashboard.executions import at, execution, item, step
-from tests.support.dashboard.gateway import functions, scripted_gateway
-from tests.support.dashboard.snapshots import (
+from tests.support.page.browser import browsing, needs_browser, serious_violations
+from tests.support.page.executions import at, execution, item, step
+from tests.support.page.gateway import functions, scripted_gateway
+from tests.support.page.snapshots import (
     COUNTS,
     bar,
     many,
@@ -23,7 +23,7 @@ from tests.support.dashboard.snapshots import (
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
-    from tests.support.dashboard.gateway import ScriptedGateway
+    from tests.support.page.gateway import ScriptedGateway
 
 pytestmark = needs_browser
 

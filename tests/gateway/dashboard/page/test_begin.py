@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from playwright.async_api import expect
 
-from tests.support.dashboard.browser import browsing, needs_browser
-from tests.support.dashboard.executions import execution
-from tests.support.dashboard.gateway import ScriptedGateway, functions, problem, scripted_gateway
+from tests.support.page.browser import browsing, needs_browser
+from tests.support.page.executions import execution
+from tests.support.page.gateway import ScriptedGateway, functions, problem, scripted_gateway
 
 if TYPE_CHECKING:
     from aiohttp import web

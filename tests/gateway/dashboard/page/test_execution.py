@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from tests.support.dashboard.browser import browsing, needs_browser
-from tests.support.dashboard.executions import at, ended, execution, step
-from tests.support.dashboard.gateway import problem, scripted_gateway
-from tests.support.dashboard.snapshots import snapshot, worker
-from tests.support.dashboard.waiting import until
+from tests.support.page.browser import browsing, needs_browser
+from tests.support.page.executions import at, ended, execution, step
+from tests.support.page.gateway import problem, scripted_gateway
+from tests.support.page.snapshots import snapshot, worker
+from tests.support.page.waiting import until
 
 pytestmark = needs_browser
 

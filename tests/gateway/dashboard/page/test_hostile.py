@@ -8,10 +8,10 @@ import pytest
 from aiohttp import web
 from playwright.async_api import expect
 
-from tests.support.dashboard.browser import browsing, needs_browser
-from tests.support.dashboard.executions import ended, execution, item, step
-from tests.support.dashboard.gateway import functions, scripted_gateway
-from tests.support.dashboard.snapshots import bar, recovered, segment, snapshot, worker
+from tests.support.page.browser import browsing, needs_browser
+from tests.support.page.executions import ended, execution, item, step
+from tests.support.page.gateway import functions, scripted_gateway
+from tests.support.page.snapshots import bar, recovered, segment, snapshot, worker
 
 pytestmark = needs_browser
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.async_api import expect
 
-from tests.support.dashboard.browser import browsing, needs_browser
-from tests.support.dashboard.executions import item
-from tests.support.dashboard.gateway import ScriptedGateway, functions, scripted_gateway
-from tests.support.dashboard.snapshots import bar, snapshot, worker
-from tests.support.dashboard.waiting import until
+from tests.support.page.browser import browsing, needs_browser
+from tests.support.page.executions import item
+from tests.support.page.gateway import ScriptedGateway, functions, scripted_gateway
+from tests.support.page.snapshots import bar, snapshot, worker
+from tests.support.page.waiting import until
 
 if TYPE_CHECKING:
     from aiohttp import web

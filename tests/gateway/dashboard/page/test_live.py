@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from playwright.async_api import expect
 
-from tests.support.dashboard.browser import browsing, hide, needs_browser
-from tests.support.dashboard.gateway import ScriptedGateway, scripted_gateway
-from tests.support.dashboard.snapshots import snapshot, worker
-from tests.support.dashboard.waiting import until
+from tests.support.page.browser import browsing, hide, needs_browser
+from tests.support.page.gateway import ScriptedGateway, scripted_gateway
+from tests.support.page.snapshots import snapshot, worker
+from tests.support.page.waiting import until
 
 if TYPE_CHECKING:
     from playwright.async_api import Locator, Page

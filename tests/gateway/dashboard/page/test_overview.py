@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from playwright.async_api import expect
 
-from tests.support.dashboard.browser import browsing, needs_browser
-from tests.support.dashboard.gateway import scripted_gateway
-from tests.support.dashboard.snapshots import (
+from tests.support.page.browser import browsing, needs_browser
+from tests.support.page.gateway import scripted_gateway
+from tests.support.page.snapshots import (
     COUNTS,
     ago,
     bar,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from gateway.dashboard.files import FOLDER, HEADERS, TYPES
-from tests.support.dashboard.snapshots import snapshot
+from tests.support.page.snapshots import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
