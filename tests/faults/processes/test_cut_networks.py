@@ -89,7 +89,7 @@ def begun_at_a(stack: Stack, job: str) -> tuple[Starts, list[str]]:
 def repeats(starts: Starts, id: str) -> int:
     """Return how often steps of an execution were started again.
 
-    That happens without a cut as well: on a busy machine the first leases of a worker can end before
+    That happens without a cut as well: on a busy machine the first lease of a worker can end before
     its renewer has been started.
     """
     steps = [start.step for start in starts.of(id)]
