@@ -41,6 +41,14 @@ class Modules(NamedTuple):
     worker: str
     catalog: Catalog | None = None
 
+    def catalog_setting(self, directory: Path) -> dict[str, str]:
+        """Write the catalog's file, and return the setting that names it."""
+        if self.catalog is None:
+            return {}
+        path = directory / "catalog.json"
+        write_manifest(path, self.catalog)
+        return {"GATEWAY_CATALOG": str(path)}
+
 
 OWN_MODULES: Final = Modules("gateway", "tests.support.worker.product", CATALOG)
 """With the tests' own functions."""
@@ -66,11 +74,7 @@ class Stack:
         self._directory = directory
         self._lease_seconds = lease_seconds
         self._modules = modules
-        self._catalog: dict[str, str] = {}
-        if modules.catalog is not None:
-            path = directory / "catalog.json"
-            write_manifest(path, modules.catalog)
-            self._catalog = {"GATEWAY_CATALOG": str(path)}
+        self._catalog = modules.catalog_setting(directory)
         self.workers: dict[str, Process] = {}
         self.gateways: dict[str, Process] = {}
         self.url = ""

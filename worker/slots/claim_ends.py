@@ -11,6 +11,7 @@ from worker.errors import Fenced
 from worker.slots.runs import end_run
 from worker.store.blocked import record_blocked
 from worker.store.restarts import Records, record_returned
+from worker.tasks.claims import kind_of_loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +87,7 @@ def end_lease(parts: SharedParts, claim: Claim) -> None:
 def settle(parts: SharedParts, claim: Claim, *, may_be_held: bool) -> None:
     """Record that a claim was lost although this worker lives, and end its lease."""
     if claim.blocked is None:
-        parts.metrics.claim_lost(claim.loss)
+        parts.metrics.claim_lost(kind_of_loss(claim.lost or ""))
     try:
         record_returned(parts.transport, claim)
         if claim.blocked is not None:

@@ -61,7 +61,6 @@ class SlotClient:
     def __init__(self, parts: SharedParts, replace: Callable[[SlotClient], None]) -> None:
         self._parts = parts
         self._replace = replace
-        self._log = get_logger()
         self._free = threading.Semaphore(1)
         self._lock = threading.Lock()
         self.claim: Claim | None = None
@@ -95,7 +94,7 @@ class SlotClient:
         may_be_held = claim.lost is not None
         claim.lost = claim.lost or OVER
         self._parts.metrics.slot_given_up()
-        self._log.info("slot given back", **claim.log_fields, reason=claim.lost)
+        get_logger().info("slot given back", **claim.log_fields, reason=claim.lost)
         claim.end_turn()
         end_run(claim)
         self._retire()
@@ -133,7 +132,7 @@ class SlotClient:
                 if self._claim(offer):
                     return offer
             except Exception:  # noqa: BLE001 - it would end the process, on this thread of the SDK
-                self._log.exception("task not claimed", execution=offer.execution)
+                get_logger().exception("task not claimed", execution=offer.execution)
         return None
 
     def _is_run_here(self) -> bool:

@@ -25,6 +25,15 @@ UNANSWERED: Final = "the server did not answer"
 """Reasons why claims are lost; the last one is followed by what happened instead."""
 
 
+def kind_of_loss(reason: str) -> str:
+    """Return why a claim was lost, as one of a few words."""
+    if reason == LEASE_RAN_OUT:
+        return "lease"
+    if reason == OVER or reason.startswith(f"{FENCED // 100}/"):
+        return "over"
+    return "unanswered" if reason.startswith(UNANSWERED) else "other"
+
+
 @dataclass(frozen=True)
 class Blocked:
     """What the stored history of an execution has, and what the code asks for instead."""
@@ -164,16 +173,6 @@ class Claim:
     def may_have_history(self) -> bool:
         """Whether an earlier claim may have run the execution."""
         return self.counter > 1 or self.task.startswith("__resume:")
-
-    @property
-    def loss(self) -> str:
-        """Why the claim was lost, as one of a few words."""
-        reason = self.lost or ""
-        if reason == LEASE_RAN_OUT:
-            return "lease"
-        if reason == OVER or reason.startswith(f"{FENCED // 100}/"):
-            return "over"
-        return "unanswered" if reason.startswith(UNANSWERED) else "other"
 
     @property
     def is_child(self) -> bool:
