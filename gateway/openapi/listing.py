@@ -63,7 +63,7 @@ def _parameters(catalog: Catalog) -> list[Block]:
         query(
             "phase",
             "Only pending executions in this phase, and those whose phase could not be read in"
-            " time.",
+            " time; a 400 with another `status` than `pending`.",
             {"enum": list(PHASES)},
             example="blocked",
         ),

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import schemathesis
 
+from gateway.model.fields import PHASES
 from shared import durations
 from shared.ids import is_execution_id
+from shared.resonate.states import STATUS
 from tests.support.catalog import CATALOG
 
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
             query[name] = _in_range(query[name], least, most)
     if case.operation.path == "/list" and "version" in query:
         query.setdefault("function", CATALOG.default)
+    if case.operation.path == "/list" and query.get("phase") in PHASES and _is_status(query):
+        query["status"] = "pending"
     if isinstance(query.get("cursor"), str):
         del query["cursor"]  # it is the service's own, and none of ours fits by chance
     if PREFERRED_WAIT.fullmatch(str(case.headers.get("Prefer"))):
@@ -62,6 +66,10 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
         _own_id(case)
     elif _is_id(query.get("id")) and not OWN_ID.fullmatch(query["id"]):
         query["id"] = _job_for(case)
+
+
+def _is_status(query: dict[str, Any]) -> bool:
+    return query.get("status") in STATUS.values()
 
 
 def _job_for(case: Case[Any]) -> str:
