@@ -48,10 +48,8 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
     for name, (least, most) in RANGES.items():
         if isinstance(query.get(name), str):
             query[name] = _in_range(query[name], least, most)
-    if case.operation.path == "/list" and "version" in query:
-        query.setdefault("function", CATALOG.default)
-    if case.operation.path == "/list" and query.get("phase") in PHASES and _is_status(query):
-        query["status"] = "pending"
+    if case.operation.path == "/list":
+        _match_filters(query)
     if isinstance(query.get("cursor"), str):
         del query["cursor"]  # it is the service's own, and none of ours fits by chance
     if PREFERRED_WAIT.fullmatch(str(case.headers.get("Prefer"))):
@@ -68,8 +66,12 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
         query["id"] = _job_for(case)
 
 
-def _is_status(query: dict[str, Any]) -> bool:
-    return query.get("status") in STATUS.values()
+def _match_filters(query: dict[str, Any]) -> None:
+    """Keep filters of the list to those that go together."""
+    if "version" in query:
+        query.setdefault("function", CATALOG.default)
+    if query.get("phase") in PHASES and query.get("status") in STATUS.values():
+        query["status"] = "pending"
 
 
 def _job_for(case: Case[Any]) -> str:
