@@ -79,8 +79,7 @@ class Stack:
         self.gateways: dict[str, Process] = {}
         self.url = ""
         self._presence: dict[str, int] = {}
-        self.launchers: dict[str, Sequence[str]] = {}
-        """What the commands of processes begin with, by their names."""
+        self.launchers: dict[str, Sequence[str]] = {}  # what commands begin with, by process
 
     def add_gateway(
         self,
@@ -170,14 +169,13 @@ class Stack:
     def suspended(self, id: str) -> None:
         """Wait until a worker has completed the execution's task, so that none holds it."""
         with self.store() as store:
-            task = f"__invoke:{id}"
-            over = TaskState.OVER
+            task, over = f"__invoke:{id}", TaskState.OVER
             wait_until(lambda: store.tasks.state(task) is over, what=f"suspension of {id}")
 
     def starts(self, id: str) -> list[tuple[str, str]]:
         """Return (worker, step) for each step that any worker's log says was started, in order."""
-        events = [e for w in self.workers.values() for e in w.events("step started", execution=id)]
-        events.sort(key=lambda event: event["timestamp"])
+        found = [e for w in self.workers.values() for e in w.events("step started", execution=id)]
+        events = sorted(found, key=lambda event: event["timestamp"])
         return [(event["process"], event["step"]) for event in events]
 
     def parts_begun(self, id: str) -> list[tuple[str, str]]:
