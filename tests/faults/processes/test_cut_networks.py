@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 REFUSAL: Final = refusal()
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.skipif(REFUSAL is not None, reason=f"{REFUSAL}"),
     pytest.mark.parametrize("cut", [Link.silence, Link.take_down]),
 ]
