@@ -91,6 +91,7 @@ PASSED_ON: Final[Mapping[str, Mapping[str, str]]] = {
     "GET /workers": {},
     "GET /healthz": {},
     "GET /readyz": {},
+    "GET /metrics": {},
     "GET /": {"If-None-Match": NOTHING},
 }
 """Each part of each request, and what of it reaches the server."""

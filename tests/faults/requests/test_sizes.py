@@ -74,7 +74,6 @@ def test_a_worker_forgets_what_it_has_stored(bare_stack: Stack, job: str) -> Non
 
     for number in range(200):
         bare_stack.create(f"{job}-{number}", "bulky_body", 1000)
-    for number in range(200):
         assert bare_stack.outcome(f"{job}-{number}")["status"] == "resolved"
 
     assert peak_mib(worker.pid) - before < 150
