@@ -31,6 +31,7 @@ export class Execution {
 
   /** Read it, and again at each of its events, until the page is left or the tab is hidden. */
   async start() {
+    this.stop(); // A tab can be shown twice without having been hidden.
     this._abort = new AbortController();
     const { signal } = this._abort;
     this._listen(signal);
