@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -57,10 +59,18 @@ class Backup:
 
 
 def waits_for(stack: Stack, id: str, name: str, number: int) -> None:
-    """Wait until the function waits for this value of a signal."""
+    """Wait until the function waits for this value of a signal, and its worker has let it go.
+
+    A call of the worker that is on its way while the store is set back would be for the other one.
+    """
     with stack.store() as store:
         pattern = signal_id(id, name, number)
         wait_until(lambda: store.promises.search(pattern, {})[0], what=f"the wait for {pattern}")
+    claimed = "SELECT count(*) FROM tasks WHERE root_promise_id = ? AND completed_on IS NULL"
+    with contextlib.closing(sqlite3.connect(stack.server.database, timeout=30)) as database:
+        wait_until(
+            lambda: database.execute(claimed, (id,)).fetchone() == (0,), what="the suspension"
+        )
 
 
 def test_a_worker_goes_on_from_what_was_restored(
