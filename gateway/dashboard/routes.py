@@ -8,9 +8,10 @@ from typing import Final
 from aiohttp import web
 
 from gateway.api.health import index
-from gateway.dashboard.files import HEADERS, TYPES, PageFiles
+from gateway.dashboard.files import TYPES, PageFiles
 from gateway.dashboard.live import Live
 from gateway.errors import BackendUnavailable
+from gateway.http.answers.pages import PAGE_HEADERS
 from gateway.http.answers.responses import (
     JSON,
     NO_STORE,
@@ -43,7 +44,7 @@ async def page(request: web.Request) -> web.Response:
     if prefers_html(request):
         content = request.app[PAGE_CONTENTS].page
         response = await tagged_response(
-            request, content, {**HEADERS, "Content-Type": TYPES[".html"]}
+            request, content, {**PAGE_HEADERS, "Content-Type": TYPES[".html"]}
         )
     else:
         response = index()
@@ -57,7 +58,7 @@ async def file(request: web.Request) -> web.Response:
     if found is None:
         raise web.HTTPNotFound
     content, kind = found
-    return await tagged_response(request, content, {**HEADERS, "Content-Type": kind})
+    return await tagged_response(request, content, {**PAGE_HEADERS, "Content-Type": kind})
 
 
 async def state(request: web.Request) -> web.Response:

@@ -45,23 +45,3 @@ TYPES: Final = {
     "favicon-32x32.png": "image/png",
 }
 """Files below /docs that the page loads, with their types; all but the first are the package's."""
-
-POLICY: Final = {
-    "default-src": "'none'",
-    "script-src": "'self'",
-    "style-src": "'self'",
-    # The style sheet has pictures in it.
-    "img-src": "'self' data:",
-    "connect-src": "'self'",
-    "base-uri": "'none'",
-    "form-action": "'none'",
-    "frame-ancestors": "'none'",
-}
-
-HEADERS: Final = {
-    "Content-Security-Policy": "; ".join(f"{what} {allowed}" for what, allowed in POLICY.items()),
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-cache",
-}
-"""Headers of the page and its files."""

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from gateway.api.keys import CATALOG
+from gateway.http.answers.pages import PAGE_HEADERS
 from gateway.http.answers.responses import Content, tagged_response
-from gateway.openapi.page import HEADERS, HTML, SCRIPT, TYPES
+from gateway.openapi.page import HTML, SCRIPT, TYPES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -55,14 +56,14 @@ async def openapi(request: web.Request) -> web.Response:
 
 async def page(request: web.Request) -> web.Response:
     """Answer with the page that tries the routes."""
-    headers = {**HEADERS, "Content-Type": "text/html; charset=utf-8"}
+    headers = {**PAGE_HEADERS, "Content-Type": "text/html; charset=utf-8"}
     return await tagged_response(request, request.app[DOCUMENTATION].files["docs"], headers)
 
 
 async def file(request: web.Request) -> web.Response:
     """Answer with a file of the page."""
     name = request.path.rpartition("/")[2]
-    headers = {**HEADERS, "Content-Type": TYPES[name]}
+    headers = {**PAGE_HEADERS, "Content-Type": TYPES[name]}
     return await tagged_response(request, request.app[DOCUMENTATION].files[name], headers)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from gateway.dashboard.counts import Numbers
 from gateway.dashboard.snapshot import Snapshots
 from gateway.presence.recoveries import Recoveries
 from gateway.presence.workers import Workers
-from tests.support.gateway.streams import FOR_EVER, Stream
+from tests.support.gateway.streams import Stream, opened
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -72,13 +71,5 @@ class LiveStream(Stream):
 @contextlib.asynccontextmanager
 async def looking(gateway: Gateway, **headers: str) -> AsyncIterator[LiveStream]:
     """Open the page's stream, and close it when the block ends."""
-    url = f"http://{gateway.host}:{gateway.port}/dashboard/live"
-    async with gateway.session.get(url, headers=headers, timeout=FOR_EVER) as response:
-        assert response.status == 200, await response.text()
-        stream = LiveStream(response)
-        try:
-            yield stream
-        finally:
-            stream.task.cancel()
-            await asyncio.gather(stream.task, return_exceptions=True)
-            response.close()
+    async with opened(gateway, "/dashboard/live", LiveStream, headers) as stream:
+        yield stream

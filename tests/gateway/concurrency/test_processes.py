@@ -19,6 +19,7 @@ from shared.presence import Hello, Welcome, from_gateway, line_of
 from tests.support.catalog import CATALOG, write_manifest
 from tests.support.processes import Process, call, wait_until
 from tests.support.server import neighbouring_ports
+from tests.support.several_processes import gateway, serving, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,39 +30,11 @@ COUNT = 2
 SECRET = "a-secret-of-workers"
 
 
-def gateway(directory: Path, **environment: str) -> Process:
-    """Return a gateway of two processes."""
-    own = {
-        "GATEWAY_PORT": "0",
-        "GATEWAY_PROCESSES": str(COUNT),
-        "GATEWAY_NAME": "g",
-        "GATEWAY_CATALOG": str(directory / "catalog.json"),
-        "RESONATE_HOST": "http://127.0.0.1",
-        "LOG_FORMAT": "json",
-    }
-    return Process("gateway", {**own, **environment}, directory / "log")
-
-
 @pytest.fixture(name="running")
 def _running(server: Server, tmp_path: Path) -> Iterator[Process]:
     """Yield a gateway whose processes all serve."""
-    write_manifest(tmp_path / "catalog.json", CATALOG)
-    process = gateway(
-        tmp_path,
-        RESONATE_PORT_STORE=str(server.store_port),
-        RESONATE_PORT_MESSAGE_SOURCE=str(server.message_port),
-    )
-    process.start()
-    wait_until(lambda: len(process.events("gateway started")) == COUNT, what="all processes")
-    try:
+    with serving(tmp_path, COUNT, server) as process:
         yield process
-    finally:
-        process.end()
-
-
-def url_of(process: Process) -> str:
-    """Return where a gateway serves."""
-    return f"http://127.0.0.1:{process.started('gateway started')['port']}"
 
 
 def exit_code(process: Process) -> int:
@@ -190,7 +163,7 @@ def test_sighup_reaches_all(running: Process) -> None:
 def test_sighup_ends_no_process_that_starts(tmp_path: Path) -> None:
     """A process that cannot handle the signal yet gets it later."""
     write_manifest(tmp_path / "catalog.json", CATALOG)
-    process = gateway(tmp_path)
+    process = gateway(tmp_path, COUNT)
     process.start()
     try:
         process.started("starting processes")
@@ -211,7 +184,7 @@ def test_a_port_that_is_taken_ends_the_start(tmp_path: Path) -> None:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         other.bind(("127.0.0.1", 0))
         other.listen()
-        process = gateway(tmp_path, GATEWAY_PORT=str(other.getsockname()[1]))
+        process = gateway(tmp_path, COUNT, GATEWAY_PORT=str(other.getsockname()[1]))
         assert exit_code(process) == 1
 
     (event,) = process.events("not started")
@@ -230,7 +203,7 @@ def test_each_process_tells_workers_of_all(tmp_path: Path) -> None:
     """Each listens for workers at a port of its own, also one that was started again."""
     write_manifest(tmp_path / "catalog.json", CATALOG)
     port = neighbouring_ports()
-    process = gateway(tmp_path, PRESENCE_SECRET=SECRET, GATEWAY_PRESENCE_PORT=str(port))
+    process = gateway(tmp_path, COUNT, PRESENCE_SECRET=SECRET, GATEWAY_PRESENCE_PORT=str(port))
 
     def answers() -> list[object]:
         return [greet(each) for each in (port, port + 1)]
@@ -253,7 +226,7 @@ def test_a_port_for_workers_that_is_taken_ends_the_start(tmp_path: Path) -> None
     write_manifest(tmp_path / "catalog.json", CATALOG)
     port = neighbouring_ports()
     with socket.create_server(("127.0.0.1", port + 1)):
-        process = gateway(tmp_path, PRESENCE_SECRET=SECRET, GATEWAY_PRESENCE_PORT=str(port))
+        process = gateway(tmp_path, COUNT, PRESENCE_SECRET=SECRET, GATEWAY_PRESENCE_PORT=str(port))
         assert exit_code(process) == 1
 
     (event,) = process.events("not started")
@@ -263,7 +236,7 @@ def test_a_port_for_workers_that_is_taken_ends_the_start(tmp_path: Path) -> None
 def test_wrong_settings_end_the_start(tmp_path: Path) -> None:
     """A wrong setting is said once, and nothing is started."""
     write_manifest(tmp_path / "catalog.json", CATALOG)
-    process = gateway(tmp_path, GATEWAY_MAX_BODY="0")
+    process = gateway(tmp_path, COUNT, GATEWAY_MAX_BODY="0")
 
     assert exit_code(process) == 2
     (line,) = process.log.read_text().splitlines()

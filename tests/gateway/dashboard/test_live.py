@@ -63,6 +63,12 @@ def lane(snapshot: Any, name: str) -> Any:
     return next((each for each in snapshot["workers"] if each["name"] == name), None)
 
 
+async def polled(gateway: Gateway, id: str, seconds: int) -> None:
+    """Let a client wait for an execution that does not end meanwhile."""
+    answer = await gateway.ask("GET", f"/wait?id={id}&wait={seconds}s")
+    assert answer.body["status"] == "pending"
+
+
 async def idle(gateway: Gateway) -> None:
     """Return once the gateway makes no snapshots."""
     await until(lambda: not gateway.app[LIVE].is_making)
@@ -116,23 +122,28 @@ async def test_numbers_are_of_the_newest_executions(
 
 async def test_a_quiet_page_costs_little(gateway: Gateway) -> None:
     """Where nothing changes a snapshot is sent only every few seconds."""
+
+    def rests(stream: Stream) -> bool:
+        at = [event.data["at"] for event in stream.events]
+        return len(at) > 1 and at[-1] - at[-2] > 2_500
+
     async with looking(gateway) as stream:
         await stream.until(shows(lambda seen: seen["counts"]))
-        before = len(stream.events)
-        await asyncio.sleep(2.5)  # in which nothing is to come
+        await stream.until(rests)
 
     ages = {event.data["at"] for event in stream.events}
-    assert len(stream.events) - before <= 2
     assert len(ages) == len(stream.events)
 
 
 async def test_nothing_is_read_while_no_page_is_open(
-    proxy: Proxy, server: Server, start_gateway: StartGateway
+    proxy: Proxy, server: Server, start_gateway: StartGateway, job: str
 ) -> None:
     """The newest executions are read while a page is open, once for all pages."""
     gateway = await start_gateway(
         GatewaySettings(server=ServerSettings("http://127.0.0.1", proxy.port, server.message_port))
     )
+
+    assert (await gateway.begin(job, 1)).status == 202
 
     def searches() -> int:
         return sum("id=*" in call or "id=%2A" in call for call in proxy.calls)
@@ -144,7 +155,7 @@ async def test_nothing_is_read_while_no_page_is_open(
     await idle(gateway)
     read = searches()
 
-    await asyncio.sleep(1.5)  # in which nothing is to be read
+    await polled(gateway, job, 2)
 
     assert searches() == read
 

@@ -70,7 +70,7 @@ async def test_the_page_may_load_nothing_from_elsewhere(gateway: Gateway) -> Non
 
     assert headers["Content-Security-Policy"] == (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
-        " connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none';"
+        " connect-src 'self'; base-uri 'none'; form-action 'none';"
         " frame-ancestors 'none'"
     )
     assert headers["X-Content-Type-Options"] == "nosniff"

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.catalog import CATALOG, write_manifest
 from tests.support.metrics import Scraped, scrape
-from tests.support.processes import Process, call, wait_until
+from tests.support.processes import call, wait_until
+from tests.support.several_processes import serving, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.support.processes import Process
     from tests.support.server import Server
 
 COUNT = 3
@@ -26,30 +27,9 @@ REQUESTS = "durable_http_gateway_requests_total"
 @pytest.fixture(name="running")
 def _running(server: Server, tmp_path: Path) -> Iterator[Process]:
     """Yield a gateway of three processes, all of which serve."""
-    write_manifest(tmp_path / "catalog.json", CATALOG)
     (tmp_path / "tmp").mkdir()
-    environment = {
-        "GATEWAY_PORT": "0",
-        "GATEWAY_PROCESSES": str(COUNT),
-        "GATEWAY_CATALOG": str(tmp_path / "catalog.json"),
-        "RESONATE_HOST": "http://127.0.0.1",
-        "RESONATE_PORT_STORE": str(server.store_port),
-        "RESONATE_PORT_MESSAGE_SOURCE": str(server.message_port),
-        "LOG_FORMAT": "json",
-        "TMPDIR": str(tmp_path / "tmp"),
-    }
-    process = Process("gateway", environment, tmp_path / "log")
-    process.start()
-    wait_until(lambda: len(process.events("gateway started")) == COUNT, what="all processes")
-    try:
+    with serving(tmp_path, COUNT, server, TMPDIR=str(tmp_path / "tmp")) as process:
         yield process
-    finally:
-        process.end()
-
-
-def url_of(process: Process) -> str:
-    """Return where a gateway serves."""
-    return f"http://127.0.0.1:{process.started('gateway started')['port']}"
 
 
 def numbered(process: Process) -> dict[str, int]:

@@ -12,7 +12,7 @@ from gateway.api.keys import EVENT_STREAMS
 from tests.support.clients.streams import Parser
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from tests.support.gateway.client import Gateway
 
@@ -52,19 +52,28 @@ class Stream(Parser):
 
 
 @contextlib.asynccontextmanager
-async def streaming(gateway: Gateway, id: str, **headers: str) -> AsyncIterator[Stream]:
-    """Open a stream, and disconnect when the block ends."""
-    url = f"http://{gateway.host}:{gateway.port}/events?id={id}"
-    sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    async with gateway.session.get(url, headers=sent, timeout=FOR_EVER) as response:
+async def opened[S: Stream](
+    gateway: Gateway, path: str, kind: type[S], headers: Mapping[str, str]
+) -> AsyncIterator[S]:
+    """Open a stream of this kind, and disconnect when the block ends."""
+    url = f"http://{gateway.host}:{gateway.port}{path}"
+    async with gateway.session.get(url, headers=headers, timeout=FOR_EVER) as response:
         assert response.status == 200, await response.text()
-        stream = Stream(response)
+        stream = kind(response)
         try:
             yield stream
         finally:
             stream.task.cancel()
             await asyncio.gather(stream.task, return_exceptions=True)
             response.close()
+
+
+@contextlib.asynccontextmanager
+async def streaming(gateway: Gateway, id: str, **headers: str) -> AsyncIterator[Stream]:
+    """Open the stream of an execution, and disconnect when the block ends."""
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with opened(gateway, f"/events?id={id}", Stream, sent) as stream:
+        yield stream
 
 
 async def follow(gateway: Gateway, id: str, **headers: str) -> Stream:

@@ -37,8 +37,9 @@ async def browsing(
     scheme: Literal["light", "dark"] = "light",
     width: int = 1280,
     motion: Literal["no-preference", "reduce"] = "no-preference",
+    clock: bool = False,
 ) -> AsyncIterator[Page]:
-    """Show an address until the block ends.
+    """Show an address until the block ends. With `clock`, `later` can let time go by.
 
     Nothing may be on the console then, and no request may have left the address's origin.
     """
@@ -63,6 +64,8 @@ async def browsing(
             ),
         )
         page.on("request", lambda request: requests.append(request.url))
+        if clock:
+            await page.clock.install()
         await page.goto(url)
         yield page
         await browser.close()
@@ -80,6 +83,12 @@ async def serious_violations(page: Page) -> list[str]:
         if each["impact"] in SERIOUS
         for node in each["nodes"]
     ]
+
+
+async def later(page: Page, seconds: int) -> None:
+    """Let time go by for the page, until its gateway has had what the page asks for meanwhile."""
+    await page.clock.run_for(seconds * 1000)
+    await page.evaluate("fetch('/dashboard/state').then((answer) => answer.text())")
 
 
 async def hide(page: Page, *, hidden: bool) -> None:

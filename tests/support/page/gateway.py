@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from gateway.dashboard.files import FOLDER, HEADERS, TYPES
+from gateway.dashboard.files import FOLDER, TYPES
+from gateway.http.answers.pages import PAGE_HEADERS
 from tests.support.page.snapshots import snapshot
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class ScriptedGateway:
             file = FOLDER / (request.path.removeprefix("/dashboard/").strip("/") or "index.html")
             if file.suffix in TYPES and file.is_file():
                 content = {"Content-Type": TYPES[file.suffix]}
-                return web.Response(body=file.read_bytes(), headers={**HEADERS, **content})
+                return web.Response(body=file.read_bytes(), headers={**PAGE_HEADERS, **content})
         sent = request.headers.get("Authorization")
         self.tokens_sent.add(sent)
         text = await request.text()

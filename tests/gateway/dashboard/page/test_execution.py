@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from tests.support.page.browser import browsing, needs_browser
+from tests.support.page.browser import browsing, later, needs_browser
 from tests.support.page.executions import at, ended, execution, step
 from tests.support.page.gateway import problem, scripted_gateway
 from tests.support.page.snapshots import snapshot, worker
@@ -228,10 +228,13 @@ async def test_a_cancel_asks_for_a_reason() -> None:
 
 async def test_an_execution_that_does_not_exist_is_told_in_words() -> None:
     """An unknown id is no endless attempt to read it."""
-    async with scripted_gateway() as gateway, browsing(f"{gateway.url}/#nobody") as page:
+    async with (
+        scripted_gateway() as gateway,
+        browsing(f"{gateway.url}/#nobody", clock=True) as page,
+    ):
         await expect(page.get_by_role("alert")).to_contain_text("There is no such execution.")
         await until(lambda: "/wait" in gateway.paths())
-        await page.wait_for_timeout(1_500)
+        await later(page, 60)
         assert gateway.paths().count("/wait") == 1
 
 
