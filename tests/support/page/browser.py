@@ -13,7 +13,7 @@ from playwright.async_api import async_playwright, expect
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from playwright.async_api import Page
+    from playwright.async_api import ConsoleMessage, Page
 
 PROGRAM: Final = shutil.which("chromium")
 FLAGS: Final = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
@@ -54,15 +54,7 @@ async def browsing(
         )
         page = await context.new_page()
         page.set_default_timeout(MILLISECONDS)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda message: (
-                complaints.append(message.text)
-                if message.type in {"error", "warning"} and not message.text.startswith(UNANSWERED)
-                else None
-            ),
-        )
+        _collect(page, complaints)
         page.on("request", lambda request: requests.append(request.url))
         if clock:
             await page.clock.install()
@@ -72,6 +64,17 @@ async def browsing(
     origin = "/".join(url.split("/", 3)[:3])
     assert complaints == []
     assert [each for each in requests if not each.startswith((f"{origin}/", "data:"))] == []
+
+
+def _collect(page: Page, complaints: list[str]) -> None:
+    """Add what the page's console has to complain of."""
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and not message.text.startswith(UNANSWERED):
+            complaints.append(message.text)
+
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", note)
 
 
 async def serious_violations(page: Page) -> list[str]:
