@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shared.log import get_logger
+from shared.resonate.streams import stream_path
 from shared.resonate.tasks import Tasks
 from shared.resonate.transport import Refused, Unanswered
 from worker.components import (
@@ -84,7 +85,8 @@ class Worker:
         self._renewer = RenewerProcess(settings.server, pid, board, settings.lease_seconds)
         self._rebalancer = rebalancer_of(settings, quick, self._inbox, pid)
         self._roster = roster_of(settings, functions, quick, pid)
-        self._stream = Stream(settings.server, settings.group, pid, self._inbox)
+        path, renewing = stream_path(settings.group, pid), self._renewer.is_renewing
+        self._stream = Stream(settings.server, path, self._inbox, renewing)
         self._parts = SharedParts(
             name=settings.name,
             group=settings.group,

@@ -19,7 +19,7 @@ SIZE: Final = 4096
 REASON_AT: Final = 1024
 REASON_BYTES: Final = 512
 
-HELD, BEATS, RENEWED, UNBROKEN, FAILURES = range(5)
+HELD, BEATS, RENEWED, UNBROKEN, FAILURES, RENEWER = range(6)
 """Places of the numbers, each of eight bytes, which are written and read in one go."""
 
 
@@ -51,6 +51,15 @@ class Board:
 
     def beat(self) -> None:
         self._numbers[BEATS] += 1
+
+    @property
+    def renewer(self) -> int:
+        """Process id of the renewer that runs, 0 while none does."""
+        return int(self._numbers[RENEWER])
+
+    @renewer.setter
+    def renewer(self, process: int) -> None:
+        self._numbers[RENEWER] = process
 
     @property
     def renewed_at(self) -> float:

@@ -139,7 +139,9 @@ def main() -> None:
     order = Order.decode(sys.stdin.buffer.readline())
     end_with(order.worker)
     transport = Transport(order.server, attempt=order.lease / RENEWALS_PER_LEASE, budget=0)
-    renewals = Renewals(Tasks(transport), order.pid, Board(order.board), order.lease)
+    board = Board(order.board)
+    renewals = Renewals(Tasks(transport), order.pid, board, order.lease)
+    board.renewer = os.getpid()
     while os.getppid() == order.worker:
         state = state_of(order.worker)
         if state in DEAD:

@@ -33,6 +33,7 @@ class RenewerProcess:
 
     def __init__(self, server: ServerSettings, pid: str, board: Board, lease: float) -> None:
         self._order = Order(server, pid, os.getpid(), lease, board.fd)
+        self._board = board
         self._closed = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
         self._short = 0
@@ -51,6 +52,10 @@ class RenewerProcess:
 
     def is_alive(self) -> bool:
         return self._thread.is_alive()
+
+    def is_renewing(self) -> bool:
+        """Return whether a renewer runs and has read its order: claims are renewed from now on."""
+        return self._board.renewer != 0
 
     def failed(self) -> bool:
         """Return whether the renewer cannot be started, so that no lease is renewed any more."""
@@ -90,6 +95,7 @@ class RenewerProcess:
         if self._closed.is_set():
             self._hang_up(child)
         code = child.wait()
+        self._board.renewer = 0
         self._hang_up(child)
         return code
 

@@ -7,7 +7,7 @@ import http.client
 import random
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from shared.log import get_logger
@@ -17,22 +17,28 @@ from shared.resonate.streams import (
     LONGEST_PAUSE,
     RENEW_SECONDS,
     SILENT_SECONDS,
-    stream_path,
 )
 from shared.resonate.transport import authorization
 from worker.tasks.offers import parse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shared.settings import ServerSettings
     from worker.tasks.offers import Inbox
 
+READY_POLL_SECONDS: Final = 0.01
+"""Seconds between two looks at whether this worker may claim, at its start."""
+
 
 class Stream:
-    """Keeps an event stream of the server open and reads it into `inbox`.
+    """Keeps an event stream of the server, at `path`, open and reads it into `inbox`.
 
     The stream is opened anew every `renew_seconds`:
     1. This process opens a new connection.
     2. The server sends all later events there, without a gap, and ends the old connection.
+
+    It is first opened when `may_claim`: a claim that nobody renews is lost after one lease.
 
     While the inbox is full there is no connection: the server offers tasks to other workers, or
     sets them aside until a worker asks for them (worker/tasks/supply.py).
@@ -44,15 +50,16 @@ class Stream:
     def __init__(
         self,
         server: ServerSettings,
-        group: str,
-        pid: str,
+        path: str,
         inbox: Inbox,
+        may_claim: Callable[[], bool],
         *,
         renew_seconds: float = RENEW_SECONDS,
     ) -> None:
         self._server = server
-        self._path = stream_path(group, pid)
+        self._path = path
         self._inbox = inbox
+        self._may_claim = may_claim
         self._renew_seconds = renew_seconds
         self._closed = threading.Event()
         self._connection: _Connection | None = None
@@ -83,6 +90,8 @@ class Stream:
 
     def _run(self) -> None:
         pause = FIRST_PAUSE
+        while not self._may_claim() and not self._closed.wait(READY_POLL_SECONDS):
+            pass
         while not self._closed.is_set():
             if self._inbox.is_full():
                 self._inbox.wait_for_room(self._renew_seconds)

@@ -87,32 +87,14 @@ def begun_at_a(stack: Stack, job: str) -> tuple[Starts, list[str]]:
     return starts, ids
 
 
-def repeats(starts: Starts, id: str) -> int:
-    """Return how often steps of an execution were started again.
-
-    That happens without a cut as well: on a busy machine the first lease of a worker can end before
-    its renewer has been started.
-    """
-    steps = [start.step for start in starts.of(id)]
-    return len(steps) - len(set(steps))
-
-
-def most_repeats(starts: Starts, ids: list[str]) -> int:
-    """Return the most repeats of one of these executions so far."""
-    return max(repeats(starts, id) for id in ids)
-
-
-def check_results(stack: Stack, starts: Starts, ids: list[str], before: int, repeated: int) -> None:
-    """Check that each execution has one result, and that so many steps at most were repeated.
-
-    `before` were repeated before the cut.
-    """
+def check_results(stack: Stack, starts: Starts, ids: list[str], repeated: int) -> None:
+    """Check that each execution has one result, and that so many steps at most were repeated."""
     for id in ids:
         ended = stack.outcome(id, 40)
         assert (ended["status"], list(ended["result"]["receipts"])) == ("resolved", CHECKOUT)
         assert [step["name"] for step in ended["steps"]] == CHECKOUT
         steps = [(start.worker, start.step) for start in starts.of(id)]
-        assert len(steps) <= len(CHECKOUT) + before + repeated, steps
+        assert len(steps) <= len(CHECKOUT) + repeated, steps
 
 
 def check_works(stack: Stack, job: str) -> None:
@@ -124,9 +106,8 @@ def check_works(stack: Stack, job: str) -> None:
     assert starts.holder(f"{job}-after") == "a"
     stack.workers["b"].start()
     stack.workers["b"].started("stream opened")
-    before = repeats(starts, f"{job}-after")
     assert starts.kill_holder(f"{job}-after") < AT_ONCE
-    check_results(stack, starts, [f"{job}-after"], before, repeated=1)
+    check_results(stack, starts, [f"{job}-after"], repeated=1)
 
 
 def half_open(stack: Stack, port: int) -> int:
@@ -142,13 +123,12 @@ def test_without_the_gateway(divided: Stack, host: Host, job: str, cut: Cut) -> 
     starts, ids = begun_at_a(divided, job)
     wait_until(lambda: connections(port) == 2, what="both workers at the gateway")
 
-    before = most_repeats(starts, ids)
     cut(host.to_gateway)
     cut_at = time.monotonic()
     wait_until(lambda: connections(port) == 1, seconds=10, what="the end at the gateway")
     wait_until(lambda: half_open(divided, port) == 0, seconds=10, what="the end at the worker")
     assert time.monotonic() - cut_at < HALF_OPEN_SECONDS
-    check_results(divided, starts, ids, before, repeated=0)
+    check_results(divided, starts, ids, repeated=0)
     assert {start.worker for id in ids for start in starts.of(id)} == {"a"}
     assert (deaths(divided), mistakes(divided)) == ([], [])
 
@@ -160,12 +140,11 @@ def test_without_the_server(divided: Stack, host: Host, job: str, cut: Cut) -> N
     """A gateway that sees a worker does not keep what the server misses: the leases decide."""
     starts, ids = begun_at_a(divided, job)
 
-    before = most_repeats(starts, ids)
     began = time.time()
     cut(host.to_server)
     moved = [starts.next_elsewhere(id, "a", began) - began for id in ids]
     assert min(moved) > LEASE / 3
-    check_results(divided, starts, ids, before, repeated=1)
+    check_results(divided, starts, ids, repeated=1)
     assert (deaths(divided), mistakes(divided)) == ([], [])
     assert divided.workers["a"].running()
 
@@ -178,14 +157,13 @@ def test_without_both(divided: Stack, host: Host, job: str, cut: Cut) -> None:
     starts, ids = begun_at_a(divided, job)
     port = presence_port(divided)
 
-    before = most_repeats(starts, ids)
     began = time.time()
     for link in (host.to_gateway, host.to_server):
         cut(link)
     for id in ids:
         starts.next_elsewhere(id, "a", began)
     wait_until(lambda: connections(port) == 1, seconds=10, what="the end at the gateway")
-    check_results(divided, starts, ids, before, repeated=1)
+    check_results(divided, starts, ids, repeated=1)
     assert (deaths(divided), mistakes(divided)) == ([], [])
 
     for link in (host.to_gateway, host.to_server):

@@ -223,9 +223,13 @@ def test_it_is_logged_that_no_gateway_is_there(
 
     with ScriptedGateway() as gateway, turning(known):
         wait_until(warnings, what="the warning")
+        monkeypatch.setattr(links, "REPORTED_AFTER_SECONDS", 60.0)
         known.be(known.current()[0], gateway.address)
         gateway.restated()
-        wait_until(lambda: log[-1]["event"] == "gateways see this worker", what="its end")
+        wait_until(
+            lambda: any(event["event"] == "gateways see this worker" for event in log),
+            what="its end",
+        )
         gateway.connection().hang_up()
         gateway.restated(2)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from shared.resonate import tags as tag
 from shared.resonate.store import Store
+from shared.resonate.streams import stream_path
 from shared.resonate.tasks import Tasks
 from shared.resonate.transport import Transport, Unanswered
 from shared.settings import ServerSettings
@@ -59,10 +60,28 @@ def prompter(
 
 
 @contextmanager
+def awake(tasks: Tasks) -> Iterator[None]:
+    """Have a server take turns, which with turns of a minute can let a call wait that long."""
+    done = threading.Event()
+
+    def prompt() -> None:
+        while not done.wait(0.1):
+            tasks.prompt()
+
+    thread = threading.Thread(target=prompt)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+@contextmanager
 def offered(settings: ServerSettings) -> Iterator[Inbox]:
     """Yield the inbox of a worker that is offered tasks."""
     inbox = Inbox()
-    stream = Stream(settings, GROUP, "pid", inbox)
+    stream = Stream(settings, stream_path(GROUP, "pid"), inbox, lambda: True)
     stream.start()
     try:
         wait_until(stream.is_open, what="the stream")
@@ -81,14 +100,16 @@ def test_what_waits_for_a_child_is_offered_when_the_child_ends(
         transport = Transport(settings, attempt=5, budget=5)
         tasks = Tasks(transport)
         with offered(settings) as inbox, prompter(tasks) as prompts:
-            job = ClaimedJob(Store(transport), "job")
-            claim, parent = job.claim()
-            assert job.part(parent, 1, {"resonate:invoke": "poll://any@nobody", tag.KIND: "child"})
-            parent.promises.callback("job.1", "job", f"poll://any@{GROUP}", LATER)
-            tasks.complete(claim.task, claim.counter)
             child = FencedStore(transport, "worker-2", child_ended=prompts.prompt)
             child.claim = Claim("__invoke:job.1", 1, "job.1", deadline=LATER)
-            tasks.claim_raw(child.claim.task, child.claim.counter, "pid", 60_000)
+            with awake(tasks):
+                job = ClaimedJob(Store(transport), "job")
+                claim, parent = job.claim()
+                is_child = {"resonate:invoke": "poll://any@nobody", tag.KIND: "child"}
+                assert job.part(parent, 1, is_child)
+                parent.promises.callback("job.1", "job", f"poll://any@{GROUP}", LATER)
+                tasks.complete(claim.task, claim.counter)
+                tasks.claim_raw(child.claim.task, child.claim.counter, "pid", 60_000)
 
             child.promises.resolve("job.1", ikey="job.1", data="1")
 

@@ -140,8 +140,10 @@ def test_a_renewer_that_dies_is_started_again(closed_port: int) -> None:
     board.held = 1
     server = ServerSettings("http://127.0.0.1", closed_port)
     renewer = RenewerProcess(server, "pid-1", board, 0.3)
+    assert not renewer.is_renewing()
     renewer.start()
     wait_until(lambda: board.failures, what="a renewal")
+    assert renewer.is_renewing()
     child = renewer._child
     assert child is not None
 
@@ -173,6 +175,7 @@ def test_a_renewer_that_cannot_be_started_is_a_fault(monkeypatch: pytest.MonkeyP
 
     assert renewer.restarts == MOST_SHORT + 1
     assert renewer.is_alive()
+    assert not renewer.is_renewing()
     renewer.close()
 
 

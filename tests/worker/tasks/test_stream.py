@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
+from shared.resonate.streams import stream_path
 from shared.settings import ServerSettings
 from tests.support.processes import wait_until
 from worker.tasks.offers import Inbox
 from worker.tasks.stream import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -106,10 +107,17 @@ def _server() -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def streaming(server: Server, inbox: Inbox, renew_seconds: float = 60.0) -> Iterator[Stream]:
+def streaming(
+    server: Server,
+    inbox: Inbox,
+    renew_seconds: float = 60.0,
+    may_claim: Callable[[], bool] = lambda: True,
+) -> Iterator[Stream]:
     """Run a stream from the server; its threads are gone when the block ends."""
     settings = ServerSettings("http://127.0.0.1", 0, server.port, "u", "p")
-    stream = Stream(settings, "blue", "a b/c", inbox, renew_seconds=renew_seconds)
+    stream = Stream(
+        settings, stream_path("blue", "a b/c"), inbox, may_claim, renew_seconds=renew_seconds
+    )
     stream.start()
     try:
         yield stream
@@ -143,6 +151,26 @@ def test_a_stream_names_its_process(server: Server) -> None:
 
     assert head[0] == b"GET /blue/a%20b%2Fc HTTP/1.1"
     assert b"Authorization: Basic dTpw" in head
+
+
+def test_nothing_is_offered_to_a_worker_that_may_not_claim(server: Server) -> None:
+    """The stream is opened once the worker may claim, and one that never may can be closed."""
+    ready, looks = threading.Event(), []
+
+    def may_claim() -> bool:
+        looks.append(len(server.peers))
+        return ready.is_set()
+
+    with streaming(server, Inbox(), may_claim=may_claim) as stream:
+        wait_until(lambda: len(looks) > 3, what="looks")
+        assert not stream.is_open()
+        ready.set()
+        server.peer().begin()
+        wait_until(stream.is_open, what="the stream")
+    assert set(looks) == {0}
+
+    with streaming(server, Inbox(), may_claim=lambda: False):
+        pass
 
 
 @pytest.mark.parametrize("answer", [PLAIN, CHUNKED], ids=["plain", "chunked"])
