@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from shared.presence import Hello
 from shared.resonate.store import Store
+from shared.resonate.streams import stream_path
 from shared.resonate.tasks import Locks, Tasks
 from shared.resonate.transport import Transport
 from worker.metrics.counts import WorkerMetrics
@@ -14,6 +15,7 @@ from worker.presence.presence import Presence
 from worker.store.roster import Roster
 from worker.tasks.board import RENEWALS_PER_LEASE
 from worker.tasks.rebalancing import Rebalancer
+from worker.tasks.stream import Stream
 from worker.webhooks.function import Webhooks
 from worker.webhooks.limits import ReceiverLimits
 
@@ -103,3 +105,10 @@ def rebalancer_of(
         pid=pid,
         slots=settings.concurrency,
     )
+
+
+def stream_of(
+    settings: WorkerSettings, pid: str, inbox: Inbox, may_claim: Callable[[], bool]
+) -> Stream:
+    """Return what reads the server's offers once the worker may claim."""
+    return Stream(settings.server, stream_path(settings.group, pid), inbox, may_claim)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shared.log import get_logger
-from shared.resonate.streams import stream_path
 from shared.resonate.tasks import Tasks
 from shared.resonate.transport import Refused, Unanswered
 from worker.components import (
@@ -18,6 +17,7 @@ from worker.components import (
     presence_of,
     rebalancer_of,
     roster_of,
+    stream_of,
     transports_of,
     webhooks_of,
 )
@@ -34,7 +34,6 @@ from worker.tasks.board import Board
 from worker.tasks.leases import Leases
 from worker.tasks.offers import Inbox
 from worker.tasks.renewer_process import RenewerProcess
-from worker.tasks.stream import Stream
 from worker.user_calls import UserCalls
 
 if TYPE_CHECKING:
@@ -85,8 +84,7 @@ class Worker:
         self._renewer = RenewerProcess(settings.server, pid, board, settings.lease_seconds)
         self._rebalancer = rebalancer_of(settings, quick, self._inbox, pid)
         self._roster = roster_of(settings, functions, quick, pid)
-        path, renewing = stream_path(settings.group, pid), self._renewer.is_renewing
-        self._stream = Stream(settings.server, path, self._inbox, renewing)
+        self._stream = stream_of(settings, pid, self._inbox, self._renewer.is_renewing)
         self._parts = SharedParts(
             name=settings.name,
             group=settings.group,

@@ -62,6 +62,9 @@ PRESENCE: Final = os.environ.get("TEST_PRESENCE", "1") == "1"
 
 PRESENCE_SECRET: Final = "presence-of-a-test"
 
+OFFERED: Final = "stream opened"
+"""The event of a worker that the server can offer work."""
+
 
 class Stack:
     """The processes of one service, and the calls that its tests make."""
@@ -106,8 +109,10 @@ class Stack:
         self.url = self.url or url
         return url
 
-    def add_worker(self, name: str, module: str | None = None, **environment: str) -> Process:
-        """Start a worker; returns once the server can offer it work."""
+    def add_worker(
+        self, name: str, module: str | None = None, awaited: str = OFFERED, **environment: str
+    ) -> Process:
+        """Start a worker; returns once it has logged an event."""
         process = self._start(
             module or self._modules.worker,
             name,
@@ -119,7 +124,7 @@ class Stack:
             },
         )
         self.workers[name] = process
-        process.started("stream opened")
+        process.started(awaited)
         return process
 
     def _start(self, module: str, name: str, environment: dict[str, str]) -> Process:

@@ -203,11 +203,10 @@ def test_a_second_signal_hurries(bare_stack: Stack, job: str) -> None:
 
 def test_a_worker_that_grows_too_large_is_replaced(bare_stack: Stack, job: str) -> None:
     """Over its memory limit a worker drains and ends in order, for its supervisor to start."""
-    worker = bare_stack.add_worker("a", WORKER_MEMORY_MIB="1")
+    worker = bare_stack.add_worker("a", awaited="worker to be replaced", WORKER_MEMORY_MIB="1")
 
     assert worker.child is not None
     assert worker.child.wait(10) == 0
-    assert worker.events("worker to be replaced")
 
 
 def test_a_worker_with_too_many_stuck_threads_is_replaced(bare_stack: Stack, job: str) -> None:

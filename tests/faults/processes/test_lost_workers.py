@@ -122,36 +122,45 @@ def test_a_body_that_ends_its_workers(bare_stack: Stack, job: str, after: int) -
     assert other["status"] == "resolved"
 
 
+def holders(stack: Stack, job: str, step: str) -> list[str]:
+    """Return the workers that have started a step of an execution, in order."""
+    return [worker for worker, name in stack.starts(job) if name == step]
+
+
 def test_a_worker_that_stops_in_order_is_not_lost(bare_stack: Stack, job: str) -> None:
     """A long step is handed over by more workers than may be lost, and ends."""
-    bare_stack.add_worker("w-0", ODD, WORKER_MAX_RECOVERIES="2", WORKER_DRAIN_SECONDS="0")
+    for number in range(4):
+        setting = {"WORKER_MAX_RECOVERIES": "2", "WORKER_DRAIN_SECONDS": "0"}
+        bare_stack.add_worker(f"w-{number}", ODD, **setting)
     bare_stack.create(job, "sleeps", 3.0)
 
-    def started_by(name: str) -> bool:
-        return (name, "first") in bare_stack.starts(job)
+    def holder(number: int) -> str:
+        found = holders(bare_stack, job, "first")
+        return found[number] if len(found) > number else ""
 
     for number in range(3):
-        wait_until(partial(started_by, f"w-{number}"), what="its start")
-        name = f"w-{number + 1}"
-        bare_stack.add_worker(name, ODD, WORKER_MAX_RECOVERIES="2", WORKER_DRAIN_SECONDS="0")
-        bare_stack.workers[f"w-{number}"].stop()
+        bare_stack.workers[wait_until(partial(holder, number), what="its start")].stop()
 
     assert bare_stack.outcome(job)["status"] == "resolved"
 
 
 def test_a_worker_that_was_only_frozen_is_not_lost(bare_stack: Stack, job: str) -> None:
     """A worker that comes back without its claim says that it lives; the records stay hidden."""
-    frozen = bare_stack.add_worker("frozen", ODD)
+    for name in ("a", "b"):
+        bare_stack.add_worker(name, ODD)
     bare_stack.create(job, "sleeps", 1.5)
-    wait_until(lambda: bare_stack.starts(job), what="its start")
-    bare_stack.add_worker("other", ODD)
+    (holder,) = wait_until(lambda: holders(bare_stack, job, "first"), what="its start")
+    (other,) = {"a", "b"} - {holder}
+    with bare_stack.store() as store:
+        wait_until(lambda: store.promises.search(f"{job}.1", {})[0], what="the step's record")
+    frozen = bare_stack.workers[holder]
     frozen.signal(signal.SIGSTOP)
     wait_until(lambda: len(bare_stack.starts(job)) > 1, what="its next start")
     frozen.signal(signal.SIGCONT)
 
     outcome = bare_stack.outcome(job)
 
-    assert (outcome["status"], outcome["worker"]) == ("resolved", "other")
+    assert (outcome["status"], outcome["worker"]) == ("resolved", other)
     assert [step["name"] for step in outcome["steps"]] == ["first", "second"]
     with bare_stack.store() as store:
         records = partial(store.promises.search, f"{job}.1.*", {})
