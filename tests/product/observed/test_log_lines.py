@@ -128,7 +128,7 @@ def test_nothing_that_was_sent_is_logged(ran: Stack) -> None:
 
 
 def test_lines_of_an_execution_name_it(ran: Stack) -> None:
-    """A worker's lines about an execution have its id, its trace and the worker, by these names."""
+    """A worker's lines about an execution have its id, request, trace and worker by these names."""
     events = set()
     for name, worker in ran.workers.items():
         for line in lines_of(worker):
@@ -137,7 +137,8 @@ def test_lines_of_an_execution_name_it(ran: Stack) -> None:
                 events.add(line["event"])
                 assert line["execution"], line
                 created_here = line["execution"] in {"flaky", "refuses"}
-                assert created_here or line["trace_id"] == TRACE, line
+                cause = (line.get("request_id"), line.get("trace_id"))
+                assert cause == ((None, None) if created_here else ("request-7", TRACE)), line
             if line["event"].startswith("step ") and "finished" not in line["event"]:
                 assert line["step"], line
                 assert line["attempt"] >= 1, line
