@@ -1,0 +1,92 @@
+"""The tables of log lines in docs/observability.md, against what the code can log."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING, Final
+
+from tests.support.processes import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOGGING: Final = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
+GRAVE: Final = LOGGING - {"debug", "info"}
+WITH_DICTS: Final = frozenset(
+    {"_event", "_identify", "_log_fields", "_record_recovery", "changes", "log_fields"}
+) | {"record_blocked"}
+"""Functions that make the fields of a line as a dictionary."""
+
+NOT_FIELDS: Final = frozenset({"exc_info"})
+BY_EVERY_LINE: Final = frozenset({"event", "timestamp", "level", "process", "exception"})
+"""Fields of the log itself, which no call names."""
+
+
+def rows(heading: str) -> list[str]:
+    """Return the first cells of the table below a line that begins so."""
+    text = (ROOT / "docs" / "observability.md").read_text()
+    below = text.partition(f"\n{heading}")[2]
+    table = re.search(r"(^\|.*\n)+", below, re.MULTILINE)
+    assert table is not None
+    return [line.split(" | ")[0].removeprefix("| ") for line in table[0].splitlines()[2:]]
+
+
+def trees() -> Iterator[ast.AST]:
+    """Yield the nodes of all code that logs, but for the examples that ship."""
+    for package in ("gateway", "worker", "shared"):
+        for path in (ROOT / package).rglob("*.py"):
+            if "functions" not in path.parts:
+                yield from ast.walk(ast.parse(path.read_text()))
+
+
+def calls() -> Iterator[ast.Call]:
+    """Yield the calls of loggers: `self._log.info(…)`, `get_logger().info(…)`, `log.bind(…)`."""
+    for node in trees():
+        if isinstance(node, ast.Call) and "log" in ast.unparse(node.func).rpartition(".")[0]:
+            yield node
+
+
+def in_dicts() -> Iterator[object]:
+    """Yield the names of fields that are not given to a logger one by one."""
+    for function in trees():
+        if isinstance(function, ast.FunctionDef) and function.name in WITH_DICTS:
+            for node in ast.walk(function):
+                keys: list[ast.expr | None] = []
+                if isinstance(node, ast.Dict):
+                    keys = node.keys
+                elif isinstance(node, ast.Subscript):
+                    keys = [node.slice]
+                yield from (key.value for key in keys if isinstance(key, ast.Constant))
+
+
+def test_every_field_of_the_table_is_logged() -> None:
+    """A field stands in the table as long as some code gives it to a line, and not longer."""
+    fields = set(re.findall(r"`(\w+)`", " ".join(rows("## Logs"))))
+    given = {word.arg for call in calls() for word in call.keywords} | set(in_dicts())
+
+    assert sorted(fields - given - BY_EVERY_LINE) == []
+
+
+def test_every_field_that_is_logged_is_in_the_table() -> None:
+    """Also those of lines that are rare."""
+    fields = set(re.findall(r"`(\w+)`", " ".join(rows("## Logs"))))
+    given = {word.arg for call in calls() for word in call.keywords if word.arg is not None}
+
+    assert sorted(given - fields - NOT_FIELDS) == []
+
+
+def test_the_table_says_what_to_do_about_every_grave_line() -> None:
+    """Each event of level warning and above is in the table once, and nothing else is."""
+    found = {
+        event.value
+        for call in calls()
+        if isinstance(call.func, ast.Attribute) and call.func.attr in GRAVE
+        for event in call.args[:1]
+        if isinstance(event, ast.Constant)
+    }
+    listed = [
+        event for cell in rows("Lines of level `warning`") for event in re.findall("`(.*?)`", cell)
+    ]
+
+    assert sorted(listed) == sorted(found)
