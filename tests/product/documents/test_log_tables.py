@@ -63,9 +63,21 @@ def in_dicts() -> Iterator[object]:
                 yield from (key.value for key in keys if isinstance(key, ast.Constant))
 
 
+def fields_of_the_table() -> list[str]:
+    """Return the names of the fields of log lines."""
+    return re.findall(r"`(\w+)`", " ".join(rows("## Logs")))
+
+
+def test_the_table_has_no_field_twice() -> None:
+    """A field is told of once."""
+    fields = fields_of_the_table()
+
+    assert sorted(fields) == sorted(set(fields))
+
+
 def test_every_field_of_the_table_is_logged() -> None:
     """A field stands in the table as long as some code gives it to a line, and not longer."""
-    fields = set(re.findall(r"`(\w+)`", " ".join(rows("## Logs"))))
+    fields = set(fields_of_the_table())
     given = {word.arg for call in calls() for word in call.keywords} | set(in_dicts())
 
     assert sorted(fields - given - BY_EVERY_LINE) == []
@@ -73,7 +85,7 @@ def test_every_field_of_the_table_is_logged() -> None:
 
 def test_every_field_that_is_logged_is_in_the_table() -> None:
     """Also those of lines that are rare."""
-    fields = set(re.findall(r"`(\w+)`", " ".join(rows("## Logs"))))
+    fields = set(fields_of_the_table())
     given = {word.arg for call in calls() for word in call.keywords if word.arg is not None}
 
     assert sorted(given - fields - NOT_FIELDS) == []

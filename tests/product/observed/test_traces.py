@@ -50,7 +50,7 @@ def test_a_request_without_an_id_is_named_as_well(stack: Stack, job: str) -> Non
     stack.outcome(job)
 
     lines = [line for worker in stack.workers.values() for line in worker.events(execution=job)]
-    assert causes(lines) == {(began.headers["x-request-id"], "")}
+    assert causes(lines) == {(began.headers["X-Request-Id"], "")}
 
 
 def test_children_belong_to_the_trace(stack: Stack, job: str) -> None:
