@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -35,24 +36,25 @@ def rows(heading: str) -> list[str]:
     return [line.split(" | ")[0].removeprefix("| ") for line in table[0].splitlines()[2:]]
 
 
-def trees() -> Iterator[ast.AST]:
-    """Yield the nodes of all code that logs, but for the examples that ship."""
-    for package in ("gateway", "worker", "shared"):
-        for path in (ROOT / package).rglob("*.py"):
-            if "functions" not in path.parts:
-                yield from ast.walk(ast.parse(path.read_text()))
+@functools.cache
+def nodes() -> list[ast.AST]:
+    """Return the nodes of all code that logs, but for the examples that ship."""
+    packages = (ROOT / "gateway", ROOT / "worker", ROOT / "shared")
+    paths = [path for package in packages for path in package.rglob("*.py")]
+    texts = [path.read_text() for path in paths if "functions" not in path.parts]
+    return [node for text in texts if "log" in text for node in ast.walk(ast.parse(text))]
 
 
 def calls() -> Iterator[ast.Call]:
     """Yield the calls of loggers: `self._log.info(…)`, `get_logger().info(…)`, `log.bind(…)`."""
-    for node in trees():
+    for node in nodes():
         if isinstance(node, ast.Call) and LOGGER.fullmatch(ast.unparse(node.func)):
             yield node
 
 
 def in_dicts() -> Iterator[object]:
     """Yield the names of fields that are not given to a logger one by one."""
-    for function in trees():
+    for function in nodes():
         if isinstance(function, ast.FunctionDef) and function.name in WITH_DICTS:
             for node in ast.walk(function):
                 keys: list[ast.expr | None] = []
