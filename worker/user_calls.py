@@ -146,5 +146,5 @@ class UserCalls:
 
 
 def _log_fields(call: UserCall) -> dict[str, object]:
-    step = {"step": call.step} if call.step is not None else {"body": True}
+    step = {"step": call.step} if call.step is not None else {}  # else it is the function's body
     return {**call.claim.log_fields, **step, "seconds": call.seconds}

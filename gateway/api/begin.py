@@ -38,11 +38,12 @@ from gateway.errors import (
     UnknownFunction,
 )
 from gateway.http.answers.responses import NO_STORE, content_response
-from gateway.http.keys import BODY_SHARE, LOGGED_ID, TRACE
+from gateway.http.keys import BODY_SHARE, LOGGED_ID, REQUEST_ID, TRACE
 from gateway.http.query import query_of
 from gateway.model.execution import NewExecution
 from gateway.model.representation import begun_body
 from shared.catalog import LONGEST_TIMEOUT, Function
+from shared.resonate.causes import NO_CAUSE, Cause
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,6 +109,7 @@ async def _begin(request: web.Request) -> tuple[Execution, bool]:
     try:
         if given.refusal is not None:
             return await _replayed(request, id, given.fingerprint, given.refusal), False
+        mark, cause = _mark_and_cause(request)
         new = NewExecution(
             id,
             function.name,
@@ -116,13 +118,26 @@ async def _begin(request: web.Request) -> tuple[Execution, bool]:
             given.fingerprint,
             timeout or _default_timeout(function),
             delay,
-            trace=request.get(TRACE),
+            mark,
+            cause,
             callback=await _callback(request, id, query.get("callback")),
         )
         return await request.app[BACKEND].begin(new)
     except BackendUnavailable as error:
         error.id = id
         raise
+
+
+def _mark_and_cause(request: web.Request) -> tuple[str, Cause]:
+    """Return what no other request has, and the cause of an execution that the request begins.
+
+    Our own id of the request is both. A client may send its id again, with every attempt say.
+    """
+    id = request[REQUEST_ID]
+    is_chosen = request.headers.get("X-Request-Id") == id
+    mark, cause = (uuid_utils.uuid4().hex, Cause(id)) if is_chosen else (id, NO_CAUSE)
+    span = request.get(TRACE)
+    return mark, cause if span is None else cause.within(span)
 
 
 async def _input(

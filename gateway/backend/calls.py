@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-import uuid_utils
 from resonate.conventions import Remote
 
 from gateway.backend.cancellation import cancel_below
@@ -27,6 +26,7 @@ from gateway.model.steps import steps_of
 from shared import webhooks
 from shared.ids import cancel_key, webhook_id
 from shared.resonate import tags as tag
+from shared.resonate.causes import cause_of
 from shared.resonate.client import SilentSource, build_client
 from shared.resonate.codec import encode_call, encode_reason
 from shared.resonate.large_values import data_of
@@ -70,18 +70,15 @@ class Calls:
         return unicast(GATEWAY_GROUP, self._name)
 
     def begin(self, new: NewExecution) -> tuple[Execution, bool]:
-        request = uuid_utils.uuid4().hex
         if not self._clock.measured:
             self._store.ping()
         starts_at = self._clock.time() + new.delay_seconds
-        tags = {tag.REQUEST: request, tag.KIND: tag.EXECUTION}
+        tags = {tag.REQUEST: new.mark, tag.KIND: tag.EXECUTION}
         tags |= {tag.FUNCTION: new.function, tag.VERSION: str(new.version)}
         if new.delay_seconds:
             tags[tag.DELAY] = str(int(starts_at * 1000))
         if new.callback is not None:
             tags[tag.CALLBACK] = new.callback
-        if new.trace is not None:
-            tags |= {tag.TRACE: new.trace.trace_id, tag.ORIGIN: new.trace.origin}
         reused = "This id already belongs to another function or another input."
         with refusal_means(PROMISE_EXISTS, IdReused(reused, id=new.id)):
             promise = self._client.promises.create(
@@ -89,12 +86,12 @@ class Calls:
                 int((starts_at + new.timeout_seconds) * 1000),
                 ikey=new.fingerprint,
                 data=encode_call(new.function, new.version, new.input_json),
-                tags={**self._tags_of_root(new.id), **tags},
+                tags={**self._tags_of_root(new.id), **tags, **new.cause.tags},
             )
         if tag.CALLBACK in promise.tags:
             self._begin_webhook(promise)
         # The status would not show this: after a lost answer the call is repeated.
-        created = promise.tags.get(tag.REQUEST) == request
+        created = promise.tags.get(tag.REQUEST) == new.mark
         return execution_of(stored(promise)), created
 
     def replayed(self, id: str, fingerprint: str) -> Execution | None:
@@ -113,7 +110,7 @@ class Calls:
             execution.timeout + webhooks.WINDOW_SECONDS * 1000,
             ikey=id,
             data=encode_call(webhooks.FUNCTION, webhooks.VERSION, orjson.dumps(value).decode()),
-            tags={**self._tags_of_root(id), **tag.trace_tags(execution.tags)},
+            tags={**self._tags_of_root(id), **cause_of(execution.tags).tags},
         )
 
     def _tags_of_root(self, id: str) -> dict[str, str]:

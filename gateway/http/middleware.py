@@ -93,7 +93,8 @@ def _identify(request: web.Request, path: str) -> tuple[dict[str, str], Span]:
     context = {"request_id": request_id}
     trace = None
     if "traceparent" in request.headers:
-        trace = trace_of(request.headers.getall("traceparent"))
+        states = request.headers.getall("tracestate", ())
+        trace = trace_of(request.headers.getall("traceparent"), states)
     span = NO_SPAN
     if path not in QUIET_PATHS:
         route = path_of_route(request)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.model.stored_promise import StoredPromise
 from shared.resonate import tags as tag
+from shared.resonate.causes import NO_CAUSE, Cause
 from shared.resonate.codec import (
     TIMED_OUT,
     Failure,
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
     from gateway.model.activity import Activity
     from gateway.model.steps import StepState
     from shared.resonate.large_values import Data
-    from shared.telemetry.spans import TraceContext
 
 
 @dataclass(frozen=True)
 class NewExecution:
     """What a client asks for. `fingerprint` is a hash of function and input.
 
-    `callback` is the URL to notify of the end, `trace` the span that begins it.
+    No other request has the same `mark`. `cause` has the request's id if it is not the mark, and
+    the span that begins the execution. `callback` is the URL to notify of the end.
     """
 
     id: str
@@ -42,9 +43,10 @@ class NewExecution:
     input_json: str
     fingerprint: str
     timeout_seconds: int
-    delay_seconds: int = 0
+    delay_seconds: int
+    mark: str
+    cause: Cause = NO_CAUSE
     callback: str | None = None
-    trace: TraceContext | None = None
 
 
 @dataclass(frozen=True, slots=True)

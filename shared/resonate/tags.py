@@ -6,15 +6,17 @@ asking a worker. The server's search cannot match keys with a dot, so no key has
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Final
 
 REQUEST: Final = "request"
 """On an execution, and on a signal that came early: the request that created it, so that the first
-of several equal requests can be recognized. On a signal with an idempotency key the key's digest
-and a dot come before it."""
+of several equal requests can be recognized. On an execution it is the id of that request, unless
+the client has chosen the id. On a signal with an idempotency key the key's digest and a dot come
+before it."""
+
+REQUEST_ID: Final = "request_id"
+"""On an execution: the id of the request that began it, if the client has chosen the id, which it
+may send again. On its webhook: the id of that request, whoever has chosen it."""
 
 KIND: Final = "kind"
 """On an execution: `EXECUTION` if a client began it, `CHILD` if another execution did."""
@@ -31,6 +33,9 @@ On its webhook as well."""
 
 ORIGIN: Final = "origin"
 """Beside a trace's id: the span that has begun the execution, and the flags, `<span>-<flags>`."""
+
+TRACE_STATE: Final = "trace_state"
+"""Beside a trace's id: the `tracestate` that came with it, if one did: at most 512 characters."""
 
 DELAY: Final = "resonate:delay"
 """The server's own: milliseconds since the epoch before which the execution is not started."""
@@ -115,8 +120,3 @@ BLOCKED: Final = "blocked"
 `expected`, what is stored, `found`, what the code asks for, and `version`, that of the execution.
 The record is pending while the execution is blocked; the worker that goes on, or ends it, resolves
 it."""
-
-
-def trace_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return those of an execution's tags that put another one into the same trace."""
-    return {name: tags[name] for name in (TRACE, ORIGIN) if name in tags}

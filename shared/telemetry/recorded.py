@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+)
 
 from shared.telemetry.spans import KNOWN_FLAGS, Span, TraceContext
 
@@ -27,7 +33,8 @@ class RecordedSpan(Span):
     def context(self) -> TraceContext:
         made = self.span.get_span_context()
         flags = f"{made.trace_flags & KNOWN_FLAGS:02x}"
-        return TraceContext(f"{made.trace_id:032x}", f"{made.span_id:016x}", flags)
+        state = made.trace_state.to_header() if made.trace_state else ""
+        return TraceContext(f"{made.trace_id:032x}", f"{made.span_id:016x}", flags, state)
 
     def current(self) -> AbstractContextManager[object]:
         # An exception's text and traceback may have values in them.
@@ -56,14 +63,18 @@ class RecordedSpan(Span):
             self.span.end()
 
 
-def remote(trace_id: int, span_id: int, flags: int) -> SpanContext:
+def remote(trace_id: int, span_id: int, flags: int, state: str = "") -> SpanContext:
     """Return the context of a span that another process has made, or this one before."""
-    return SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags))
+    found = TraceState.from_header([state]) if state else None
+    return SpanContext(
+        trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags), trace_state=found
+    )
 
 
 def below(parent: TraceContext | None) -> Context:
     """Return where a span begins that belongs to `parent`, which another process has made."""
     if parent is None:
         return Context()
-    made = remote(int(parent.trace_id, 16), int(parent.span_id, 16), int(parent.flags, 16))
+    ids = int(parent.trace_id, 16), int(parent.span_id, 16)
+    made = remote(*ids, int(parent.flags, 16), parent.state)
     return trace.set_span_in_context(NonRecordingSpan(made), Context())

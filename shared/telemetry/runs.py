@@ -151,4 +151,5 @@ def _stored_context(claimed: ClaimedRun) -> TraceContext | None:
     if origin is None or not TRACE_ID.fullmatch(claimed.trace_id or ""):
         return None
     flags = int(origin["flags"], 16) & KNOWN_FLAGS
-    return TraceContext(claimed.trace_id or "", origin["span"], f"{flags:02x}")
+    state = claimed.trace_state or ""
+    return TraceContext(claimed.trace_id or "", origin["span"], f"{flags:02x}", state)

@@ -20,11 +20,15 @@ NOTHING: Final = contextlib.nullcontext()
 
 @dataclass(frozen=True)
 class TraceContext:
-    """A trace, and the span in it that what follows belongs to; `flags` are two hex digits."""
+    """A trace, and the span in it that what follows belongs to; `flags` are two hex digits.
+
+    `state` is the `tracestate` that came with the client's span, empty if none did.
+    """
 
     trace_id: str
     span_id: str
     flags: str = "01"
+    state: str = ""
 
     @property
     def origin(self) -> str:
@@ -32,17 +36,18 @@ class TraceContext:
         return f"{self.span_id}-{self.flags}"
 
     @property
-    def traceparent(self) -> str:
-        """The value of the W3C header."""
-        return f"00-{self.trace_id}-{self.origin}"
+    def headers(self) -> dict[str, str]:
+        """The W3C headers of a call that belongs to this span."""
+        state = {"tracestate": self.state} if self.state else {}
+        return {"traceparent": f"00-{self.trace_id}-{self.origin}", **state}
 
 
 @dataclass(frozen=True)
 class ClaimedRun:
     """What is known of an execution when a claim of it begins to run.
 
-    `key` is the claim's, which no other claim has. `trace_id` and `origin` are stored with the
-    execution, if it was begun in a trace.
+    `key` is the claim's, which no other claim has. `trace_id`, `origin` and `trace_state` are
+    stored with the execution, if it was begun in a trace.
     """
 
     key: str
@@ -53,6 +58,7 @@ class ClaimedRun:
     worker: str
     trace_id: str | None = None
     origin: str | None = None
+    trace_state: str | None = None
 
 
 @dataclass(frozen=True)

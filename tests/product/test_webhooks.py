@@ -40,14 +40,20 @@ def delivery_ended(stack: Stack, id: str) -> Process:
 
 
 def test_an_end_is_posted_until_it_is_accepted(stack: Stack, job: str) -> None:
-    """A receiver that fails twice gets the same message a third time, signed, and then no more."""
+    """A receiver that fails twice gets the same message a third time, signed, and then no more.
+
+    It has the trace context of the begin, since no spans are sent here.
+    """
+    parent = f"00-{'a' * 32}-{'b' * 16}-00"
+    context = {"traceparent": parent, "tracestate": "vendor=1,other=2"}
     with receiving(500, 500) as receiver:
-        begin(stack, job, receiver.url, "foo")
+        begin(stack, job, receiver.url, "foo", headers=context)
         bodies = delivered(receiver, 3)
         delivery_ended(stack, job)
 
     assert bodies == [{"id": job, "status": "resolved", "link": f"/wait?id={job}"}] * 3
     assert {call.headers["webhook-id"] for call in receiver.calls} == {job}
+    assert all(call.headers.items() >= context.items() for call in receiver.calls)
     assert len(receiver.calls) == 3
 
 

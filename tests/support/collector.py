@@ -34,6 +34,7 @@ class Sent:
     name: str
     kind: str
     trace_id: str
+    state: str
     id: str
     parent: str
     links: tuple[str, ...]
@@ -106,6 +107,7 @@ def decoded(body: bytes) -> Iterator[Sent]:
                     span.name,
                     KINDS[span.kind],
                     span.trace_id.hex(),
+                    span.trace_state,
                     span.span_id.hex(),
                     span.parent_span_id.hex(),
                     tuple(link.span_id.hex() for link in span.links),

@@ -12,7 +12,7 @@ from tests.support.processes import call, wait_until
 from tests.support.stack import running_stack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tests.support.receiver import Receiver
@@ -31,11 +31,19 @@ def calling_back(directory: Path, workers: int = 2) -> Iterator[Stack]:
         yield stack
 
 
-def begin(stack: Stack, id: str, url: str, function: str = "checkout", **more: object) -> None:
+def begin(
+    stack: Stack,
+    id: str,
+    url: str,
+    function: str = "checkout",
+    *,
+    headers: Mapping[str, str] | None = None,
+    **more: object,
+) -> None:
     """Begin an execution with a callback; `more` is its `body`, and further parameters."""
     body = more.pop("body", None)
     query = {"id": id, "function": function, "callback": url, **more}
-    answer = call(f"{stack.url}/begin?{urlencode(query)}", "POST", body)
+    answer = call(f"{stack.url}/begin?{urlencode(query)}", "POST", body, headers=headers)
     assert answer.status == 202, answer
 
 

@@ -64,15 +64,13 @@ def child_tags(function: Definition, handle: ClaimHandle) -> dict[str, str]:
     """Return the tags of a child's promise; they make the server offer the child to the workers."""
     parent = handle.claim.execution
     remote = Remote(parent, parent, parent, function.name).options(target=handle.group)
-    found = {tag.TRACE: handle.claim.trace_id, tag.ORIGIN: handle.claim.origin}
-    trace = {name: value for name, value in found.items() if value is not None}
     own = {
         tag.KIND: tag.CHILD,
         tag.FUNCTION: function.name,
         tag.VERSION: str(function.version),
         tag.ROOT: ancestors(f"{parent}.")[0],
     }
-    return {**remote.tags, **own, **trace}
+    return {**remote.tags, **own, **handle.claim.cause.trace_tags}
 
 
 def child_result(stored: StoredOutcome | None) -> Any:

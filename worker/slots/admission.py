@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from shared.ids import ancestors, cancel_key
 from shared.log import get_logger
 from shared.resonate import tags as tag
+from shared.resonate.causes import cause_of
 from shared.resonate.codec import Failure, decode_call
 from shared.resonate.large_values import ValueLost
 from shared.resonate.transport import PROMISE_NOT_FOUND, Refused
@@ -50,7 +51,7 @@ class Admission:
         leaf = self._store.promise(leaf_data) if leaf_data else None
         claim.execution, claim.deadline = root.id, root.timeout
         claim.created_at = root.created_on
-        claim.trace_id, claim.origin = root.tags.get(tag.TRACE), root.tags.get(tag.ORIGIN)
+        claim.cause = cause_of(root.tags)
         self._store.claim = claim
         try:
             call = self._call_of(offer, root, leaf)
@@ -109,8 +110,14 @@ class Admission:
         Returns whether one has. Those between them are looked at when they are claimed.
         """
         above = ancestors(claim.execution)
-        ended = next(filter(self._has_ended, dict.fromkeys([above[0], above[-1]])), None)
-        if ended is None:
+        first = self._existing(above[0])
+        if first is not None:  # it is read in any case, so that children need not store the id
+            claim.cause = claim.cause.of_request(first.tags)
+        if _is_over(first):
+            ended = above[0]
+        elif len(above) > 1 and _is_over(self._existing(above[-1])):
+            ended = above[-1]
+        else:
             return False
         # The gateway cancels children one by one, and may have died before this one.
         self._log.info("child canceled", **claim.log_fields, ended=ended)
@@ -118,13 +125,13 @@ class Admission:
         self._end(claim)
         return True
 
-    def _has_ended(self, id: str) -> bool:
+    def _existing(self, id: str) -> DurablePromise | None:
         try:
-            return not self._store.promises.get(id).pending
+            return self._store.promises.get(id)
         except Refused as refusal:
             if refusal.code != PROMISE_NOT_FOUND:
                 raise
-            return True
+            return None
 
     def _reject(self, claim: Claim, failure: Failure) -> None:
         self._log.error("execution rejected", **claim.log_fields, reason=failure.message)
@@ -136,3 +143,7 @@ class Admission:
             self._parts.leases.release(claim)
         else:
             self._parts.leases.hand_back_failed(claim)
+
+
+def _is_over(promise: DurablePromise | None) -> bool:
+    return promise is None or not promise.pending

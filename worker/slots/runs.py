@@ -22,13 +22,14 @@ def begin_run(claim: Claim, worker: str) -> None:
         claim.call.function,
         claim.version,
         worker,
-        claim.trace_id,
-        claim.origin,
+        claim.cause.trace_id,
+        claim.cause.origin,
+        claim.cause.trace_state,
     )
     claim.run = tracing().run(claimed)
     context = claim.run.context
     if context is not None:
-        claim.trace_id, claim.origin = context.trace_id, context.origin
+        claim.cause = claim.cause.within(context)
 
 
 def end_run(claim: Claim) -> None:

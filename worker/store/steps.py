@@ -54,6 +54,10 @@ class StepRecord:
         self.due_at = time.monotonic() + QUICK_SECONDS
         """Monotonic time at which the start is to be stored."""
 
+    @property
+    def log_fields(self) -> dict[str, str]:
+        return {**self._claim.log_fields, "step": self._name}
+
     def store_start(self) -> DurablePromise | None:
         """Store that the step has started, and return its promise; None if that is not needed."""
         with self._lock:
@@ -176,4 +180,4 @@ class LateStarts:
             except Fenced:
                 pass
             except Exception:  # noqa: BLE001 - this thread must live on
-                self._log.exception("start of a step not stored")
+                self._log.exception("start of a step not stored", **record.log_fields)

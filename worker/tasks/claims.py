@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from shared.resonate.causes import NO_CAUSE
 from shared.resonate.transport import FENCED
 from shared.telemetry.spans import NO_RUN
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from resonate.models.durable_promise import DurablePromise
 
+    from shared.resonate.causes import Cause
     from shared.resonate.codec import Call
     from shared.telemetry.spans import Run
     from worker.tasks.suspects import Starts, Turn
@@ -121,11 +123,8 @@ class Claim:
     progress: str | None = None
     """The function's latest report."""
 
-    trace_id: str | None = None
-    """The trace in which the execution was begun, or runs."""
-
-    origin: str | None = None
-    """The span in that trace to which children belong, and the trace's flags."""
+    cause: Cause = NO_CAUSE
+    """The request that began the execution, and the span to which its children belong."""
 
     run: Run = NO_RUN
     """The span of what runs under the claim."""
@@ -186,8 +185,7 @@ class Claim:
     @property
     def log_fields(self) -> dict[str, str]:
         """Fields of every log line about the execution."""
-        trace = {} if self.trace_id is None else {"trace_id": self.trace_id}
-        return {"execution": self.execution, **trace}
+        return {"execution": self.execution, **self.cause.log_fields}
 
     @property
     def fence(self) -> dict[str, str]:

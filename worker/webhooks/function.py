@@ -18,6 +18,7 @@ from durable_http.retry import RetryPolicy
 from durable_http.types import JsonType
 from shared.destinations import Target
 from shared.resonate import tags as tag
+from shared.resonate.causes import cause_of
 from shared.resonate.states import STATUS
 from shared.telemetry.tracing import tracing
 from shared.webhooks import FUNCTION, PAUSES, VERSION, WINDOW_SECONDS
@@ -29,8 +30,11 @@ from worker.webhooks.post import NotDelivered, Poster
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from resonate.models.durable_promise import DurablePromise
+
     from durable_http.context import Context, Workflow
     from durable_http.step import Step
+    from shared.resonate.causes import Cause
     from shared.resonate.store import Store
     from shared.settings import WebhookSettings
     from worker.webhooks.limits import Place, ReceiverLimits
@@ -132,17 +136,18 @@ class Webhooks:
         if not self._settings.secret:
             raise NotDelivered("WEBHOOK_SECRET is not set for this worker")
         promise = self._store.promises.get(id)
-        url = promise.tags[tag.CALLBACK]
-        target = Target.of(url)
+        target = Target.of(promise.tags[tag.CALLBACK])
         try:
             with self._limits.place(f"{target.host}:{target.port}", in_turn=in_turn) as place:
-                return self._deliver(step, place, id, url, STATUS[promise.state])
+                return self._deliver(step, place, promise)
         except NotNow as refusal:
             return Postponed(refusal.seconds, called=False)
 
-    def _deliver(self, step: Step, place: Place, id: str, url: str, status: str) -> int | Postponed:
+    def _deliver(self, step: Step, place: Place, ended: DurablePromise) -> int | Postponed:
+        id, url, status = ended.id, ended.tags[tag.CALLBACK], STATUS[ended.state]
         body = orjson.dumps({"id": id, "status": status, "link": f"/wait?id={id}"})
-        answer = self._post(url, self._headers(id, body), body)
+        headers = self._headers(id, body)
+        answer = self._post(url, headers, body, cause_of(ended.tags))
         log = step.log.bind(host=Target.of(url).host, answer=answer.status)
         if answer.status in THROTTLED:
             seconds = place.throttle(answer.retry_after)
@@ -155,13 +160,13 @@ class Webhooks:
         log.info("webhook ended" if gone else "webhook delivered", status=status)
         return answer.status
 
-    def _post(self, url: str, headers: dict[str, str], body: bytes) -> Answer:
+    def _post(self, url: str, headers: dict[str, str], body: bytes, cause: Cause) -> Answer:
         target = Target.of(url)
         span = tracing().webhook(target.host, target.port)
-        if span.context is not None:
-            headers["traceparent"] = span.context.traceparent
+        # Without spans of ours the receiver's are parts of the span that began the execution.
+        context = span.context or cause
         try:
-            answer = self._poster.post(url, headers, body)
+            answer = self._poster.post(url, {**headers, **context.headers}, body)
         except NotDelivered as error:
             span.failed(type(error).__name__)
             raise

@@ -60,6 +60,8 @@ PASSED_ON: Final[Mapping[str, Mapping[str, str]]] = {
         "Prefer": NOTHING,
         "body": "JSON, parsed and written anew, and its hash",
         "traceparent": "the ids of trace and span, and two flags: hexadecimal digits",
+        "tracestate": "a list of keys and printable values, beside a valid traceparent",
+        "X-Request-Id": "itself, if it is of its grammar",
     },
     "GET /wait": {
         "id": "id",
@@ -107,6 +109,11 @@ EVERYWHERE: Final = (
 )
 """Headers that no operation names; the last ones are the server's own."""
 
+UNDOCUMENTED: Final = {"traceparent", "tracestate", "X-Request-Id"}
+"""Headers of every request, which are described once for all operations."""
+
+PARENT: Final = f"00-{'a' * 32}-{'b' * 16}-01"
+
 
 @pytest.fixture(name="proxied_gateway")
 async def _proxied_gateway(
@@ -123,7 +130,8 @@ async def _proxied_gateway(
 def good(job: str) -> dict[str, dict[str, str]]:
     """Return for each route the parts with which it is answered."""
     return {route: {"id": job} for route in PASSED_ON if "id" in PASSED_ON[route]} | {
-        "POST /signal": {"id": job, "name": "approval"}
+        "POST /begin": {"id": job, "traceparent": PARENT},
+        "POST /signal": {"id": job, "name": "approval"},
     }
 
 
@@ -132,6 +140,9 @@ def hostile(part: str) -> Iterator[str]:
     for trick in TRICKS:
         yield f"{MARK}|{trick}"  # nothing that a gateway passes on as it is may have a |
         yield f"{trick}{MARK}|{trick}"
+    if part == "tracestate":
+        yield from (f"a={MARK},{each}" for each in ("b", "a=1", "b=\x7f", "b=é", "b=1," * 40))
+        yield f"a={MARK}" + "x" * 512
     if part == "cursor":
         for limit in (0, -1, 50):
             search: dict[str, Any] = {
@@ -175,7 +186,7 @@ def test_every_part_of_every_request_is_listed() -> None:
         for method, path, operation in operations(published())
         if "docs" not in path and "openapi" not in path
     }
-    listed = {route: set(parts) - {"traceparent"} for route, parts in PASSED_ON.items()}
+    listed = {route: set(parts) - UNDOCUMENTED for route, parts in PASSED_ON.items()}
 
     assert listed == documented
 
@@ -213,7 +224,9 @@ async def test_only_allowed_values_reach_the_server(
         ("GET /list", "limit", "200"),
         ("POST /begin", "delay", "30d"),
         ("POST /begin", "timeout", "365d"),
-        ("POST /begin", "traceparent", f"00-{'a' * 32}-{'b' * 16}-01"),
+        ("POST /begin", "traceparent", PARENT),
+        ("POST /begin", "tracestate", f"a={{'$\"\\|~ ,{MARK}=;"),
+        ("POST /begin", "X-Request-Id", f"{MARK}/1:2.3_4+5=6-7"),
         *(("GET /wait", "include", each) for each in ("steps", "input")),
     ],
 )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
-HEADERS = {"traceparent": f"00-{TRACE}-{SPAN}-01"}
+HEADERS = {"traceparent": f"00-{TRACE}-{SPAN}-01", "tracestate": "ours=1,theirs=a b"}
 
 
 @pytest.fixture(name="traced", autouse=True)
@@ -50,6 +50,7 @@ async def test_a_request_has_a_span_of_its_own(
     assert line["trace_id"] == TRACE
     assert line["span_id"] != SPAN
     assert (stored.tags["trace"], stored.tags["origin"]) == (TRACE, f"{line['span_id']}-01")
+    assert stored.tags["trace_state"] == HEADERS["tracestate"]
 
 
 async def test_a_request_without_a_trace_begins_one(gateway: Gateway, log: list[EventDict]) -> None:

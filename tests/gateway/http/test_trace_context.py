@@ -63,6 +63,81 @@ def test_what_is_none_is_ignored(headers: list[str]) -> None:
 
 
 TRACEPARENT: Final = f"00-{TRACE}-{SPAN}-01"
+LONGEST: Final = f"a={'x' * 255},b={'y' * 252}"
+"""A state of 512 characters."""
+
+MOST: Final = ",".join(f"k{n}=v" for n in range(32))
+"""A state of 32 members."""
+
+
+@pytest.mark.parametrize(
+    ("headers", "state"),
+    [
+        ([], ""),
+        ([""], ""),
+        (["a=1"], "a=1"),
+        (["a=1,b=2", "c=3"], "a=1,b=2,c=3"),
+        ([" a=1 ,\t,, b=2\t", ","], "a=1,b=2"),
+        (["a= 1"], "a= 1"),
+        (["tenant/1@sys-tem_*=!\"#$%&'()*+-./:;<>?@[\\]^_`{|}~ ~"], None),
+        (["0tenant@sys=1"], "0tenant@sys=1"),
+        ([f"{'k' * 256}=v"], f"{'k' * 256}=v"),
+        ([LONGEST], LONGEST),
+        ([MOST], MOST),
+        (MOST.split(","), MOST),
+    ],
+)
+def test_a_state_is_read(headers: list[str], state: str | None) -> None:
+    """The members of all headers count as one list, in their order; empty ones are left out."""
+    expected = headers[0] if state is None else state
+    assert trace_of([TRACEPARENT], headers) == TraceContext(TRACE, SPAN, "01", expected)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ["a"],
+        ["=1"],
+        ["a="],
+        ["a=b=c"],
+        ["A=1"],
+        ["0a=1"],
+        ["a b=1"],
+        ["a=1;b=2,c"],
+        ["a=1", "b"],
+        ["a=1,a=2"],
+        ["a=1", "a=1"],
+        ["a=\x00"],
+        ["a=1\x7f"],
+        ["a=1\n"],
+        ["a=\u00e9"],
+        ["a=\udce9"],
+        ["a=\u0661"],
+        [f"{'k' * 257}=v"],
+        [f"a={'x' * 257}"],
+        [f"{LONGEST}y"],
+        [f"{MOST},more=v"],
+        [MOST, "more=v"],
+        ["a=1," * 5000 + "b"],
+        ["," * 5000 + "a"],
+    ],
+)
+def test_a_bad_state_is_left_out(headers: list[str]) -> None:
+    """A state that is invalid anywhere, or too long, is left out as a whole; the span counts."""
+    assert trace_of([TRACEPARENT], headers) == TraceContext(TRACE, SPAN, "01")
+
+
+async def test_a_state_is_stored_beside_its_trace(gateway: Gateway, store: Store, job: str) -> None:
+    """Whatever a valid state has in it is stored, and nothing without a valid `traceparent`."""
+    state = "a=\\\"}{'$%,b=<script> ;--"
+    for id, parent in ((job, TRACEPARENT), (f"{job}-2", "nonsense")):
+        headers = {"traceparent": parent, "tracestate": state}
+        assert (await gateway.ask("POST", f"/begin?id={id}", None, headers)).status == 202
+    stored = await asyncio.to_thread(store.promises.get, job)
+    other = await asyncio.to_thread(store.promises.get, f"{job}-2")
+
+    assert stored.tags["trace_state"] == state
+    assert not {"trace", "origin", "trace_state"} & other.tags.keys()
 
 
 async def test_a_trace_is_taken_up(
@@ -76,6 +151,7 @@ async def test_a_trace_is_taken_up(
     (line,) = await logged_requests(log, 1)
     assert (line["trace_id"], line["span_id"]) == (TRACE, SPAN)
     assert (stored.tags["trace"], stored.tags["origin"]) == (TRACE, f"{SPAN}-01")
+    assert "trace_state" not in stored.tags
 
 
 async def test_a_bad_trace_is_no_matter(

@@ -28,7 +28,7 @@ OF_AN_EXECUTION = re.compile(r"^(step|execution|claim|slot|signal|child|webhook|
 def documented() -> set[str]:
     """Return the fields of the table in docs/observability.md."""
     text = (ROOT / "docs" / "observability.md").read_text()
-    table = text.partition("## Logs")[2].partition("## Traces")[0]
+    table = text.partition("## Logs")[2].partition("\nLines of level ")[0]
     rows = re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE)
     return set(re.findall(r"`(\w+)`", " ".join(rows)))
 
@@ -128,7 +128,7 @@ def test_nothing_that_was_sent_is_logged(ran: Stack) -> None:
 
 
 def test_lines_of_an_execution_name_it(ran: Stack) -> None:
-    """A worker's lines about an execution have its id, its trace and the worker, by these names."""
+    """A worker's lines about an execution have its id, request, trace and worker by these names."""
     events = set()
     for name, worker in ran.workers.items():
         for line in lines_of(worker):
@@ -137,7 +137,8 @@ def test_lines_of_an_execution_name_it(ran: Stack) -> None:
                 events.add(line["event"])
                 assert line["execution"], line
                 created_here = line["execution"] in {"flaky", "refuses"}
-                assert created_here or line["trace_id"] == TRACE, line
+                cause = (line.get("request_id"), line.get("trace_id"))
+                assert cause == ((None, None) if created_here else ("request-7", TRACE)), line
             if line["event"].startswith("step ") and "finished" not in line["event"]:
                 assert line["step"], line
                 assert line["attempt"] >= 1, line
@@ -176,13 +177,3 @@ def test_a_fault_is_one_line(ran: Stack) -> None:
     assert [
         line["again"] for each in workers for line in each.events("step failed", execution="flaky")
     ] == [True]
-
-
-def test_the_table_has_no_field_twice() -> None:
-    """A field is told of once."""
-    text = (ROOT / "docs" / "observability.md").read_text()
-    table = text.partition("## Logs")[2].partition("## Traces")[0]
-    rows = re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE)
-    fields = re.findall(r"`(\w+)`", " ".join(rows))
-
-    assert sorted(fields) == sorted(set(fields))

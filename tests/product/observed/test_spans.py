@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 CLIENT: Final = "00f067aa0ba902b7"
 """The span of the client that begins an execution."""
 
+STATE: Final = "vendor=t61rcWkgMzE,other@sys=1"
+"""What comes with that span, for whoever knows it."""
+
 TOKEN: Final = "a-token-of-the-tests"
 QUERY: Final = "question-in-a-query"
 
@@ -69,6 +72,7 @@ def begin(  # noqa: PLR0913 - what a begin is made of
     """Begin an execution as a part of a trace."""
     headers = {
         "traceparent": f"00-{trace}-{CLIENT}-{flags}",
+        "tracestate": STATE,
         "Authorization": f"Bearer {TOKEN}",
     }
     url = f"{stack.url}/begin?id={id}&function={function}{more}"
@@ -112,6 +116,7 @@ def test_one_trace_leads_from_the_client_to_the_steps(traced: Traced, job: str, 
     assert [step.name for step in steps] == [f"step {name}" for name in CHECKOUT]
     assert {(step.kind, step.parent) for step in steps} == {("internal", run.id)}
     assert not [span for span in spans if span.has_failed]
+    assert {span.state for span in spans} == {STATE}
 
 
 def test_spans_have_the_attributes_of_the_conventions(traced: Traced, job: str, trace: str) -> None:
@@ -213,6 +218,8 @@ def test_children_and_webhooks_belong_to_the_trace(traced: Traced, job: str, tra
     assert {span.parent for span in named(spans, "run webhook")} == {request.id}
     assert (post.kind, post.parent) == ("client", deliver.id)
     assert hook.headers["traceparent"] == f"00-{trace}-{post.id}-01"
+    assert hook.headers["tracestate"] == STATE
+    assert {span.state for span in spans} == {STATE}
     assert post.attributes["http.response.status_code"] == 204
     assert "url.path" not in post.attributes
 
@@ -300,6 +307,7 @@ def test_a_trace_goes_on_after_a_crash(tmp_path: Path, job: str, trace: str) -> 
     killed, ran = named(repeated, f"step {again[0]}")
     assert (killed.parent, killed.attributes["error.type"]) == (lost.id, "WorkerLost")
     assert (ran.parent, ran.has_failed) == (second.id, False)
+    assert {span.state for span in spans} == {STATE}
     # What had ended before belongs to the first run, which has sent it itself.
     assert named(repeated, f"step {CHECKOUT[0]}")[0].parent == lost.id
 

@@ -118,20 +118,24 @@ traces.close()
 
 
 @pytest.mark.parametrize(
-    ("stored", "parent"),
+    ("stored", "parent", "state"),
     [
-        ("trace_id='a' * 32, origin='b' * 16 + '-01'", "b" * 16),
-        ("trace_id='a' * 32", ""),
-        ("trace_id='a' * 32, origin='nonsense'", ""),
+        ("trace_id='a' * 32, origin='b' * 16 + '-01'", "b" * 16, ""),
+        ("trace_id='a' * 32, origin='b' * 16 + '-01', trace_state='a=1,b=2'", "b" * 16, "a=1,b=2"),
+        ("trace_id='a' * 32, origin='b' * 16 + '-01', trace_state='nonsense'", "b" * 16, ""),
+        ("trace_id='a' * 32", "", ""),
+        ("trace_id='a' * 32, origin='nonsense', trace_state='a=1'", "", ""),
     ],
 )
-def test_a_run_takes_up_what_is_stored(collector: Collector, stored: str, parent: str) -> None:
+def test_a_run_takes_up_what_is_stored(
+    collector: Collector, stored: str, parent: str, state: str
+) -> None:
     """A trace without a span, as earlier releases have stored it, is gone on with."""
     code = f"run = traces.run(claimed({stored}))\nrun.end('ended', attempt=1)\ntraces.close()\n"
     run(collector, code)
 
     (span,) = collector.spans
-    assert (span.trace_id, span.parent) == ("a" * 32, parent)
+    assert (span.trace_id, span.parent, span.state) == ("a" * 32, parent, state)
 
 
 def test_a_run_ends_its_steps(collector: Collector) -> None:

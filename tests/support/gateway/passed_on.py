@@ -36,6 +36,7 @@ STORED_VALUE: Final = rf"=({ID}|{STORED}\.signal\.{NAME}(\.key)?)={FINGERPRINT}"
 """The same as the server stores it, or the record of a signal's key."""
 
 REQUEST: Final = rf"({FINGERPRINT}\.)?{HEX}"
+REQUEST_ID: Final = r"[A-Za-z0-9._:/+=-]{1,128}"
 
 NEVER: Final = str(2**53 - 1)
 URL: Final = r"https?://[!-~]{1,2040}"
@@ -54,6 +55,8 @@ TAGS: Final[Mapping[str, str]] = {
     tag.CALLBACK: URL,
     tag.TRACE: HEX,
     tag.ORIGIN: r"[0-9a-f]{16}-0[0-3]",
+    tag.TRACE_STATE: r"[ -~]{3,512}",
+    tag.REQUEST_ID: REQUEST_ID,
     tag.SIGNAL: r"[A-Za-z0-9_-]{1,64}",
     tag.NUMBER: r"[1-9][0-9]*",
 }

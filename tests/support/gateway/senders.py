@@ -27,7 +27,7 @@ class Sender:
         self._job = job
 
     def begin(self, seconds: int = 60) -> None:
-        self.calls.begin(NewExecution(self._job, "foo", 1, "1", "print", seconds))
+        self.calls.begin(NewExecution(self._job, "foo", 1, "1", "print", seconds, 0, "mark"))
 
     def send(self, value: object, key: str | None = None, name: str = "next") -> Delivery:
         return self.calls.signal(self._job, name, orjson.dumps(value).decode(), key)

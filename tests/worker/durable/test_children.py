@@ -10,6 +10,7 @@ import pytest
 from resonate.errors import ResonateCanceledError, ResonateTimedoutError
 
 from shared.resonate import tags as tag
+from shared.resonate.causes import Cause
 from shared.resonate.codec import Failure, decode_call
 from tests.support.worker.durable import FakeSdk
 
@@ -84,7 +85,8 @@ def test_a_child_that_did_not_end_is_a_failed_step(error: Exception, failure: Fa
 def test_a_child_has_tags() -> None:
     """A child's tags are its kind, function, version, root, trace and the group that runs it."""
     sdk = FakeSdk({"job.1.2.1": (True, '"1"')})
-    sdk.claim.execution, sdk.claim.trace_id = "job.1.2", "0af7"
+    sdk.claim.execution = "job.1.2"
+    sdk.claim.cause = Cause("request-1", "0af7", "b7ad-01", "a=b")
 
     def function(context: Context, _: Any) -> Workflow[Any]:
         return (yield context.call("alpha", timeout=0))
@@ -101,6 +103,8 @@ def test_a_child_has_tags() -> None:
         tag.VERSION: "1",
         tag.ROOT: "job",
         tag.TRACE: "0af7",
+        tag.ORIGIN: "b7ad-01",
+        tag.TRACE_STATE: "a=b",
     }
     assert 0 < child.conv.timeout < 1
 
