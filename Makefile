@@ -49,13 +49,13 @@ deploy: ## Replace the three workers one by one with newly built ones, while wor
 	docker compose up --no-build --no-deps --detach catalog && docker compose wait catalog
 
 down: ## Stop the containers and keep the data
-	docker compose --profile scale down
+	docker compose --profile '*' down
 
 clean: ## Stop the containers and delete the data
-	docker compose --profile scale down --volumes
+	docker compose --profile '*' down --volumes
 
 logs: ## Follow the logs
-	docker compose --profile scale logs --follow --tail 100
+	docker compose --profile '*' logs --follow --tail 100
 
 scale: ## Run N workers beside the three: make scale N=5
 	docker compose --profile scale up --build --wait --detach --scale worker=$(N)

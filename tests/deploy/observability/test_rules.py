@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from tests.support.processes import ROOT
-from tests.support.prometheus import FILES, needs_prometheus, promtool
+from tests.support.prometheus import FILES, needs_prometheus, panels, promtool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,12 +24,6 @@ def rules() -> list[dict[str, Any]]:
     (group,) = yaml.safe_load((FILES / "alerts.yml").read_text())["groups"]
     found: list[dict[str, Any]] = group["rules"]
     return found
-
-
-def panels() -> list[dict[str, Any]]:
-    """Return the panels of the dashboard."""
-    board = json.loads((FILES / "grafana-dashboard.json").read_text())
-    return [each for each in board["panels"] if each["type"] != "row"]
 
 
 def documented() -> set[str]:
@@ -145,5 +139,9 @@ def test_the_containers_use_the_files() -> None:
         assert mounted
         assert all((ROOT / path).exists() for path in mounted)
     scrapes = yaml.safe_load((FILES / "prometheus.yml").read_text())["scrape_configs"]
-    names = {n for s in scrapes for d in s.get("dns_sd_configs", ()) for n in d["names"]}
-    assert names == {name for name in services if name.startswith(("worker", "gateway"))}
+    static = (each["targets"] for scrape in scrapes for each in scrape.get("static_configs", ()))
+    found = (each["names"] for scrape in scrapes for each in scrape.get("dns_sd_configs", ()))
+    names = {target.partition(":")[0] for targets in (*static, *found) for target in targets}
+    assert names == {
+        name for name in services if name.startswith(("worker", "gateway", "resonate"))
+    }
