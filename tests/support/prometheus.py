@@ -11,7 +11,7 @@ import time
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import yaml
@@ -40,6 +40,12 @@ def promtool(*arguments: str, text: bytes | None = None) -> subprocess.Completed
     )
 
 
+def panels() -> list[dict[str, Any]]:
+    """Return the panels of the dashboard."""
+    board = json.loads((FILES / "grafana-dashboard.json").read_text())
+    return [each for each in board["panels"] if each["type"] != "row"]
+
+
 @dataclass
 class Prometheus:
     """A Prometheus that scrapes and judges every second."""
@@ -54,12 +60,16 @@ class Prometheus:
         self.calm_at = time.time() + 1
         wait_until(lambda: time.time() > self.calm_at, what="the next second")
 
-    def labels(self, query: str, label: str) -> set[str]:
-        """Return the values of a label in the result of a query."""
+    def series(self, query: str) -> list[dict[str, str]]:
+        """Return the labels of each series in the result of a query."""
         url = f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
         with urllib.request.urlopen(url, timeout=10) as answer:
             found = json.loads(answer.read())
-        return {each["metric"].get(label, "") for each in found["data"]["result"]}
+        return [each["metric"] for each in found["data"]["result"]]
+
+    def labels(self, query: str, label: str) -> set[str]:
+        """Return the values of a label in the result of a query."""
+        return {each.get(label, "") for each in self.series(query)}
 
     def firing(self) -> set[str]:
         """Return the alerts that fire now."""

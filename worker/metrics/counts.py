@@ -60,6 +60,7 @@ class WorkerMetrics:
             "Drains of a worker that had too much of something to go on.",
             "reason",
         )
+        self._prepare(self._recycles, "memory", "threads")
 
     @classmethod
     def off(cls) -> Self:

@@ -1,0 +1,61 @@
+"""A real Prometheus asks a real service what the dashboard shows."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING
+
+from tests.support.processes import call, wait_until
+from tests.support.prometheus import Prometheus, needs_prometheus, panels, prometheus
+from tests.support.server import free_port, neighbouring_ports
+from tests.support.stack import running_stack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def results(watching: Prometheus, queries: set[str]) -> dict[str, set[str]]:
+    """Return the labels in the results of queries, as soon as all have one, or after a while."""
+    labels: dict[str, set[str]] = {}
+
+    def all_have_one() -> bool:
+        for query in queries - labels.keys():
+            if series := watching.series(query):
+                labels[query] = {label for each in series for label in each}
+        return labels.keys() == queries
+
+    with contextlib.suppress(AssertionError):
+        wait_until(all_have_one)
+    return labels
+
+
+@needs_prometheus
+def test_each_panel_has_data(tmp_path: Path) -> None:
+    """Each query of the dashboard has a result, with the labels of its legend."""
+    legends = {
+        # The time that Grafana puts in, for scrapes every second.
+        target["expr"].replace("$__rate_interval", "10s"): target["legendFormat"]
+        for panel in panels()
+        for target in panel["targets"]
+    }
+    with running_stack(tmp_path, workers=0) as stack:
+        several = stack.add_gateway(
+            "several", GATEWAY_PROCESSES="2", GATEWAY_PRESENCE_PORT=str(neighbouring_ports())
+        )
+        port = free_port()
+        stack.add_worker("w", WORKER_METRICS_PORT=str(port)).started("metrics served")
+        stack.begin("seen", body={"a": 1})
+        stack.outcome("seen")
+        assert call(f"{several}/wait?id=unknown").status == 404
+        jobs = {"gateways": [several.removeprefix("http://")], "workers": [f"127.0.0.1:{port}"]}
+        with prometheus(tmp_path / "prometheus", jobs) as watching:
+            found = results(watching, {*legends})
+
+    assert legends.keys() - found.keys() == set()
+    lacking = {
+        query: named - found[query]
+        for query, legend in legends.items()
+        if (named := set(re.findall(r"{{(\w+)}}", legend))) - found[query]
+    }
+    assert lacking == {}
