@@ -249,16 +249,16 @@ def _proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, 
 def _containers() -> Iterator[Compose]:
     """Yield the containers, taken down at the end; E2E_STORE names their database."""
     containers = Compose(os.environ.get("E2E_STORE", "sqlite"), free_port())
-    containers("--profile", "scale", "down", "--volumes", "--remove-orphans")
+    containers.remove()
     try:
         containers.up()
         yield containers
     finally:
-        containers("--profile", "scale", "down", "--volumes", "--remove-orphans")
+        containers.remove()
 
 
 @pytest.fixture(name="compose")
 def _compose(containers: Compose) -> Compose:
     """Return the containers, all of which run again, whatever the test before has killed."""
-    containers("up", "--no-build", "--wait")
+    containers.revive()
     return containers

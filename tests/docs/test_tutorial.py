@@ -68,7 +68,7 @@ class Reader:
             case "console", ("service",):
                 self.deploy(block)
             case "console", ("containers",):
-                pass  # tests/e2e/test_own_functions.py has containers
+                pass  # tests/e2e/test_users_functions.py has containers
             case "console", ():
                 for command, shown in commands(block):
                     self.perform(command, shown, block.line)

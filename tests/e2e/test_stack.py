@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
+import urllib.parse
 import urllib.request
-from typing import TYPE_CHECKING
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -12,21 +16,77 @@ from tests.support.compose import PREFIX, docker
 from tests.support.processes import call, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.support.compose import Compose
 
 SERVICES = ["resonate", "gateway", "worker-1", "worker-2", "worker-3"]
 
+REFERENCE: Final = re.compile(
+    r"""\b(?:(?:href|src)=|from\s*|import\s*|url\()["']([^"':#]+\.(?:js|css|svg|png))["']"""
+)
+"""Files to which a page, a script or a style sheet refers."""
 
-def test_all_of_it_becomes_healthy(compose: Compose) -> None:
-    """From nothing, with images that are there, every service is healthy within a minute."""
-    compose("down")
+BUNDLE: Final = "/docs/swagger-ui-bundle.js"
+"""Complete in itself: what looks like a reference in this script is none."""
+
+
+def secret(compose: Compose) -> str:
+    """Return the secret with which the gateway and a worker know each other."""
+    read = ["python", "-c", "print(open('/presence/secret').read())"]
+    (found,) = {docker("exec", PREFIX + name, *read) for name in ("gateway", "worker-1")}
+    return found
+
+
+@dataclass(frozen=True)
+class MadeAnew:
+    """The containers after a down and an up, and what there was before."""
+
+    compose: Compose
+    seconds: float
+    """Seconds from the up until all was healthy, as it said."""
+
+    states: Mapping[str, str]
+    """What Docker then says of their health."""
+
+    ended: Mapping[str, Any]
+    """The state of an execution that had finished."""
+
+    secret: str
+
+
+@pytest.fixture(name="anew", scope="module")
+def _anew(containers: Compose) -> MadeAnew:
+    """Make all containers anew, with the volumes that are there."""
+    containers.revive()
+    id = f"job-{uuid.uuid4().hex[:12]}"
+    containers.begin(id, body={"n": 1})
+    ended, known = containers.outcome(id), secret(containers)
+    containers("down")
     began = time.monotonic()
+    containers.up()
+    seconds = time.monotonic() - began
+    states = {name: containers.inspect(name)["State"]["Health"]["Status"] for name in SERVICES}
+    return MadeAnew(containers, seconds, states, ended, known)
 
-    compose.up()
 
-    assert time.monotonic() - began < 60
-    for name in SERVICES:
-        assert compose.inspect(name)["State"]["Health"]["Status"] == "healthy"
+def test_all_of_it_becomes_healthy(anew: MadeAnew) -> None:
+    """From nothing, with images that are there, every service is healthy within a minute."""
+    assert anew.states == dict.fromkeys(SERVICES, "healthy")
+    assert anew.seconds < 60
+
+
+def test_data_survive_a_down_and_an_up(anew: MadeAnew) -> None:
+    """An id that finished before is answered after all containers were made anew."""
+    id = anew.ended["promise"]
+
+    assert anew.compose.state(id) == anew.ended
+    assert anew.compose.begin(id, body={"n": 1}).body["created"] is False
+
+
+def test_every_start_has_the_same_secret(anew: MadeAnew) -> None:
+    """A gateway and workers of different ages know each other."""
+    assert secret(anew.compose) == anew.secret
 
 
 def test_it_answers_as_the_readme_says(compose: Compose, job: str) -> None:
@@ -39,11 +99,30 @@ def test_it_answers_as_the_readme_says(compose: Compose, job: str) -> None:
     assert ended["result"]["result"] == 'Processed: {"foo": "hello"}'
 
 
-@pytest.mark.parametrize("path", ["/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"])
-def test_the_image_has_the_page_to_try_it(compose: Compose, path: str) -> None:
-    """The image has the page at /docs with its parts."""
-    with urllib.request.urlopen(f"{compose.url}{path}", timeout=10) as answer:
-        assert (answer.status, len(answer.read()) > 200) == (200, True)
+def loaded(compose: Compose, page: str) -> dict[str, str]:
+    """Return the types of a page and of all files that it loads, by their paths."""
+    types: dict[str, str] = {}
+    missing = [page]
+    while missing:
+        path = missing.pop()
+        request = urllib.request.Request(f"{compose.url}{path}", headers={"Accept": "text/html"})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            types[path] = answer.headers.get_content_type()
+            text = answer.read().decode(errors="replace")
+        if path != BUNDLE:
+            files = {urllib.parse.urljoin(path, each) for each in REFERENCE.findall(text)}
+            missing += files - {*types, *missing}
+    return types
+
+
+@pytest.mark.parametrize(("page", "files"), [("/", 20), ("/docs", 4)])
+def test_the_image_has_the_pages(compose: Compose, page: str, files: int) -> None:
+    """The image has each page with all files to which it, its scripts and its styles refer."""
+    types = loaded(compose, page)
+
+    assert types.pop(page) == "text/html"
+    assert {*types.values()} >= {"text/css", "text/javascript"}
+    assert len(types) >= files
 
 
 def test_only_the_gateway_has_a_port(compose: Compose) -> None:
@@ -94,18 +173,6 @@ def test_an_image_holds_only_its_own(
     entry = ["run", "--rm", "--entrypoint", "python", f"{PREFIX}durable-http-{image}", "-c", code]
 
     assert docker(*entry, *others).splitlines() == [" ".join(sorted(own)), ""]
-
-
-def test_data_survive_a_down_and_an_up(compose: Compose, job: str) -> None:
-    """An id that finished before is answered after all containers were made anew."""
-    compose.begin(job, body={"n": 1})
-    before = compose.outcome(job)
-
-    compose("down")
-    compose.up()
-
-    assert compose.state(job) == before
-    assert compose.begin(job, body={"n": 1}).body["created"] is False
 
 
 def test_more_workers_take_jobs(compose: Compose, job: str) -> None:

@@ -15,6 +15,10 @@ FILES = {"sqlite": "compose.yaml", "postgres": "compose.yaml:compose.postgres.ya
 FUNCTIONS = "compose.functions.yaml"
 PREFIX = "e2e-"
 PROJECT = "durable-http-e2e"
+WORKERS = {"worker-1", "worker-2", "worker-3"}
+
+DRAIN_SECONDS = 5
+"""Seconds that a worker drains, so that a job outlasts them soon."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,34 @@ class Compose:
             "FUNCTIONS": self.functions,
             "STACK_PREFIX": PREFIX,
             "GATEWAY_PORT": str(self.port),
+            "WORKER_DRAIN_SECONDS": str(DRAIN_SECONDS),
         }
 
     def up(self) -> None:
         self("up", "--build", "--wait")
+
+    def remove(self) -> None:
+        """Remove all containers with their volumes."""
+        self("--profile", "*", "down", "--volumes", "--remove-orphans")
+
+    def revive(self) -> None:
+        """Start what does not run, and wait until all works as its users see it.
+
+        That is earlier than the next check of a container's health.
+        """
+        if not self._works():
+            self("up", "--no-build", "--detach")
+            wait_until(self._works, what="a service with three workers")
+
+    def _works(self) -> bool:
+        try:
+            ready = call(f"{self.url}/readyz").status == 200
+            listed = call(f"{self.url}/functions").body["functions"]
+            workers = call(f"{self.url}/workers").body.get("workers", ())
+        except OSError:
+            return False
+        serve = {worker["name"] for worker in workers if "foo" in worker["functions"]}
+        return ready and serve >= WORKERS and "foo" in {each["name"] for each in listed}
 
     def deploy(self) -> None:
         """Run `make deploy`, which replaces the workers one by one."""
