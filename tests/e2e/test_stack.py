@@ -7,6 +7,7 @@ import time
 import urllib.parse
 import urllib.request
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -49,8 +50,9 @@ class MadeAnew:
     states: Mapping[str, str]
     """What Docker then says of their health."""
 
+    id: str
     ended: Mapping[str, Any]
-    """The state of an execution that had finished."""
+    """An execution that had finished, and its state."""
 
     secret: str
 
@@ -67,7 +69,7 @@ def _anew(containers: Compose) -> MadeAnew:
     containers.up()
     seconds = time.monotonic() - began
     states = {name: containers.inspect(name)["State"]["Health"]["Status"] for name in SERVICES}
-    return MadeAnew(containers, seconds, states, ended, known)
+    return MadeAnew(containers, seconds, states, id, ended, known)
 
 
 def test_all_of_it_becomes_healthy(anew: MadeAnew) -> None:
@@ -78,10 +80,8 @@ def test_all_of_it_becomes_healthy(anew: MadeAnew) -> None:
 
 def test_data_survive_a_down_and_an_up(anew: MadeAnew) -> None:
     """An id that finished before is answered after all containers were made anew."""
-    id = anew.ended["promise"]
-
-    assert anew.compose.state(id) == anew.ended
-    assert anew.compose.begin(id, body={"n": 1}).body["created"] is False
+    assert anew.compose.state(anew.id) == anew.ended
+    assert anew.compose.begin(anew.id, body={"n": 1}).body["created"] is False
 
 
 def test_every_start_has_the_same_secret(anew: MadeAnew) -> None:
@@ -181,8 +181,8 @@ def test_more_workers_take_jobs(compose: Compose, job: str) -> None:
     compose(*up)
     try:
         jobs = [f"{job}-{n}" for n in range(200)]
-        for id in jobs:
-            compose.begin(id, "checkout", {"pace": 0.3})
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(lambda id: compose.begin(id, "checkout", {"pace": 0.3}), jobs))
         workers = {compose.outcome(id, seconds=60)["worker"] for id in jobs}
         assert len(workers - {"worker-1", "worker-2", "worker-3"}) == 5
     finally:

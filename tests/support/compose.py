@@ -15,7 +15,7 @@ FILES = {"sqlite": "compose.yaml", "postgres": "compose.yaml:compose.postgres.ya
 FUNCTIONS = "compose.functions.yaml"
 PREFIX = "e2e-"
 PROJECT = "durable-http-e2e"
-WORKERS = {"worker-1", "worker-2", "worker-3"}
+WORKERS = ["worker-1", "worker-2", "worker-3"]
 
 DRAIN_SECONDS = 5
 """Seconds that a worker drains, so that a job outlasts them soon."""
@@ -64,9 +64,17 @@ class Compose:
 
         That is earlier than the next check of a container's health.
         """
-        if not self._works():
+        if self._works():
+            return
+        states = self.containers()
+        stopped = [
+            name for name in ("resonate", "gateway", *WORKERS) if states.get(name) == "exited"
+        ]
+        if stopped:
+            docker("start", *(PREFIX + name for name in stopped))
+        else:
             self("up", "--no-build", "--detach")
-            wait_until(self._works, what="a service with three workers")
+        wait_until(self._works, what="a service with three workers")
 
     def _works(self) -> bool:
         try:
@@ -76,7 +84,7 @@ class Compose:
         except OSError:
             return False
         serve = {worker["name"] for worker in workers if "foo" in worker["functions"]}
-        return ready and serve >= WORKERS and "foo" in {each["name"] for each in listed}
+        return ready and serve >= {*WORKERS} and "foo" in {each["name"] for each in listed}
 
     def deploy(self) -> None:
         """Run `make deploy`, which replaces the workers one by one."""
