@@ -105,7 +105,7 @@ class Worker:
         )
         self._slots = [Slot(self._parts) for _ in range(settings.concurrency)]
         self._watcher = Watcher(self._slots, Tasks(quick), self._leases, self._calls)
-        read_gauges(self._metrics.meter, self._parts, self._slots, board)
+        read_gauges(self._metrics.meter, self._parts, self._slots, board, self._rebalancer.watched)
         self._log = get_logger()
 
     def _background_threads(self) -> Mapping[str, BackgroundThread]:
