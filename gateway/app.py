@@ -120,7 +120,9 @@ def _add_routes(app: web.Application) -> None:
     executions_ = (begin, executions, events, signals, listing)
     resources = (*executions_, functions, workers, health, metrics, documentation, dashboard)
     add_routes(app, chain.from_iterable(each.ROUTES for each in resources), surround, expect)
-    app[METRICS].routes = frozenset(each.canonical for each in app.router.resources())
+    app[METRICS].add_routes(
+        (route.method, route.resource.canonical) for route in app.router.routes() if route.resource
+    )
 
 
 def _add_presence(app: web.Application) -> None:

@@ -11,12 +11,19 @@ if TYPE_CHECKING:
     from worker.slots.parts import SharedParts
     from worker.slots.slot import Slot
     from worker.tasks.board import Board
+    from worker.tasks.rebalancing import Watched
 
 
-def read_gauges(meter: Meter, parts: SharedParts, slots: Sequence[Slot], board: Board) -> None:
-    """Have a meter read the parts of a worker."""
+def read_gauges(
+    meter: Meter,
+    parts: SharedParts,
+    slots: Sequence[Slot],
+    board: Board,
+    watched: Watched,
+) -> None:
+    """Have a meter read the parts of a worker; `watched` are tasks that it has passed on."""
     _read_slots(meter, parts, slots)
-    _read_offers(meter, parts)
+    _read_offers(meter, parts, watched)
     _read_leases(meter, parts, board)
 
 
@@ -46,12 +53,13 @@ def _read_slots(meter: Meter, parts: SharedParts, slots: Sequence[Slot]) -> None
     )
 
 
-def _read_offers(meter: Meter, parts: SharedParts) -> None:
+def _read_offers(meter: Meter, parts: SharedParts, watched: Watched) -> None:
     inbox = parts.inbox
 
     def age() -> float:
+        waiting = [*inbox.waiting(), watched.oldest()]
         # By the server's clock, which has made the times; 0 is a time that it has not told.
-        times = [offer.created_at for offer in inbox.waiting() if offer.created_at]
+        times = [offer.created_at for offer in waiting if offer and offer.created_at]
         return max(0.0, parts.transport.clock.time() - min(times) / 1000) if times else 0.0
 
     meter.read_gauge(
@@ -61,7 +69,7 @@ def _read_offers(meter: Meter, parts: SharedParts) -> None:
     )
     meter.read_gauge(
         "durable_http_worker_oldest_offer_age_seconds",
-        "Time for which the oldest execution of the inbox has been due, 0 if it is empty.",
+        "Time for which the oldest execution that waits for a slot has been due, 0 without one.",
         age,
     )
     meter.read_count(

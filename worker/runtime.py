@@ -77,7 +77,6 @@ class Worker:
         transport, quick = transports_of(settings, self._stopping.is_set, self._metrics)
         functions.add(webhooks_of(settings, transport).definition())
         self._inbox = Inbox()
-        self._calls = UserCalls(settings.step_timeout_seconds)
         board = Board()
         self._presence = presence_of(settings, functions, pid, self._inbox)
         self._leases = Leases(Tasks(quick), board, settings.lease_seconds, self._presence)
@@ -99,13 +98,13 @@ class Worker:
             leases=self._leases,
             prompter=Prompter(Tasks(quick), lambda: transport.calls),
             max_result_bytes=settings.max_result_bytes,
-            calls=self._calls,
+            calls=UserCalls(settings.step_timeout_seconds),
             max_recoveries=settings.max_recoveries,
             metrics=self._metrics,
         )
         self._slots = [Slot(self._parts) for _ in range(settings.concurrency)]
-        self._watcher = Watcher(self._slots, Tasks(quick), self._leases, self._calls)
-        read_gauges(self._metrics.meter, self._parts, self._slots, board)
+        self._watcher = Watcher(self._slots, Tasks(quick), self._leases, self._parts.calls)
+        read_gauges(self._metrics.meter, self._parts, self._slots, board, self._rebalancer.watched)
         self._log = get_logger()
 
     def _background_threads(self) -> Mapping[str, BackgroundThread]:
@@ -155,7 +154,7 @@ class Worker:
         limit = self._settings.memory_mib
         if limit > 0 and resident_mib() > limit:
             return f"memory: {resident_mib():.0f} MiB"
-        left = self._calls.left_behind()
+        left = self._parts.calls.left_behind()
         return f"threads left behind in user code: {left}" if left > MOST_LEFT_BEHIND else None
 
     def watch(self, stop: threading.Event) -> str | None:

@@ -10,10 +10,15 @@ from gateway.errors import TooManyRequests as TooMany
 from shared.metrics import OTHER, Meter, StoreCalls
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gateway.http.access_log import Entry
 
 METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 """Methods that are counted by themselves: a client can send any."""
+
+INTERNAL_ERROR: Final = "500"
+"""The status of an answer where the gateway has failed."""
 
 REQUEST_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5, 30)
 """Upper bounds in seconds; /wait takes up to 25 s if its client wants that."""
@@ -32,8 +37,7 @@ class GatewayMetrics:
         self.meter = meter = Meter(on=on)
         meter.add_process()
         self.store = StoreCalls(meter)
-        self.routes: frozenset[str] = frozenset()
-        """Paths that are counted by themselves, as they stand in the routes."""
+        self._routes: frozenset[str] = frozenset()
         self._requests = meter.counts(
             "durable_http_gateway_requests_total",
             "Requests that were answered, or whose clients left (499).",
@@ -61,10 +65,17 @@ class GatewayMetrics:
             RECOVERY_BUCKETS,
         )
 
+    def add_routes(self, routes: Iterable[tuple[str, str]]) -> None:
+        """Count these routes by themselves: each is a method, and a path as the routes have it."""
+        known = list(routes)
+        self._routes = frozenset(path for _, path in known)
+        for method, path in known:  # or the first fault of each would not be seen as an increase
+            self._requests.of(method, path, INTERNAL_ERROR)
+
     def requested(self, entry: Entry) -> None:
         """Count a request that has ended."""
         method = entry.method if entry.method in METHODS else OTHER
-        route = entry.path if entry.path in self.routes else OTHER
+        route = entry.path if entry.path in self._routes else OTHER
         self._requests.of(method, route, str(entry.status)).inc()
         self._seconds.of(route).observe(entry.seconds)
 

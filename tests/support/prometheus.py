@@ -31,6 +31,9 @@ needs_prometheus = pytest.mark.skipif(
 )
 
 FIRING: Final = 'ALERTS{alertstate="firing"}'
+PENDING: Final = 'ALERTS{alertstate="pending"}'
+
+RAISE_SECONDS: Final = 60.0
 
 
 def promtool(*arguments: str, text: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
@@ -48,7 +51,7 @@ def panels() -> list[dict[str, Any]]:
 
 @dataclass
 class Prometheus:
-    """A Prometheus that scrapes and judges every second."""
+    """A Prometheus that judges every second."""
 
     url: str
     calm_at: float = 0.0
@@ -80,27 +83,59 @@ class Prometheus:
         seconds = max(1, int(time.time() - self.calm_at))
         return self.labels(f"count_over_time({FIRING}[{seconds}s])", "alertname")
 
+    @contextlib.contextmanager
+    def raised(self, *alerts: str) -> Iterator[None]:
+        """Require that what happens in the block raises these alerts, and no others.
+
+        Alerts of earlier faults may go on, so these must be new.
+        """
+        before, own = self.fired(), set(alerts)
+        assert not before & own
+        yield
+        wait_until(lambda: self.firing() >= own, seconds=RAISE_SECONDS, what=f"alert {alerts}")
+        wait_until(lambda: not self.labels(PENDING, "alertname"), what="a decision on each alert")
+        fired = self.fired()
+        assert fired == before | own, f"{fired - before} have fired, not {own}"
+
+    def ends(self, alert: str) -> None:
+        """Wait until the alert does not fire any more."""
+        wait_until(lambda: alert not in self.firing(), seconds=RAISE_SECONDS, what=f"{alert}'s end")
+
 
 def hurried(rules: str, seconds: int) -> str:
     """Return rules that wait for so many seconds where they would wait for minutes."""
-    return re.sub(r"^(\s+for:) .*$", rf"\1 {seconds}s", rules, flags=re.MULTILINE)
+    found = re.sub(r"^(\s+for:) .*$", rf"\1 {seconds}s", rules, flags=re.MULTILINE)
+    age = "durable_http_worker_oldest_offer_age_seconds) >"
+    assert found.count(f"{age} 60") == 1
+    return found.replace(f"{age} 60", f"{age} {seconds}")
+
+
+def _config(jobs: Mapping[str, Sequence[str]], interval: str) -> dict[str, Any]:
+    return {
+        "global": {
+            "scrape_interval": interval,
+            "scrape_timeout": interval,
+            "evaluation_interval": "1s",
+        },
+        "rule_files": ["alerts.yml"],
+        "scrape_configs": [
+            {"job_name": name, "static_configs": [{"targets": list(addresses)}]}
+            for name, addresses in jobs.items()
+        ],
+    }
 
 
 @contextlib.contextmanager
-def prometheus(directory: Path, jobs: Mapping[str, Sequence[str]]) -> Iterator[Prometheus]:
-    """Run a Prometheus with our rules in a hurry; `jobs` has the addresses of each job."""
+def prometheus(
+    directory: Path, jobs: Mapping[str, Sequence[str]], *, seconds: int = 1
+) -> Iterator[Prometheus]:
+    """Run a Prometheus with our rules in a hurry; `jobs` has the addresses of each job.
+
+    Each address is scraped every so many `seconds`, and may take as long for its answer.
+    """
     directory.mkdir()
     (directory / "alerts.yml").write_text(hurried((FILES / "alerts.yml").read_text(), 3))
-    scrapes = [
-        {"job_name": name, "static_configs": [{"targets": list(addresses)}]}
-        for name, addresses in jobs.items()
-    ]
-    config = {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s", "scrape_timeout": "1s"},
-        "rule_files": ["alerts.yml"],
-        "scrape_configs": scrapes,
-    }
-    (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
+    (directory / "prometheus.yml").write_text(yaml.safe_dump(_config(jobs, f"{seconds}s")))
     port = free_port()
     with (directory / "log").open("ab") as log:
         process = subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.catalog import CATALOG, write_manifest
@@ -10,7 +11,6 @@ from tests.support.processes import Process, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.support.server import Server
 
@@ -50,3 +50,13 @@ def serving(directory: Path, count: int, server: Server, **environment: str) -> 
 def url_of(process: Process) -> str:
     """Return where a gateway serves."""
     return f"http://127.0.0.1:{process.started('gateway started')['port']}"
+
+
+def numbered(process: Process) -> dict[str, int]:
+    """Return the process ids of those that serve, by their numbers."""
+    tasks = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    found = {}
+    for pid in tasks.read_text().split():
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        found[arguments[-2].decode()] = int(pid)
+    return found

@@ -87,7 +87,7 @@ def end_lease(parts: SharedParts, claim: Claim) -> None:
 def settle(parts: SharedParts, claim: Claim, *, may_be_held: bool) -> None:
     """Record that a claim was lost although this worker lives, and end its lease."""
     if claim.blocked is None:
-        parts.metrics.claim_lost(kind_of_loss(claim.lost or ""))
+        parts.metrics.claim_lost(_kind_of_loss(parts, claim))
     try:
         record_returned(parts.transport, claim)
         if claim.blocked is not None:
@@ -100,6 +100,13 @@ def settle(parts: SharedParts, claim: Claim, *, may_be_held: bool) -> None:
             parts.leases.hand_back_blocked(claim)
         else:
             parts.leases.hand_back_failed(claim)
+
+
+def _kind_of_loss(parts: SharedParts, claim: Claim) -> str:
+    """Return why a claim was lost, as one of a few words."""
+    kind = kind_of_loss(claim.lost or "")
+    # The server refuses a claim whose lease ran out in the same way as one that was canceled.
+    return "lease" if kind == "over" and parts.leases.has_lapsed(claim) else kind
 
 
 def set_aside(claim: Claim) -> None:

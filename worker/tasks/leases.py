@@ -136,7 +136,11 @@ class Leases:
         3. A write that began at 15.1 s is accepted: the claim is valid until 16.1 s, and renewals
            count for it again.
         """
-        return claim.lost is None and time.monotonic() < self._valid_until(claim)
+        return claim.lost is None and not self.has_lapsed(claim)
+
+    def has_lapsed(self, claim: Claim) -> bool:
+        """Return whether the claim's lease has ended, as far as can be known here."""
+        return time.monotonic() >= self._valid_until(claim)
 
     def _valid_until(self, claim: Claim) -> float:
         taken = claim.taken_at + self._seconds

@@ -13,7 +13,8 @@ help a worker that was offered a burst would keep it while a worker that joins h
 
 A worker whose inbox is stuck passes all its offers on, without a look at the lock: since the inbox
 is full, its stream ends with the next offer, and the tasks that nobody else has room for are set
-aside until a worker asks for them.
+aside until a worker asks for them. The worker watches the oldest of those, so that its metrics can
+say for how long they wait.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 from shared.log import get_logger
+from shared.resonate.tasks import TaskState
 from shared.resonate.transport import Refused, Unanswered
 from worker.tasks.supply import Supply
 
@@ -52,6 +54,55 @@ CALLS_AT_ONCE: Final = 8
 worker takes to start what waits."""
 
 
+MOST_WATCHED: Final = 16
+"""Tasks that are watched after they were passed on: the oldest ones."""
+
+WATCH_SECONDS: Final = 2.0
+"""Seconds between two looks at the tasks that are watched."""
+
+
+class Watched:
+    """The oldest tasks that a stuck worker has passed on, until somebody claims them.
+
+    `turn` is for one thread, `oldest` for any.
+    """
+
+    def __init__(self, tasks: Tasks) -> None:
+        self._tasks = tasks
+        self._offers: Sequence[Offer] = ()
+        self._looked_at = float("-inf")
+
+    def __len__(self) -> int:
+        return len(self._offers)
+
+    def add(self, offers: Sequence[Offer]) -> None:
+        """Watch these tasks too, as far as they are among the oldest."""
+        known = {offer.task: offer for offer in (*self._offers, *offers)}
+        self._offers = sorted(known.values(), key=lambda each: each.created_at)[:MOST_WATCHED]
+
+    def oldest(self) -> Offer | None:
+        """Return the oldest offer whose task nobody has claimed, as of the last look."""
+        offers = self._offers
+        return offers[0] if offers else None
+
+    def turn(self) -> None:
+        """Forget the oldest tasks if they do not wait any more; call it again and again."""
+        now = time.monotonic()
+        if not self._offers or now - self._looked_at < WATCH_SECONDS:
+            return
+        self._looked_at = now
+        while self._offers and not self._waits(self._offers[0]):
+            self._offers = self._offers[1:]
+
+    def _waits(self, offer: Offer) -> bool:
+        try:
+            return self._tasks.state(offer.task) is TaskState.FREE
+        except Refused:
+            return False
+        except Unanswered:
+            return True
+
+
 class Rebalancer:
     """Watches the inbox of a worker with `slots` slots. `tasks` should answer or fail fast."""
 
@@ -65,6 +116,7 @@ class Rebalancer:
         self._pid = pid
         self._slots = slots
         self._supply = Supply(locks, inbox, group=group, pid=pid, slots=slots)
+        self.watched = Watched(tasks)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rebalancer", daemon=True)
         self._log = get_logger()
@@ -106,9 +158,10 @@ class Rebalancer:
         room_since: float | None = None
         while True:
             self._supply.turn()
+            self.watched.turn()
             waiting = len(self._inbox)
             if self._inbox.is_stuck():
-                self._pass_newest_on(keep=0, limit=MAX_PASSED_ON)
+                self.watched.add(self._pass_newest_on(keep=0, limit=MAX_PASSED_ON))
             elif waiting > self._slots:
                 self._share(waiting - self._slots)
             if waiting > self._slots // 2 or self._inbox.is_stuck():
@@ -126,13 +179,15 @@ class Rebalancer:
             return
         self._pass_newest_on(keep=self._slots, limit=min(excess, MAX_PASSED_ON))
 
-    def _pass_newest_on(self, *, keep: int, limit: int) -> None:
+    def _pass_newest_on(self, *, keep: int, limit: int) -> Sequence[Offer]:
+        """Pass offers on, and return those that were taken from the inbox for that."""
         offers = self._inbox.take_newest(keep=keep, limit=limit)
         if not offers:
-            return
+            return offers
         kept = self.pass_on(offers, PERIOD_SECONDS)
         self._inbox.put_back(kept)
         self._log.debug("offers passed on", count=len(offers) - len(kept))
+        return offers
 
     def _acquire(self, holder: str, milliseconds: int) -> bool:
         """Acquire the lock; False if another holder has it, True if the server cannot say."""

@@ -134,6 +134,18 @@ async def test_clients_cannot_make_series(gateway: Gateway, job: str) -> None:
     assert job not in str(found.families)
 
 
+async def test_the_first_fault_is_an_increase(gateway: Gateway) -> None:
+    """Each route has the status 500 from the start, and has not answered it."""
+    found = (await scraped(gateway)).samples(REQUESTS)
+    faults = {(each["method"], each["route"]): n for each, n in found if each["status"] == "500"}
+
+    assert set(faults.values()) == {0}
+    assert faults.keys() >= {("POST", "/begin"), ("GET", "/list"), ("GET", "/metrics")}
+    assert {route for _, route in faults} <= {
+        route.canonical for route in gateway.app.router.resources()
+    }
+
+
 async def test_who_waits_is_counted(gateway: Gateway, job: str) -> None:
     """Clients that wait, and those that read events, are counted while they do."""
     await gateway.begin(job)

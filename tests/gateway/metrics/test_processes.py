@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.metrics import Scraped, scrape
 from tests.support.processes import call, wait_until
-from tests.support.several_processes import serving, url_of
+from tests.support.several_processes import numbered, serving, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,16 +30,6 @@ def _running(server: Server, tmp_path: Path) -> Iterator[Process]:
     (tmp_path / "tmp").mkdir()
     with serving(tmp_path, COUNT, server, TMPDIR=str(tmp_path / "tmp")) as process:
         yield process
-
-
-def numbered(process: Process) -> dict[str, int]:
-    """Return the process ids of those that serve, by their numbers."""
-    tasks = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    found = {}
-    for pid in tasks.read_text().split():
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        found[arguments[-2].decode()] = int(pid)
-    return found
 
 
 def up(found: Scraped) -> dict[str, float]:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 from durable_http import Context, RetryPolicy, Step, StepFailed, Workflow
@@ -167,6 +168,15 @@ def kills(_: Step, seconds: float | None) -> None:
     os._exit(POISONED)
 
 
+def kills_when_told(_: Step, path: str) -> None:
+    """End the worker once a file is there, and take the file along."""
+    told = Path(path)
+    while not told.exists():
+        time.sleep(0.01)
+    told.unlink()
+    os._exit(POISONED)
+
+
 def body_kills(context: Context, after: int) -> Workflow[None]:
     """End the worker in the body, after this many steps."""
     for _ in range(after):
@@ -235,6 +245,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "unencodable": unencodable,
     "holds_gil": holds_gil,
     "kills": kills,
+    "kills_when_told": kills_when_told,
     "body_kills": body_kills,
     "dies": dies(lambda: os._exit(POISONED)),
     "segfaults": dies(lambda: ctypes.string_at(0)),

@@ -66,6 +66,14 @@ def listen(step: Step, path: str) -> None:
     Path(path).touch()
 
 
+def hold_memory(step: Step, mebibytes: int) -> None:
+    """Hold so much memory until the step is canceled."""
+    held = b"x" * (mebibytes << 20)
+    while not step.canceled():
+        time.sleep(0.01)
+    del held
+
+
 def slow_once(context: Context, path: str) -> Workflow[int]:
     """Hang in the first attempt of a step; return the number of the attempt that did not."""
 
@@ -151,6 +159,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
         tidy,
         wait_for_next_try,
         listen,
+        hold_memory,
         slow_once,
         end_bridges,
         end_child,

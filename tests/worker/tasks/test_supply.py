@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from shared.resonate.tasks import TaskState
 from shared.resonate.transport import Refused, Unanswered
 from worker.tasks.offers import Inbox, Offer
-from worker.tasks.rebalancing import CALLS_AT_ONCE, Rebalancer
+from worker.tasks.rebalancing import (
+    CALLS_AT_ONCE,
+    MOST_WATCHED,
+    WATCH_SECONDS,
+    Rebalancer,
+    Watched,
+)
 from worker.tasks.supply import LONGEST_PAUSE, SHORTEST_PAUSE, Supply
 
 if TYPE_CHECKING:
@@ -159,3 +166,74 @@ def test_an_offer_is_given_up_whatever_the_server_says(error: Exception) -> None
             raise error
 
     assert passing(Tasks()).pass_on(offers(3, time.monotonic()), 5) == []
+
+
+class KnownTasks:
+    """A server that knows the states of tasks; `away` stands for one that does not answer."""
+
+    def __init__(self, **states: TaskState) -> None:
+        self.states = states
+        self.away = False
+        self.asked = 0
+
+    def state(self, id: str) -> TaskState:
+        self.asked += 1
+        if self.away:
+            raise Unanswered("away")
+        if id not in self.states:
+            raise Refused(404, 40400, "no task")
+        return self.states[id]
+
+
+def waiting(name: str, created_at: int) -> Offer:
+    """Return the offer of a task."""
+    return Offer("invoke", name, 1, created_at=created_at)
+
+
+def test_the_oldest_task_that_was_passed_on_is_watched(clock: list[float]) -> None:
+    """It is known until somebody has claimed it; then the next one is, if that still waits."""
+    tasks = KnownTasks(a=TaskState.FREE, b=TaskState.HELD, d=TaskState.FREE)
+    watched = Watched(cast("Tasks", tasks))
+    first, last = waiting("a", 1), waiting("d", 4)
+    watched.add([last, waiting("c", 3)])
+    watched.add([waiting("b", 2), first])
+    watched.turn()
+    assert watched.oldest() is first
+
+    tasks.states["a"] = TaskState.OVER
+    clock[0] += WATCH_SECONDS - 0.1
+    watched.turn()
+    assert watched.oldest() is first
+    clock[0] += 0.2
+    watched.turn()
+
+    assert watched.oldest() is last
+
+
+def test_a_task_is_watched_while_the_server_is_away(clock: list[float]) -> None:
+    """What the server does not say is asked again later; without tasks nothing is asked."""
+    tasks = KnownTasks(a=TaskState.HELD)
+    watched = Watched(cast("Tasks", tasks))
+    watched.turn()
+    assert (tasks.asked, watched.oldest()) == (0, None)
+    watched.add([waiting("a", 1)])
+    tasks.away = True
+    watched.turn()
+    assert watched.oldest() is not None
+
+    tasks.away = False
+    clock[0] += WATCH_SECONDS
+    watched.turn()
+
+    assert watched.oldest() is None
+
+
+def test_few_tasks_are_watched() -> None:
+    """Of many the oldest are known, whatever their order."""
+    watched = Watched(cast("Tasks", KnownTasks()))
+    offers = [waiting(f"{n}", n) for n in range(150)]
+    for first in (50, 0, 100):
+        watched.add(offers[first : first + 50])
+
+    assert watched.oldest() is offers[0]
+    assert len(watched) == MOST_WATCHED
