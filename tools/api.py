@@ -67,8 +67,10 @@ class Api:
         return answer.body if answer.status == 200 else None
 
     def is_ready(self) -> bool:
+        """Return whether the gateway answers, and the server answers it."""
         try:
-            return self.ask("GET", "/readyz").status == 200
+            answer = self.ask("GET", "/readyz")
+            return answer.status == 200 and answer.body["status"] == "ok"
         except NotAnsweredError:
             return False
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from aiohttp import web
-from msgspec import Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gateway.api.keys import BACKEND, DRAINING, WORKERS
 from gateway.errors import BackendUnavailable, Saturated, StoreNotWritable
 from gateway.http.answers.problems import UNAVAILABLE, problem_response
 from gateway.http.answers.responses import json_response
 from gateway.http.keys import SETTINGS
+
+if TYPE_CHECKING:
+    from gateway.backend.client import Backend
 
 LINKS: Final = {
     **{
@@ -28,6 +31,10 @@ LINKS: Final = {
 MOST_SKEW_SECONDS: Final = 10.0
 """Seconds that this machine's clock may be wrong; all it rules is corrected, but logs are not."""
 
+CHECK_SECONDS: Final = 0.5
+"""Seconds that the server has to answer a check: orchestrators give up after one second, and take a
+gateway that has not answered for one that is not ready."""
+
 
 class HealthBody(Struct, frozen=True, forbid_unknown_fields=True):
     """The answer of a healthy gateway."""
@@ -39,7 +46,8 @@ class ReadyBody(Struct, frozen=True, forbid_unknown_fields=True):
     """The answer of a gateway that may be sent requests."""
 
     presence: Literal["on", "no workers", "off"]
-    status: str = "ok"
+    status: Literal["ok", "degraded"] = "ok"
+    detail: Annotated[str, Meta(description="The check that fails.")] | UnsetType = UNSET
 
 
 class IndexBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,23 +63,35 @@ async def healthz(_: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Answer whether this gateway should be sent requests, and if not, which check fails."""
+    """Answer 503 where another gateway would do better, else 200 with the check that fails."""
     if request.app[DRAINING].is_set():
         return problem_response(request, UNAVAILABLE, "draining: this gateway is shutting down")
-    try:
-        await request.app[BACKEND].ping()
-    except Saturated:
-        return problem_response(request, UNAVAILABLE, "threads: all of them are busy")
-    except StoreNotWritable:
-        return problem_response(request, UNAVAILABLE, "store: the server cannot write to it")
-    except BackendUnavailable:
-        return problem_response(request, UNAVAILABLE, "server: it does not answer")
+    fault = await _fault_of_all(request.app[BACKEND])
     skew = request.app[BACKEND].clock.skew
     if abs(skew) > MOST_SKEW_SECONDS:
         ahead = "behind" if skew > 0 else "ahead of"
         detail = f"clock: this machine's is {abs(skew):.0f} s {ahead} the server's"
         return problem_response(request, UNAVAILABLE, detail)
-    return json_response(ReadyBody(presence_of(request.app)))
+    presence = presence_of(request.app)
+    return json_response(
+        ReadyBody(presence) if fault is None else ReadyBody(presence, "degraded", fault)
+    )
+
+
+async def _fault_of_all(backend: Backend) -> str | None:
+    """Return the check that fails, of those that are likely to fail at all gateways, or None.
+
+    A load balancer that took all gateways away would answer in their place, without `Retry-After`.
+    """
+    try:
+        await backend.ping(CHECK_SECONDS)
+    except Saturated:
+        return "threads: all of them are busy"
+    except StoreNotWritable:
+        return "store: the server cannot write to it"
+    except BackendUnavailable:
+        return "server: it does not answer"
+    return None
 
 
 def presence_of(app: web.Application) -> Literal["on", "no workers", "off"]:

@@ -150,14 +150,15 @@ class Backend:
         """Return the execution in a notification. Raises `NOT_AS_EXPECTED` for anything else."""
         return self._calls.decode(promise)
 
-    async def ping(self) -> None:
+    async def ping(self, seconds: float | None = None) -> None:
         """Return once the server has answered and written; callers at one time share the calls.
 
-        Raises `Saturated` if other calls would be refused, and `StoreNotWritable`.
+        Raises `Saturated` if other calls would be refused, and `StoreNotWritable`. What has not
+        come within `seconds` counts as failed.
         """
         if self._executor.is_full():
             raise Saturated("Too many calls are running.")
-        await self._readiness.check()
+        await self._readiness.check(seconds)
 
     @property
     def load(self) -> Load:

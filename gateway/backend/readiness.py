@@ -7,6 +7,7 @@ once the gateway is gone.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -34,18 +35,27 @@ class Readiness:
         self._locks = Locks(transport)
         self._name = name
         self._ask = ask
+        self._answered = False
         self._written = float("-inf")
         self._checks: SingleFlight[str, None] = SingleFlight()
 
-    async def check(self) -> None:
-        """Return if the server answers and can write.
+    async def check(self, seconds: float | None = None) -> None:
+        """Return if the server answers and can write, both within `seconds`.
 
         Raises `BackendUnavailable` if it does not answer, `StoreNotWritable` if it cannot write.
         """
-        await self._checks.run("check", self._check)
+        try:
+            async with asyncio.timeout(seconds):
+                await self._checks.run("check", self._check)
+        except TimeoutError:
+            if self._answered:
+                raise StoreNotWritable("The server has not written to its store.") from None
+            raise BackendUnavailable("The server has not answered.") from None
 
     async def _check(self) -> None:
+        self._answered = False
         await self._ask(self._ping)
+        self._answered = True
         if time.monotonic() - self._written < WRITE_SECONDS:
             return
         lock = (f"ready.{self._name}", self._name, self._name, LOCK_MILLISECONDS)

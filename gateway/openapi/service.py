@@ -48,20 +48,32 @@ def _healthz() -> Block:
 
 
 def _readyz() -> Block:
-    down = problem("/readyz", "backend-unavailable", detail="server: it does not answer")
+    detail = "draining: this gateway is shutting down"
+    draining = problem("/readyz", "backend-unavailable", detail=detail)
     return {
         "operationId": "readyz",
         "tags": TAG,
         "summary": "Return whether this gateway should be sent requests",
-        "description": "503 names the check that fails.",
-        "responses": {"200": _ready(), **error_responses("/readyz", down)},
+        "description": (
+            "503 while another gateway would do better: this one is shutting down, or its clock is"
+            " wrong. What fails at all gateways, as when the server is away, is a 200 with"
+            " `degraded`: a gateway then answers requests with a 503 and `Retry-After`."
+        ),
+        "responses": {"200": _ready(), **error_responses("/readyz", draining)},
     }
 
 
 def _ready() -> Block:
-    schema = variant_of(ReadyBody, Variant({"status": {"const": "ok"}}, required=("status",)))
-    ready = {"presence": "on", "status": "ok"}
-    return answer("Ready.", schema, "Cache-Control", examples={"ready": ready})
+    schema = variant_of(ReadyBody, Variant({}, required=("status",)))
+    examples = {
+        "ready": {"presence": "on", "status": "ok"},
+        "degraded": {
+            "presence": "no workers",
+            "status": "degraded",
+            "detail": "server: it does not answer",
+        },
+    }
+    return answer("May be sent requests.", schema, "Cache-Control", examples=examples)
 
 
 def _metrics() -> Block:

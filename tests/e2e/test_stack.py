@@ -194,4 +194,4 @@ def test_nothing_of_the_store_is_open_to_the_host(compose: Compose) -> None:
     ports = docker("port", f"{PREFIX}resonate").strip()
 
     assert ports == ""
-    wait_until(lambda: call(f"{compose.url}/readyz").status == 200, what="readiness")
+    wait_until(lambda: call(f"{compose.url}/readyz").body["status"] == "ok", what="readiness")

@@ -92,7 +92,7 @@ class Stack:
         ready: bool = True,
         **environment: str,
     ) -> str:
-        """Start a gateway and return its URL once it is ready, or listens where it won't be."""
+        """Start a gateway and return its URL once the server answers it, or it listens."""
         self._presence.setdefault(name, free_port())
         own = {
             "GATEWAY_NAME": name,
@@ -105,7 +105,9 @@ class Stack:
         self.gateways[name] = process
         url = f"http://127.0.0.1:{process.started('gateway started')['port']}"
         if ready:
-            wait_until(lambda: call(f"{url}/readyz").status == 200, what=f"readiness of {name}")
+            wait_until(
+                lambda: call(f"{url}/readyz").body["status"] == "ok", what=f"start of {name}"
+            )
         self.url = self.url or url
         return url
 

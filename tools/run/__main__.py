@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from deploy.store import indexes
 from shared.processes.stop_signals import StopSignals
 from tools import server
+from tools.api import Api
 from tools.run import checks
 from tools.run.catalog import write_catalog
 from tools.run.output import Output
@@ -125,7 +126,7 @@ def serve(  # noqa: PLR0913 - what it serves
     stages: list[tuple[str, Callable[[], bool]]] = [
         ("the server", lambda: _answers(f"http://127.0.0.1:{ports.store}/ping")),
         ("the store", lambda: _index(paths)),
-        ("the gateway", lambda: _answers(f"http://127.0.0.1:{ports.gateway}/readyz")),
+        ("the gateway", Api(f"http://127.0.0.1:{ports.gateway}").is_ready),
         ("the workers", lambda: all(paths.alive(name).exists() for name in WORKERS)),
     ]
     deadline = time.monotonic() + READY_SECONDS

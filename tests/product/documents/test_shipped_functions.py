@@ -109,7 +109,7 @@ SCENES: Final = {
     "GET /readyz 200 ready": Scene("/readyz"),
     "GET /workers 401 unauthorized": Scene("/workers", gateway="secured"),
     "GET /functions 401 unauthorized": Scene("/functions", gateway="secured"),
-    "GET /readyz 503 backend-unavailable": Scene("/readyz", gateway="alone"),
+    "GET /readyz 200 degraded": Scene("/readyz", gateway="alone"),
     "POST /begin 401 unauthorized": Scene("/begin", gateway="secured"),
     "GET /wait 401 unauthorized": Scene("/wait", gateway="secured"),
     "GET /result 401 unauthorized": Scene("/result", gateway="secured"),
@@ -151,9 +151,11 @@ that."""
 OF_OTHERS: Final = {
     *("GET /wait 200 retrying", "GET /wait 200 blocked"),
     *("GET /workers 200 one", "GET /functions 200 one"),
+    "GET /readyz 503 backend-unavailable",
 }
 """No function that ships is retried for so long, or changed while it runs, and a worker serves more
-of them than are shown; tests of retries, of blocks and of workers have other functions."""
+of them than are shown; tests of retries, of blocks and of workers have other functions. A gateway
+that shuts down takes no new connection; the test of /readyz has one that only says so."""
 
 
 def examples() -> dict[str, Any]:
