@@ -30,8 +30,8 @@ WRITE_ATTEMPT: Final = 5.0
 """Seconds that one attempt of a write may take."""
 
 WRITE_BUDGET: Final = 600.0
-"""Seconds for which one write is repeated while lease renewals succeed. Without renewals the worker
-ends earlier, after `BLIND_SECONDS`."""
+"""Seconds for which one write is repeated while the server is away. Then the worker gives up the
+claim, whose lease has ended long before."""
 
 
 class BackgroundThread(Protocol):

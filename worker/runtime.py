@@ -22,6 +22,7 @@ from worker.components import (
     webhooks_of,
 )
 from worker.gauges import read_gauges
+from worker.health import HealthFiles, RenewalCheck
 from worker.metrics.listener import MetricsListener
 from worker.sdk.patches import replace_growing_parts
 from worker.slots.parts import SharedParts
@@ -39,16 +40,13 @@ from worker.user_calls import UserCalls
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from shared.resonate.transport import Transport
     from worker.components import BackgroundThread
     from worker.registry import Functions
     from worker.settings import WorkerSettings
 
 WATCH_SECONDS: Final = 0.25
 """Seconds between two self-checks."""
-
-BLIND_SECONDS: Final = 120.0
-"""Seconds (or one lease, if that is longer) that a worker holds claims without an acknowledged
-renewal before it ends, to be started again: the fault may be its own."""
 
 MOST_LEFT_BEHIND: Final = 100
 """Threads left behind in user code, which nothing can end: a worker with more of them is
@@ -84,9 +82,21 @@ class Worker:
         self._rebalancer = rebalancer_of(settings, quick, self._inbox, pid)
         self._roster = roster_of(settings, functions, quick, pid)
         self._stream = stream_of(settings, pid, self._inbox, self._renewer.is_renewing)
-        self._parts = SharedParts(
-            name=settings.name,
-            group=settings.group,
+        self._renewals = RenewalCheck(settings.server, pid, board, settings.lease_seconds)
+        self._files = HealthFiles(settings.alive_file, settings.ready_file)
+        prompter = Prompter(Tasks(quick), lambda: transport.calls)
+        self._parts = self._shared_parts(functions, pid, transport, prompter)
+        self._slots = [Slot(self._parts) for _ in range(settings.concurrency)]
+        self._watcher = Watcher(self._slots, Tasks(quick), self._leases, self._parts.calls)
+        read_gauges(self._metrics.meter, self._parts, self._slots, board, self._rebalancer.watched)
+        self._log = get_logger()
+
+    def _shared_parts(
+        self, functions: Functions, pid: str, transport: Transport, prompter: Prompter
+    ) -> SharedParts:
+        return SharedParts(
+            name=self._settings.name,
+            group=self._settings.group,
             pid=pid,
             registry=functions.registry,
             functions=functions.newest,
@@ -96,16 +106,12 @@ class Worker:
             tasks=Tasks(transport),
             inbox=self._inbox,
             leases=self._leases,
-            prompter=Prompter(Tasks(quick), lambda: transport.calls),
-            max_result_bytes=settings.max_result_bytes,
-            calls=UserCalls(settings.step_timeout_seconds),
-            max_recoveries=settings.max_recoveries,
+            prompter=prompter,
+            max_result_bytes=self._settings.max_result_bytes,
+            calls=UserCalls(self._settings.step_timeout_seconds),
+            max_recoveries=self._settings.max_recoveries,
             metrics=self._metrics,
         )
-        self._slots = [Slot(self._parts) for _ in range(settings.concurrency)]
-        self._watcher = Watcher(self._slots, Tasks(quick), self._leases, self._parts.calls)
-        read_gauges(self._metrics.meter, self._parts, self._slots, board, self._rebalancer.watched)
-        self._log = get_logger()
 
     def _background_threads(self) -> Mapping[str, BackgroundThread]:
         """Return all that runs beside the slots, in the order of the start."""
@@ -145,9 +151,11 @@ class Worker:
                 return f"the {whose} thread is gone"
         if self._renewer.failed():
             return "the renewer cannot be started"
-        if self._leases.overdue() > max(BLIND_SECONDS, self._settings.lease_seconds):
-            return f"no lease could be renewed for {BLIND_SECONDS:g} s"
-        return None
+        return self._renewals.fault()
+
+    def is_ready(self) -> bool:
+        """Return whether the server can offer tasks to this worker, and renews those it has."""
+        return self._stream.is_open() and self._leases.overdue() <= self._settings.lease_seconds
 
     def outgrown(self) -> str | None:
         """Return what this process has too much of to go on, or None."""
@@ -160,14 +168,13 @@ class Worker:
     def watch(self, stop: threading.Event) -> str | None:
         """Return None when the worker should stop in order, or at once what is broken.
 
-        Touches the alive file while the worker is sound and can be offered tasks.
+        Meanwhile the files for probes show how the worker is.
         """
         while True:
             fault = self.fault()
             if fault is not None:
                 return fault
-            if self._settings.alive_file and self._stream.is_open():
-                Path(self._settings.alive_file).touch()
+            self._files.show(ready=self.is_ready())
             if stop.wait(WATCH_SECONDS):
                 return None
             outgrown = self.outgrown()
@@ -181,6 +188,7 @@ class Worker:
         began = time.monotonic()
         self._metrics.drained()
         self._stream.close()
+        self._files.show(ready=False)
         self._rebalancer.close()
         untaken_offers = self._inbox.close()
         kept = self._rebalancer.pass_on(untaken_offers, PASS_ON_SECONDS)
@@ -190,7 +198,7 @@ class Worker:
         self._log.info("draining", running=len(self._leases.held()), passed_on=passed_on)
         end = began + self._settings.drain_seconds
         while self._leases.held() and time.monotonic() < end and not hurry.wait(0.02):
-            pass
+            self._files.show(ready=False)
         self._watcher.close()
         self._stopping.set()
         handed_back = _hand_back(self._parts)

@@ -72,6 +72,7 @@ class WorkerSettings:
     max_recoveries: int = 5
     memory_mib: int = 0
     alive_file: str = ""
+    ready_file: str = ""
     max_result_bytes: int = MAX_RESULT_BYTES
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     gateways: tuple[Address, ...] = (Address("localhost", 5002),)
@@ -99,6 +100,7 @@ def worker_settings(
         max_recoveries=read.integer("WORKER_MAX_RECOVERIES", 5, 1, 1000, "lost workers"),
         memory_mib=read.integer("WORKER_MEMORY_MIB", 0, 0, 1024 * 1024, "MiB (0: no limit)"),
         alive_file=read.text("WORKER_ALIVE_FILE", ""),
+        ready_file=read.text("WORKER_READY_FILE", ""),
         max_result_bytes=read_max_result_bytes(read),
         webhooks=read_webhooks(read),
         gateways=_gateways(read),

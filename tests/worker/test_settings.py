@@ -60,6 +60,7 @@ def test_an_empty_environment_is_enough() -> None:
         drain_seconds=20.0,
         step_timeout_seconds=3600.0,
         alive_file="",
+        ready_file="",
         gateways=(Address("localhost", 5002),),
         presence_secret="",
     )
@@ -79,6 +80,7 @@ def test_every_variable_is_read() -> None:
         "WORKER_STEP_TIMEOUT_SECONDS": "7.5",
         "WORKER_MAX_RECOVERIES": "7",
         "WORKER_ALIVE_FILE": "/run/alive",
+        "WORKER_READY_FILE": "/run/ready",
         "MAX_RESULT_BYTES": "2048",
         "WORKER_GATEWAYS": "gateway:5002",
         "PRESENCE_SECRET": SECRET,
@@ -98,6 +100,7 @@ def test_every_variable_is_read() -> None:
         step_timeout_seconds=7.5,
         max_recoveries=7,
         alive_file="/run/alive",
+        ready_file="/run/ready",
         max_result_bytes=2048,
         gateways=(Address("gateway", 5002),),
         presence_secret=SECRET,
@@ -108,7 +111,9 @@ def test_every_variable_is_read() -> None:
 @pytest.mark.parametrize("value", ["", " ", "\t\n"])
 def test_a_blank_variable_is_not_set(value: str) -> None:
     """An empty variable, which container files often have, means the default."""
-    assert worker(dict.fromkeys({*EVERY_FAULT, "WORKER_ALIVE_FILE"}, value)) == worker({})
+    assert worker(
+        dict.fromkeys({*EVERY_FAULT, "WORKER_ALIVE_FILE", "WORKER_READY_FILE"}, value)
+    ) == worker({})
 
 
 @pytest.mark.parametrize(

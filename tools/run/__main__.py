@@ -67,7 +67,7 @@ def run(environment: Mapping[str, str]) -> int:
         for program in processes:
             output.add_pipe(program.name, paths.output(program.name))
             paths.pid(program.name).unlink(missing_ok=True)
-            paths.alive(program.name).unlink(missing_ok=True)
+            paths.ready(program.name).unlink(missing_ok=True)
         paths.supervisor.touch(mode=0o600)
         paths.supervisor.write_text(supervisor_configuration(processes, paths))
         with supervised(paths, output, signals) as supervisor:
@@ -127,7 +127,7 @@ def serve(  # noqa: PLR0913 - what it serves
         ("the server", lambda: _answers(f"http://127.0.0.1:{ports.store}/ping")),
         ("the store", lambda: _index(paths)),
         ("the gateway", Api(f"http://127.0.0.1:{ports.gateway}").is_ready),
-        ("the workers", lambda: all(paths.alive(name).exists() for name in WORKERS)),
+        ("the workers", lambda: all(paths.ready(name).exists() for name in WORKERS)),
     ]
     deadline = time.monotonic() + READY_SECONDS
     for name, ready in stages:

@@ -103,8 +103,8 @@ class DataPaths:
     def pid(self, name: str) -> Path:
         return self.data / f"{name}.pid"
 
-    def alive(self, name: str) -> Path:
-        return self.data / f"{name}.alive"
+    def ready(self, name: str) -> Path:
+        return self.data / f"{name}.ready"
 
     def output(self, name: str) -> Path:
         return self.data / f"{name}.out"
@@ -162,7 +162,7 @@ def programs(
         Program("gateway", _python("gateway"), ours, "gateway", 2, stop_seconds=15),
     ]
     for name in WORKERS:
-        own = {**ours, "WORKER_NAME": name, "WORKER_ALIVE_FILE": str(paths.alive(name))}
+        own = {**ours, "WORKER_NAME": name, "WORKER_READY_FILE": str(paths.ready(name))}
         result.append(
             Program(name, _python("worker"), own, "workers", 3, stop_seconds=stop_seconds)
         )
