@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.processes import call, wait_until
 from tests.support.renewers import renewer_of
+from tests.support.stack import running_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tests.support.stack import Stack
 
 IMPATIENT: Final = "tests.support.impatient"
-LEASE: Final = "1"
+LEASE: Final = 1.0
 
 ROUTES: Final = (
     ("POST", "/begin?id={id}-away"),
@@ -59,6 +60,23 @@ class Files:
 def files_of(directory: Path, name: str) -> Files:
     """Return where a worker's files are."""
     return Files(directory / f"{name}.alive", directory / f"{name}.ready")
+
+
+@pytest.fixture(name="service", scope="module")
+def _service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    directory = tmp_path_factory.mktemp("outages")
+    with running_stack(directory, workers=0, lease_seconds=LEASE) as stack:
+        yield stack
+
+
+@pytest.fixture(name="stack")
+def _stack(service: Stack, job: str) -> Iterator[Stack]:
+    """Yield a service without workers, and end those that the test has added."""
+    yield service
+    call(f"{service.url}/cancel?id={job}", "POST")
+    for worker in service.workers.values():
+        worker.end()
+    service.workers.clear()
 
 
 @contextlib.contextmanager
@@ -103,16 +121,16 @@ def assert_told_to_come_again(stack: Stack, id: str) -> None:
         pytest.param("frozen", 60.0, marks=pytest.mark.long),
     ],
 )
-def test_an_outage(bare_stack: Stack, tmp_path: Path, job: str, how: str, seconds: float) -> None:
+def test_an_outage(stack: Stack, tmp_path: Path, job: str, how: str, seconds: float) -> None:
     """Gateway and workers stay, though no lease is renewed, and everything goes on by itself."""
     files = [files_of(tmp_path, name) for name in ("a", "b")]
     for name, own in zip(("a", "b"), files, strict=True):
-        bare_stack.add_worker(name, IMPATIENT, WORKER_LEASE_SECONDS=LEASE, **own.settings())
+        stack.add_worker(name, IMPATIENT, **own.settings())
     wait_until(lambda: all(own.ready.exists() for own in files), what="readiness")
     jobs = [f"{job}-{n}" for n in range(8)]
     for id in jobs:
-        bare_stack.begin(id, "checkout", {"pace": 0.5})
-    wait_until(lambda: all(map(bare_stack.starts, jobs)), what="the first steps")
+        stack.begin(id, "checkout", {"pace": 0.5})
+    wait_until(lambda: all(map(stack.starts, jobs)), what="the first steps")
 
     end, ages = time.monotonic() + seconds, [0.0]
 
@@ -120,29 +138,29 @@ def test_an_outage(bare_stack: Stack, tmp_path: Path, job: str, how: str, second
         ages.extend(time.time() - own.touched_at() for own in files)
         return time.monotonic() > end
 
-    with outage(bare_stack.server, how):
+    with outage(stack.server, how):
         wait_until(lambda: not any(own.ready.exists() for own in files), what="unreadiness")
-        assert_told_to_come_again(bare_stack, jobs[0])
+        assert_told_to_come_again(stack, jobs[0])
         wait_until(is_over, seconds=seconds + 5)
         asked_at = time.time()
         wait_until(lambda: all(own.touched_at() > asked_at for own in files), what="signs of life")
         assert not any(own.ready.exists() for own in files)
 
     for id in jobs:
-        assert bare_stack.outcome(id, 60)["status"] == "resolved"
+        assert stack.outcome(id, 60)["status"] == "resolved"
     wait_until(lambda: all(own.ready.exists() for own in files), what="readiness again")
-    assert call(f"{bare_stack.url}/readyz").body["status"] == "ok"
-    assert bare_stack.begin(f"{job}-0-away").status in {200, 202}
-    assert bare_stack.outcome(f"{job}-0-away")["status"] == "resolved"
-    assert all(worker.running() for worker in bare_stack.workers.values())
+    assert call(f"{stack.url}/readyz").body["status"] == "ok"
+    assert stack.begin(f"{job}-0-away").status in {200, 202}
+    assert stack.outcome(f"{job}-0-away")["status"] == "resolved"
+    assert all(worker.running() for worker in stack.workers.values())
     assert max(ages) < FRESH_SECONDS
 
 
-def test_a_worker_whose_own_renewals_fail_ends(bare_stack: Stack, job: str) -> None:
+def test_a_worker_whose_own_renewals_fail_ends(stack: Stack, job: str) -> None:
     """A worker that cannot renew leases makes room for a new one, while the server answers."""
-    worker = bare_stack.add_worker("a", IMPATIENT, WORKER_LEASE_SECONDS=LEASE)
-    bare_stack.begin(job, "checkout", {"pace": 60})
-    wait_until(lambda: bare_stack.starts(job), what="the first step")
+    worker = stack.add_worker("a", IMPATIENT)
+    stack.begin(job, "checkout", {"pace": 60})
+    wait_until(lambda: stack.starts(job), what="the first step")
 
     os.kill(renewer_of(worker), signal.SIGSTOP)
 
@@ -152,24 +170,24 @@ def test_a_worker_whose_own_renewals_fail_ends(bare_stack: Stack, job: str) -> N
     assert "no lease was renewed" in line["reason"]
 
 
-def test_the_files_of_a_worker(bare_stack: Stack, tmp_path: Path, job: str) -> None:
+def test_the_files_of_a_worker(stack: Stack, tmp_path: Path, job: str) -> None:
     """Alive from start to end, also without a server; ready while it can be offered work."""
     files = files_of(tmp_path, "a")
     files.ready.touch()  # as left behind by a process that was killed
-    bare_stack.server.kill()
+    stack.server.kill()
     with ThreadPoolExecutor(1) as pool:
-        starting = pool.submit(
-            bare_stack.add_worker, "a", WORKER_DRAIN_SECONDS="60", **files.settings()
-        )
-        wait_until(files.alive.exists, what="life without a server")
+        starting = pool.submit(stack.add_worker, "a", WORKER_DRAIN_SECONDS="60", **files.settings())
+        wait_until(files.alive.exists, what="a sign of life")
+        alive_at = files.touched_at()
+        wait_until(lambda: files.touched_at() > alive_at, what="life without a server")
         assert not files.ready.exists()
-        bare_stack.server.start()
+        stack.server.start()
         worker = starting.result()
     wait_until(files.ready.exists, what="readiness")
     shown_at = files.ready.stat().st_mtime
     wait_until(lambda: files.ready.stat().st_mtime > shown_at, what="another touch")
-    bare_stack.begin(job, "checkout", {"pace": 60})
-    wait_until(lambda: bare_stack.starts(job), what="the first step")
+    stack.begin(job, "checkout", {"pace": 60})
+    wait_until(lambda: stack.starts(job), what="the first step")
 
     worker.signal(signal.SIGTERM)
 
