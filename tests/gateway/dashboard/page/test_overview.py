@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 pytestmark = IN_BROWSER
 
 MOST_BARS = 400
+MOST_LANES = 10
+"""Lanes that one drawing may renew where there are many."""
 
 
 def lane(page: Page, name: str) -> Locator:
@@ -100,6 +102,38 @@ async def test_what_is_drawn_is_bounded(browser: Browser) -> None:
             assert 100 < drawn <= MOST_BARS
             assert await page.locator(".lane .hidden").count() > 0
             assert await page.evaluate("document.querySelectorAll('*').length") < 12_000
+
+
+FIRST_DRAWING = """() => {
+  const shown = () => [...document.querySelectorAll(".slots")]
+    .filter((slots) => slots.textContent.includes("7 of 16")).length;
+  window.firstDrawing = new Promise((resolve) => {
+    new MutationObserver((_, observer) => {
+      if (!shown()) return;
+      observer.disconnect();
+      resolve(shown());
+    }).observe(document.body, { subtree: true, childList: true, characterData: true });
+  });
+}"""
+"""Has the page note how many lanes are new with the first drawing that shows something new."""
+
+
+async def test_lanes_out_of_sight_are_drawn_in_turn(browser: Browser) -> None:
+    """Of twenty lanes a drawing renews those in sight and two others; soon all of them are new."""
+    told = many(20, 10)
+    async with scripted_gateway() as gateway:
+        gateway.snapshot = told
+        async with browsing(browser, gateway.url) as page:
+            filled = page.locator(".lane").filter(has=page.locator(".bar"))
+            await expect(filled).to_have_count(20)
+            await page.evaluate(FIRST_DRAWING)
+            await gateway.tell({**told, "workers": [{**w, "busy": 7} for w in told["workers"]]})
+            assert 1 <= await page.evaluate("window.firstDrawing") <= MOST_LANES
+            new = page.locator(".slots").filter(has_text="7 of 16")
+            await expect(new).to_have_count(20)
+            await page.locator(".lane").last.scroll_into_view_if_needed()
+            await gateway.tell(told)
+            await expect(page.locator(".slots").last).to_contain_text("5 of 16")
 
 
 async def test_updates_are_drawn_together(browser: Browser) -> None:
