@@ -67,9 +67,11 @@ def _lively(gateway: ScriptedGateway) -> None:
         item(f"end-{s}", status=s, phase=None)
         for s in ("resolved", "rejected", "canceled", "timedout")
     ]
-    items += [item(f"old-{n}", status="resolved", phase=None) for n in range(50 - len(items))]
     gateway.answers |= {
-        "/list": lambda _: {"items": items, "next_cursor": "x"},
+        "/list": lambda request: {
+            "items": [] if "cursor" in request.query else items,
+            "next_cursor": "x",
+        },
         "/wait": lambda _: STATE,
         "/functions": lambda _: functions(order=SCHEMA),
     }
@@ -94,7 +96,7 @@ async def test_nothing_serious_is_found_by_axe(
         ) as page:
             fits = "document.documentElement.scrollWidth <= innerWidth"
             await expect(page.locator(".lane")).to_have_count(4)
-            await expect(page.locator("tbody tr")).to_have_count(50)
+            await expect(page.locator("tbody tr")).to_have_count(11)
             found: dict[str, Any] = {"overview": await serious_violations(page)}
             sideways = {"overview": not await page.evaluate(fits)}
             for place, heading in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from playwright.async_api import expect
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 pytestmark = IN_BROWSER
 
 MOST_BARS = 400
+MOST_ROWS = 10
+ROWS = "all => all.map((track) => Number(track.style.getPropertyValue('--rows')))"
 MOST_LANES = 10
 """Lanes that one drawing may renew where there are many."""
 
@@ -98,9 +101,13 @@ async def test_what_is_drawn_is_bounded(browser: Browser) -> None:
             await expect(page.get_by_text("1,600 more executions not drawn")).to_be_visible()
             for _ in range(5):
                 await gateway.tell({**many(20, 100), "bars_left_out": 1600})
+            filled = page.locator(".lane").filter(has=page.locator(".bar"))
+            await expect(filled).to_have_count(20)
             drawn = await page.locator(".bar").count()
             assert 100 < drawn <= MOST_BARS
             assert await page.locator(".lane .hidden").count() > 0
+            rows = await page.locator(".track").evaluate_all(ROWS)
+            assert max(rows) == MOST_ROWS
             assert await page.evaluate("document.querySelectorAll('*').length") < 12_000
 
 
@@ -137,29 +144,35 @@ async def test_lanes_out_of_sight_are_drawn_in_turn(browser: Browser) -> None:
 
 
 async def test_updates_are_drawn_together(browser: Browser) -> None:
-    """Fifty snapshots at once make no fifty drawings."""
+    """Fifty snapshots at once make few drawings, a quarter of a second after one another."""
     async with scripted_gateway() as gateway, browsing(browser, gateway.url) as page:
         await expect(page.get_by_text("No worker is connected")).to_be_visible()
-        count = "performance.getEntriesByName('drawing').length"
-        before = await page.evaluate(count)
+        drawings = "performance.getEntriesByName('drawing').map((each) => each.startTime)"
+        before = len(await page.evaluate(drawings))
         for number in range(1, 51):
             await gateway.tell(snapshot(worker("worker-1", busy=number, slots=50)))
         await expect(page.locator(".slots")).to_contain_text("50 of 50 slots busy")
-        assert await page.evaluate(count) - before < 25
+        began = (await page.evaluate(drawings))[before:]
+        assert all(second - first > 240 for first, second in itertools.pairwise(began)), began
 
 
 async def test_numbers_are_shown_and_unknown_ones_are_not_invented(browser: Browser) -> None:
     """Each number stands with its name; what nobody knows is a dash."""
     counts = {**COUNTS, "running": 3, "waiting": 2, "blocked": 1, "rejected": 4, "timedout": 1}
+    counts["queued"] = None
     async with scripted_gateway() as gateway:
         gateway.snapshot = snapshot(worker("w"), counts=counts, begins_per_second=12.5, p50_ms=120)
         async with browsing(browser, gateway.url) as page:
             shown = {
                 key: await page.locator(f'.value[data-key="{key}"]').text_content()
-                for key in ("running", "waiting", "blocked", "failed", "begins", "p50", "p99")
+                for key in (
+                    *("running", "queued", "waiting", "blocked", "failed"),
+                    *("begins", "p50", "p99"),
+                )
             }
             assert shown == {
                 "running": "3",
+                "queued": "\N{EN DASH}",
                 "waiting": "2",
                 "blocked": "1",
                 "failed": "5",
