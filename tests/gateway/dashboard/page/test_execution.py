@@ -103,6 +103,12 @@ REASONS: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     ),
     (
         execution("job-1", "queued"),
+        snapshot(worker("worker-1", busy=16), worker("worker-2")),
+        "It is offered to a worker with checkout version 1.",
+        "What to do: Nothing.",
+    ),
+    (
+        execution("job-1", "queued"),
         snapshot(),
         "No worker is connected to this gateway.",
         "Start a worker",

@@ -140,3 +140,6 @@ async def test_a_stream_of_nonsense_breaks_nothing(browser: Browser) -> None:
         ):
             await gateway.tell(told)
         await shows(gateway, page, "after")
+        # It goes on with the same stream, and need not poll.
+        assert gateway.paths().count("/dashboard/live") == 1
+        assert "/dashboard/state" not in gateway.paths()
