@@ -138,7 +138,9 @@ async def test_a_stream_of_nonsense_breaks_nothing(browser: Browser) -> None:
                 worker("bad", bars=[{"id": "x" * 10_000, "claimed_at": 9e15, "ended_at": None}])
             ),
         ):
+            written = gateway.written
             await gateway.tell(told)
+            await until(lambda written=written: gateway.written > written)  # type: ignore[misc]
         await shows(gateway, page, "after")
         # It goes on with the same stream, and need not poll.
         assert gateway.paths().count("/dashboard/live") == 1
