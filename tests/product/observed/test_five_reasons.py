@@ -62,6 +62,14 @@ async def _says(page: Page, url: str, id: str, *words: str) -> None:
         await expect(page.locator(".reason")).to_contain_text(each)
 
 
+async def _send_the_signal(page: Page) -> None:
+    """Answer the signal from the page, which then shows the end."""
+    await page.get_by_label("Value of the signal").fill('{"by": "Ann"}')
+    await page.get_by_role("button", name="Send the signal").click()
+    await expect(page.locator(".reason")).to_contain_text("It returned its result")
+    await expect(page.locator("pre.json").nth(1)).to_contain_text('"by": "Ann"')
+
+
 async def test_each_says_why_it_waits_and_what_to_do(
     browser: Browser, bare_stack: Stack, tmp_path: Path, job: str
 ) -> None:
@@ -92,10 +100,7 @@ async def test_each_says_why_it_waits_and_what_to_do(
         assert canceled["error"]["reason"] == "Ann: ordered twice"
 
         await _says(page, url, f"{job}-waiting", "the signal approval", "Send the signal below")
-        await page.get_by_label("Value of the signal").fill('{"by": "Ann"}')
-        await page.get_by_role("button", name="Send the signal").click()
-        await expect(page.locator(".reason")).to_contain_text("It returned its result")
-        await expect(page.locator("pre.json").nth(1)).to_contain_text('"by": "Ann"')
+        await _send_the_signal(page)
 
         await asyncio.to_thread(_lose, bare_stack, f"{job}-lost")
         await _says(

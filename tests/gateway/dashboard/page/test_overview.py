@@ -158,8 +158,8 @@ async def test_updates_are_drawn_together(browser: Browser) -> None:
 
 async def test_numbers_are_shown_and_unknown_ones_are_not_invented(browser: Browser) -> None:
     """Each number stands with its name; what nobody knows is a dash."""
-    counts = {**COUNTS, "running": 3, "waiting": 2, "blocked": 1, "rejected": 4, "timedout": 1}
-    counts["queued"] = None
+    known = {"running": 3, "waiting": 2, "blocked": 1, "rejected": 4, "timedout": 1}
+    counts = {**COUNTS, **known, "queued": None}
     async with scripted_gateway() as gateway:
         gateway.snapshot = snapshot(worker("w"), counts=counts, begins_per_second=12.5, p50_ms=120)
         async with browsing(browser, gateway.url) as page:
