@@ -22,7 +22,7 @@ class App {
     this.functions = null;
     this.functionsProblem = null;
     this.live = new Live(() => this._told());
-    this._lanes = new Lanes();
+    this._lanes = new Lanes(() => this.changed());
     this._numbers = new Numbers();
     this._list = new List(this);
     this._news = new News(document.getElementById("news"));

@@ -8,23 +8,27 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.async_api import expect
 
-from tests.support.page.browser import browsing, needs_browser
+from tests.support.page.browser import IN_BROWSER, browsing
 from tests.support.stack import PRESENCE
 
 if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
     from tests.support.stack import Stack
 
 pytestmark = [
-    needs_browser,
+    *IN_BROWSER,
     pytest.mark.skipif(not PRESENCE, reason="without presence no lane is shown"),
 ]
 
 STEPS = ["reserve", "charge", "pack", "ship", "notify"]
 
 
-async def test_a_kill_is_seen_from_begin_to_result(own_stack: Stack, job: str) -> None:
+async def test_a_kill_is_seen_from_begin_to_result(
+    browser: Browser, own_stack: Stack, job: str
+) -> None:
     """Begun from the page, its steps move; the killed worker's bar goes on in another lane."""
-    async with browsing(f"{own_stack.url}/#/begin") as page:
+    async with browsing(browser, f"{own_stack.url}/#/begin") as page:
         await page.get_by_label("Function").select_option("checkout")
         await page.get_by_label("pace").fill("3")
         await page.get_by_text("Id, delay and timeout").click()
@@ -60,14 +64,14 @@ async def test_a_kill_is_seen_from_begin_to_result(own_stack: Stack, job: str) -
 
 
 async def test_a_token_is_asked_for_and_the_service_followed_with_it(
-    stack: Stack, job: str
+    browser: Browser, stack: Stack, job: str
 ) -> None:
     """With tokens on, the page shows nothing until somebody signs in, and all of it afterwards."""
     url = await asyncio.to_thread(
         lambda: stack.add_gateway("page", GATEWAY_TOKENS="0123456789abcdef")
     )
     await asyncio.to_thread(stack.begin, job)
-    async with browsing(url) as page:
+    async with browsing(browser, url) as page:
         await page.get_by_label("Token").fill("0123456789abcdef")
         await page.keyboard.press("Enter")
         await expect(page.locator(".mode")).to_contain_text("Live")
@@ -76,7 +80,7 @@ async def test_a_token_is_asked_for_and_the_service_followed_with_it(
         await expect(page.locator(".shell code").first).to_contain_text("$TOKEN")
 
 
-async def test_the_list_is_filtered_and_paged(stack: Stack, job: str) -> None:
+async def test_the_list_is_filtered_and_paged(browser: Browser, stack: Stack, job: str) -> None:
     """Sixty executions of one prefix are two pages; a filter finds the one that fails."""
 
     def begin() -> None:
@@ -86,7 +90,7 @@ async def test_the_list_is_filtered_and_paged(stack: Stack, job: str) -> None:
         stack.outcome(f"{job}-bad")
 
     await asyncio.to_thread(begin)
-    async with browsing(f"{stack.url}/#/?prefix={job}-") as page:
+    async with browsing(browser, f"{stack.url}/#/?prefix={job}-") as page:
         first = page.locator(".list tbody th").first
         await expect(first).to_have_text(f"{job}-bad")
         await page.get_by_role("button", name="Older").click()

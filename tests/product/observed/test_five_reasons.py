@@ -9,19 +9,19 @@ import pytest
 from playwright.async_api import expect
 
 from tests.support.flows import CHANGES, WRITTEN, blocked, deploy, module
-from tests.support.page.browser import browsing, needs_browser
+from tests.support.page.browser import IN_BROWSER, browsing
 from tests.support.processes import wait_until
 from tests.support.stack import PRESENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.async_api import Page
+    from playwright.async_api import Browser, Page
 
     from tests.support.stack import Stack
 
 pytestmark = [
-    needs_browser,
+    *IN_BROWSER,
     pytest.mark.skipif(not PRESENCE, reason="without presence no lane is shown"),
 ]
 
@@ -62,15 +62,23 @@ async def _says(page: Page, url: str, id: str, *words: str) -> None:
         await expect(page.locator(".reason")).to_contain_text(each)
 
 
+async def _send_the_signal(page: Page) -> None:
+    """Answer the signal from the page, which then shows the end."""
+    await page.get_by_label("Value of the signal").fill('{"by": "Ann"}')
+    await page.get_by_role("button", name="Send the signal").click()
+    await expect(page.locator(".reason")).to_contain_text("It returned its result")
+    await expect(page.locator("pre.json").nth(1)).to_contain_text('"by": "Ann"')
+
+
 async def test_each_says_why_it_waits_and_what_to_do(
-    bare_stack: Stack, tmp_path: Path, job: str
+    browser: Browser, bare_stack: Stack, tmp_path: Path, job: str
 ) -> None:
     """Retrying, waiting, blocked, canceled with a reason, recovering: each has its sentence."""
     await asyncio.to_thread(_prepare, bare_stack, tmp_path, job)
     url = bare_stack.url
-    async with browsing(url) as page:
+    async with browsing(browser, url) as page:
         await _says(
-            page, url, f"{job}-retrying", "has failed 1 time", "The next try is in", "Repair what"
+            page, url, f"{job}-retrying", "has failed once", "The next try is in", "Repair what"
         )
         await _says(
             page,
@@ -92,10 +100,13 @@ async def test_each_says_why_it_waits_and_what_to_do(
         assert canceled["error"]["reason"] == "Ann: ordered twice"
 
         await _says(page, url, f"{job}-waiting", "the signal approval", "Send the signal below")
-        await page.get_by_label("Value of the signal").fill('{"by": "Ann"}')
-        await page.get_by_role("button", name="Send the signal").click()
-        await expect(page.locator(".reason")).to_contain_text("It returned its result")
-        await expect(page.locator("pre.json").nth(1)).to_contain_text('"by": "Ann"')
+        await _send_the_signal(page)
 
         await asyncio.to_thread(_lose, bare_stack, f"{job}-lost")
-        await _says(page, url, f"{job}-lost", "Its worker odd was lost", "If none does, start one.")
+        await _says(
+            page,
+            url,
+            f"{job}-lost",
+            "Its worker odd was lost. No worker is connected",
+            "Start a worker that",
+        )

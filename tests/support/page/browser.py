@@ -13,14 +13,18 @@ from playwright.async_api import async_playwright, expect
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from playwright.async_api import ConsoleMessage, Page
+    from playwright.async_api import Browser, ConsoleMessage, Page
 
 PROGRAM: Final = shutil.which("chromium")
 FLAGS: Final = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
 MILLISECONDS: Final = 20_000
 """How long anything that a test expects of the page may take."""
 
-needs_browser: Final = pytest.mark.skipif(PROGRAM is None, reason="needs the program chromium")
+IN_BROWSER: Final = [
+    pytest.mark.skipif(PROGRAM is None, reason="needs the program chromium"),
+    pytest.mark.asyncio(loop_scope="session"),
+]
+"""Marks of tests that use the fixture `browser`, whose loop is that of the session."""
 
 UNANSWERED: Final = "Failed to load resource"
 """How the console begins to say that an answer was no success, which is no fault of the page."""
@@ -31,7 +35,17 @@ expect.set_options(timeout=MILLISECONDS)
 
 
 @contextlib.asynccontextmanager
-async def browsing(
+async def launched(*flags: str) -> AsyncIterator[Browser]:
+    """Run a Chromium until the block ends."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=PROGRAM, args=[*FLAGS, *flags])
+        async with browser:
+            yield browser
+
+
+@contextlib.asynccontextmanager
+async def browsing(  # noqa: PLR0913 - what a person's browser may be
+    browser: Browser,
     url: str,
     *,
     scheme: Literal["light", "dark"] = "light",
@@ -39,19 +53,19 @@ async def browsing(
     motion: Literal["no-preference", "reduce"] = "no-preference",
     clock: bool = False,
 ) -> AsyncIterator[Page]:
-    """Show an address until the block ends. With `clock`, `later` can let time go by.
+    """Show an address until the block ends, with nothing of what was browsed before.
 
+    With `clock`, `later` can let time go by.
     Nothing may be on the console then, and no request may have left the address's origin.
     """
     complaints: list[str] = []
     requests: list[str] = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=PROGRAM, args=list(FLAGS))
-        context = await browser.new_context(
-            color_scheme=scheme,
-            viewport={"width": width, "height": 900},
-            reduced_motion=motion,
-        )
+    context = await browser.new_context(
+        color_scheme=scheme,
+        viewport={"width": width, "height": 900},
+        reduced_motion=motion,
+    )
+    async with context:
         page = await context.new_page()
         page.set_default_timeout(MILLISECONDS)
         _collect(page, complaints)
@@ -60,7 +74,6 @@ async def browsing(
             await page.clock.install()
         await page.goto(url)
         yield page
-        await browser.close()
     origin = "/".join(url.split("/", 3)[:3])
     assert complaints == []
     assert [each for each in requests if not each.startswith((f"{origin}/", "data:"))] == []

@@ -54,6 +54,8 @@ class ScriptedGateway:
         """Whether a stream can be had."""
         self.is_away = False
         self.open_streams = 0
+        self.written = 0
+        """Snapshots that were written to streams."""
         self.asked: list[tuple[str, str, dict[str, str], Any]] = []
         self.tokens_sent: set[str | None] = set()
         self.answers: dict[str, Callable[[web.Request], web.StreamResponse | Any]] = {
@@ -115,6 +117,7 @@ class ScriptedGateway:
                 async with self._news:
                     data = json.dumps(self.snapshot)
                     await response.write(f"event: state\ndata: {data}\n\n".encode())
+                    self.written += 1
                     await self._news.wait()
         except ConnectionError:
             pass

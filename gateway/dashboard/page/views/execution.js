@@ -96,12 +96,12 @@ export class Execution {
 
   _body(state, snapshot, now) {
     const told = reason(state, snapshot, now);
-    const open = waits(state);
+    const open = state.done ? [] : waits(state);
     return html`
       <section class="reason" data-kind=${state.done ? state.status : (state.phase ?? "pending")} aria-label="What it does">
         <h2>${told.title}</h2>
         <p class="sentence"><bdi>${told.sentence}</bdi></p>
-        ${told.advice ? html`<p class="advice"><bdi>${told.advice}</bdi></p>` : nothing}
+        ${told.advice ? html`<p class="advice"><strong>What to do:</strong> <bdi>${told.advice}</bdi></p>` : nothing}
         ${this._actions.template(state, open)}
       </section>
       ${facts(state, now)}
@@ -141,12 +141,17 @@ export class Execution {
   }
 }
 
+/** Whether a worker holds the execution. */
+function holds({ phase }) {
+  return phase === "running" || phase === "retrying";
+}
+
 function facts(state, now) {
   const created = milliseconds(state.created_at);
   const completed = milliseconds(state.completed_at);
   const rows = [
     ["Function", `${text(state.function)}${state.version ? ` version ${state.version}` : ""}`],
-    ["Worker", state.worker && `${text(state.worker)}${state.recovered_from ? `, took over from ${text(state.recovered_from)}` : ""}`],
+    [holds(state) ? "Worker" : "Last worker", state.worker && `${text(state.worker)}${state.recovered_from ? `, took over from ${text(state.recovered_from)}` : ""}`],
     ["Attempt", state.attempt > 1 ? `${state.attempt}: its worker was lost ${state.attempt === 2 ? "once" : `${state.attempt - 1} times`}` : null],
     ["Begun", `${relative(created, now)}, at ${clock(created, now)}`],
     ["Ended", completed ? `${relative(completed, now)}, after ${duration(completed - created)}` : null],

@@ -1,11 +1,12 @@
 /** The lanes: one for each worker, its executions as bars on a time axis that moves. */
 
-import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
+import { html, noChange, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { Bars, SPAN } from "../data/bars.js";
 import { clock, counted, duration, encoded, number, text } from "../format.js";
 import { drift, place, rebase } from "./axis.js";
 import { arrows } from "./arrows.js";
+import { Visible } from "./visible.js";
 
 /** Pixels that a character of a name takes, and those around the name. */
 const CHARACTER = 6.4;
@@ -30,11 +31,12 @@ const STATES = {
 /** Pixels that a lane is wide, as of the newest snapshot. */
 let width = 1_000;
 
-/** The section with all lanes. */
+/** The section with all lanes; `changed` is called when others are to be drawn. */
 export class Lanes {
-  constructor() {
+  constructor(changed) {
     this._bars = new Bars();
     this._lanes = [];
+    this._visible = new Visible(changed);
   }
 
   /** Take a snapshot; returns nothing, draws nothing. */
@@ -44,16 +46,18 @@ export class Lanes {
     // Asked for between two changes of the page, it would have all of it laid out each time.
     width = laneWidth();
     this._lanes = this._bars.take(snapshot, now, room(RECOVERED_ROOM));
+    this._visible.renew(this._lanes.map((lane) => lane.key));
   }
 
   template(snapshot) {
     if (!snapshot) return html`<p class="quiet">Connecting…</p>`;
     if (snapshot.presence === "off") return presenceOff();
     if (!this._lanes.length) return noWorkers();
+    const ways = this._visible.choose(this._lanes.map((lane) => lane.key));
     return html`
       <div class="lanes-box">
         <ul class="lanes" role="list" aria-label="Workers and what each runs" @keydown=${moveFocus}>
-          ${repeat(this._lanes, (lane) => lane.key, (lane) => this._lane(lane))}
+          ${repeat(this._lanes, (lane) => lane.key, (lane) => this._lane(lane, ways.get(lane.key)))}
         </ul>
         <div class="overlay" aria-hidden="true"><div class="moving"></div></div>
       </div>
@@ -69,12 +73,14 @@ export class Lanes {
 
   /** After the template is on the page: move the axis, and join what was recovered. */
   drawn(root, now) {
+    this._visible.follow(root.querySelectorAll(".lane"));
     for (const moving of root.querySelectorAll(".moving")) drift(moving, now);
     const overlay = root.querySelector(".overlay .moving");
     if (overlay) render(arrows(root, this._bars, this._lanes), overlay);
   }
 
-  _lane(lane) {
+  _lane(lane, way) {
+    if (way === "as it is") return noChange;
     const { worker } = lane;
     const [icon, word] = STATES[worker.state] ?? ["?", text(worker.state)];
     const bars = [...lane.bars.values()].sort((one, other) => one.claimed_at - other.claimed_at);
@@ -90,7 +96,7 @@ export class Lanes {
       </div>
       <div class="track" ?data-dense=${lane.rows > ROOMY_ROWS && !bars.some((bar) => bar.recovered_from)} .style=${`--rows:${lane.rows}`}>
         <ol class="moving" role="list" aria-label=${`Executions of ${text(worker.name)}`}>
-          ${repeat(bars, (bar) => bar.name, (bar) => this._bar(bar, bar === stop))}
+          ${repeat(way === "bare" ? [] : bars, (bar) => bar.name, (bar) => this._bar(bar, bar === stop))}
         </ol>
         ${lane.hidden ? html`<p class="hidden">${number(lane.hidden)} more</p>` : nothing}
       </div>
@@ -100,10 +106,10 @@ export class Lanes {
   _bar(bar, isTabStop) {
     const took = bar.recovered_from ? this._bars.recoveryTime(bar) : null;
     const where = place(bar.claimed_at, bar.ended_at);
+    const words = said(bar, took);
     return html`<li class="bar" data-state=${bar.state} ?data-recovered=${Boolean(bar.recovered_from)}
         .style=${`left:${where.left}%;width:${where.width}%;--row:${bar.row}`}>
-      <a href=${`#${encoded(bar.id)}`} tabindex=${isTabStop ? 0 : -1} aria-label=${said(bar, took)}
-        title=${said(bar, took)}>
+      <a href=${`#${encoded(bar.id)}`} tabindex=${isTabStop ? 0 : -1} aria-label=${words} title=${words}>
         <span class="steps" aria-hidden="true">
           ${(bar.segments ?? []).map((segment) => part(segment, bar, where))}
         </span>

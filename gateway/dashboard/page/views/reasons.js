@@ -1,6 +1,6 @@
 /** Why an execution does not go on, in one sentence, and what to do about it. */
 
-import { clock, counted, duration, milliseconds, relative, text } from "../format.js";
+import { clock, counted, duration, milliseconds, number, relative, text } from "../format.js";
 
 /** Return `{title, sentence, advice}` of what /wait says, with the workers of the newest snapshot. */
 export function reason(execution, snapshot, now) {
@@ -55,7 +55,7 @@ const PHASES = {
   scheduled: (execution, _, now) => ({
     title: "Scheduled",
     sentence: `It starts ${relative(milliseconds(execution.starts_at), now)}, at ${clock(milliseconds(execution.starts_at), now)}.`,
-    advice: "Nothing to do.",
+    advice: "Nothing.",
   }),
   queued,
   running: (execution) => ({
@@ -63,22 +63,20 @@ const PHASES = {
     sentence: `${runs(execution)} on ${short(execution.worker ?? "a worker")}${
       execution.recovered_from ? `, which took it over from ${short(execution.recovered_from)}` : ""
     }.`,
-    advice: "Nothing to do.",
+    advice: "Nothing.",
   }),
   retrying: (execution, _, now) => ({
-    title: "Retrying",
-    sentence: `The step ${short(execution.last_error?.step ?? execution.progress?.step ?? "")} has failed ${counted(execution.tries ?? 1, "time")}, last with ${failure(execution.last_error)}. ${nextTry(execution, now)}`,
-    advice: "It goes on by itself once the cause is gone. Repair what the step calls, or cancel the execution.",
+    title: "Retrying a step that fails",
+    sentence: `The step ${short(execution.last_error?.step ?? execution.progress?.step ?? "")} has failed ${
+      execution.tries > 1 ? `${counted(execution.tries, "time")}, last` : "once,"
+    } with ${failure(execution.last_error)}. ${nextTry(execution, now)}`,
+    advice: "Repair what the step calls: it is tried again by itself, and the execution goes on. Or cancel the execution.",
   }),
   waiting,
-  recovering: (execution) => ({
-    title: "Recovering",
-    sentence: `Its worker ${short(execution.worker ?? "")} was lost. Another worker takes it over and goes on after its last stored step.`,
-    advice: "Nothing to do while other workers run. If none does, start one.",
-  }),
+  recovering,
   blocked: ({ blocked, function: name, version }) => ({
-    title: "Blocked",
-    sentence: `Stored is “${short(blocked?.expected)}”, but the code of ${short(blocked?.worker || "the worker")} has “${short(blocked?.found)}” there.`,
+    title: "Blocked: the code has changed",
+    sentence: `Its history has “${short(blocked?.expected)}” where the code of ${short(blocked?.worker || "the worker")} now has “${short(blocked?.found)}”, so it cannot go on with this code.`,
     advice: `Deploy code that fits ${short(name)}${version ? ` version ${version}` : ""}: then it goes on by itself, and nothing is repeated or lost. Or cancel it.`,
   }),
 };
@@ -94,30 +92,47 @@ function nextTry(execution, now) {
 }
 
 function queued(execution, snapshot) {
-  const wanted = `${short(execution.function)}${execution.version ? ` version ${execution.version}` : ""}`;
-  const alive = (snapshot?.workers ?? []).filter((worker) => worker.state === "alive");
-  const fits = alive.filter((worker) => serves(worker, execution));
   const title = "Queued";
-  if (!snapshot || snapshot.presence === "off") {
+  const { wanted, isKnown, missing, full } = takers(execution, snapshot);
+  if (!isKnown) {
     const told = execution.queued_because;
     return { title, sentence: told ? `It waits: ${short(told)}.` : "It waits for a worker.", advice: `See that workers with ${wanted} run and have room.` };
   }
-  if (!fits.length) {
-    return {
-      title,
-      sentence: alive.length ? `No worker serves ${wanted}.` : "No worker is connected to this gateway.",
-      advice: `Start a worker that has ${wanted}; then it begins by itself.`,
-    };
-  }
-  const full = fits.every((worker) => worker.busy >= worker.slots);
-  const slots = fits.reduce((sum, worker) => sum + worker.slots, 0);
+  if (missing) return { title, sentence: missing, advice: `Start a worker that has ${wanted}; then it begins by itself.` };
   return full
-    ? {
-        title,
-        sentence: `All ${counted(slots, "slot")} of the ${counted(fits.length, "worker")} with ${wanted} are busy.`,
-        advice: "It begins when a slot is free. Start more workers to have it begin sooner.",
-      }
-    : { title, sentence: `It is offered to a worker with ${wanted}.`, advice: "Nothing to do." };
+    ? { title, sentence: full, advice: "It begins when a slot is free. Start more workers to have it begin sooner." }
+    : { title, sentence: `It is offered to a worker with ${wanted}.`, advice: "Nothing." };
+}
+
+function recovering(execution, snapshot) {
+  const title = "Recovering: its worker was lost";
+  const lost = `Its worker ${short(execution.worker ?? "")} was lost`;
+  const { wanted, isKnown, missing, full } = takers(execution, snapshot);
+  const goesOn = "it goes on after its last stored step";
+  if (!isKnown) return { title, sentence: `${lost}, and no other has taken it over yet.`, advice: `If no worker with ${wanted} runs, start one; then ${goesOn}.` };
+  if (missing) return { title, sentence: `${lost}. ${missing}`, advice: `Start a worker that has ${wanted}; then ${goesOn}.` };
+  return full
+    ? { title, sentence: `${lost}. ${full}`, advice: "It goes on after its last stored step when a slot is free. Start more workers to have it go on sooner." }
+    : { title, sentence: `${lost}. Another worker takes it over and goes on after its last stored step.`, advice: "Nothing." };
+}
+
+/**
+ * Who could take an execution, and in words why nobody can: `missing` where no worker serves it,
+ * `full` where none has a slot. Without `isKnown` nobody tells of workers.
+ */
+function takers(execution, snapshot) {
+  const wanted = `${short(execution.function)}${execution.version ? ` version ${execution.version}` : ""}`;
+  const alive = (snapshot?.workers ?? []).filter((worker) => worker.state === "alive");
+  const fits = alive.filter((worker) => serves(worker, execution));
+  const slots = fits.reduce((sum, worker) => sum + worker.slots, 0);
+  return {
+    wanted,
+    isKnown: Boolean(snapshot) && snapshot.presence !== "off",
+    missing: fits.length ? null : alive.length ? `No worker serves ${wanted}.` : "No worker is connected to this gateway.",
+    full: fits.every((worker) => worker.busy >= worker.slots)
+      ? `${slots === 1 ? "The only slot" : `All ${number(slots)} slots`} of the ${fits.length === 1 ? "only worker" : `${number(fits.length)} workers`} with ${wanted} ${slots === 1 ? "is" : "are"} busy.`
+      : null,
+  };
 }
 
 function serves(worker, { function: name, version }) {

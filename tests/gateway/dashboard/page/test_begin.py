@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from playwright.async_api import expect
 
-from tests.support.page.browser import browsing, needs_browser
+from tests.support.page.browser import IN_BROWSER, browsing
 from tests.support.page.executions import execution
 from tests.support.page.gateway import ScriptedGateway, functions, problem, scripted_gateway
 
 if TYPE_CHECKING:
     from aiohttp import web
+    from playwright.async_api import Browser
 
-pytestmark = needs_browser
+pytestmark = IN_BROWSER
 
 ORDER: Final = {
     "title": "order",
@@ -64,11 +65,11 @@ def _begun(gateway: ScriptedGateway) -> list[tuple[dict[str, str], str]]:
     return [(query, body) for _, path, query, body in gateway.asked if path == "/begin"]
 
 
-async def test_a_form_is_made_from_the_schema_and_used_by_keyboard_alone() -> None:
+async def test_a_form_is_made_from_the_schema_and_used_by_keyboard_alone(browser: Browser) -> None:
     """Each property has a field of its kind; what is left empty is left out; numbers stay exact."""
     async with scripted_gateway() as gateway:
         _with_begin(gateway)
-        async with browsing(f"{gateway.url}/#/begin") as page:
+        async with browsing(browser, f"{gateway.url}/#/begin") as page:
             await page.get_by_label("name").focus()
             await page.keyboard.type("Ann")
             for typed in ("", "9007199254740993", "y", "ship"):
@@ -96,7 +97,7 @@ async def test_a_form_is_made_from_the_schema_and_used_by_keyboard_alone() -> No
             }
 
 
-async def test_faults_stand_beside_their_fields() -> None:
+async def test_faults_stand_beside_their_fields(browser: Browser) -> None:
     """A 422 is shown at the field that its pointer names, which gets the focus; others below."""
     faults = [
         {"pointer": "/pace", "message": "-1 is less than the minimum of 0"},
@@ -106,7 +107,7 @@ async def test_faults_stand_beside_their_fields() -> None:
     refused = problem("invalid-input", 422, "order does not take the input.", errors=faults)
     async with scripted_gateway() as gateway:
         _with_begin(gateway, refused)
-        async with browsing(f"{gateway.url}/#/begin") as page:
+        async with browsing(browser, f"{gateway.url}/#/begin") as page:
             await page.get_by_label("name").fill("Ann")
             await page.get_by_label("pace").fill("-1")
             await page.get_by_role("button", name="Begin", exact=True).click()
@@ -126,11 +127,11 @@ async def test_faults_stand_beside_their_fields() -> None:
             assert '"pace": 1.50' in _begun(gateway)[1][1]
 
 
-async def test_json_is_edited_where_no_form_will_do() -> None:
+async def test_json_is_edited_where_no_form_will_do(browser: Browser) -> None:
     """The editor begins with the default; what is no JSON is told with its place, and not sent."""
     async with scripted_gateway() as gateway:
         _with_begin(gateway)
-        async with browsing(f"{gateway.url}/#/begin") as page:
+        async with browsing(browser, f"{gateway.url}/#/begin") as page:
             await page.get_by_label("Function").select_option("nested")
             editor = page.get_by_label("Input, as JSON")
             assert json.loads(await editor.input_value()) == {"deep": {}}
@@ -148,23 +149,23 @@ async def test_json_is_edited_where_no_form_will_do() -> None:
             ]
 
 
-async def test_a_form_is_taken_over_as_json() -> None:
+async def test_a_form_is_taken_over_as_json(browser: Browser) -> None:
     """What was typed into the form stands in the editor."""
     async with scripted_gateway() as gateway:
         _with_begin(gateway)
-        async with browsing(f"{gateway.url}/#/begin") as page:
+        async with browsing(browser, f"{gateway.url}/#/begin") as page:
             await page.get_by_label("name").fill("Ann")
             await page.get_by_role("button", name="JSON").click()
             editor = page.get_by_label("Input, as JSON")
             assert json.loads(await editor.input_value()) == {"name": "Ann"}
 
 
-async def test_a_refusal_without_faults_is_told_in_words() -> None:
+async def test_a_refusal_without_faults_is_told_in_words(browser: Browser) -> None:
     """An id that is taken, or a gateway that has too much to do."""
     taken = problem("id-reused", 422, "This id already belongs to another function.")
     async with scripted_gateway() as gateway:
         _with_begin(gateway, taken)
-        async with browsing(f"{gateway.url}/#/begin") as page:
+        async with browsing(browser, f"{gateway.url}/#/begin") as page:
             await page.get_by_label("name").fill("Ann")
             await page.get_by_role("button", name="Begin", exact=True).click()
             await expect(page.get_by_role("alert")).to_contain_text(

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
 from playwright.async_api import expect
 
-from tests.support.page.browser import browsing, later, needs_browser
+from tests.support.page.browser import IN_BROWSER, browsing, later
 from tests.support.page.executions import at, ended, execution, step
 from tests.support.page.gateway import problem, scripted_gateway
 from tests.support.page.snapshots import snapshot, worker
 from tests.support.page.waiting import until
 
-pytestmark = needs_browser
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+pytestmark = IN_BROWSER
 
 TYPE_ERROR = {"type": "TypeError", "message": "no number", "step": "charge"}
 BLOCKED = {"expected": "step reserve", "found": "step quote", "worker": "worker-2", "version": 1}
@@ -23,10 +25,16 @@ ALL_BUSY = snapshot(worker("worker-1", busy=16), worker("worker-2", busy=16))
 
 REASONS: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     (
-        execution("job-1", "retrying", tries=3, last_error=TYPE_ERROR, next_try_at=at(-30)),
+        execution("job-1", "retrying", tries=3, last_error=TYPE_ERROR, next_try_at=at(-3600)),
         snapshot(),
         "The step charge has failed 3 times, last with TypeError: “no number”. The next try is in",
-        "Repair what the step calls, or cancel the execution.",
+        "Repair what the step calls: it is tried again by itself",
+    ),
+    (
+        execution("job-1", "retrying", tries=1, last_error=TYPE_ERROR),
+        snapshot(),
+        "The step charge has failed once, with TypeError: “no number”. It is being tried again.",
+        "Repair what the step calls",
     ),
     (
         execution("job-1", "waiting", waiting_for=[{"name": "approval", "since": at(15)}]),
@@ -54,14 +62,32 @@ REASONS: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     (
         execution("job-1", "blocked", blocked=BLOCKED),
         snapshot(),
-        "Stored is “step reserve”, but the code of worker-2 has “step quote” there.",
+        "Its history has “step reserve” where the code of worker-2 now has “step quote”",
         "Deploy code that fits checkout version 1: then it goes on by itself",
     ),
     (
         execution("job-1", "recovering", worker="worker-1"),
-        snapshot(),
-        "Its worker worker-1 was lost. Another worker takes it over",
-        "Nothing to do while other workers run.",
+        snapshot(worker("worker-2")),
+        "Its worker worker-1 was lost. Another worker takes it over and goes on after its last",
+        "What to do: Nothing.",
+    ),
+    (
+        execution("job-1", "recovering", worker="worker-1"),
+        snapshot(worker("worker-1", state="dead")),
+        "Its worker worker-1 was lost. No worker is connected to this gateway.",
+        "Start a worker that has checkout version 1; then it goes on after its last stored step.",
+    ),
+    (
+        execution("job-1", "recovering", worker="worker-1"),
+        ALL_BUSY,
+        "Its worker worker-1 was lost. All 32 slots of the 2 workers with checkout version 1 are",
+        "It goes on after its last stored step when a slot is free.",
+    ),
+    (
+        execution("job-1", "recovering", worker="worker-1"),
+        snapshot(presence="off"),
+        "Its worker worker-1 was lost, and no other has taken it over yet.",
+        "If no worker with checkout version 1 runs, start one",
     ),
     (
         execution("job-1", "queued"),
@@ -77,21 +103,28 @@ REASONS: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     ),
     (
         execution("job-1", "queued"),
+        snapshot(worker("worker-1", busy=16), worker("worker-2")),
+        "It is offered to a worker with checkout version 1.",
+        "What to do: Nothing.",
+    ),
+    (
+        execution("job-1", "queued"),
         snapshot(),
         "No worker is connected to this gateway.",
         "Start a worker",
     ),
     (
-        execution("job-1", "scheduled", starts_at=at(-600)),
+        execution("job-1", "scheduled", starts_at=at(-3600)),
         snapshot(),
         "It starts in",
-        "Nothing to do.",
+        "What to do: Nothing.",
     ),
     (
         ended(
             "job-1",
             "canceled",
             error={"type": "Canceled", "message": "canceled", "reason": "by Ann: a test"},
+            waiting_for=[{"name": "approval", "since": at(15)}],
         ),
         snapshot(),
         "A client canceled it",
@@ -120,25 +153,28 @@ REASONS: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("state", "told", "sentence", "advice"), REASONS)
-async def test_the_page_says_first_why_it_does_not_go_on(
-    state: dict[str, Any], told: dict[str, Any], sentence: str, advice: str
-) -> None:
-    """One sentence says what it waits for, and another one what to do."""
-    async with scripted_gateway() as gateway:
-        gateway.snapshot = told
-        gateway.answers["/wait"] = lambda _: state
-        async with browsing(f"{gateway.url}/#job-1") as page:
+async def test_the_page_says_first_why_it_does_not_go_on(browser: Browser) -> None:
+    """Of each state one sentence says what it waits for, and another one what to do."""
+    async with scripted_gateway() as gateway, browsing(browser, gateway.url) as page:
+        gateway.answers["/wait"] = lambda request: REASONS[int(request.query["id"])][0]
+        for number, (state, told, sentence, advice) in enumerate(REASONS):
+            await gateway.tell(told)
+            await page.goto(f"{gateway.url}/#{number}")
+            await expect(page.locator("h1 .id")).to_have_text(str(number))
             await expect(page.locator(".sentence")).to_contain_text(sentence)
             if advice:
                 await expect(page.locator(".reason > .advice")).to_contain_text(advice)
+            else:
+                await expect(page.locator(".reason > .advice")).to_have_count(0)
             if state["status"] == "canceled":
                 await expect(page.locator(".sentence")).to_contain_text("“by Ann: a test”")
-            forms = await page.locator("form.signal").count()
-            assert forms == ("signal approval" in sentence)
+            waits = "signal approval" in sentence
+            assert await page.locator("form.signal").count() == waits, sentence
+            lines = page.locator(".command").filter(has_text="/signal?")
+            assert await lines.count() == waits, sentence
 
 
-async def test_steps_are_told_by_worker_with_their_tries() -> None:
+async def test_steps_are_told_by_worker_with_their_tries(browser: Browser) -> None:
     """Each step has its worker, its status and its failed tries."""
     tried = step("charge", 10, None, "worker-2", tries=2, last_error=TYPE_ERROR)
     state = execution(
@@ -153,7 +189,7 @@ async def test_steps_are_told_by_worker_with_their_tries() -> None:
     )
     async with scripted_gateway() as gateway:
         gateway.answers["/wait"] = lambda _: state
-        async with browsing(f"{gateway.url}/#job-1") as page:
+        async with browsing(browser, f"{gateway.url}/#job-1") as page:
             rows = page.locator(".steps-table tbody tr")
             await expect(rows).to_have_count(3)
             await expect(rows.nth(0)).to_contain_text("worker-1")
@@ -162,7 +198,7 @@ async def test_steps_are_told_by_worker_with_their_tries() -> None:
             await expect(page.locator("dl")).to_contain_text("took over from worker-1")
 
 
-async def test_a_signal_is_answered_from_the_page() -> None:
+async def test_a_signal_is_answered_from_the_page(browser: Browser) -> None:
     """A value that is no JSON is refused here; a good one is sent with a key, once."""
     waiting = execution("job-1", "waiting", waiting_for=[{"name": "approval", "since": at(15)}])
     sent: list[tuple[str, str | None]] = []
@@ -177,7 +213,7 @@ async def test_a_signal_is_answered_from_the_page() -> None:
             return {"promise_id": "job-1", "signal": "approval", "delivered": True}
 
         gateway.answers |= {"/wait": lambda _: waiting, "/signal": deliver}
-        async with browsing(f"{gateway.url}/#job-1") as page:
+        async with browsing(browser, f"{gateway.url}/#job-1") as page:
             field, button = (
                 page.get_by_label("Value of the signal"),
                 page.get_by_role("button", name="Send the signal"),
@@ -196,7 +232,7 @@ async def test_a_signal_is_answered_from_the_page() -> None:
             assert sent[0][1]
 
 
-async def test_a_cancel_asks_for_a_reason() -> None:
+async def test_a_cancel_asks_for_a_reason(browser: Browser) -> None:
     """The dialog can be left with Escape; what it sends is the reason, by keyboard alone."""
     async with scripted_gateway() as gateway:
         running = execution("job-1", worker="worker-1")
@@ -209,7 +245,7 @@ async def test_a_cancel_asks_for_a_reason() -> None:
             return end
 
         gateway.answers |= {"/wait": lambda _: running, "/cancel": cancel}
-        async with browsing(f"{gateway.url}/#job-1") as page:
+        async with browsing(browser, f"{gateway.url}/#job-1") as page:
             button = page.get_by_role("button", name="Cancel this execution…")
             await button.focus()
             await page.keyboard.press("Enter")
@@ -226,11 +262,11 @@ async def test_a_cancel_asks_for_a_reason() -> None:
             assert bodies == [{"reason": "too late"}]
 
 
-async def test_an_execution_that_does_not_exist_is_told_in_words() -> None:
+async def test_an_execution_that_does_not_exist_is_told_in_words(browser: Browser) -> None:
     """An unknown id is no endless attempt to read it."""
     async with (
         scripted_gateway() as gateway,
-        browsing(f"{gateway.url}/#nobody", clock=True) as page,
+        browsing(browser, f"{gateway.url}/#nobody", clock=True) as page,
     ):
         await expect(page.get_by_role("alert")).to_contain_text("There is no such execution.")
         await until(lambda: "/wait" in gateway.paths())
@@ -238,11 +274,11 @@ async def test_an_execution_that_does_not_exist_is_told_in_words() -> None:
         assert gateway.paths().count("/wait") == 1
 
 
-async def test_lines_for_a_shell_are_copied() -> None:
+async def test_lines_for_a_shell_are_copied(browser: Browser) -> None:
     """The button beside a line puts it on the clipboard, and says so."""
     async with scripted_gateway() as gateway:
         gateway.answers["/wait"] = lambda _: execution("job-1", input={"quote": "it's"})
-        async with browsing(f"{gateway.url}/#job-1") as page:
+        async with browsing(browser, f"{gateway.url}/#job-1") as page:
             await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
             last = page.locator(".command").last
             await last.get_by_role("button").click()

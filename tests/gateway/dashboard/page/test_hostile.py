@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import pytest
 from aiohttp import web
 from playwright.async_api import expect
 
-from tests.support.page.browser import browsing, needs_browser
+from tests.support.page.browser import IN_BROWSER, browsing
 from tests.support.page.executions import ended, execution, item, step
 from tests.support.page.gateway import functions, scripted_gateway
 from tests.support.page.snapshots import bar, recovered, segment, snapshot, worker
 
-pytestmark = needs_browser
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page
+
+    from tests.support.page.gateway import ScriptedGateway
+
+pytestmark = IN_BROWSER
 
 MARKUP: Final = '<img src=x onerror="window.broken=1"><script>window.broken=1</script>'
 RIGHT_TO_LEFT: Final = "a\u202egnp.exe\u202c \u05d0\u05d1"
@@ -47,52 +51,73 @@ def _hostile_state(text: str) -> dict[str, Any]:
     )
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-async def test_hostile_texts_are_shown_as_they_are(text: str) -> None:
-    """Names, ids, errors and values are text in every view, and no script or style of it runs."""
-    lost = bar(
-        text, 10, segments=[segment(text, 10, again=True)], function=text, recovered_from=text
-    )
-    async with scripted_gateway() as gateway:
-        gateway.snapshot = snapshot(worker(text, lost, functions={text: [1]}), gateway=text)
-        gateway.answers |= {
-            "/list": lambda _: {
-                "items": [item(text, function=text, worker=text)],
-                "next_cursor": None,
-            },
-            "/wait": lambda _: _hostile_state(text),
-            "/functions": lambda _: functions(**{text: {"description": text}}),
-        }
-        async with browsing(gateway.url) as page:
-            name = page.locator(".lane h3 bdi")
-            await expect(name).to_have_count(1)
-            assert await name.text_content() == text
-            await expect(page.locator("tbody th a")).to_have_count(1)
-            assert await page.locator("tbody th a").text_content() == text
-            href = await page.locator("tbody th a").get_attribute("href")
-            assert href
-            assert href.startswith("#")
-            assert not set(href) & set("<>\"' ")
+async def _has_texts_only(page: Page) -> None:
+    """Check that nothing of what is shown was taken for markup, script or style."""
+    assert await page.evaluate("window.broken") is None
+    assert await page.evaluate(COUNT_MARKUP) == 0
+    assert await page.evaluate("getComputedStyle(document.body).display") == "block"
 
-            await page.goto(f"{gateway.url}/#job-1")
-            await expect(page.locator(".sentence")).to_contain_text(text[:100])
-            assert text[:1_000] in (await page.locator(".steps-table").text_content() or "")
+
+def _tell_hostile(gateway: ScriptedGateway) -> None:
+    """Have everything that has a name be called by each of the hostile texts."""
+    again = {text: [segment(text, 10, again=True)] for text in HOSTILE}
+    gateway.snapshot = snapshot(
+        *(
+            worker(
+                text,
+                bar(text, 10, segments=again[text], function=text, recovered_from=text),
+                functions={text: [1]},
+            )
+            for text in HOSTILE
+        ),
+        gateway="".join(HOSTILE),
+    )
+    items = [item(text, function=text, worker=text) for text in HOSTILE]
+    described = {text: {"description": text} for text in HOSTILE}
+    gateway.answers |= {
+        "/list": lambda _: {"items": items, "next_cursor": None},
+        "/wait": lambda request: _hostile_state(HOSTILE[int(request.query["id"])]),
+        "/functions": lambda _: functions(**described),
+    }
+
+
+async def test_hostile_texts_are_shown_as_they_are(browser: Browser) -> None:
+    """Names, ids, errors and values are text in every view, and no script or style of it runs."""
+    async with scripted_gateway() as gateway:
+        _tell_hostile(gateway)
+        async with browsing(browser, gateway.url) as page:
+            names, links = page.locator(".lane h3 bdi"), page.locator("tbody th a")
+            await expect(names).to_have_count(len(HOSTILE))
+            assert sorted(await names.all_text_contents()) == sorted(HOSTILE)
+            await expect(links).to_have_count(len(HOSTILE))
+            assert await links.all_text_contents() == list(HOSTILE)
+            hrefs = await links.evaluate_all("all => all.map((link) => link.getAttribute('href'))")
+            assert [href[0] for href in hrefs] == ["#"] * len(HOSTILE)
+            assert not set("".join(hrefs)) & set("<>\"' ")
+            await _has_texts_only(page)
+
+            for number, text in enumerate(HOSTILE):
+                await page.goto(f"{gateway.url}/#{number}")
+                await expect(page.locator("h1 .id")).to_have_text(str(number))
+                await expect(page.locator(".sentence")).to_contain_text(text[:100])
+                assert text[:1_000] in (await page.locator(".steps-table").text_content() or "")
+                await _has_texts_only(page)
 
             await page.goto(f"{gateway.url}/#/begin")
-            await expect(page.locator(".begin-form > .advice bdi")).to_have_count(1)
-            assert await page.locator(".begin-form > .advice bdi").text_content() == text
+            for number, text in enumerate(HOSTILE):
+                await page.get_by_label("Function").select_option(index=number)
+                advice = page.locator(".begin-form > .advice bdi")
+                await expect(advice).to_contain_text(text[:30])
+                assert await advice.text_content() == text
+                await _has_texts_only(page)
 
-            assert await page.evaluate("window.broken") is None
-            assert await page.evaluate(COUNT_MARKUP) == 0
-            assert await page.evaluate("getComputedStyle(document.body).display") == "block"
 
-
-async def test_a_long_value_is_cut_until_all_of_it_is_asked_for() -> None:
+async def test_a_long_value_is_cut_until_all_of_it_is_asked_for(browser: Browser) -> None:
     """A text of a million characters is shown in part, and on demand as a whole."""
     long = f"begin{'y' * LARGE}end"
     async with scripted_gateway() as gateway:
         gateway.answers["/wait"] = lambda _: ended("job-1", "resolved", result=long)
-        async with browsing(f"{gateway.url}/#job-1") as page:
+        async with browsing(browser, f"{gateway.url}/#job-1") as page:
             shown = page.locator("pre.json").nth(1)
             await expect(shown).to_contain_text("begin")
             assert len(await shown.text_content() or "") < 5_000
@@ -104,7 +129,7 @@ async def test_a_long_value_is_cut_until_all_of_it_is_asked_for() -> None:
             assert await page.evaluate(fits)
 
 
-async def test_numbers_and_surrogates_stay_what_they_are() -> None:
+async def test_numbers_and_surrogates_stay_what_they_are(browser: Browser) -> None:
     """An integer beyond 2^53 is shown to the last digit; half a character breaks nothing."""
     result = f"[9007199254740993,-9223372036854775808,{SURROGATE},1e400]"
     body = (
@@ -115,7 +140,7 @@ async def test_numbers_and_surrogates_stay_what_they_are() -> None:
         gateway.answers["/wait"] = lambda _: web.Response(
             text=body, content_type="application/json"
         )
-        async with browsing(f"{gateway.url}/#job-1") as page:
+        async with browsing(browser, f"{gateway.url}/#job-1") as page:
             shown = page.locator("pre.json").nth(1)
             await expect(shown).to_contain_text("9007199254740993")
             await expect(shown).to_contain_text("-9223372036854775808")
@@ -124,9 +149,9 @@ async def test_numbers_and_surrogates_stay_what_they_are() -> None:
             await expect(page.locator("dl")).to_contain_text("at an unknown time")
 
 
-async def test_half_a_character_in_a_snapshot_breaks_nothing() -> None:
+async def test_half_a_character_in_a_snapshot_breaks_nothing(browser: Browser) -> None:
     """Ids and names with lone surrogates are drawn, and so is what comes after them."""
-    async with scripted_gateway() as gateway, browsing(gateway.url) as page:
+    async with scripted_gateway() as gateway, browsing(browser, gateway.url) as page:
         told = recovered()
         told["workers"][1]["bars"][0] |= {"id": "job-\ud800", "function": "\udfff"}
         told["recoveries"]["last"]["id"] = "job-\ud800"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.async_api import expect
 
-from tests.support.page.browser import browsing, needs_browser
+from tests.support.page.browser import IN_BROWSER, browsing
 from tests.support.page.executions import item
 from tests.support.page.gateway import ScriptedGateway, functions, scripted_gateway
 from tests.support.page.snapshots import bar, snapshot, worker
@@ -14,19 +14,20 @@ from tests.support.page.waiting import until
 
 if TYPE_CHECKING:
     from aiohttp import web
+    from playwright.async_api import Browser
 
-pytestmark = needs_browser
+pytestmark = IN_BROWSER
 
 
 def _queries(gateway: ScriptedGateway) -> list[dict[str, str]]:
     return [query for _, path, query, _ in gateway.asked if path == "/list"]
 
 
-async def test_filters_are_kept_in_the_address() -> None:
+async def test_filters_are_kept_in_the_address(browser: Browser) -> None:
     """Each filter is a parameter of /list, and the address shows the same list again."""
     async with scripted_gateway() as gateway:
         gateway.answers["/functions"] = lambda _: functions(checkout={}, foo={})
-        async with browsing(gateway.url) as page:
+        async with browsing(browser, gateway.url) as page:
             await page.get_by_label("Status").select_option("rejected")
             await page.get_by_label("Function").select_option("checkout")
             await page.get_by_label("Version").fill("2")
@@ -48,7 +49,7 @@ async def test_filters_are_kept_in_the_address() -> None:
             await until(lambda: _queries(gateway)[-1] == {"limit": "50"})
 
 
-async def test_a_short_page_is_filled_with_the_next_ones() -> None:
+async def test_a_short_page_is_filled_with_the_next_ones(browser: Browser) -> None:
     """The gateway looks at a part of all executions only; the page asks on until it is full."""
 
     def pages(request: web.Request) -> dict[str, Any]:
@@ -58,14 +59,14 @@ async def test_a_short_page_is_filled_with_the_next_ones() -> None:
 
     async with scripted_gateway() as gateway:
         gateway.answers["/list"] = pages
-        async with browsing(f"{gateway.url}/#/?phase=blocked") as page:
+        async with browsing(browser, f"{gateway.url}/#/?phase=blocked") as page:
             await expect(page.locator("tbody tr")).to_have_count(30)
             await expect(page.locator("tbody .badge")).to_have_text(["⊗ blocked"] * 30)
             asked = [(query["phase"], query["limit"]) for query in _queries(gateway)]
             assert asked[:4] == [("blocked", "50")] * 2 + [("blocked", "45"), ("blocked", "35")]
 
 
-async def test_pages_go_older_and_newer() -> None:
+async def test_pages_go_older_and_newer(browser: Browser) -> None:
     """A page of fifty, the older ones by their cursor, and back."""
 
     def pages(request: web.Request) -> dict[str, Any]:
@@ -75,7 +76,7 @@ async def test_pages_go_older_and_newer() -> None:
 
     async with scripted_gateway() as gateway:
         gateway.answers["/list"] = pages
-        async with browsing(gateway.url) as page:
+        async with browsing(browser, gateway.url) as page:
             await expect(page.locator("tbody tr")).to_have_count(50)
             first = page.locator("tbody th").first
             for shown in ("job-1-0", "job-2-0"):
@@ -86,12 +87,12 @@ async def test_pages_go_older_and_newer() -> None:
             await expect(first).to_have_text("job-1-0")
 
 
-async def test_rows_show_what_the_lanes_know() -> None:
+async def test_rows_show_what_the_lanes_know(browser: Browser) -> None:
     """A row says who holds its execution as soon as a snapshot does."""
     async with scripted_gateway() as gateway:
         row = item("job-1", phase="queued", worker=None)
         gateway.answers["/list"] = lambda _: {"items": [row], "next_cursor": None}
-        async with browsing(gateway.url) as page:
+        async with browsing(browser, gateway.url) as page:
             shown = page.locator("tbody tr")
             await expect(shown).to_contain_text("queued")
             await gateway.tell(snapshot(worker("worker-5", bar("job-1", 1))))

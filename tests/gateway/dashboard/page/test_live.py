@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from playwright.async_api import expect
 
-from tests.support.page.browser import browsing, hide, later, needs_browser
+from tests.support.page.browser import IN_BROWSER, browsing, hide, later
 from tests.support.page.gateway import ScriptedGateway, scripted_gateway
 from tests.support.page.snapshots import snapshot, worker
 from tests.support.page.waiting import until
 
 if TYPE_CHECKING:
-    from playwright.async_api import Locator, Page
+    from playwright.async_api import Browser, Locator, Page
 
-pytestmark = needs_browser
+pytestmark = IN_BROWSER
 
 TOKEN = "secret-of-a-test"
 
@@ -24,22 +24,31 @@ def mode(page: Page) -> Locator:
     return page.locator(".mode")
 
 
-async def test_without_a_stream_it_polls_until_there_is_one_again() -> None:
+async def test_without_a_stream_it_polls_until_there_is_one_again(browser: Browser) -> None:
     """A stream that ends and cannot be had again is replaced by polls."""
-    async with scripted_gateway() as gateway, browsing(gateway.url) as page:
+    async with (
+        scripted_gateway() as gateway,
+        browsing(browser, gateway.url, clock=True) as page,
+    ):
         await expect(mode(page)).to_contain_text("Live")
         await gateway.tell(None)
         gateway.snapshot = snapshot(worker("worker-7"))
         await expect(mode(page)).to_contain_text("Polling")
         await expect(page.get_by_role("heading", name="worker-7")).to_be_visible()
-        await until(lambda: gateway.paths().count("/dashboard/state") >= 3)
+        for count in (2, 3):
+            await page.clock.run_for(2_000)
+            await until(lambda count=count: gateway.paths().count("/dashboard/state") >= count)  # type: ignore[misc]
         gateway.streams = True
-        await expect(mode(page)).to_contain_text("Live", timeout=40_000)
+        await page.clock.run_for(20_000)
+        await expect(mode(page)).to_contain_text("Live")
 
 
-async def test_a_gateway_that_is_away_is_told_in_words_and_asked_again() -> None:
+async def test_a_gateway_that_is_away_is_told_in_words_and_asked_again(browser: Browser) -> None:
     """The last state stays, with a line that it is old; it ends when the gateway is back."""
-    async with scripted_gateway() as gateway, browsing(gateway.url) as page:
+    async with (
+        scripted_gateway() as gateway,
+        browsing(browser, gateway.url, clock=True) as page,
+    ):
         await gateway.tell(snapshot(worker("worker-1")))
         await expect(page.locator(".lane")).to_have_count(1)
         gateway.is_away = True
@@ -47,22 +56,23 @@ async def test_a_gateway_that_is_away_is_told_in_words_and_asked_again() -> None
         await expect(page.get_by_text("The gateway does not answer")).to_be_visible()
         await expect(page.locator(".lane")).to_have_count(1)
         gateway.is_away, gateway.streams = False, True
+        await page.clock.run_for(15_000)
         await expect(page.get_by_text("The gateway does not answer")).to_be_hidden()
         await expect(mode(page)).to_contain_text("Live")
 
 
-async def test_a_server_that_is_away_is_told_in_words() -> None:
+async def test_a_server_that_is_away_is_told_in_words(browser: Browser) -> None:
     """The gateway answers, but its server does not, or cannot write."""
-    async with scripted_gateway() as gateway, browsing(gateway.url) as page:
+    async with scripted_gateway() as gateway, browsing(browser, gateway.url) as page:
         await gateway.tell(snapshot(server="away"))
         await expect(page.get_by_role("alert")).to_contain_text("cannot reach the Resonate server")
         await gateway.tell(snapshot(server="not writable"))
         await expect(page.get_by_role("alert")).to_contain_text("cannot write to its store")
 
 
-async def test_a_hidden_tab_asks_for_nothing() -> None:
+async def test_a_hidden_tab_asks_for_nothing(browser: Browser) -> None:
     """The stream ends when the tab is hidden, nothing is asked, and all comes back with it."""
-    async with scripted_gateway() as gateway, browsing(gateway.url, clock=True) as page:
+    async with scripted_gateway() as gateway, browsing(browser, gateway.url, clock=True) as page:
         await expect(mode(page)).to_contain_text("Live")
         await hide(page, hidden=True)
         await until(lambda: gateway.open_streams == 0)
@@ -88,12 +98,12 @@ async def _signed_in(page: Page, token: str) -> None:
     await page.keyboard.press("Enter")
 
 
-async def test_with_tokens_a_person_signs_in_and_out() -> None:
+async def test_with_tokens_a_person_signs_in_and_out(browser: Browser) -> None:
     """A wrong token is refused in words; the right one is sent with each call, stored nowhere."""
     async with scripted_gateway() as gateway:
         gateway.token = TOKEN
         gateway.snapshot = snapshot(worker("worker-1"))
-        async with browsing(gateway.url) as page:
+        async with browsing(browser, gateway.url) as page:
             await _signed_in(page, "wrong")
             await expect(page.get_by_role("alert")).to_contain_text("does not know this token")
             gateway.tokens_sent.clear()
@@ -111,14 +121,14 @@ async def test_with_tokens_a_person_signs_in_and_out() -> None:
             await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-async def test_a_stream_of_nonsense_breaks_nothing() -> None:
+async def test_a_stream_of_nonsense_breaks_nothing(browser: Browser) -> None:
     """Snapshots with missing, wrong and absurd members are shown as far as they can be."""
 
     async def shows(gateway: ScriptedGateway, page: Page, name: str) -> None:
         await gateway.tell(snapshot(worker(name)))
         await expect(page.get_by_role("heading", name=name)).to_be_visible()
 
-    async with scripted_gateway() as gateway, browsing(gateway.url) as page:
+    async with scripted_gateway() as gateway, browsing(browser, gateway.url) as page:
         await shows(gateway, page, "before")
         absurd = worker("odd", slots=0, busy=10**12, offers=-1, functions=None, started_at=None)
         for told in (
@@ -128,5 +138,10 @@ async def test_a_stream_of_nonsense_breaks_nothing() -> None:
                 worker("bad", bars=[{"id": "x" * 10_000, "claimed_at": 9e15, "ended_at": None}])
             ),
         ):
+            written = gateway.written
             await gateway.tell(told)
+            await until(lambda written=written: gateway.written > written)  # type: ignore[misc]
         await shows(gateway, page, "after")
+        # It goes on with the same stream, and need not poll.
+        assert gateway.paths().count("/dashboard/live") == 1
+        assert "/dashboard/state" not in gateway.paths()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from playwright.async_api import expect
 
-from tests.support.page.browser import browsing, needs_browser
+from tests.support.page.browser import IN_BROWSER, browsing
 from tests.support.page.gateway import scripted_gateway
 from tests.support.page.snapshots import (
     COUNTS,
@@ -20,11 +21,15 @@ from tests.support.page.snapshots import (
 )
 
 if TYPE_CHECKING:
-    from playwright.async_api import Locator, Page
+    from playwright.async_api import Browser, Locator, Page
 
-pytestmark = needs_browser
+pytestmark = IN_BROWSER
 
 MOST_BARS = 400
+MOST_ROWS = 10
+ROWS = "all => all.map((track) => Number(track.style.getPropertyValue('--rows')))"
+MOST_LANES = 10
+"""Lanes that one drawing may renew where there are many."""
 
 
 def lane(page: Page, name: str) -> Locator:
@@ -32,11 +37,11 @@ def lane(page: Page, name: str) -> Locator:
     return page.locator(".lane").filter(has=page.get_by_role("heading", name=name))
 
 
-async def test_a_lost_execution_is_seen_to_go_on_in_another_lane() -> None:
+async def test_a_lost_execution_is_seen_to_go_on_in_another_lane(browser: Browser) -> None:
     """The lane of a lost worker says so; its bar goes on in another one, and is joined to it."""
     async with scripted_gateway() as gateway:
         gateway.snapshot = recovered()
-        async with browsing(gateway.url) as page:
+        async with browsing(browser, gateway.url) as page:
             lost, other = lane(page, "worker-1"), lane(page, "worker-2")
             await expect(lost).to_contain_text("lost at")
             await expect(lost.locator('.bar[data-state="lost"]')).to_have_count(1)
@@ -58,12 +63,12 @@ async def test_a_lost_execution_is_seen_to_go_on_in_another_lane() -> None:
             assert end["y"] < line["y"] < line["y"] + line["height"] < goes_on["y"] + 20
 
 
-async def test_a_bar_grows_until_it_ends_and_moves_with_time() -> None:
+async def test_a_bar_grows_until_it_ends_and_moves_with_time(browser: Browser) -> None:
     """What runs reaches the right edge; once it has ended, its end leaves the edge."""
     running = bar("job-1", 10, segments=[segment("reserve", 10)])
     async with scripted_gateway() as gateway:
         gateway.snapshot = snapshot(worker("worker-1", running))
-        async with browsing(gateway.url) as page:
+        async with browsing(browser, gateway.url) as page:
             steps, track = page.locator(".bar .steps"), page.locator(".track")
             await expect(steps).to_be_visible()
             edge = await track.bounding_box()
@@ -87,45 +92,87 @@ async def test_a_bar_grows_until_it_ends_and_moves_with_time() -> None:
             await expect(steps).to_have_count(1)
 
 
-async def test_what_is_drawn_is_bounded() -> None:
+async def test_what_is_drawn_is_bounded(browser: Browser) -> None:
     """Of 2,000 bars in 20 lanes, 400 at most are drawn, and the others are counted."""
     async with scripted_gateway() as gateway:
         gateway.snapshot = {**many(20, 100), "bars_left_out": 1600}
-        async with browsing(gateway.url) as page:
+        async with browsing(browser, gateway.url) as page:
             await expect(page.locator(".lane")).to_have_count(20)
             await expect(page.get_by_text("1,600 more executions not drawn")).to_be_visible()
             for _ in range(5):
                 await gateway.tell({**many(20, 100), "bars_left_out": 1600})
+            filled = page.locator(".lane").filter(has=page.locator(".bar"))
+            await expect(filled).to_have_count(20)
             drawn = await page.locator(".bar").count()
             assert 100 < drawn <= MOST_BARS
             assert await page.locator(".lane .hidden").count() > 0
+            rows = await page.locator(".track").evaluate_all(ROWS)
+            assert max(rows) == MOST_ROWS
             assert await page.evaluate("document.querySelectorAll('*').length") < 12_000
 
 
-async def test_updates_are_drawn_together() -> None:
-    """Fifty snapshots at once make no fifty drawings."""
-    async with scripted_gateway() as gateway, browsing(gateway.url) as page:
+FIRST_DRAWING = """() => {
+  const shown = () => [...document.querySelectorAll(".slots")]
+    .filter((slots) => slots.textContent.includes("7 of 16")).length;
+  window.firstDrawing = new Promise((resolve) => {
+    new MutationObserver((_, observer) => {
+      if (!shown()) return;
+      observer.disconnect();
+      resolve(shown());
+    }).observe(document.body, { subtree: true, childList: true, characterData: true });
+  });
+}"""
+"""Has the page note how many lanes are new with the first drawing that shows something new."""
+
+
+async def test_lanes_out_of_sight_are_drawn_in_turn(browser: Browser) -> None:
+    """Of twenty lanes a drawing renews those in sight and two others; soon all of them are new."""
+    told = many(20, 10)
+    async with scripted_gateway() as gateway:
+        gateway.snapshot = told
+        async with browsing(browser, gateway.url) as page:
+            filled = page.locator(".lane").filter(has=page.locator(".bar"))
+            await expect(filled).to_have_count(20)
+            await page.evaluate(FIRST_DRAWING)
+            await gateway.tell({**told, "workers": [{**w, "busy": 7} for w in told["workers"]]})
+            assert 1 <= await page.evaluate("window.firstDrawing") <= MOST_LANES
+            new = page.locator(".slots").filter(has_text="7 of 16")
+            await expect(new).to_have_count(20)
+            await page.locator(".lane").last.scroll_into_view_if_needed()
+            await gateway.tell(told)
+            await expect(page.locator(".slots").last).to_contain_text("5 of 16")
+
+
+async def test_updates_are_drawn_together(browser: Browser) -> None:
+    """Fifty snapshots at once make few drawings, a quarter of a second after one another."""
+    async with scripted_gateway() as gateway, browsing(browser, gateway.url) as page:
         await expect(page.get_by_text("No worker is connected")).to_be_visible()
-        count = "performance.getEntriesByName('drawing').length"
-        before = await page.evaluate(count)
+        drawings = "performance.getEntriesByName('drawing').map((each) => each.startTime)"
+        before = len(await page.evaluate(drawings))
         for number in range(1, 51):
             await gateway.tell(snapshot(worker("worker-1", busy=number, slots=50)))
         await expect(page.locator(".slots")).to_contain_text("50 of 50 slots busy")
-        assert await page.evaluate(count) - before < 25
+        began = (await page.evaluate(drawings))[before:]
+        assert all(second - first > 240 for first, second in itertools.pairwise(began)), began
 
 
-async def test_numbers_are_shown_and_unknown_ones_are_not_invented() -> None:
+async def test_numbers_are_shown_and_unknown_ones_are_not_invented(browser: Browser) -> None:
     """Each number stands with its name; what nobody knows is a dash."""
-    counts = {**COUNTS, "running": 3, "waiting": 2, "blocked": 1, "rejected": 4, "timedout": 1}
+    known = {"running": 3, "waiting": 2, "blocked": 1, "rejected": 4, "timedout": 1}
+    counts = {**COUNTS, **known, "queued": None}
     async with scripted_gateway() as gateway:
         gateway.snapshot = snapshot(worker("w"), counts=counts, begins_per_second=12.5, p50_ms=120)
-        async with browsing(gateway.url) as page:
+        async with browsing(browser, gateway.url) as page:
             shown = {
                 key: await page.locator(f'.value[data-key="{key}"]').text_content()
-                for key in ("running", "waiting", "blocked", "failed", "begins", "p50", "p99")
+                for key in (
+                    *("running", "queued", "waiting", "blocked", "failed"),
+                    *("begins", "p50", "p99"),
+                )
             }
             assert shown == {
                 "running": "3",
+                "queued": "\N{EN DASH}",
                 "waiting": "2",
                 "blocked": "1",
                 "failed": "5",
@@ -136,11 +183,11 @@ async def test_numbers_are_shown_and_unknown_ones_are_not_invented() -> None:
             await expect(page.locator('.tile[data-tone="bad"]')).to_have_count(2)
 
 
-async def test_without_anything_the_page_says_how_to_begin() -> None:
+async def test_without_anything_the_page_says_how_to_begin(browser: Browser) -> None:
     """With no execution, the first line for curl; without presence, how it is turned on."""
     async with scripted_gateway() as gateway:
         gateway.snapshot = snapshot(presence="off")
-        async with browsing(gateway.url) as page:
+        async with browsing(browser, gateway.url) as page:
             await expect(page.get_by_text("PRESENCE_SECRET")).to_be_visible()
             await expect(page.get_by_text("Nothing has been begun yet")).to_be_visible()
             line = await page.locator(".command code").text_content()
@@ -150,9 +197,9 @@ async def test_without_anything_the_page_says_how_to_begin() -> None:
             )
 
 
-async def test_news_are_told_once() -> None:
+async def test_news_are_told_once(browser: Browser) -> None:
     """A screen reader hears of a lost worker and of a recovery, not of what was before."""
-    async with scripted_gateway() as gateway, browsing(gateway.url) as page:
+    async with scripted_gateway() as gateway, browsing(browser, gateway.url) as page:
         news = page.locator("#news")
         await gateway.tell(snapshot(worker("worker-1"), worker("worker-2")))
         await expect(page.locator(".lane")).to_have_count(2)
@@ -170,13 +217,13 @@ async def test_news_are_told_once() -> None:
         await expect(news).to_be_empty()
 
 
-async def test_bars_are_walked_by_arrow_keys() -> None:
+async def test_bars_are_walked_by_arrow_keys(browser: Browser) -> None:
     """A lane has one tab stop; arrow keys move in it and between lanes; Enter opens."""
     async with scripted_gateway() as gateway:
         runs = bar("job-2", 10)
         first = worker("worker-1", bar("job-1", 30, 20), runs)
         gateway.snapshot = snapshot(first, worker("worker-2", bar("job-3", 9)))
-        async with browsing(gateway.url) as page:
+        async with browsing(browser, gateway.url) as page:
             focused = "document.activeElement.getAttribute('href')"
             await page.locator(".bar a[tabindex='0']").first.focus()
             walked = [await page.evaluate(focused)]
