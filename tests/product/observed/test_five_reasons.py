@@ -86,7 +86,7 @@ async def test_each_says_why_it_waits_and_what_to_do(
             f"{job}-blocked",
             "“step reserve”",
             "“step quote”",
-            "Deploy code that fits flow",
+            "Deploy the code with which it began as flow",
         )
         await _says(page, url, f"{job}-canceled", "the signal approval", "Send the signal below")
 

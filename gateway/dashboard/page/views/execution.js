@@ -125,10 +125,10 @@ export class Execution {
   _shell(state, open) {
     const waited = open.find((each) => each.kind === "signal");
     return html`<section class="shell"><h2>From a shell</h2>
-      ${command(this._app.curl(`/wait?id=${this.id}&wait=20s`))}
-      ${state.done ? nothing : command(this._app.curl(`/events?id=${this.id}`, { stream: true }))}
-      ${waited ? command(this._app.curl(paths.signal(this.id, waited.name), { method: "POST", body: "true" })) : nothing}
-      ${state.done ? nothing : command(this._app.curl(paths.cancel(this.id), { method: "POST", body: '{"reason":"…"}' }))}
+      ${command(this._app.curl(`/wait?id=${this.id}&wait=20s`), state.done ? "Read how it ended" : "Wait until it ends")}
+      ${state.done ? nothing : command(this._app.curl(`/events?id=${this.id}`, { stream: true }), "Follow its steps")}
+      ${waited ? command(this._app.curl(paths.signal(this.id, waited.name), { method: "POST", body: "true" }), "Send the signal; true is an example") : nothing}
+      ${state.done ? nothing : command(this._app.curl(paths.cancel(this.id), { method: "POST", body: '{"reason":"…"}' }), "Cancel it")}
       ${this._again(state)}</section>`;
   }
 
@@ -137,7 +137,7 @@ export class Execution {
     const input = pretty(this._input ?? null);
     return this._input === undefined || input.length > 500
       ? nothing
-      : command(this._app.curl(paths.begin({ function: state.function }), { method: "POST", body: JSON.stringify(this._input) }));
+      : command(this._app.curl(paths.begin({ function: state.function }), { method: "POST", body: JSON.stringify(this._input) }), "Begin another execution with the same input");
   }
 }
 

@@ -42,7 +42,7 @@ const ENDS = {
     sentence: `A client canceled it ${relative(milliseconds(execution.completed_at), now)}${
       execution.error?.reason ? `, with the reason “${short(execution.error.reason)}”` : ", without a reason"
     }.`,
-    advice: "It has ended. Begin it with another id if it is needed after all.",
+    advice: "It has ended; what its finished steps did stays done. Begin it with another id if it is needed after all.",
   }),
   timedout: (execution) => ({
     title: "Timed out",
@@ -77,7 +77,7 @@ const PHASES = {
   blocked: ({ blocked, function: name, version }) => ({
     title: "Blocked: the code has changed",
     sentence: `Its history has “${short(blocked?.expected)}” where the code of ${short(blocked?.worker || "the worker")} now has “${short(blocked?.found)}”, so it cannot go on with this code.`,
-    advice: `Deploy code that fits ${short(name)}${version ? ` version ${version}` : ""}: then it goes on by itself, and nothing is repeated or lost. Or cancel it.`,
+    advice: `Deploy the code with which it began as ${short(name)}${version ? ` version ${version}` : ""} again: then it goes on by itself, and nothing is repeated or lost. Give the changed code a new version. Or cancel it.`,
   }),
 };
 

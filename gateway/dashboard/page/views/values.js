@@ -28,9 +28,9 @@ export function problem(found, id) {
     : nothing;
 }
 
-/** A line for a shell, with a button that copies it. */
-export function command(line) {
-  return html`<div class="command"><code><bdi>${text(line)}</bdi></code>
+/** A line for a shell with a button that copies it, under what it does unless that is said already. */
+export function command(line, effect = "") {
+  return html`${effect ? html`<p class="quiet">${effect}</p>` : nothing}<div class="command"><code><bdi>${text(line)}</bdi></code>
     <button type="button" @click=${(event) => copy(line, event.target)}>Copy</button></div>`;
 }
 
