@@ -11,7 +11,10 @@ SEED ?= 1
 export UV_PYTHON_DOWNLOADS := never
 ifdef FUNCTIONS
 export FUNCTIONS
-export COMPOSE_FILE ?= compose.yaml:compose.functions.yaml
+endif
+COMPOSE_FILES := compose.yaml$(if $(filter-out sqlite,$(STORE)),:compose.$(STORE).yaml)$(if $(FUNCTIONS),:compose.functions.yaml)
+ifneq ($(COMPOSE_FILES),compose.yaml)
+export COMPOSE_FILE ?= $(COMPOSE_FILES)
 endif
 
 .DEFAULT_GOAL := help
@@ -36,7 +39,7 @@ run: sync ## Start the server, a gateway on port 5001 and three workers; Ctrl-C 
 ##@ Containers
 
 # The image of store-init is the one from which Dockerfiles of functions begin.
-up: ## Build and start the containers, and wait until they are healthy; FUNCTIONS= has a folder of functions
+up: ## Build and start the containers, and wait until they are healthy; STORE=postgres or ha, FUNCTIONS= a folder
 	docker compose build --quiet store-init
 	docker compose up --build --wait --detach
 
@@ -112,7 +115,7 @@ imports: sync ## Check which modules import which
 test: sync ## Run the tests that need no containers, without the long ones; T= has options for pytest
 	$(BIN)/python -m tools.server path && $(BIN)/pytest -n 2 --dist loadfile $(T)
 
-e2e: sync ## Test the containers, in a stack of their own; STORE=postgres for PostgreSQL
+e2e: sync ## Test the containers, in a stack of their own; STORE=postgres or ha
 	E2E_STORE=$(STORE) $(BIN)/pytest tests/e2e -m e2e $(T)
 
 faults: sync ## Test every fault, 20 s of random ones and of all attacks; LONG=1: ten minutes, with HOSTILE=1 of attacks; SEED=, ATTACKS= select

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import tempfile
@@ -72,10 +73,39 @@ class SqliteStore:
 
 @dataclass
 class PostgresStore:
-    """A database of a PostgreSQL cluster of our own."""
+    """A database of a PostgreSQL cluster of our own, which runs between `start` and `stop`."""
 
+    programs: Path
+    folder: Path
+    user: str | None
     port: int
     dialect: str = "postgres"
+    database: str = USER
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and return once it answers."""
+        address = ["-h", "127.0.0.1", f"-p{self.port}", "-k", str(self.folder)]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [f"{self.programs}/postgres", "-D", f"{self.folder}/data", *address],
+                user=self.user,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+            )
+        wait_until(self._answers, what="an answer of PostgreSQL")
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """End it: SIGQUIT ends it at once, as a crash does. It ends its own processes."""
+        if self.process is None:
+            return
+        self.process.send_signal(number)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
     @property
     def flags(self) -> list[str]:
@@ -86,7 +116,7 @@ class PostgresStore:
             f"{prefix}-port={self.port}",
             f"{prefix}-username={USER}",
             f"{prefix}-password={USER}",
-            f"{prefix}-database={USER}",
+            f"{prefix}-database={self.database}",
             f"{prefix}-query=sslmode=disable",
         ]
 
@@ -108,9 +138,15 @@ class PostgresStore:
     def index(self) -> None:
         self._psql(command=POSTGRES_SQL.read_text())
 
+    def _answers(self) -> bool:
+        with contextlib.suppress(RuntimeError):
+            return self.rows("SELECT 1") == [["1"]]
+        return False
+
     def _psql(self, *options: str, command: str) -> str:
         program = ["psql", "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", *options]
         address = ["--host=127.0.0.1", f"--port={self.port}", f"--username={USER}"]
+        address.append(f"--dbname={self.database}")
         done = subprocess.run(
             [*program, *address], input=command, capture_output=True, text=True, check=False
         )
@@ -142,29 +178,9 @@ def postgres() -> Iterator[PostgresStore]:
         data = f"{folder}/data"
         made = [f"{programs}/initdb", f"--pgdata={data}", f"--username={USER}", "--auth=trust"]
         subprocess.run(made, user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        port = free_port()
-        with Path(folder, "log").open("wb") as log:
-            process = subprocess.Popen(
-                [f"{programs}/postgres", "-D", data, "-h", "127.0.0.1", f"-p{port}", "-k", folder],
-                user=user,
-                cwd=folder,
-                stdout=log,
-                stderr=log,
-            )
-        store = PostgresStore(port)
+        store = PostgresStore(programs, Path(folder), user, free_port())
         try:
-            wait_until(lambda: _answers(store), what="an answer of PostgreSQL")
+            store.start()
             yield store
         finally:
-            process.terminate()  # it ends its own processes
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _answers(store: PostgresStore) -> bool:
-    with contextlib.suppress(RuntimeError):
-        return store.rows("SELECT 1") == [["1"]]
-    return False
+            store.stop()

@@ -11,7 +11,11 @@ from typing import Any
 
 from tests.support.processes import ROOT, Answer, call, wait_until
 
-FILES = {"sqlite": "compose.yaml", "postgres": "compose.yaml:compose.postgres.yaml"}
+FILES = {
+    "sqlite": "compose.yaml",
+    "postgres": "compose.yaml:compose.postgres.yaml",
+    "ha": "compose.yaml:compose.ha.yaml",
+}
 FUNCTIONS = "compose.functions.yaml"
 PREFIX = "e2e-"
 PROJECT = "durable-http-e2e"
@@ -78,7 +82,7 @@ class Compose:
 
     def _works(self) -> bool:
         try:
-            ready = call(f"{self.url}/readyz").status == 200
+            ready = call(f"{self.url}/readyz").body.get("status") == "ok"
             listed = call(f"{self.url}/functions").body["functions"]
             workers = call(f"{self.url}/workers").body.get("workers", ())
         except OSError:

@@ -34,7 +34,7 @@ def wait_until[T](condition: Callable[[], T], *, seconds: float = 30.0, what: st
 
 @dataclass
 class Process:
-    """A child `python -m <module>` of the project; `environment` is all that it gets to see.
+    """A child `python -m <module> <arguments>`; `environment` is all that it gets to see.
 
     With a `launcher` the command begins, which replaces itself with the rest.
     """
@@ -43,6 +43,7 @@ class Process:
     environment: Mapping[str, str]
     log: Path
     launcher: Sequence[str] = ()
+    arguments: Sequence[str] = ()
     child: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _earlier: int = field(default=0, init=False)
 
@@ -50,7 +51,7 @@ class Process:
         self._earlier = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.child = subprocess.Popen(
-                [*self.launcher, sys.executable, "-m", self.module],
+                [*self.launcher, sys.executable, "-m", self.module, *self.arguments],
                 cwd=ROOT,
                 env={"PATH": os.environ["PATH"], **self.environment},
                 stdin=subprocess.DEVNULL,

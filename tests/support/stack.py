@@ -247,14 +247,17 @@ def running_stack(  # noqa: PLR0913 - what a service is made of
     modules: Modules = OWN_MODULES,
     presence: bool = PRESENCE,
     host: str = "127.0.0.1",
+    server: Server | None = None,
 ) -> Iterator[Stack]:
     """Run a service until the block ends, then end every process of it.
 
     `gateway` is added to the environment of its gateway. Without `presence` the death of a worker
-    is noticed when its leases end. `host` is the address at which the server listens.
+    is noticed when its leases end. `host` is the address at which the server listens; `server` is
+    one that runs already.
     """
-    with resonate_server(directory, host) as server:
-        stack = Stack(server, directory, lease_seconds, modules)
+    own = resonate_server(directory, host) if server is None else contextlib.nullcontext(server)
+    with own as used:
+        stack = Stack(used, directory, lease_seconds, modules)
         stack.presence = presence
         try:
             stack.add_gateway(ready=True, **(gateway or {}))

@@ -63,7 +63,7 @@ REASONS: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
         execution("job-1", "blocked", blocked=BLOCKED),
         snapshot(),
         "Its history has “step reserve” where the code of worker-2 now has “step quote”",
-        "Deploy the code with which it began as checkout version 1 again: then it goes on by itself",
+        "Deploy the code with which it began as checkout version 1 again: then it goes on",
     ),
     (
         execution("job-1", "recovering", worker="worker-1"),
