@@ -18,7 +18,7 @@ export COMPOSE_FILE ?= $(COMPOSE_FILES)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help sync server run up deploy down clean logs kill revive scale demo load e2e faults bench vendored wheel format lint types imports test check
+.PHONY: help sync server run up deploy down clean logs kill revive scale demo load e2e faults kube bench vendored wheel format lint types imports test check
 
 # A line `##@ …` is a heading; the text after `## ` describes its target.
 help: ## List the targets
@@ -113,7 +113,7 @@ imports: sync ## Check which modules import which
 	$(BIN)/lint-imports
 
 test: sync ## Run the tests that need no containers, without the long ones; T= has options for pytest
-	$(BIN)/python -m tools.server path && $(BIN)/pytest -n 2 --dist loadfile $(T)
+	$(BIN)/python -m tools.server path && $(BIN)/pytest -n 3 --dist loadfile $(T)
 
 e2e: sync ## Test the containers, in a stack of their own; STORE=postgres or ha
 	E2E_STORE=$(STORE) $(BIN)/pytest tests/e2e -m e2e $(T)
@@ -121,3 +121,6 @@ e2e: sync ## Test the containers, in a stack of their own; STORE=postgres or ha
 faults: sync ## Test every fault, 20 s of random ones and of all attacks; LONG=1: ten minutes, with HOSTILE=1 of attacks; SEED=, ATTACKS= select
 	FAULTS_SECONDS=$(if $(LONG),600,20) FAULTS_SEED=$(SEED) FAULTS_HOSTILE=$(HOSTILE) FAULTS_ATTACKS=$(ATTACKS) \
 		$(BIN)/pytest tests/faults$(if $(HOSTILE),/test_hostile.py) -m "not e2e" -s $(T)
+
+kube: sync ## Apply the manifests to a real API server of Kubernetes, which is built the first time
+	$(BIN)/pytest tests/deploy/kubernetes -m long $(T)

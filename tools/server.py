@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[1]
 BUILT: Final = ROOT / ".bin" / "resonate"
 MODULE: Final = ROOT / "tools" / "resonate-server"
-CONFIG: Final = ROOT / "deploy" / "resonate.yaml"
+CONFIG: Final = ROOT / "deploy" / "server" / "resonate.yaml"
 TOOLCHAIN: Final = ROOT / ".state" / "toolchain"
 UV: Final = ROOT / ".tools" / "bin" / "uv"
 
@@ -83,13 +83,13 @@ def build(environment: Mapping[str, str] = os.environ) -> Path:
     report(
         "building the Resonate server from the Go module proxy; only now, it takes a minute or two"
     )
-    compilers = _compilers(environment)
+    found = compilers(environment)
     BUILT.parent.mkdir(exist_ok=True)
     partial = BUILT.with_suffix(".partial")
     package = "github.com/resonatehq/resonate"
     # -trimpath and the flags keep paths and symbols of this machine out of the program.
     command = ["go", "build", "-trimpath", "-ldflags=-s -w", "-o", str(partial), package]
-    done = subprocess.run(command, cwd=MODULE, env={**environment, **compilers}, check=False)
+    done = subprocess.run(command, cwd=MODULE, env={**environment, **found}, check=False)
     if done.returncode != 0:
         raise ServerError("the server could not be built, see above; or set RESONATE_SERVER_BIN")
     # Renamed at the end, so that an interrupted build leaves no broken server behind.
@@ -98,7 +98,8 @@ def build(environment: Mapping[str, str] = os.environ) -> Path:
     return BUILT
 
 
-def _compilers(environment: Mapping[str, str]) -> dict[str, str]:
+def compilers(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return variables for Go and a C compiler, of PATH or of PyPI. Raises `ServerError`."""
     path = environment.get("PATH", os.defpath)
     compiler = environment.get("CC") or next(filter(shutil.which, ("cc", "gcc", "clang")), None)
     if _go_version(path) >= GO_NEEDED and compiler is not None:

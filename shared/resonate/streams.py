@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 RENEW_SECONDS: Final = 0.6
 """Seconds after which a reader opens its next stream: half the age at which the server ends one
-(`disconnectAfter` in deploy/resonate.yaml)."""
+(`disconnectAfter` in deploy/server/resonate.yaml)."""
 
 SILENT_SECONDS: Final = 5.0
 """Seconds that connecting may take, and that an old stream may go on after the next one opened."""

@@ -14,9 +14,10 @@ PAGES: Final = (
     "docs/architecture.md",
     "docs/functions.md",
     "docs/functions-reference.md",
+    "docs/kubernetes.md",
 )
 NAMED: Final = re.compile(r"`((?:[a-z_]+/)+[a-z_]+(?:\.\w+)?)`")
-FOLDERS: Final = (ROOT, ROOT / "gateway", ROOT / "worker")
+FOLDERS: Final = (ROOT, ROOT / "gateway", ROOT / "worker", ROOT / "deploy" / "kubernetes")
 """Where a path of the text begins."""
 
 LINK: Final = re.compile(r"\]\((?P<path>[^)#:]+)(?:#[^)]*)?\)")

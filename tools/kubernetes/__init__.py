@@ -1,0 +1,1 @@
+"""Renders and tries the manifests of deploy/kubernetes."""
