@@ -108,7 +108,7 @@ async def test_nothing_serious_is_found_by_axe(
                     del gateway.answers["/wait"]
                 await _view(page, gateway.url, place, heading)
                 # Colours that change slowly are not there yet.
-                await page.wait_for_function("document.getAnimations().length === 0")
+                await page.wait_for_function("() => document.getAnimations().length === 0")
                 found[place] = await serious_violations(page)
                 sideways[place] = not await page.evaluate(fits)
             assert not any(found.values()), found

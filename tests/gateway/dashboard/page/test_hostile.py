@@ -123,7 +123,7 @@ async def test_a_long_value_is_cut_until_all_of_it_is_asked_for(browser: Browser
             assert len(await shown.text_content() or "") < 5_000
             await page.get_by_role("button", name="Show all 1,000,010 characters").click()
             await page.wait_for_function(
-                "document.querySelectorAll('pre.json')[1].textContent.endsWith('end\"')"
+                "() => document.querySelectorAll('pre.json')[1].textContent.endsWith('end\"')"
             )
             fits = "document.documentElement.scrollWidth <= innerWidth"
             assert await page.evaluate(fits)
