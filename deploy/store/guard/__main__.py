@@ -109,7 +109,10 @@ async def _first(*coroutines: Coroutine[object, object, object]) -> None:
 
 async def _stay_alive(file: Path | None) -> None:
     while file is not None:
-        await asyncio.to_thread(file.touch)
+        try:
+            await asyncio.to_thread(file.touch)
+        except OSError as error:
+            log.error("GUARD_ALIVE_FILE cannot be written: %s", error)  # noqa: TRY400 - words
         await asyncio.sleep(ALIVE_SECONDS)
 
 

@@ -45,22 +45,25 @@ class Lock:
     async def acquire(self) -> None:
         """Return once this guard has the lock. Raises `GuardError` if the roles do not fit."""
         pause = 0.0
-        while True:
+        while not self.is_held:
             self._connection = await self._connect()
             await asyncio.sleep(pause)
             try:
-                if not await self._try(self._connection):
-                    log.info("another server is active; this one waits as the spare")
-                # A statement that waits would keep its snapshot, and PostgreSQL could neither
-                # vacuum nor build an index meanwhile.
-                while not await self._try(self._connection):  # noqa: ASYNC110 - no event is told
-                    await asyncio.sleep(PAUSE_SECONDS)
+                await self._wait(self._connection)
             except psycopg.Error as error:
                 log.warning("PostgreSQL lost while waiting: %s", _words(error))
                 pause = SPARE_PAUSE_SECONDS
-            else:
-                self.is_held = True
-                return
+
+    async def _wait(self, connection: Connection) -> None:
+        is_spare = False
+        while not await self._try(connection):
+            if not is_spare:
+                log.info("another server is active; this one waits as the spare")
+            is_spare = True
+            # A statement that waits would keep its snapshot, and PostgreSQL could neither vacuum
+            # nor build an index meanwhile.
+            await asyncio.sleep(PAUSE_SECONDS)
+        self.is_held = True
 
     async def kept(self) -> None:
         """Keep the lock over any time without PostgreSQL; return when another guard has it."""

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.cell.guards import needs_haproxy, needs_postgres, safe_server
 from tests.support.clients.streams import Parser
+from tests.support.metrics import scrape
 from tests.support.processes import wait_until
 from tests.support.stack import running_stack
 
@@ -26,7 +27,7 @@ pytestmark = [needs_postgres, needs_haproxy]
 JOBS: Final = 5
 POLLS: Final = 200
 STREAMS: Final = 50
-PACE: Final = 0.5
+PACE: Final = 1.0
 """Seconds of each of the five steps."""
 
 
@@ -78,6 +79,17 @@ async def follow(session: aiohttp.ClientSession, id: str) -> tuple[list[str], in
     return [event.id for event in parser.events], cuts - 1
 
 
+def all_wait(stack: Stack) -> bool:
+    """Return whether the gateways, each of which has some, have all polls and streams."""
+    ports = (gateway.environment["GATEWAY_PORT"] for gateway in stack.gateways.values())
+    found = [scrape(f"http://127.0.0.1:{port}") for port in ports]
+    for kind, count in (("wait", POLLS), ("events", STREAMS)):
+        waiting = [each.value("durable_http_gateway_waiters", kind=kind) for each in found]
+        if min(waiting) == 0 or sum(waiting) < count:
+            return False
+    return True
+
+
 async def clients(stack: Stack, job: str, end: Callable[[], None]) -> list[list[tuple[str, int]]]:
     """Begin executions, wait for them and follow them, and end a gateway meanwhile."""
     ids = [f"{job}-{number}" for number in range(JOBS)]
@@ -87,7 +99,7 @@ async def clients(stack: Stack, job: str, end: Callable[[], None]) -> list[list[
     async with aiohttp.ClientSession(stack.url, connector=connector) as session:
         polls = [asyncio.create_task(poll(session, ids[n % JOBS])) for n in range(POLLS)]
         streams = [asyncio.create_task(follow(session, ids[n % JOBS])) for n in range(STREAMS)]
-        await asyncio.sleep(2 * PACE)  # so that all wait, and some events are past
+        await asyncio.to_thread(wait_until, lambda: all_wait(stack), what="all clients")
         await asyncio.to_thread(end)
         polled = await asyncio.gather(*polls)
         followed = await asyncio.gather(*streams)
