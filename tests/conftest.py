@@ -27,8 +27,10 @@ from tests.support.compose import Compose
 from tests.support.faults.proxy import Proxy, proxy_to
 from tests.support.gateway.client import Gateway, GatewayServer
 from tests.support.gateway.senders import Sender
-from tests.support.server import free_port, resonate_server
+from tests.support.ports import free_port
+from tests.support.server import resonate_server
 from tests.support.stack import PRESENCE, Stack, running_stack
+from tests.support.turns import turn
 from tests.support.worker.claims import ClaimedJob
 
 if TYPE_CHECKING:
@@ -52,6 +54,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if E2E in item.path.as_posix():
             item.add_marker(pytest.mark.e2e)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Run a test that judges times while no other test runs; its fixtures too."""
+    with turn(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture(name="garbage", scope="module", autouse=True)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bench.stacks.stores import SqliteStore
+from tests.support.ports import free_port
 from tests.support.processes import wait_until
-from tests.support.server import Server, binary, free_port
+from tests.support.server import Server, binary
 from tools import server
 
 if TYPE_CHECKING:

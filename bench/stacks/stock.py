@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bench.stacks.service import Service
+from tests.support.ports import free_port
 from tests.support.processes import Process, call, wait_until
-from tests.support.server import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

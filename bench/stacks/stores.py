@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from deploy.store import indexes
+from tests.support.ports import free_port
 from tests.support.processes import wait_until
-from tests.support.server import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,8 +16,8 @@ from bench.stacks.server import BenchServer
 from bench.stacks.service import Service
 from bench.stacks.stock import StockStack
 from bench.stacks.stores import postgres, postgres_programs
+from tests.support.ports import free_port
 from tests.support.processes import ROOT, Process, call, wait_until
-from tests.support.server import free_port
 from tests.support.stack import SHIPPED_MODULES, Stack
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from bench.loads.played_workers import play
 from bench.studies.main_thread import CATEGORIES, PARTS, updates_of
 from bench.studies.waiters import child, quantile
 from tests.support.page.browser import browsing, launched
-from tests.support.server import free_port
+from tests.support.ports import free_port
 from tests.support.stack import SHIPPED_MODULES, running_stack
 
 if TYPE_CHECKING:

@@ -105,6 +105,7 @@ def test_answers_that_are_no_success_count_as_failed() -> None:
     assert (outcome.good, outcome.failed, outcome.statuses[503]) == (0, 6, 6)
 
 
+@pytest.mark.alone
 def test_a_load_ends_although_its_server_goes(stalling: Stalling) -> None:
     """A lost connection is a failed request, and the load ends with the last connection."""
     threading.Timer(0.2, stalling.stop).start()
@@ -123,6 +124,7 @@ def test_a_load_runs_in_any_thread(stalling: Stalling) -> None:
         assert load.result(30).good == 3
 
 
+@pytest.mark.alone
 def test_a_signal_ends_a_load_at_any_moment(
     stalling: Stalling,
 ) -> None:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tests.support.ports import free_port
 from tests.support.processes import ROOT, wait_until
-from tests.support.server import binary, free_port
+from tests.support.server import binary
 from tests.support.tutorial import Block, blocks, commands, is_shown, write
 from tests.support.wheel import build_wheel, install
 

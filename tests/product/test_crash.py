@@ -40,6 +40,7 @@ def running_step(stack: Stack, job: str, step: str) -> str:
     return str(running[0]["worker"])
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("step", ["reserve", "pack", "notify"])
 def test_another_worker_goes_on(stack: Stack, job: str, step: str) -> None:
     """When the holder is killed, another goes on at the interrupted step, and only that repeats."""

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from tests.support.ports import free_port
 from tests.support.processes import Answer, wait_until
-from tests.support.server import free_port
 from tools.kubernetes.programs import module_file, program
 
 if TYPE_CHECKING:

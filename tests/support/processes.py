@@ -94,10 +94,16 @@ class Process:
 
     def started(self, event: str) -> dict[str, Any]:
         """Wait for an event that this start has logged, and return it."""
-        found = wait_until(
-            lambda: self._events(self._earlier, event, {}), what=f"{event} of {self.log.stem}"
-        )
-        return found[0]
+
+        def found() -> list[dict[str, Any]]:
+            lives = self.running()
+            events = self._events(self._earlier, event, {})
+            if not (events or lives):
+                said = self.log.read_bytes()[self._earlier :].decode(errors="replace")
+                raise AssertionError(f"{self.log.stem} has ended before {event!r}: {said[-2000:]}")
+            return events
+
+        return wait_until(found, what=f"{event} of {self.log.stem}")[0]
 
     def _events(
         self, offset: int, event: str | None, fields: Mapping[str, object]

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 import yaml
 
+from tests.support.ports import free_port
 from tests.support.processes import ROOT, wait_until
-from tests.support.server import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import socket
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy.store import indexes
+from tests.support.ports import free_port
 from tests.support.processes import call, wait_until
 from tools import server
 
@@ -22,25 +22,6 @@ LISTENING = "0A"
 """A state of /proc/net/tcp."""
 
 binary = functools.cache(server.locate)
-
-
-def free_port() -> int:
-    """Return a port on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def neighbouring_ports() -> int:
-    """Return a port on which nothing listens, and neither on the one after it."""
-    while True:
-        first = free_port()
-        with (
-            contextlib.suppress(OSError),
-            socket.create_server(("127.0.0.1", first)),
-            socket.create_server(("127.0.0.1", first + 1)),
-        ):
-            return first
 
 
 @dataclass

@@ -16,8 +16,9 @@ from shared.resonate.tasks import TaskState
 from shared.resonate.transport import Transport
 from shared.settings import ServerSettings
 from tests.support.catalog import CATALOG, write_manifest
+from tests.support.ports import free_port
 from tests.support.processes import Answer, Process, call, wait_until
-from tests.support.server import free_port, resonate_server
+from tests.support.server import resonate_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

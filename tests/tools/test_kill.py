@@ -53,6 +53,7 @@ class Service(Api):
         return []
 
 
+@pytest.mark.alone
 def test_the_time_is_not_that_of_the_command() -> None:
     """It counts until another worker has the execution, which is seen while the kill goes on."""
     service = Service()

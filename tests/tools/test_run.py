@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.ports import free_port, neighbouring_ports
 from tests.support.processes import ROOT, call, wait_until
-from tests.support.server import binary, free_port, neighbouring_ports
+from tests.support.server import binary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

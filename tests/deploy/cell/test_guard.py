@@ -23,8 +23,9 @@ from tests.support.cell.guards import (
     safe_server,
 )
 from tests.support.faults.starts import Starts
+from tests.support.ports import free_port
 from tests.support.processes import wait_until
-from tests.support.server import binary, free_port
+from tests.support.server import binary
 from tests.support.stack import Stack, running_stack
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def test_several_workers_of_the_store(store: PostgresStore, tmp_path: Path) -> N
     assert (code, f"{name}=4: the store must have one worker" in said) == (2, True), said
 
 
+@pytest.mark.alone
 def test_a_second_server_ends(stack: Stack, server: SafeServer, job: str) -> None:
     """A server without a guard ends with an error, and the first one does not notice it."""
     command = [str(binary()), "serve", *server.guards[1].arguments[:1]]

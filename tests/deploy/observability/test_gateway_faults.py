@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pytest
 
 from tests.support.faults.proxy import Proxy, proxy_to
+from tests.support.ports import free_port, neighbouring_ports
 from tests.support.processes import call, wait_until
 from tests.support.prometheus import Prometheus, needs_prometheus, prometheus
-from tests.support.server import free_port, neighbouring_ports
 from tests.support.several_processes import numbered
 from tests.support.stack import running_stack
 

@@ -6,9 +6,9 @@ import contextlib
 import re
 from typing import TYPE_CHECKING
 
+from tests.support.ports import free_port, neighbouring_ports
 from tests.support.processes import call, wait_until
 from tests.support.prometheus import Prometheus, needs_prometheus, panels, prometheus
-from tests.support.server import free_port, neighbouring_ports
 from tests.support.stack import running_stack
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.support.metrics import Scraped, scrape
+from tests.support.ports import free_port, neighbouring_ports
 from tests.support.processes import ROOT, wait_until
 from tests.support.prometheus import needs_prometheus, promtool
-from tests.support.server import free_port, neighbouring_ports
 from tests.support.stack import running_stack
 
 if TYPE_CHECKING:

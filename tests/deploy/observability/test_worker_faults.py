@@ -11,9 +11,9 @@ import pytest
 
 from shared.resonate.tasks import TaskState
 from tests.support.flows import CHANGES, WRITTEN, blocked, module
+from tests.support.ports import free_port
 from tests.support.processes import wait_until
 from tests.support.prometheus import Prometheus, needs_prometheus, prometheus
-from tests.support.server import free_port
 from tests.support.stack import running_stack
 from tests.support.worker.misbehaving import POISONED
 

@@ -77,6 +77,7 @@ def test_a_hundred_hung_steps_that_are_canceled(stuck: Stack, job: str) -> None:
     assert all(worker.running() for worker in stuck.workers.values())
 
 
+@pytest.mark.alone
 def test_hung_steps_past_their_deadline(stuck: Stack, job: str) -> None:
     """The slots of executions that time out are free soon after."""
     for n in range(32):

@@ -8,6 +8,8 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.support.processes import call, wait_until
 
 if TYPE_CHECKING:
@@ -97,6 +99,7 @@ def test_offers_of_a_killed_worker_come_to_another(bare_stack: Stack, job: str) 
     assert sorted(id for id in started if id in set(ids)) == sorted(ids)
 
 
+@pytest.mark.alone
 def test_a_busy_worker_keeps_no_offers_from_an_idle_one(bare_stack: Stack, job: str) -> None:
     """Beside a worker that long executions keep busy, at most the first ones wait for a moment."""
     first = bare_stack.add_worker("worker-1", WORKER_CONCURRENCY="1")

@@ -78,6 +78,7 @@ def test_a_frozen_holder_changes_nothing_when_it_thaws(bare_stack: Stack, job: s
     assert bare_stack.state(job, steps=True) == ended
 
 
+@pytest.mark.alone
 def test_a_frozen_worker_does_not_keep_the_others_waiting(bare_stack: Stack, job: str) -> None:
     """Twenty jobs that wait in a frozen worker are begun by another within 7 s.
 

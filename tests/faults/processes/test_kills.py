@@ -47,6 +47,7 @@ def check_steps(stack: Stack, starts: Starts, id: str) -> None:
     assert [step["name"] for step in ended["steps"]] == CHECKOUT
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("presence", [True])
 @pytest.mark.parametrize("rate", [0, LOAD])
 def test_another_worker_goes_on_at_once(own_stack: Stack, job: str, rate: int) -> None:
@@ -71,6 +72,7 @@ def test_another_worker_goes_on_at_once(own_stack: Stack, job: str, rate: int) -
     assert mistakes(own_stack) == []
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("presence", [True])
 def test_many_jobs_of_one_worker(own_stack: Stack, job: str) -> None:
     """All that a killed worker held goes on at once, and so does what was offered to it."""
@@ -90,6 +92,7 @@ def test_many_jobs_of_one_worker(own_stack: Stack, job: str) -> None:
     assert max(times) < MOST_SECONDS, times
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("presence", [True, False])
 def test_a_worker_without_time_to_drain(own_stack: Stack, job: str) -> None:
     """SIGTERM hands the execution back at once; nobody has to notice a death for that."""

@@ -68,6 +68,7 @@ def _holder(bare_stack: Stack, job: str, tmp_path: Path, gateways: int) -> Itera
     holder.end()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("presence", [True])
 @pytest.mark.parametrize("gateways", [1, 2])
 def test_all_are_free_at_once(bare_stack: Stack, job: str, holder: Process, gateways: int) -> None:

@@ -111,6 +111,7 @@ def assert_told_to_come_again(stack: Stack, id: str) -> None:
     assert ready.body["detail"] == "server: it does not answer"
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     ("how", "seconds"),

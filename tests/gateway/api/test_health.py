@@ -105,6 +105,7 @@ async def test_a_gateway_without_a_server_stays_and_says_so(offline: Gateway) ->
     assert_degraded(await offline.ask("GET", "/readyz"), AWAY)
 
 
+@pytest.mark.alone
 async def test_a_store_that_cannot_be_written_is_degraded(
     tmp_path: Path, start_gateway: StartGateway
 ) -> None:

@@ -86,6 +86,7 @@ async def test_few_among_many_fill_a_page(gateway: Gateway, job: str) -> None:
     assert [len(page) for page in pages[:2]] == [4, 4]
 
 
+@pytest.mark.alone
 async def test_a_search_is_bounded_and_by_prefix_alone(
     proxy: Proxy, settings: GatewaySettings, start_gateway: StartGateway
 ) -> None:
@@ -185,6 +186,7 @@ async def test_pending_executions_show_what_they_do(
     assert not [call for call in proxy.calls if "-done" in call or "-later" in call]
 
 
+@pytest.mark.alone
 async def test_a_list_does_not_wait_for_activities(
     gateway: Gateway, job: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.gateway.client import until
 from tests.support.gateway.played_worker import create_children, pending_below
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from tests.support.gateway.client import Gateway
 
 
+@pytest.mark.alone
 async def test_thousands_of_children_are_canceled(gateway: Gateway, store: Store, job: str) -> None:
     """The answer does not wait for all children, and soon none is pending, at any depth."""
     await gateway.begin(job, 1)

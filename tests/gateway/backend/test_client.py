@@ -46,6 +46,7 @@ def away(port: int, **changed: Any) -> GatewaySettings:
     return GatewaySettings(server=ServerSettings("http://127.0.0.1", port), **changed)
 
 
+@pytest.mark.alone
 async def test_a_server_that_is_down_is_a_503_in_time(
     closed_port: int, job: str, start_gateway: StartGateway
 ) -> None:
@@ -69,6 +70,7 @@ async def test_a_server_that_is_down_is_a_503_in_time(
     assert (ready.status, ready.body["detail"]) == (200, AWAY)
 
 
+@pytest.mark.alone
 async def test_a_server_that_is_silent_is_a_503_in_time(
     silent_port: int, job: str, start_gateway: StartGateway
 ) -> None:
@@ -105,6 +107,7 @@ ASKING = [
 ]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("how", ["closed_port", "silent_port"])
 async def test_every_route_reports_an_outage(
     request: pytest.FixtureRequest,

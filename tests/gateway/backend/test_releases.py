@@ -101,6 +101,7 @@ async def test_offers_are_made_again_at_once(releases: Releases, store: Store, j
     assert await asyncio.to_thread(held.state, 0) is TaskState.HELD
 
 
+@pytest.mark.alone
 async def test_the_server_is_away(offline: Gateway) -> None:
     """That nothing could be released is an error, soon, however much there is to release."""
     began = time.monotonic()

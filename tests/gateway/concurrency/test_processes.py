@@ -17,8 +17,8 @@ import pytest
 
 from shared.presence import Hello, Welcome, from_gateway, line_of
 from tests.support.catalog import CATALOG, write_manifest
+from tests.support.ports import neighbouring_ports
 from tests.support.processes import Process, call, wait_until
-from tests.support.server import neighbouring_ports
 from tests.support.several_processes import gateway, serving, url_of
 
 if TYPE_CHECKING:

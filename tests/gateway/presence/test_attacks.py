@@ -102,6 +102,7 @@ def many_files(count: int) -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.alone
 def test_two_thousand_connections(attacked: Attacked, job: str) -> None:
     """They keep neither clients nor workers out, and no memory."""
     began = time.monotonic()

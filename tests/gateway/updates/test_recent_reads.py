@@ -73,6 +73,7 @@ async def test_an_old_execution_is_read_once_a_second(seconds: float) -> None:
     assert answers > 50 * server.count
 
 
+@pytest.mark.alone
 async def test_a_young_execution_is_read_often() -> None:
     """What was begun a moment ago soon changes, and this is seen as soon."""
     server = SlowServer(0, young())

@@ -20,8 +20,8 @@ from gateway.openapi.samples import INPUTS
 from gateway.openapi.schemas import TIME
 from tests.support.catalog import SHIPPED
 from tests.support.gateway.documents import published
+from tests.support.ports import free_port
 from tests.support.processes import call, wait_until
-from tests.support.server import free_port
 from tests.support.stack import SHIPPED_MODULES, running_stack
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import pytest
 
 from shared.resonate.transport import Transport, Unanswered
 from shared.settings import ServerSettings
+from tests.support.ports import free_port
 from tests.support.scripted_server import (
     ERROR,
     Answer,
@@ -19,7 +20,6 @@ from tests.support.scripted_server import (
     transport_to,
     transport_to_port,
 )
-from tests.support.server import free_port
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from bench.stacks.stores import PostgresStore, postgres, postgres_programs
+from tests.support.ports import free_port
 from tests.support.processes import ROOT, Process, call, wait_until
-from tests.support.server import Server, binary, free_port
+from tests.support.server import Server, binary
 from tools.server import CONFIG, ENVIRONMENT
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import pytest
 
 from shared.metrics import Meter
 from tests.support.metrics import OPEN_METRICS, scrape
+from tests.support.ports import free_port
 from tests.support.processes import wait_until
-from tests.support.server import free_port
 from worker.metrics import listener
 from worker.metrics.listener import HEAD_BYTES, MOST_CONNECTIONS, MetricsListener
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.support.metrics import Scraped, scrape
+from tests.support.ports import free_port
 from tests.support.processes import call, wait_until
-from tests.support.server import free_port
 from tests.support.stack import running_stack
 
 if TYPE_CHECKING:

@@ -77,6 +77,7 @@ def test_every_gateway_is_told() -> None:
             assert each.messages[0] == HELLO
 
 
+@pytest.mark.alone
 def test_a_lost_connection_is_made_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A gateway that has ended a lasting connection does not take the worker for dead."""
     monkeypatch.setattr(links, "LASTING_SECONDS", 0.0)
@@ -169,6 +170,7 @@ def black_hole() -> Iterator[Address]:
         yield Address(*address)
 
 
+@pytest.mark.alone
 def test_an_address_that_never_answers_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Meanwhile other gateways are told, and the attempt is given up in the end."""
     monkeypatch.setattr(links, "CONNECTING_SECONDS", 0.3)
