@@ -29,7 +29,8 @@ LINKS: Final = {
 }
 
 MOST_SKEW_SECONDS: Final = 10.0
-"""Seconds that this machine's clock may be wrong; all it rules is corrected, but logs are not."""
+"""Seconds that this machine's clock may differ from the server's, by which all deadlines are
+computed; times in logs are not."""
 
 CHECK_SECONDS: Final = 0.5
 """Seconds that the server has to answer a check: orchestrators give up after one second, and take a
@@ -63,15 +64,11 @@ async def healthz(_: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Answer 503 where another gateway would do better, else 200 with the check that fails."""
+    """Answer 503 while this gateway shuts down, else 200 with the check that fails."""
     if request.app[DRAINING].is_set():
         return problem_response(request, UNAVAILABLE, "draining: this gateway is shutting down")
-    fault = await _fault_of_all(request.app[BACKEND])
-    skew = request.app[BACKEND].clock.skew
-    if abs(skew) > MOST_SKEW_SECONDS:
-        ahead = "behind" if skew > 0 else "ahead of"
-        detail = f"clock: this machine's is {abs(skew):.0f} s {ahead} the server's"
-        return problem_response(request, UNAVAILABLE, detail)
+    backend = request.app[BACKEND]
+    fault = await _fault_of_all(backend) or _fault_of_clock(backend.clock.skew)
     presence = presence_of(request.app)
     return json_response(
         ReadyBody(presence) if fault is None else ReadyBody(presence, "degraded", fault)
@@ -92,6 +89,16 @@ async def _fault_of_all(backend: Backend) -> str | None:
     except BackendUnavailable:
         return "server: it does not answer"
     return None
+
+
+def _fault_of_clock(skew: float) -> str | None:
+    """Return what is wrong with the clock, which is no reason to take a gateway away.
+
+    Where it is the server's clock that was set, all gateways find the same.
+    """
+    if abs(skew) <= MOST_SKEW_SECONDS:
+        return None
+    return f"clock: {abs(skew):.0f} s {'behind' if skew > 0 else 'ahead of'} the server's"
 
 
 def presence_of(app: web.Application) -> Literal["on", "no workers", "off"]:

@@ -55,9 +55,9 @@ def _readyz() -> Block:
         "tags": TAG,
         "summary": "Return whether this gateway should be sent requests",
         "description": (
-            "503 while another gateway would do better: this one is shutting down, or its clock is"
-            " wrong. What fails at all gateways, as when the server is away, is a 200 with"
-            " `degraded`: a gateway then answers requests with a 503 and `Retry-After`."
+            "503 while this gateway is shutting down. What may fail at all gateways, as when the"
+            " server is away, is a 200 with `degraded`: a gateway then answers requests that need"
+            " the server with a 503 and `Retry-After`."
         ),
         "responses": {"200": _ready(), **error_responses("/readyz", draining)},
     }

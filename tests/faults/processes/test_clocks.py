@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -58,7 +59,7 @@ def test_a_wrong_clock_is_logged_once(clocks: Stack, job: str) -> None:
 
 @pytest.mark.parametrize(("skew", "word"), [("-30", "behind"), ("30", "ahead of")])
 def test_a_gateway_with_a_wrong_clock(bare_stack: Stack, job: str, skew: str, word: str) -> None:
-    """Its executions have their whole time, and it says that it is not ready, and why."""
+    """Its executions have their whole time, and it says how far its clock is off."""
     url = bare_stack.add_gateway(
         "skewed", SKEWED, ready=False, MODULE=OWN_MODULES.gateway, SKEW=skew
     )
@@ -72,6 +73,5 @@ def test_a_gateway_with_a_wrong_clock(bare_stack: Stack, job: str, skew: str, wo
     assert call(f"{url}/wait?id={job}-late").body["phase"] == "scheduled"
     assert call(f"{url}/wait?id={job}").body["phase"] == "queued"
     ready = call(f"{url}/readyz")
-    assert ready.status == 503
-    assert ready.body["detail"].startswith("clock: this machine's is ")
-    assert ready.body["detail"].endswith(f" s {word} the server's")
+    assert (ready.status, ready.body["status"]) == (200, "degraded")
+    assert re.fullmatch(rf"clock: (29|30|31) s {word} the server's", ready.body["detail"])
