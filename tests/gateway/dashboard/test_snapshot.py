@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from gateway.dashboard.snapshot import MOST_BARS, MOST_FUNCTIONS, MOST_SEGMENTS, MOST_WORKERS
+from gateway.dashboard.bars import MOST_BARS, MOST_SEGMENTS
+from gateway.dashboard.snapshot import MOST_FUNCTIONS, MOST_WORKERS
 from shared.presence import Claimed, Ended, Hello, Running
 from tests.support.gateway.presence import speaking
 
