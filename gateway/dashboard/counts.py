@@ -13,7 +13,7 @@ from gateway.api.listing import Filters, search
 from gateway.dashboard.board import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from gateway.backend.client import Backend
     from gateway.model.execution import Execution
@@ -88,29 +88,29 @@ class NewestExecutions:
         """Return the numbers as they are now. Raises `BackendUnavailable`."""
         found, _ = await search(self._backend.searches, EVERYTHING, SAMPLE, None)
         self._functions.update({each.id: shown(each.function) for each in found})
-        await self._read_phases(found)
+        told = self._activities.told_of(found)
+        await self._read_phases(each for each in found if each.id not in told)
         now = self._backend.clock.time()
         durations = _durations(found, now)
         return Numbers(
-            self._counts(found, now),
+            self._counts(found, told, now),
             _begins_per_second(found, now),
             _percentile(durations, 50),
             _percentile(durations, 99),
         )
 
-    async def _read_phases(self, found: Sequence[Execution]) -> None:
-        unknown = (each for each in found if not each.done and each.id not in self._phases)
-        told = self._activities.told_of(found)
-        some = itertools.islice((each for each in unknown if each.id not in told), PHASE_READS)
+    async def _read_phases(self, untold: Iterable[Execution]) -> None:
+        unknown = (each for each in untold if each.id not in self._phases)
         now = self._backend.clock.time()
-        for each in await self._activities.add_to(list(some)):
+        for each in await self._activities.add_to(list(itertools.islice(unknown, PHASE_READS))):
             phase = each.phase(now)
             if phase is not None:
                 self._phases[each.id] = phase
 
-    def _counts(self, found: Sequence[Execution], now: float) -> Counts:
+    def _counts(
+        self, found: Sequence[Execution], told: Mapping[str, Execution], now: float
+    ) -> Counts:
         counted = dict.fromkeys(Counts.__struct_fields__, 0)
-        told = self._activities.told_of(found)
         for each in found:
             counted[each.status] += 1
             if not each.done:

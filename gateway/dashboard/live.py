@@ -1,6 +1,6 @@
 """Snapshots while somebody looks at the page: made once, whoever many pages are open.
 
-1. The first page opens: numbers are read each second, and a snapshot is made.
+1. The first page opens: numbers are read every two seconds, and a snapshot is made.
 2. Something changes: a quarter of a second after the last snapshot the next one is made.
 3. A page that does not read misses snapshots; it gets the newest one when it reads again.
 4. The last page closes: nothing is read or made any more.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gateway.dashboard.counts import NewestExecutions
     from gateway.dashboard.snapshot import Server
 
-READ_SECONDS: Final = 1.0
+READ_SECONDS: Final = 2.0
 """Seconds between two reads."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import orjson
+import pytest
 
 from gateway.dashboard.bars import MOST_BARS, MOST_SEGMENTS
 from gateway.dashboard.snapshot import MOST_FUNCTIONS, MOST_WORKERS
@@ -42,6 +43,16 @@ def test_a_large_service_fits(scene: Scene) -> None:
     assert seen["workers"][0]["bars"][0]["segments"][-1]["step"] == "step-9"
 
 
+def test_what_one_worker_does_not_need_others_have(scene: Scene) -> None:
+    """Bars are shared out to the last one."""
+    for name, count in (("a", 11), ("b", 300), ("c", 300)):
+        claims = (Claimed(f"{name}-{number}", 1, "job") for number in range(count))
+        speaking(scene.workers, *claims, name=name)
+
+    assert [len(lane["bars"]) for lane in scene.seen["workers"]] == [11, 195, 194]
+    assert scene.seen["bars_left_out"] == 211
+
+
 def test_running_bars_come_before_those_that_have_ended(scene: Scene) -> None:
     """Where not all bars fit, those are left out that have ended longest ago."""
     worker = speaking(scene.workers, Claimed("running", 1, "running"))
@@ -53,6 +64,25 @@ def test_running_bars_come_before_those_that_have_ended(scene: Scene) -> None:
     bars = scene.worker("worker-1")["bars"]
     assert [bars[0]["id"], bars[1]["id"]] == ["running", f"job-{MOST_BARS + 4}"]
     assert (len(bars), scene.seen["bars_left_out"]) == (MOST_BARS, 6)
+
+
+def test_a_bar_that_is_over_gives_way_to_those_that_run(scene: Scene) -> None:
+    """It ends as it was, and shows its newest segments only once there are many bars."""
+    worker = speaking(scene.workers, Claimed("over", 1, "over"))
+    for number in range(20):
+        worker.hear(Running("over", 1, 1, None, f"step-{number}", is_retried=False, reports=False))
+    running = scene.bar("worker-1")
+    scene.now += 1
+    worker.hear(Ended("over", 1))
+    ended = scene.bar("worker-1")
+    for number in range(MOST_BARS - 1):
+        worker.hear(Claimed(f"t-{number}", 1, f"job-{number}"))
+    *_, shown = scene.worker("worker-1")["bars"]
+
+    assert (running["state"], running["ended_at"]) == ("running", None)
+    assert (ended["state"], ended["ended_at"]) == ("ended", 1_001_000)
+    assert len(ended["segments"]) == 20
+    assert shown == {**ended, "segments": ended["segments"][-MOST_SEGMENTS // MOST_BARS :]}
 
 
 def test_hostile_names_are_shown_as_text(scene: Scene) -> None:
@@ -85,9 +115,12 @@ def test_many_workers_are_counted(scene: Scene) -> None:
     assert len(scene.raw) < BYTES
 
 
-def test_names_of_functions_come_from_elsewhere_too(scene: Scene) -> None:
+@pytest.mark.parametrize("is_over", [False, True])
+def test_names_of_functions_come_from_elsewhere_too(scene: Scene, *, is_over: bool) -> None:
     """What a worker does not tell is taken from what was read of the execution, or is null."""
-    speaking(scene.workers, Claimed("t", 1, "job-1"))
+    worker = speaking(scene.workers, Claimed("t", 1, "job-1"))
+    if is_over:
+        worker.hear(Ended("t", 1))
     assert scene.bar("worker-1")["function"] is None
 
     scene.names["job-1"] = "checkout"
