@@ -69,7 +69,7 @@ class AccessLog:
     def _write_batch(self, size: int = BATCH_SIZE) -> None:
         batch = [self._pending.popleft() for _ in range(min(size, len(self._pending)))]
         for level, is_quiet in (("info", False), ("debug", True)):
-            events = [_event(each) for each in batch if (each.path in QUIET_PATHS) is is_quiet]
+            events = (_event(each) for each in batch if (each.path in QUIET_PATHS) is is_quiet)
             log_events(level, events)
         if self._pending:
             asyncio.get_running_loop().call_soon(self._write_batch)

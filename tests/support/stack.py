@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+import urllib.error
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
@@ -104,11 +105,11 @@ class Stack:
         }
         process = self._start(module or self._modules.gateway, name, own)
         self.gateways[name] = process
-        url = f"http://127.0.0.1:{process.started('gateway started')['port']}"
+        # With a port that is given, its log need not have the line that it has started.
+        port = environment.get("GATEWAY_PORT") or process.started("gateway started")["port"]
+        url = f"http://127.0.0.1:{port}"
         if ready:
-            wait_until(
-                lambda: call(f"{url}/readyz").body["status"] == "ok", what=f"start of {name}"
-            )
+            wait_until(lambda: _is_ready(url), what=f"start of {name}")
         self.url = self.url or url
         return url
 
@@ -236,6 +237,12 @@ def create(  # noqa: PLR0913 - what an execution is made of
             tag.VERSION: str(version),
         },
     )
+
+
+def _is_ready(url: str) -> bool:
+    with contextlib.suppress(ConnectionError, urllib.error.URLError):
+        return bool(call(f"{url}/readyz").body["status"] == "ok")
+    return False
 
 
 @contextlib.contextmanager
