@@ -43,12 +43,15 @@ up: ## Build and start the containers, and wait until they are healthy; STORE=po
 	docker compose build --quiet store-init
 	docker compose up --build --wait --detach
 
-# First the new image must load its functions, last the gateway gets to know them.
-deploy: ## Replace the three workers one by one with newly built ones, while work goes on
+# First the new image must load its functions, last the gateway gets to know them. Before that the workers
+# of `make scale` are replaced too, as many as there are.
+deploy: ## Replace the workers, the three one by one, with newly built ones, while work goes on
 	docker compose build --quiet store-init && docker compose build --quiet worker-1 catalog
 	docker compose run --rm --no-deps --no-TTY store-init
 	docker compose run --rm --no-deps --no-TTY worker-1 catalog >/dev/null
 	for worker in worker-1 worker-2 worker-3; do docker compose up --no-build --no-deps --wait $$worker || exit 1; done
+	scaled=$$(docker compose --profile scale ps --all --quiet worker) && set -- $$scaled && { [ $$# -eq 0 ] || \
+		docker compose --profile scale up --no-build --no-deps --wait --scale worker=$$# worker; }
 	docker compose up --no-build --no-deps --detach catalog && docker compose wait catalog
 
 down: ## Stop the containers and keep the data

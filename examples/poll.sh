@@ -42,7 +42,7 @@ while :; do
         echo
         exit 0
         ;;
-    poll/202 | */429 | */503 | */000) ;; # pending, or busy: both requests may be repeated
+    poll/202 | */429 | */502 | */503 | */000) ;; # pending, busy, or cut off: both requests may be repeated
     *)
         cat "$answer" >&2
         echo >&2

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.processes import ROOT
+from tests.support.scripted_server import Answer as ScriptedAnswer
+from tests.support.scripted_server import serving
 from tests.support.stack import SHIPPED_MODULES, running_stack
 
 if TYPE_CHECKING:
@@ -35,10 +37,15 @@ def _job() -> str:
 
 def run(stack: Stack, *command: str) -> subprocess.CompletedProcess[str]:
     """Run an example to its end."""
+    return run_against(stack.url, *command)
+
+
+def run_against(url: str, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run an example to its end; `url` is the gateway's."""
     return subprocess.run(
         command,
         cwd=ROOT / "examples",
-        env={"PATH": os.environ["PATH"], "BASE_URL": stack.url},
+        env={"PATH": os.environ["PATH"], "BASE_URL": url},
         capture_output=True,
         text=True,
         timeout=60,
@@ -72,6 +79,17 @@ def test_the_script_fails_with_the_problem(
 
     assert (done.returncode, done.stdout) == (1, "")
     assert json.loads(done.stderr)["type"] == f"/problems/{slug}"
+
+
+@pytest.mark.parametrize("status", [429, 502, 503])
+def test_the_script_repeats_what_may_be_repeated(status: int, job: str) -> None:
+    """After an answer that says nothing of the execution the script sends the request again."""
+    with serving(ScriptedAnswer(status), ScriptedAnswer(202), ScriptedAnswer(200, b'"done"')) as it:
+        done = run_against(f"http://127.0.0.1:{it.server_port}", "./poll.sh", job, "checkout")
+
+    assert (done.returncode, done.stdout) == (0, '"done"\n')
+    begin = f"/begin?id={job}&function=checkout"
+    assert [request.path for request in it.requests] == [begin, begin, f"/result?id={job}"]
 
 
 def test_the_client_shows_events_and_outcome(stack: Stack, job: str) -> None:

@@ -21,7 +21,8 @@ DRAIN_SECONDS: Final = "2"
 """Default of WORKER_DRAIN_SECONDS here: short, because a person waits after Ctrl-C."""
 
 INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
-"""Variables that every process inherits. The server would read others as its settings."""
+"""Variables that each process is given besides its settings. What else the shell has reaches all
+processes by the supervisor, which passes on its own environment."""
 SETTING_PREFIXES: Final = (
     "GATEWAY_",
     "WORKER_",
