@@ -59,11 +59,20 @@ class GatewayMetrics:
             "Time until a begin is stored, or found stored, without waiting for the execution.",
             BEGIN_BUCKETS,
         )
+        self._forwarded = meter.counts(
+            "durable_http_gateway_cell_requests_total",
+            "Requests to gateways of other cells, by the cell and whether it has answered.",
+            *("cell", "outcome"),
+        )
         self._recovery_seconds = meter.distribution(
             "durable_http_gateway_recovery_duration_seconds",
             "Time from a worker's death until another worker has its execution.",
             RECOVERY_BUCKETS,
         )
+
+    def forwarded(self, cell: str, outcome: str) -> None:
+        """Count a request to another cell: `answered`, or `unreached`."""
+        self._forwarded.of(cell, outcome).inc()
 
     def add_routes(self, routes: Iterable[tuple[str, str]]) -> None:
         """Count these routes by themselves: each is a method, and a path as the routes have it."""

@@ -1,0 +1,109 @@
+"""Passes a client's request on to another cell, and the answer back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+from aiohttp import web
+
+from gateway.api.keys import DRAINING
+from gateway.cells.peers import HOP, Question
+from gateway.errors import BackendUnavailable
+from gateway.http.body import read_raw
+from gateway.http.keys import BODY_SHARE, REQUEST_ID, SETTINGS
+from gateway.http.middleware import WITH_BODIES, add_own_headers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gateway.cells.hash_slots import SlotMap
+    from gateway.cells.peers import Hop, Peers
+
+OF_CONNECTIONS: Final = frozenset(
+    (
+        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te"),
+        *("proxy-connection", "trailer", "transfer-encoding", "upgrade", "content-length"),
+    )
+)
+"""Headers that are about one connection (RFC 9110, 7.6.1), and the length, which is set anew."""
+
+NOT_PASSED: Final = OF_CONNECTIONS | {"expect", "x-request-id", HOP.lower()}
+NOT_RETURNED: Final = OF_CONNECTIONS | {"server", "date", "x-request-id"}
+
+
+async def pass_on(
+    request: web.Request, peers: Peers, slots: SlotMap, hop: Hop
+) -> web.StreamResponse:
+    """Answer a request with the answer of another cell.
+
+    Raises `BackendUnavailable` if none comes, or this gateway shuts down before.
+    """
+    body = await read_raw(request) if request.method in WITH_BODIES else None
+    question = Question(request.method, request.raw_path, _passed(request), body)
+    asked = asyncio.ensure_future(peers.ask(slots, hop, question))
+    answer = await _until_drained(request, asked)
+    async with answer:
+        if body is not None:
+            request[BODY_SHARE].resize(0)  # it is sent, and the answer may take long
+        response = web.StreamResponse(status=answer.status, reason=answer.reason)
+        response.headers.extend(_kept(answer.headers.items(), NOT_RETURNED))
+        if answer.content_length is not None:
+            response.content_length = answer.content_length
+        add_own_headers(request, response)
+        await _send(request, response, answer)
+        return response
+
+
+def asking_headers(request: web.Request) -> dict[str, str]:
+    """Return the headers of a question about a request: who asks, and under which name."""
+    names = ("Authorization", "Host")
+    sent = {name: request.headers[name] for name in names if name in request.headers}
+    return {**sent, "X-Request-Id": request[REQUEST_ID]}
+
+
+def _passed(request: web.Request) -> dict[str, str]:
+    kept = dict(_kept(request.headers.items(), NOT_PASSED))
+    return {**kept, "X-Request-Id": request[REQUEST_ID]}
+
+
+def _kept(headers: Iterable[tuple[str, str]], dropped: frozenset[str]) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in headers if name.lower() not in dropped]
+
+
+async def _until_drained(
+    request: web.Request, asked: asyncio.Future[aiohttp.ClientResponse]
+) -> aiohttp.ClientResponse:
+    """Return the answer; one that only waits is not waited for while this gateway shuts down."""
+    draining = asyncio.ensure_future(request.app[DRAINING].wait())
+    only_waits = request.method not in WITH_BODIES
+    try:
+        waits: set[asyncio.Future[Any]] = {asked, draining} if only_waits else {asked}
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        if asked.done():
+            return asked.result()
+        raise BackendUnavailable("This gateway is shutting down; repeat the request.")
+    finally:
+        draining.cancel()
+        if not asked.done():
+            asked.cancel()
+
+
+async def _send(
+    request: web.Request, response: web.StreamResponse, answer: aiohttp.ClientResponse
+) -> None:
+    """Send the answer as it comes; a client that does not take it is disconnected."""
+    seconds = request.app[SETTINGS].limits.answer
+    draining = request.app[DRAINING]
+    try:
+        await response.prepare(request)
+        while piece := await answer.content.readany():
+            async with asyncio.timeout(seconds):
+                await response.write(piece)
+            if draining.is_set() and answer.content_length is None:
+                break  # a stream; its client connects to another gateway
+        await response.write_eof()
+    except (aiohttp.ClientError, TimeoutError, ConnectionError):
+        if request.transport is not None:
+            request.transport.abort()  # so that the client sees that the answer is not whole
