@@ -45,9 +45,15 @@ class OwnIds(NewIds):
     def __init__(self, name: str, slots: SlotMap, ping: Callable[[], Awaitable[None]]) -> None:
         self.name = name
         self.slots = slots
-        self.generation = slots.generation
-        """The generation by which all calls to the server are made; `slots` may be a later one."""
+        self.generation = 0
+        """The generation by which all calls to the server are made; `slots` may be a later one.
+
+        It is 0 until the calls of a process that ran before this one cannot store anything more.
+        """
         self._ping = ping
+        self._failures = 1  # of the process before, which may have been killed during a call
+        self._settled = 0
+        self._settling = asyncio.Lock()
         self._under_way: Counter[int] = Counter()
         self._cleared: LRUCache[str, int] = LRUCache(MOST_CLEARED)
         self._tasks = TaskSet()
@@ -55,7 +61,7 @@ class OwnIds(NewIds):
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Bring maps into force until the block ends."""
-        async with self._tasks.running():
+        async with self._tasks.running(self._bring_into_force(self.slots)):
             yield
 
     def change(self, slots: SlotMap) -> None:
@@ -88,6 +94,7 @@ class OwnIds(NewIds):
             yield None
         except BaseException:
             # Its call may go on in a thread, or at the server.
+            self._failures += 1
             asyncio.get_running_loop().call_later(LATE_SECONDS, self._leave, generation)
             raise
         self._leave(generation)
@@ -114,16 +121,26 @@ class OwnIds(NewIds):
             del self._under_way[generation]
 
     async def _bring_into_force(self, slots: SlotMap) -> None:
-        began_before = min(self._under_way, default=slots.generation) < slots.generation
         while min(self._under_way, default=slots.generation) < slots.generation:  # noqa: ASYNC110 - rare
             await asyncio.sleep(PAUSE_SECONDS)
-        if began_before:
-            while not await self._answers():  # noqa: ASYNC110 - asks
-                await asyncio.sleep(SETTLED_SECONDS)
-            await asyncio.sleep(SETTLED_SECONDS)
+        await self._settle(self._failures)
         if slots.generation > self.generation:
             self.generation = slots.generation
             get_logger().info("slot map in force", generation=slots.generation)
+
+    async def _settle(self, failures: int) -> None:
+        """Return once the server has done, or never will, what the first failed calls wanted.
+
+        A server that was frozen carries out what lies in its connections when it goes on, long
+        after the calls have failed.
+        """
+        async with self._settling:
+            while self._settled < failures:
+                seen = self._failures
+                has_answered = await self._answers()
+                await asyncio.sleep(SETTLED_SECONDS)
+                if has_answered:
+                    self._settled = seen
 
     async def _answers(self) -> bool:
         try:
