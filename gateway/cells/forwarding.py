@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict
 
 from gateway.api.keys import DRAINING
+from gateway.api.parameters import LONGEST_WAIT
 from gateway.cells.peers import HOP, Question
 from gateway.errors import BackendUnavailable
 from gateway.http.body import read_raw
@@ -29,6 +32,12 @@ OF_CONNECTIONS: Final = frozenset(
 )
 """Headers that are about one connection (RFC 9110, 7.6.1), and the length, which is set anew."""
 
+ANSWER_SECONDS: Final = 6.0
+"""Seconds until an answer that waits for nothing begins: more than a call to the server takes."""
+
+UNSENDABLE: Final = re.compile(r"[\ud800-\udfff]")
+"""What stands for a byte that is no UTF-8."""
+
 NOT_PASSED: Final = OF_CONNECTIONS | {"expect", "x-request-id", HOP.lower()}
 NOT_RETURNED: Final = OF_CONNECTIONS | {"server", "date", "x-request-id"}
 
@@ -41,7 +50,9 @@ async def pass_on(
     Raises `BackendUnavailable` if none comes, or this gateway shuts down before.
     """
     body = await read_raw(request) if request.method in WITH_BODIES else None
-    question = Question(request.method, request.raw_path, _passed(request), body)
+    # The target of a request may name another host; of it only path and query are passed on.
+    path, seconds = request.rel_url.raw_path_qs, _seconds_of(request)
+    question = Question(request.method, path, _passed(request), body, seconds)
     asked = asyncio.ensure_future(peers.ask(slots, hop, question))
     answer = await _until_drained(request, asked)
     async with answer:
@@ -63,13 +74,25 @@ def asking_headers(request: web.Request) -> dict[str, str]:
     return {**sent, "X-Request-Id": request[REQUEST_ID]}
 
 
-def _passed(request: web.Request) -> dict[str, str]:
-    kept = dict(_kept(request.headers.items(), NOT_PASSED))
-    return {**kept, "X-Request-Id": request[REQUEST_ID]}
+def _seconds_of(request: web.Request) -> float:
+    """Return the seconds within which an answer begins, if its gateway lives."""
+    waits = "wait" in request.query or "Prefer" in request.headers or request.method in WITH_BODIES
+    return ANSWER_SECONDS + (LONGEST_WAIT if waits else 0)
+
+
+def _passed(request: web.Request) -> CIMultiDict[str]:
+    kept = CIMultiDict(_kept(request.headers.items(), NOT_PASSED))
+    kept["X-Request-Id"] = request[REQUEST_ID]
+    return kept
 
 
 def _kept(headers: Iterable[tuple[str, str]], dropped: frozenset[str]) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in headers if name.lower() not in dropped]
+    # A value may have bytes that are no UTF-8, which no header that is looked at has.
+    return [
+        (name, value)
+        for name, value in headers
+        if name.lower() not in dropped and UNSENDABLE.search(value) is None
+    ]
 
 
 async def _until_drained(

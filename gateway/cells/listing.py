@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 LIST_SECONDS: Final = 3.0
 """Seconds that a cell has for its part of a page; then it counts as away."""
 
+TRY_SECONDS: Final = 1.4
+"""Seconds that one gateway has, so that a second one of its cell can still answer."""
+
 END: Final = ""
 """Instead of the cursor of a cell whose list has ended. None is that of one that has not begun."""
 
@@ -71,7 +74,9 @@ class Lists:
         """Return a page of one cell. Raises `BackendUnavailable`."""
         if cell == self.router.ids.name:
             return await page_of(request.app, asked)
-        question = Question("GET", f"/list?{urlencode(_query(asked))}", asking_headers(request))
+        question = Question(
+            "GET", f"/list?{urlencode(_query(asked))}", asking_headers(request), None, TRY_SECONDS
+        )
         raw = await self.peers.read(self.slots, cell, question)
         try:
             return msgspec.json.decode(raw, type=PageBody)
@@ -94,7 +99,7 @@ class _Page:
         limit = self._asked.limit
         going_on = [cell for cell, cursor in self._cursors.items() if cursor != END]
         found = await self._ask(dict.fromkeys(going_on, limit))
-        if going_on and not found:
+        if len(self._away) == len(self._cursors):
             raise BackendUnavailable("No cell answers; repeat the request.")
         newest = _newest_first(found)[:limit]
         taken = {cell: sum(each.cell == cell for each in newest) for cell in found}

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import aiohttp
 import msgspec
 from msgspec import Struct
+from multidict import CIMultiDict
 from yarl import URL
 
 from gateway.errors import BackendUnavailable, InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from aiohttp import web
 
@@ -28,8 +30,11 @@ stored in this cell, and for nothing else. Neither is passed on to an owner agai
 """
 
 CONNECT_SECONDS: Final = 1.0
-ASK_SECONDS: Final = 5.0
-"""Seconds for an answer that needs no waiting: as long as a gateway takes at most."""
+ASK_SECONDS: Final = 2.0
+"""Seconds that a gateway has for an answer to another one, before the cell's next one is asked."""
+
+FAILED_SECONDS: Final = 5.0
+"""Seconds for which a gateway that has not answered is asked after the others of its cell."""
 
 SILENT_SECONDS: Final = 40.0
 """Seconds between two pieces of an answer: a long poll takes 25 s, a stream is silent for 15."""
@@ -66,12 +71,16 @@ class Hop(NamedTuple):
 
 
 class Question(NamedTuple):
-    """A request to another cell; `path` begins with / and has the query, both as they are sent."""
+    """A request to another cell; `path` begins with / and has the query, both as they are sent.
+
+    Within `seconds` an answer must have begun.
+    """
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: bytes | None = None
+    seconds: float = ASK_SECONDS
 
 
 class Peers:
@@ -80,6 +89,7 @@ class Peers:
     def __init__(self, counted: Callable[[str, str], None]) -> None:
         self._counted = counted
         self._turn = itertools.count()
+        self._failed_at: dict[str, float] = {}
         self._session: aiohttp.ClientSession | None = None
 
     async def running(self, _: web.Application) -> AsyncIterator[None]:
@@ -89,7 +99,7 @@ class Peers:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=["User-Agent", "Accept", "Accept-Encoding", "Content-Type"],
-            timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS),
+            timeout=aiohttp.ClientTimeout(connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS),
         )
         async with self._session:
             yield
@@ -100,33 +110,45 @@ class Peers:
         Raises `BackendUnavailable` if none answers, and if one may have acted on a request that
         changes something without an answer.
         """
-        gateways = slots.cells.get(hop.cell, ())
-        first = next(self._turn)
-        for number in range(len(gateways)):
-            url = gateways[(first + number) % len(gateways)]
+        for url in self._in_turn(slots.cells.get(hop.cell, ())):
             try:
                 answer = await self._send(url, hop, question)
-            except aiohttp.ClientConnectorError:
+            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+                self._failed_at[url] = time.monotonic()
                 continue
             except (aiohttp.ClientError, TimeoutError, OSError):
+                self._failed_at[url] = time.monotonic()
                 if question.method in {"GET", "HEAD"}:
                     continue
                 break
+            self._failed_at.pop(url, None)
             self._counted(hop.cell, "answered")
             return answer
         self._counted(hop.cell, "unreached")
         raise BackendUnavailable(f"Cell {hop.cell} cannot be reached; repeat with the same id.")
 
+    def _in_turn(self, gateways: Sequence[str]) -> list[str]:
+        """Return a cell's gateways, each time another one first, and last those that failed."""
+        first = next(self._turn) % max(len(gateways), 1)
+        since = time.monotonic() - FAILED_SECONDS
+        return sorted(
+            (*gateways[first:], *gateways[:first]),
+            key=lambda url: self._failed_at.get(url, since) > since,
+        )
+
     async def _send(self, url: str, hop: Hop, question: Question) -> aiohttp.ClientResponse:
         if self._session is None:
             raise aiohttp.ClientConnectionError("not running")
-        return await self._session.request(
-            question.method,
-            URL(url + question.path, encoded=True),
-            headers={**question.headers, HOP: str(hop)},
-            data=question.body,
-            allow_redirects=False,
-        )
+        headers = CIMultiDict(question.headers)
+        headers[HOP] = str(hop)
+        async with asyncio.timeout(question.seconds):
+            return await self._session.request(
+                question.method,
+                URL(url + question.path, encoded=True),
+                headers=headers,
+                data=question.body,
+                allow_redirects=False,
+            )
 
     async def has(self, slots: SlotMap, cell: str, id: str, headers: Mapping[str, str]) -> bool:
         """Return whether a cell has an execution of this id. Raises `BackendUnavailable`."""
@@ -156,9 +178,8 @@ class Peers:
     ) -> tuple[int, bytes]:
         """Return status and body; of a 200 with more than `most` bytes the first ones."""
         try:
-            async with asyncio.timeout(ASK_SECONDS):
-                answer = await self.ask(slots, hop, question)
-                async with answer:
+            async with await self.ask(slots, hop, question) as answer:
+                async with asyncio.timeout(ASK_SECONDS):
                     return answer.status, await _first(answer, most)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise BackendUnavailable(f"Cell {hop.cell} has not answered in time.") from error
