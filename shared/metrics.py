@@ -144,11 +144,9 @@ class Meter:
         if self.on:
             self._readings.add(lambda: CounterMetricFamily(name, help, read()))
 
-    def read_gauge(
-        self, name: str, help: str, read: Callable[[], float], *, always: bool = False
-    ) -> None:
-        """Expose a number that goes up and down; `always` if the service itself needs it."""
-        if self.on or always:
+    def read_gauge(self, name: str, help: str, read: Callable[[], float]) -> None:
+        """Expose a number that goes up and down."""
+        if self.on:
             self._readings.add(lambda: GaugeMetricFamily(name, help, read()))
 
     def read_gauges(self, name: str, help: str, label: str, read: Callable[[], Values]) -> None:

@@ -45,7 +45,6 @@ class Cells:
             GENERATION,
             "Generation of the slot map by which this gateway works.",
             lambda: ids.generation,
-            always=True,  # the processes of one gateway tell each other by it
         )
         return cls(ids, MapWatch(file, slots, ids.change), peers, Router.of(ids, peers, backend))
 
