@@ -118,15 +118,36 @@ async def _send(
 ) -> None:
     """Send the answer as it comes; a client that does not take it is disconnected."""
     seconds = request.app[SETTINGS].limits.answer
-    draining = request.app[DRAINING]
+    pieces = _Pieces(answer, request.app[DRAINING])
     try:
         await response.prepare(request)
-        while piece := await answer.content.readany():
+        while piece := await pieces.next():
             async with asyncio.timeout(seconds):
                 await response.write(piece)
-            if draining.is_set() and answer.content_length is None:
-                break  # a stream; its client connects to another gateway
         await response.write_eof()
     except (aiohttp.ClientError, TimeoutError, ConnectionError):
         if request.transport is not None:
             request.transport.abort()  # so that the client sees that the answer is not whole
+
+
+class _Pieces:
+    """The pieces of an answer; a stream, which clients resume, ends when this gateway stops."""
+
+    def __init__(self, answer: aiohttp.ClientResponse, draining: asyncio.Event) -> None:
+        self._content = answer.content
+        self._draining = draining
+        self._is_stream = answer.content_length is None
+
+    async def next(self) -> bytes:
+        """Return the next piece, nothing at the end."""
+        if not self._is_stream:
+            return await self._content.readany()
+        reading = asyncio.ensure_future(self._content.readany())
+        draining = asyncio.ensure_future(self._draining.wait())
+        waits: set[asyncio.Future[Any]] = {reading, draining}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            return reading.result() if reading.done() else b""
+        finally:
+            reading.cancel()
+            draining.cancel()
