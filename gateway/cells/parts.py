@@ -41,6 +41,7 @@ class Cells:
         ids = OwnIds(settings.name, slots, backend.ping)
         file = MapFile(settings.path, settings.name)
         peers = Peers(metrics.forwarded)
+        metrics.add_cells(cell for cell in slots.cells if cell != settings.name)
         metrics.meter.read_gauge(
             GENERATION,
             "Generation of the slot map by which this gateway works.",

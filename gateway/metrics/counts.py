@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 """Methods that are counted by themselves: a client can send any."""
 
+CELL_OUTCOMES: Final = ("answered", "unreached")
+
 INTERNAL_ERROR: Final = "500"
 """The status of an answer where the gateway has failed."""
 
@@ -70,8 +72,14 @@ class GatewayMetrics:
             RECOVERY_BUCKETS,
         )
 
+    def add_cells(self, cells: Iterable[str]) -> None:
+        """Count requests to these cells from zero: else the first would not be an increase."""
+        for cell in cells:
+            for outcome in CELL_OUTCOMES:
+                self._forwarded.of(cell, outcome)
+
     def forwarded(self, cell: str, outcome: str) -> None:
-        """Count a request to another cell: `answered`, or `unreached`."""
+        """Count a request to another cell, by one of `CELL_OUTCOMES`."""
         self._forwarded.of(cell, outcome).inc()
 
     def add_routes(self, routes: Iterable[tuple[str, str]]) -> None:
