@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import urllib.request
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -59,7 +59,7 @@ def _urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, 
     """Yield addresses of a gateway of one process, of one of two, and of a worker; all have run."""
     folder = tmp_path_factory.mktemp("stack")
     (folder / "cells.json").write_text(json.dumps(ALL_OF_A))
-    cells = {"GATEWAY_CELLS": str(folder / "cells.json"), "GATEWAY_CELL": "a"}
+    cells: dict[str, Any] = {"GATEWAY_CELLS": str(folder / "cells.json"), "GATEWAY_CELL": "a"}
     with running_stack(folder, workers=0, gateway=cells) as stack:
         presence = str(neighbouring_ports())
         several = stack.add_gateway(

@@ -10,7 +10,7 @@ import signal
 import socket
 import time
 import uuid
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import pytest
@@ -197,7 +197,7 @@ def test_a_frozen_peer_is_a_503_in_time(cells: Cells) -> None:
 
 def test_another_gateway_of_the_cell_is_asked(cells: Cells) -> None:
     """Where one cannot be connected to, a begin goes to the next; nobody notices."""
-    settings = {"GATEWAY_CELLS": str(cells.path), "GATEWAY_CELL": "b"}
+    settings: dict[str, Any] = {"GATEWAY_CELLS": str(cells.path), "GATEWAY_CELL": "b"}
     second = cells.stacks["b"].add_gateway("second", **settings)
     content = json.loads(cells.path.read_bytes())
     cells.generation += 1
@@ -213,7 +213,7 @@ def test_another_gateway_of_the_cell_is_asked(cells: Cells) -> None:
 
 def test_a_token_is_checked_by_both(cells: Cells) -> None:
     """A gateway with tokens passes nothing on without one, and adds none of its own."""
-    settings = {"GATEWAY_CELLS": str(cells.path), "GATEWAY_CELL": "a"}
+    settings: dict[str, Any] = {"GATEWAY_CELLS": str(cells.path), "GATEWAY_CELL": "a"}
     url = cells.stacks["a"].add_gateway(
         "secured", GATEWAY_TOKENS="a-token-of-this-test", ready=False, **settings
     )
@@ -229,7 +229,7 @@ def test_a_token_is_checked_by_both(cells: Cells) -> None:
 
 def test_a_stopping_gateway_lets_go_of_what_it_passes_on(cells: Cells) -> None:
     """A stream and a long poll to another cell end before its time to stop is over."""
-    settings = {"GATEWAY_CELLS": str(cells.path), "GATEWAY_CELL": "a"}
+    settings: dict[str, Any] = {"GATEWAY_CELLS": str(cells.path), "GATEWAY_CELL": "a"}
     url = cells.stacks["a"].add_gateway("stopped", **settings)
     id = approval(cells)
     with opened(url, f"/events?id={id}") as stream:

@@ -224,7 +224,7 @@ def test_gateways_with_different_maps_begin_nothing_on_a_guess(cells: Cells) -> 
 
 def test_all_processes_of_a_gateway_count(cells: Cells) -> None:
     """The generation is the lowest of all; while one does not answer it is 0."""
-    settings = {"GATEWAY_CELLS": str(cells.path), "GATEWAY_CELL": "b"}
+    settings: dict[str, Any] = {"GATEWAY_CELLS": str(cells.path), "GATEWAY_CELL": "b"}
     url = cells.stacks["b"].add_gateway("several", GATEWAY_PROCESSES="2", **settings)
     several = cells.stacks["b"].gateways["several"]
 
