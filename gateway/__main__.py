@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -17,9 +18,10 @@ import uvloop
 from aiohttp import web
 
 from gateway.api.keys import CATALOG, SCRAPES, WORKERS
-from gateway.app import DEATHS, create_app
+from gateway.app import CELLS, DEATHS, create_app
 from gateway.catalog.file import CatalogFault, CatalogFile
 from gateway.catalog.watch import CatalogWatch
+from gateway.cells.map_file import MapFault, MapFile
 from gateway.concurrency.garbage import collect_when_quiet
 from gateway.concurrency.processes import (
     Command,
@@ -30,19 +32,21 @@ from gateway.concurrency.processes import (
     stop_with_parent,
 )
 from gateway.dashboard.routes import LIVE
+from gateway.environment import read_gateway
 from gateway.http.connection_limit import allow_many_connections
 from gateway.http.server import BACKLOG, Runner
 from gateway.metrics.siblings import Siblings, sockets_directory
 from gateway.presence.listener import Listener
-from gateway.settings import read_gateway
 from shared.environment import EnvironmentReader, SettingsError
 from shared.log import configure_logging, get_logger
 from shared.processes.allocator import limit_arenas
 from shared.telemetry.tracing import start_tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from gateway.cells.hash_slots import SlotMap
+    from gateway.concurrency.watch import Watch
     from gateway.inputs.served_catalog import ServedCatalog
     from gateway.settings import GatewaySettings
 
@@ -61,14 +65,14 @@ class Part(NamedTuple):
     number: int
 
 
-async def serve(
-    settings: GatewaySettings, file: CatalogFile, catalog: ServedCatalog, part: Part | None
-) -> int:
+async def serve(configured: Configured, part: Part | None) -> int:
     """Serve until a signal comes, then let requests finish. Returns the exit code."""
-    app = create_app(settings, catalog)
+    settings = configured.settings
+    app = create_app(settings, configured.catalog, slots=configured.slots)
     app[LIVE].gateway = _name()
-    watch = CatalogWatch(file, app[CATALOG])
-    stop = _stop_event(watch, is_part=part is not None)
+    watch, cells = CatalogWatch(configured.file, app[CATALOG]), app[CELLS]
+    watches = [watch] if cells is None else [watch, cells.watch]
+    stop = _stop_event(watches, is_part=part is not None)
     runner = Runner(app, settings)
     log = get_logger()
     await runner.setup()
@@ -85,7 +89,7 @@ async def serve(
         collecting = asyncio.create_task(
             collect_when_quiet(lambda: len(runner.server.connections) if runner.server else 0)
         )
-        async with watch.running():
+        async with watch.running(), nullcontext() if cells is None else cells.running():
             await stop.wait()
         collecting.cancel()
         listener.close()
@@ -117,32 +121,49 @@ async def _listen(
     return True
 
 
-def _stop_event(watch: CatalogWatch, *, is_part: bool) -> asyncio.Event:
-    """Return an event that is set at SIGTERM and SIGINT; from now on SIGHUP has `watch` look."""
+def _stop_event(watches: Sequence[Watch], *, is_part: bool) -> asyncio.Event:
+    """Return an event that is set at SIGTERM and SIGINT; from now on SIGHUP has `watches` look."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, watch.look_now)
+
+    def look_now() -> None:
+        for watch in watches:
+            watch.look_now()
+
+    loop.add_signal_handler(signal.SIGHUP, look_now)
     if is_part:
         stop_with_parent(stop)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     return stop
 
 
-def configured(
-    environment: Mapping[str, str],
-) -> tuple[GatewaySettings, CatalogFile, ServedCatalog]:
-    """Return the settings and the catalog. Raises `SettingsError` with every fault of both."""
+class Configured(NamedTuple):
+    """What a gateway begins with. It has a slot map where its settings name cells."""
+
+    settings: GatewaySettings
+    file: CatalogFile
+    catalog: ServedCatalog
+    slots: SlotMap | None
+
+
+def configure(environment: Mapping[str, str]) -> Configured:
+    """Return what a gateway begins with. Raises `SettingsError` with every fault of it."""
     read = EnvironmentReader(environment)
     settings = read_gateway(read)
-    file = CatalogFile(settings)
+    file, slots = CatalogFile(settings), None
+    try:
+        if settings.cells is not None:
+            slots = MapFile(settings.cells.path, settings.cells.name).read()
+    except MapFault as error:
+        read.faults.append(str(error))
     try:
         catalog = file.read()
     except CatalogFault as error:
         raise SettingsError([*read.faults, str(error)]) from error
     read.finish()
-    return settings, file, catalog
+    return Configured(settings, file, catalog, slots)
 
 
 async def supervise(settings: GatewaySettings) -> int:
@@ -172,22 +193,24 @@ def _name() -> str:
 def main() -> int:
     """Return the exit code: 0 after a signal, 1 when the port is taken, 2 for wrong settings."""
     try:
-        settings, file, catalog = configured(os.environ)
+        configured = configure(os.environ)
     except SettingsError as error:
         for fault in error.faults:
             print(f"gateway: {fault}", file=sys.stderr)  # noqa: T201 - logging is not set up yet
         return 2
+    settings = configured.settings
     configure_logging(settings.log, _name())
     part = Part(sys.argv[2], int(sys.argv[3])) if sys.argv[1:2] == [PART] else None
     if part is not None:
-        settings = replace(settings, presence=settings.presence.of_process(part.number))
+        own = replace(settings, presence=settings.presence.of_process(part.number))
+        configured = configured._replace(settings=own)
     elif settings.processes > 1:
         return asyncio.run(supervise(settings))
     limit_arenas()
     allow_many_connections()
     traces = start_tracing("gateway", _name())
     try:
-        return uvloop.run(serve(settings, file, catalog, part))
+        return uvloop.run(serve(configured, part))
     finally:
         traces.close()
 

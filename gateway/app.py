@@ -32,6 +32,7 @@ from gateway.api.keys import (
     INPUTS,
     LONG_POLLS,
     METRICS,
+    NEW_IDS,
     READER,
     SCRAPES,
     STATE_CONTENTS,
@@ -39,6 +40,7 @@ from gateway.api.keys import (
 )
 from gateway.api.responses import StateContents
 from gateway.backend.client import Backend
+from gateway.cells.parts import Cells
 from gateway.concurrency.limiter import Limiter
 from gateway.dashboard import routes as dashboard
 from gateway.dashboard.board import Board
@@ -59,6 +61,7 @@ from gateway.inputs.served_catalog import CurrentCatalog
 from gateway.metrics.counts import GatewayMetrics
 from gateway.metrics.gauges import Parts, read_gauges
 from gateway.metrics.scrapes import Scrapes
+from gateway.model.new_ids import NewIds
 from gateway.openapi import routes as documentation
 from gateway.openapi.routes import DOCUMENTATION, Documentation
 from gateway.presence.deaths import Deaths
@@ -72,22 +75,29 @@ from gateway.updates.reader import Reader
 from gateway.updates.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
+    from gateway.cells.hash_slots import SlotMap
     from gateway.inputs.served_catalog import ServedCatalog
     from gateway.settings import GatewaySettings
 
+CELLS = web.AppKey[Cells | None]("cells")
 SUBSCRIPTIONS = web.AppKey("subscriptions", Subscriptions)
 DEATHS = web.AppKey("deaths", Deaths)
 RECOVERIES = web.AppKey("recoveries", Recoveries)
 
 
 def create_app(
-    settings: GatewaySettings, catalog: ServedCatalog, *, backend: Backend | None = None
+    settings: GatewaySettings,
+    catalog: ServedCatalog,
+    *,
+    backend: Backend | None = None,
+    slots: SlotMap | None = None,
 ) -> web.Application:
     """Return the application; it serves the functions of `catalog` until that is replaced.
 
     `backend` asks the server; by default it is made from the settings. The application closes it.
+    `slots` is the slot map, where the settings name cells.
     """
     app = web.Application(client_max_size=settings.max_body)
     app[SETTINGS] = settings
@@ -106,6 +116,7 @@ def create_app(
     )
     app[BACKEND] = backend or Backend(settings, app[METRICS].store.called)
     app[STATE_CONTENTS] = StateContents(app[BACKEND])
+    _add_cells(app, slots)
     _add_presence(app)
     _add_updates(app, settings)
     _add_dashboard(app)
@@ -117,12 +128,30 @@ def create_app(
 
 
 def _add_routes(app: web.Application) -> None:
-    executions_ = (begin, executions, events, signals, listing)
-    resources = (*executions_, functions, workers, health, metrics, documentation, dashboard)
-    add_routes(app, chain.from_iterable(each.ROUTES for each in resources), surround, expect)
+    about_ids = [*begin.ROUTES, *executions.ROUTES, *events.ROUTES, *signals.ROUTES]
+    about_executions: Iterable[web.RouteDef] = (*about_ids, *listing.ROUTES)
+    cells = app[CELLS]
+    if cells is not None:
+        about_executions = cells.routes(about_ids, listing.ROUTES)
+    others = (functions, workers, health, metrics, documentation, dashboard)
+    routes = chain(about_executions, *(each.ROUTES for each in others))
+    add_routes(app, routes, surround, expect)
     app[METRICS].add_routes(
         (route.method, route.resource.canonical) for route in app.router.routes() if route.resource
     )
+
+
+def _add_cells(app: web.Application, slots: SlotMap | None) -> None:
+    """Add what is known of other cells, if there are any."""
+    settings = app[SETTINGS].cells
+    cells = app[CELLS] = (
+        None
+        if settings is None or slots is None
+        else Cells.of(settings, slots, app[BACKEND], app[METRICS])
+    )
+    app[NEW_IDS] = NewIds() if cells is None else cells.ids
+    if cells is not None:
+        app.cleanup_ctx.append(cells.peers.running)
 
 
 def _add_presence(app: web.Application) -> None:

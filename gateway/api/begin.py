@@ -18,6 +18,7 @@ from gateway.api.keys import (
     INPUTS,
     LONG_POLLS,
     METRICS,
+    NEW_IDS,
     READER,
 )
 from gateway.api.parameters import (
@@ -102,7 +103,7 @@ async def _begin(request: web.Request) -> tuple[Execution, bool]:
     """Return the stored execution, and whether this request created it."""
     query = query_of(request, "id", "function", "timeout", "delay", "callback")
     sent_id = id_of(request, query)
-    id = sent_id or str(uuid_utils.uuid7())
+    id = sent_id or request.app[NEW_IDS].make()
     request[LOGGED_ID] = id
     timeout, delay = _times(query)
     function, given = await _input(request, query.get("function"), is_sent=sent_id is not None)
@@ -122,10 +123,18 @@ async def _begin(request: web.Request) -> tuple[Execution, bool]:
             cause,
             callback=await _callback(request, id, query.get("callback")),
         )
-        return await request.app[BACKEND].begin(new)
+        return await _stored(request, new)
     except BackendUnavailable as error:
         error.id = id
         raise
+
+
+async def _stored(request: web.Request, new: NewExecution) -> tuple[Execution, bool]:
+    """Store the execution, or find it where its id may not be new."""
+    with request.app[NEW_IDS].storing(new.id) as refusal:
+        if refusal is not None and not await _exists(request, new.id):
+            raise BackendUnavailable(refusal)
+        return await request.app[BACKEND].begin(new)
 
 
 def _mark_and_cause(request: web.Request) -> tuple[str, Cause]:

@@ -14,6 +14,7 @@ from gateway.inputs.reading import Inputs
 from gateway.inputs.served_catalog import CurrentCatalog
 from gateway.metrics.counts import GatewayMetrics
 from gateway.metrics.scrapes import Scrapes
+from gateway.model.new_ids import NewIds
 from gateway.presence.workers import Workers
 from gateway.updates.activities import Activities
 from gateway.updates.event_streams import EventStreams
@@ -31,6 +32,7 @@ EVENT_STREAMS = web.AppKey("event_streams", EventStreams)
 INPUTS = web.AppKey("inputs", Inputs)
 LONG_POLLS = web.AppKey("long_polls", LongPolls)
 METRICS = web.AppKey("metrics", GatewayMetrics)
+NEW_IDS = web.AppKey("new_ids", NewIds)
 READER = web.AppKey("reader", Reader)
 SCRAPES = web.AppKey("scrapes", Scrapes)
 WORKERS = web.AppKey("workers", Workers)

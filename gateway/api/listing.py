@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import orjson
 from aiohttp import web
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gateway.api.keys import ACTIVITIES, BACKEND, CATALOG
 from gateway.api.parameters import function_of
@@ -37,6 +37,7 @@ SEARCH_SIZE: Final = 100
 """Rows of one search, which is the server's largest page."""
 
 
+INVALID_CURSOR: Final = "Invalid cursor."
 FILTERS: Final = ("status", "phase", "function", "version", "prefix")
 
 
@@ -45,6 +46,9 @@ class PageBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     items: Annotated[list[ItemBody], Meta(max_length=MAX_LIMIT)]
     next_cursor: str | None
+    away: Annotated[list[str], Meta(description="Cells that have not answered.")] | UnsetType = (
+        UNSET
+    )
 
 
 class Filters(Struct, frozen=True):
@@ -69,25 +73,43 @@ class Filters(Struct, frozen=True):
         )
 
 
+class Asked(NamedTuple):
+    """What a request wants of the list."""
+
+    filters: Filters
+    limit: int
+    cursor: str | None
+
+
 async def listing(request: web.Request) -> web.Response:
     """Answer a page of executions by status, phase, function, version and prefix of the id."""
+    return json_response(await page_of(request.app, asked_of(request)))
+
+
+def asked_of(request: web.Request) -> Asked:
+    """Return what a request wants. Raises `InvalidRequest` and `UnknownFunction`."""
     query = query_of(request, *FILTERS, "limit", "cursor")
     limit, filters = _integer(query, "limit", MAX_LIMIT) or DEFAULT_LIMIT, _filters(query)
     if filters.function is not None:
         function_of(request.app[CATALOG].served.catalog, filters.function)
-    after = _position(query["cursor"], filters) if "cursor" in query else None
-    found, after = await search(request.app[BACKEND].searches, filters, limit, after)
-    found = await request.app[ACTIVITIES].add_to(found)
-    now = request.app[BACKEND].clock.time()
+    return Asked(filters, limit, query.get("cursor"))
+
+
+async def page_of(app: web.Application, asked: Asked) -> PageBody:
+    """Return a page of this gateway's own server. Raises `InvalidRequest` for a bad cursor."""
+    filters = asked.filters
+    after = None if asked.cursor is None else _position(asked.cursor, filters)
+    found, after = await search(app[BACKEND].searches, filters, asked.limit, after)
+    found = await app[ACTIVITIES].add_to(found)
+    now = app[BACKEND].clock.time()
     # An execution is shown rather than left out where its phase could not be read in time.
     shown = [
         each for each in found if filters.phase is None or each.phase(now) in {None, filters.phase}
     ]
-    body = PageBody(
+    return PageBody(
         items=[item_body(execution, now) for execution in shown],
-        next_cursor=None if after is None else _cursor(after, filters),
+        next_cursor=None if after is None else cursor_of(after, filters),
     )
-    return json_response(body)
 
 
 def _filters(query: Mapping[str, str]) -> Filters:
@@ -158,25 +180,31 @@ def _rows_that_fit(rows: Sequence[Execution], filters: Filters, room: int) -> in
     return len(rows)
 
 
-def _cursor(position: int, filters: Filters) -> str:
+def cursor_of(position: object, filters: Filters) -> str:
     """Return a cursor that is valid with these filters only."""
     return base64.urlsafe_b64encode(orjson.dumps([position, *_cursor_filters(filters)])).decode()
 
 
 def _position(text: str, filters: Filters) -> int:
-    """Return the cursor's position; its other values are only compared.
+    """Return the position of a cursor of this gateway's own server. Raises `InvalidRequest`."""
+    position = position_of(text, filters)
+    if not is_position(position):
+        raise InvalidRequest(INVALID_CURSOR)
+    return int(position)
+
+
+def position_of(text: str, filters: Filters) -> Any:
+    """Return what `cursor_of` was given, unchecked.
 
     Raises `InvalidRequest` for a cursor that this service did not make, or made for other filters.
     """
     try:
         position, *others = orjson.loads(base64.b64decode(text, altchars=b"-_", validate=True))
     except (ValueError, TypeError):
-        raise InvalidRequest("Invalid cursor.") from None
-    if not is_position(position):
-        raise InvalidRequest("Invalid cursor.")
+        raise InvalidRequest(INVALID_CURSOR) from None
     if others != _cursor_filters(filters):
         raise InvalidRequest("The cursor belongs to other filters.")
-    return int(position)
+    return position
 
 
 def _cursor_filters(filters: Filters) -> list[Any]:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from gateway.catalog.file import CatalogFault
-from gateway.concurrency.serial_executor import SerialExecutor
-from gateway.concurrency.tasks import TaskSet
+from gateway.concurrency.watch import Watch
 from shared.log import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from gateway.catalog.file import CatalogFile
     from gateway.inputs.served_catalog import CurrentCatalog, ServedCatalog
     from shared.catalog import Catalog
 
-LOOK_SECONDS: Final = 1.0
-"""Seconds between two looks at the file."""
 
-
-class CatalogWatch:
+class CatalogWatch(Watch):
     """Looks at the catalog's file every second, and at once when it is told to.
 
     A good new catalog is for all requests that begin from then on. A bad one is logged, and the
@@ -32,32 +24,9 @@ class CatalogWatch:
     """
 
     def __init__(self, file: CatalogFile, current: CurrentCatalog) -> None:
+        super().__init__("catalog")
         self._file = file
         self._current = current
-        self._executor = SerialExecutor("catalog")
-        self._told = asyncio.Event()
-
-    def look_now(self) -> None:
-        """Read the file even if it seems to be unchanged."""
-        self._told.set()
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Watch the file until the block ends."""
-        try:
-            async with TaskSet().running(self._watch()):
-                yield
-        finally:
-            self._executor.close()
-
-    async def _watch(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self._told.wait()
-            told = self._told.is_set()
-            self._told.clear()
-            await self._look(told=told)
 
     async def _look(self, *, told: bool) -> None:
         log = get_logger()

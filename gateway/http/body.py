@@ -35,34 +35,48 @@ async def expect(_: web.Request) -> None:
 async def read_body(request: web.Request) -> bytes:
     """Return the body without its byte order mark, empty if it holds only white space.
 
-    Raises `InvalidRequest`, `UnsupportedMediaType`, `Overloaded`, or aiohttp's 413; before the body
-    is read where the headers show that it is too large or cannot be read.
+    Raises as `read_raw`, and for a body of another kind or coding `UnsupportedMediaType`, before it
+    is read where the headers show that.
     """
-    settings = request.app[SETTINGS]
-    if (request.content_length or 0) > settings.max_body:
-        raise web.HTTPRequestEntityTooLarge(settings.max_body)
+    _require_small(request)
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in CODINGS and coding != "identity" and request.body_exists:
         raise UnsupportedMediaType("Send the body as it is, or with Content-Encoding: gzip.")
-    share = request[BODY_SHARE]
-    share.require(request.content_length or 0)
-    if request.version >= HttpVersion11 and _expects_continue(request):
-        await _continue(request.writer)
-    try:
-        raw = await _arrived(request, share)
-    except web.RequestPayloadError as error:
-        raise InvalidRequest(BROKEN) from error
-    except TimeoutError as error:
-        limit = settings.limits.body
-        raise InvalidRequest(f"The body did not arrive within {limit:g} s.") from error
+    raw = await read_raw(request)
     if raw and coding in CODINGS:
-        raw = _inflated(raw, settings.max_body)
-        share.resize(len(raw))
+        raw = _inflated(raw, request.app[SETTINGS].max_body)
+        request[BODY_SHARE].resize(len(raw))
     if not raw.removeprefix(BYTE_ORDER_MARK).strip():
         return b""
     if request.content_type != "application/json":
         raise UnsupportedMediaType("Send the body with Content-Type: application/json.")
     return _unmarked(raw)
+
+
+async def read_raw(request: web.Request) -> bytes:
+    """Return the body as it is sent.
+
+    Raises `InvalidRequest`, `Overloaded`, or aiohttp's 413; before the body is read where the
+    headers show that it is too large.
+    """
+    _require_small(request)
+    share = request[BODY_SHARE]
+    share.require(request.content_length or 0)
+    if request.version >= HttpVersion11 and _expects_continue(request):
+        await _continue(request.writer)
+    try:
+        return await _arrived(request, share)
+    except web.RequestPayloadError as error:
+        raise InvalidRequest(BROKEN) from error
+    except TimeoutError as error:
+        limit = request.app[SETTINGS].limits.body
+        raise InvalidRequest(f"The body did not arrive within {limit:g} s.") from error
+
+
+def _require_small(request: web.Request) -> None:
+    limit = request.app[SETTINGS].max_body
+    if (request.content_length or 0) > limit:
+        raise web.HTTPRequestEntityTooLarge(limit)
 
 
 def _unmarked(raw: bytes) -> bytes:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 """Methods that are counted by themselves: a client can send any."""
 
+CELL_OUTCOMES: Final = ("answered", "unreached")
+
 INTERNAL_ERROR: Final = "500"
 """The status of an answer where the gateway has failed."""
 
@@ -59,11 +61,26 @@ class GatewayMetrics:
             "Time until a begin is stored, or found stored, without waiting for the execution.",
             BEGIN_BUCKETS,
         )
+        self._forwarded = meter.counts(
+            "durable_http_gateway_cell_requests_total",
+            "Requests to gateways of other cells, by the cell and whether it has answered.",
+            *("cell", "outcome"),
+        )
         self._recovery_seconds = meter.distribution(
             "durable_http_gateway_recovery_duration_seconds",
             "Time from a worker's death until another worker has its execution.",
             RECOVERY_BUCKETS,
         )
+
+    def add_cells(self, cells: Iterable[str]) -> None:
+        """Count requests to these cells from zero: else the first would not be an increase."""
+        for cell in cells:
+            for outcome in CELL_OUTCOMES:
+                self._forwarded.of(cell, outcome)
+
+    def forwarded(self, cell: str, outcome: str) -> None:
+        """Count a request to another cell, by one of `CELL_OUTCOMES`."""
+        self._forwarded.of(cell, outcome).inc()
 
     def add_routes(self, routes: Iterable[tuple[str, str]]) -> None:
         """Count these routes by themselves: each is a method, and a path as the routes have it."""

@@ -58,6 +58,10 @@ class Scrapes:
             task.add_done_callback(lambda _: self._made.pop(is_open, None))
         return await asyncio.shield(task)
 
+    async def others(self) -> list[Sequence[Metric] | None]:
+        """Return what each other process of this gateway counts, None if it does not answer."""
+        return [] if self._siblings is None else list((await self._siblings.others()).values())
+
     async def _make(self, *, is_open: bool) -> Exposed:
         own = self._executor.run(self._meter.collect)
         siblings = self._siblings

@@ -165,6 +165,10 @@ class ItemBody(JsonBody, frozen=True, kw_only=True):
     attempt: PositiveCount | None
     created_at: Time
     completed_at: Time | None
+    cell: (
+        Annotated[Name, Meta(description="Where there are several cells, the one that has it.")]
+        | UnsetType
+    ) = UNSET
 
 
 class StateBody(JsonBody, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deploy.volumes import make_secret
-from gateway.settings import gateway_settings
+from gateway.environment import gateway_settings
 from worker.settings import worker_settings
 
 if TYPE_CHECKING:

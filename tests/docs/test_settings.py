@@ -6,7 +6,7 @@ import re
 from collections import UserDict
 from typing import Final
 
-from gateway.settings import gateway_settings
+from gateway.environment import gateway_settings
 from tests.support.processes import ROOT
 from worker.settings import worker_settings
 

@@ -9,13 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from gateway.settings import (
-    CatalogSettings,
-    Deadlines,
-    GatewaySettings,
-    PresenceSettings,
-    gateway_settings,
-)
+from gateway.environment import gateway_settings
+from gateway.settings import CatalogSettings, Deadlines, GatewaySettings, PresenceSettings
 from shared.destinations import Destinations
 from shared.settings import LogSettings, ServerSettings
 from tests.support.settings import GROUP_FAULTS, SHARED_FAULTS, assert_range, faults

@@ -10,7 +10,8 @@ import socket
 from typing import TYPE_CHECKING, TextIO
 
 from gateway.concurrency.processes import PortTaken, require_free
-from gateway.settings import LAST_PORT, PresenceSettings, gateway_settings
+from gateway.environment import LAST_PORT, gateway_settings
+from gateway.settings import PresenceSettings
 from shared.environment import SettingsError
 from worker.settings import worker_settings
 

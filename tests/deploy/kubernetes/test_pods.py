@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 import yaml
 
-from gateway.settings import Deadlines, gateway_settings
+from gateway.environment import gateway_settings
+from gateway.settings import Deadlines
 from tests.support.manifests import (
     OVERLAYS,
     container,

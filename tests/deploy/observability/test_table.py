@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import urllib.request
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -23,6 +24,13 @@ type Table = dict[str, tuple[str, frozenset[str]]]
 """The type and the labels of metrics by their names."""
 
 ROW: Final = re.compile(r"^\| `(\w+)` \| (\w+) \| (.*?) ?\| .+ \|$", re.MULTILINE)
+ALL_OF_A: Final = {
+    "generation": 1,
+    "cells": {name: {"gateways": ["http://127.0.0.1:9"]} for name in ("a", "b")},
+    "slots": [{"slots": "0-63", "cell": "a"}],
+}
+"""A slot map with a cell besides that of the service."""
+
 OF_HISTOGRAMS: Final = {"le"}
 
 
@@ -49,9 +57,13 @@ def exposed(found: Scraped) -> Table:
 @pytest.fixture(name="urls", scope="module")
 def _urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, str]]:
     """Yield addresses of a gateway of one process, of one of two, and of a worker; all have run."""
-    with running_stack(tmp_path_factory.mktemp("stack"), workers=0) as stack:
+    folder = tmp_path_factory.mktemp("stack")
+    (folder / "cells.json").write_text(json.dumps(ALL_OF_A))
+    cells: dict[str, Any] = {"GATEWAY_CELLS": str(folder / "cells.json"), "GATEWAY_CELL": "a"}
+    with running_stack(folder, workers=0, gateway=cells) as stack:
+        presence = str(neighbouring_ports())
         several = stack.add_gateway(
-            "several", GATEWAY_PROCESSES="2", GATEWAY_PRESENCE_PORT=str(neighbouring_ports())
+            "several", GATEWAY_PROCESSES="2", GATEWAY_PRESENCE_PORT=presence, **cells
         )
         port = free_port()
         stack.add_worker("w", WORKER_METRICS_PORT=str(port)).started("metrics served")

@@ -1,0 +1,1 @@
+"""Requests that another cell answers, and the list of all cells."""

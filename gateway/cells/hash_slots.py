@@ -1,0 +1,138 @@
+"""The slot map: which cell has which ids.
+
+A cell is a server with its store, gateways and workers, and shares nothing with other cells. Each
+id belongs to one of 64 hash slots, each hash slot to one cell. Balancers compute the same hash.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Final, Self
+
+import msgspec
+from msgspec import Meta, Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SLOTS: Final = 64
+MOST_CELLS: Final = SLOTS
+MAX_BYTES: Final = 256 * 1024
+"""Bytes of a file with a map, far more than any map has."""
+
+CELL_GRAMMAR: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+"""Names of cells are in headers, in labels of metrics and in a balancer's configuration."""
+
+GATEWAY_GRAMMAR: Final = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
+SLOTS_GRAMMAR: Final = re.compile(r"(\d{1,2})(?:-(\d{1,2}))?")
+
+
+class SlotMapError(Exception):
+    """The content is no slot map; the message says why."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The cell to which a hash slot belongs.
+
+    `former` are cells that may have old ids of it, the newest first. While it is `closed`, its
+    cell takes no new ids.
+    """
+
+    cell: str
+    former: tuple[str, ...] = ()
+    closed: bool = False
+
+
+@dataclass(frozen=True)
+class SlotMap:
+    """The URLs of each cell's gateways, and the cell of each hash slot.
+
+    A later map has a larger `generation`.
+    """
+
+    generation: int
+    cells: Mapping[str, tuple[str, ...]]
+    slots: tuple[Slot, ...]
+
+    @classmethod
+    def parse(cls, content: bytes) -> Self:
+        """Return the map in a file. Raises `SlotMapError`."""
+        try:
+            raw = _DECODER.decode(content)
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise SlotMapError(str(error)) from None
+        cells = {name: tuple(cell.gateways) for name, cell in raw.cells.items()}
+        for name, gateways in cells.items():
+            _check_cell(name, gateways)
+        return cls(raw.generation, cells, _slots(raw.slots, cells))
+
+    def slot_of(self, id: str) -> Slot:
+        """Return the hash slot of an id."""
+        return self.slots[number_of(id)]
+
+
+def number_of(id: str) -> int:
+    """Return the number of an id's hash slot, from 0 to 63."""
+    return zlib.crc32(id.encode()) % SLOTS
+
+
+class _Cell(Struct, frozen=True, forbid_unknown_fields=True):
+    gateways: Annotated[list[str], Meta(min_length=1, max_length=64)]
+
+
+class _Line(Struct, frozen=True, forbid_unknown_fields=True):
+    """Hash slots that are alike."""
+
+    slots: str
+    cell: str
+    former: Annotated[list[str], Meta(max_length=MOST_CELLS)] = []
+    closed: bool = False
+
+
+class _File(Struct, frozen=True, forbid_unknown_fields=True):
+    generation: Annotated[int, Meta(ge=1, le=2**53)]
+    cells: Annotated[dict[str, _Cell], Meta(min_length=1, max_length=MOST_CELLS)]
+    slots: Annotated[list[_Line], Meta(max_length=SLOTS)]
+
+
+_DECODER: Final = msgspec.json.Decoder(_File)
+
+
+def _check_cell(name: str, gateways: Sequence[str]) -> None:
+    if CELL_GRAMMAR.fullmatch(name) is None:
+        raise SlotMapError(f"the name of a cell must match {CELL_GRAMMAR.pattern}, got {name!r}")
+    for url in gateways:
+        if GATEWAY_GRAMMAR.fullmatch(url) is None:
+            raise SlotMapError(f"a gateway of cell {name} must look like http://host:port: {url!r}")
+
+
+def _slots(lines: Sequence[_Line], cells: Mapping[str, object]) -> tuple[Slot, ...]:
+    found: dict[int, Slot] = {}
+    for line in lines:
+        for cell in (line.cell, *line.former):
+            if cell not in cells:
+                raise SlotMapError(f"slots {line.slots}: there is no cell {cell!r}")
+        if len({line.cell, *line.former}) <= len(line.former):
+            raise SlotMapError(f"slots {line.slots}: a cell is named twice")
+        slot = Slot(line.cell, tuple(line.former), line.closed)
+        for number in _numbers(line.slots):
+            if number in found:
+                raise SlotMapError(f"slot {number} is given twice")
+            found[number] = slot
+    missing = [number for number in range(SLOTS) if number not in found]
+    if missing:
+        raise SlotMapError(f"slots are missing: {', '.join(map(str, missing))}")
+    return tuple(found[number] for number in range(SLOTS))
+
+
+def _numbers(text: str) -> range:
+    match = SLOTS_GRAMMAR.fullmatch(text)
+    if match is None:
+        raise SlotMapError(f"slots must be like 7 or 0-31, got {text!r}")
+    first, last = int(match[1]), int(match[2] or match[1])
+    if not first <= last < SLOTS:
+        raise SlotMapError(f"slots must be from 0 to {SLOTS - 1}, got {text!r}")
+    return range(first, last + 1)

@@ -1,0 +1,157 @@
+"""GET /list of all cells, each of which lists its own executions newest first.
+
+A cell's cursor says how far its list has been shown. So that it says exactly this, a cell that has
+given more than fits on the page is asked once more, for as many as do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from gateway.api.listing import (
+    FILTERS,
+    INVALID_CURSOR,
+    PageBody,
+    asked_of,
+    cursor_of,
+    page_of,
+    position_of,
+)
+from gateway.cells.forwarding import asking_headers
+from gateway.cells.peers import Question
+from gateway.errors import BackendUnavailable, InvalidRequest
+from gateway.http.answers.responses import json_response
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from aiohttp import web
+
+    from gateway.api.listing import Asked, Filters
+    from gateway.cells.hash_slots import SlotMap
+    from gateway.cells.peers import Peers
+    from gateway.cells.routing import Router
+    from gateway.model.bodies import ItemBody
+
+LIST_SECONDS: Final = 3.0
+"""Seconds that a cell has for its part of a page; then it counts as away."""
+
+TRY_SECONDS: Final = 1.4
+"""Seconds that one gateway has, so that a second one of its cell can still answer."""
+
+END: Final = ""
+"""Instead of the cursor of a cell whose list has ended. None is that of one that has not begun."""
+
+type Cursors = Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The lists of all cells."""
+
+    router: Router
+    peers: Peers
+
+    async def listing(self, request: web.Request) -> web.Response:
+        """Answer a page of all cells, or of this one alone if another cell's gateway asks."""
+        asked = asked_of(request)
+        if self.router.hop_of(request) is not None:
+            return json_response(await page_of(request.app, asked))
+        return json_response(await _Page(self, request, asked).made())
+
+    @property
+    def slots(self) -> SlotMap:
+        return self.router.ids.slots
+
+    async def page(self, request: web.Request, cell: str, asked: Asked) -> PageBody:
+        """Return a page of one cell. Raises `BackendUnavailable`."""
+        if cell == self.router.ids.name:
+            return await page_of(request.app, asked)
+        question = Question(
+            "GET", f"/list?{urlencode(_query(asked))}", asking_headers(request), None, TRY_SECONDS
+        )
+        raw = await self.peers.read(self.slots, cell, question)
+        try:
+            return msgspec.json.decode(raw, type=PageBody)
+        except msgspec.MsgspecError as error:
+            raise BackendUnavailable(f"Cell {cell} is of another release.") from error
+
+
+class _Page:
+    """One page, as it is made."""
+
+    def __init__(self, lists: Lists, request: web.Request, asked: Asked) -> None:
+        self._lists = lists
+        self._request = request
+        self._asked = asked
+        self._cursors: dict[str, str | None] = _cursors(asked, lists.slots.cells)
+        self._away: set[str] = set()
+
+    async def made(self) -> PageBody:
+        """Return the page. Raises `BackendUnavailable` if no cell answers."""
+        limit = self._asked.limit
+        going_on = [cell for cell, cursor in self._cursors.items() if cursor != END]
+        found = await self._ask(dict.fromkeys(going_on, limit))
+        if len(self._away) == len(self._cursors):
+            raise BackendUnavailable("No cell answers; repeat the request.")
+        newest = _newest_first(found)[:limit]
+        taken = {cell: sum(each.cell == cell for each in newest) for cell in found}
+        whole = {cell: page for cell, page in found.items() if taken[cell] == len(page.items)}
+        cut = {cell: count for cell, count in taken.items() if count and cell not in whole}
+        shown = {**whole, **await self._ask(cut)}
+        for cell, page in shown.items():
+            self._cursors[cell] = page.next_cursor or END
+        ended = all(cursor == END for cursor in self._cursors.values())
+        return PageBody(
+            items=_newest_first(shown),
+            next_cursor=None if ended else cursor_of(self._cursors, self._asked.filters),
+            away=sorted(self._away) or UNSET,
+        )
+
+    async def _ask(self, limits: Mapping[str, int]) -> dict[str, PageBody]:
+        """Return the pages of cells, side by side; one that does not answer is away."""
+        pages = await asyncio.gather(*(self._of(cell, limits[cell]) for cell in limits))
+        return {cell: page for cell, page in zip(limits, pages, strict=True) if page is not None}
+
+    async def _of(self, cell: str, limit: int) -> PageBody | None:
+        asked = self._asked._replace(limit=limit, cursor=self._cursors[cell])
+        try:
+            async with asyncio.timeout(LIST_SECONDS):
+                page = await self._lists.page(self._request, cell, asked)
+        except (BackendUnavailable, TimeoutError):
+            self._away.add(cell)
+            return None
+        items = [replace(item, cell=cell) for item in page.items]
+        return PageBody(items=items, next_cursor=page.next_cursor)
+
+
+def _newest_first(pages: Mapping[str, PageBody]) -> list[ItemBody]:
+    items = (item for page in pages.values() for item in page.items)
+    return sorted(items, key=lambda item: item.created_at, reverse=True)
+
+
+def _cursors(asked: Asked, cells: Iterable[str]) -> dict[str, str | None]:
+    """Return how far the list of each cell has been shown. Raises `InvalidRequest`."""
+    if asked.cursor is None:
+        return dict.fromkeys(cells)
+    found = position_of(asked.cursor, asked.filters)
+    if not isinstance(found, dict) or not all(
+        cursor is None or isinstance(cursor, str) for cursor in found.values()
+    ):
+        raise InvalidRequest(INVALID_CURSOR)
+    return {cell: found.get(cell) for cell in cells}
+
+
+def _query(asked: Asked) -> dict[str, Any]:
+    """Return the parameters that want this."""
+    filters: Filters = asked.filters
+    values = {name: getattr(filters, name) for name in FILTERS}
+    wanted = {**values, "limit": asked.limit, "cursor": asked.cursor}
+    return {name: value for name, value in wanted.items() if value not in {None, ""}}
