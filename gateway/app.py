@@ -58,6 +58,7 @@ from gateway.inputs.reading import Inputs
 from gateway.inputs.served_catalog import CurrentCatalog
 from gateway.metrics.counts import GatewayMetrics
 from gateway.metrics.gauges import Parts, read_gauges
+from gateway.metrics.promise_numbers import PromiseNumbers
 from gateway.metrics.scrapes import Scrapes
 from gateway.openapi import routes as documentation
 from gateway.openapi.routes import DOCUMENTATION, Documentation
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
 SUBSCRIPTIONS = web.AppKey("subscriptions", Subscriptions)
 DEATHS = web.AppKey("deaths", Deaths)
 RECOVERIES = web.AppKey("recoveries", Recoveries)
+PROMISE_NUMBERS = web.AppKey("promise_numbers", PromiseNumbers)
 
 
 def create_app(
@@ -144,10 +146,14 @@ def _add_updates(app: web.Application, settings: GatewaySettings) -> None:
     app[SUBSCRIPTIONS].listen(lambda id, _: app[READER].note_change(id))
     app[LONG_POLLS] = LongPolls(app[READER], app[SUBSCRIPTIONS], cache, waiting)
     app[EVENT_STREAMS] = EventStreams(app[READER], app[SUBSCRIPTIONS], waiting)
+    app[PROMISE_NUMBERS] = PromiseNumbers(app[BACKEND].searches.newest_number)
+    if settings.metrics:
+        app[SCRAPES].observers.append(app[PROMISE_NUMBERS].refresh)
     read_gauges(
         app[METRICS].meter,
         Parts(
             app[BACKEND],
+            app[PROMISE_NUMBERS],
             app[BEGIN_LIMITER],
             waiting,
             app[EVENT_STREAMS],
@@ -187,6 +193,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
         app[EVENT_STREAMS].running(),
         app[DEATHS].running(),
         app[LIVE].running(),
+        app[PROMISE_NUMBERS].running(),
     ):
         yield
     app[CALLBACK_CHECKER].close()
