@@ -60,6 +60,7 @@ from gateway.inputs.reading import Inputs
 from gateway.inputs.served_catalog import CurrentCatalog
 from gateway.metrics.counts import GatewayMetrics
 from gateway.metrics.gauges import Parts, read_gauges
+from gateway.metrics.promise_numbers import PromiseNumbers
 from gateway.metrics.scrapes import Scrapes
 from gateway.model.new_ids import NewIds
 from gateway.openapi import routes as documentation
@@ -85,6 +86,7 @@ CELLS = web.AppKey[Cells | None]("cells")
 SUBSCRIPTIONS = web.AppKey("subscriptions", Subscriptions)
 DEATHS = web.AppKey("deaths", Deaths)
 RECOVERIES = web.AppKey("recoveries", Recoveries)
+PROMISE_NUMBERS = web.AppKey("promise_numbers", PromiseNumbers)
 
 
 def create_app(
@@ -173,10 +175,14 @@ def _add_updates(app: web.Application, settings: GatewaySettings) -> None:
     app[SUBSCRIPTIONS].listen(lambda id, _: app[READER].note_change(id))
     app[LONG_POLLS] = LongPolls(app[READER], app[SUBSCRIPTIONS], cache, waiting)
     app[EVENT_STREAMS] = EventStreams(app[READER], app[SUBSCRIPTIONS], waiting)
+    app[PROMISE_NUMBERS] = PromiseNumbers(app[BACKEND].searches.newest_number)
+    if settings.metrics:
+        app[SCRAPES].observers.append(app[PROMISE_NUMBERS].refresh)
     read_gauges(
         app[METRICS].meter,
         Parts(
             app[BACKEND],
+            app[PROMISE_NUMBERS],
             app[BEGIN_LIMITER],
             waiting,
             app[EVENT_STREAMS],
@@ -216,6 +222,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
         app[EVENT_STREAMS].running(),
         app[DEATHS].running(),
         app[LIVE].running(),
+        app[PROMISE_NUMBERS].running(),
     ):
         yield
     app[CALLBACK_CHECKER].close()

@@ -172,6 +172,10 @@ class Calls:
         )
         return [_without_activity(stored(promise)) for promise in found], position
 
+    def newest_number(self) -> int:
+        _, number = self._store.promises.search("*", {}, limit=1)
+        return number or 0
+
     def sample_ids(self) -> IdSample:
         return take_sample(self._store.promises)
 

@@ -62,6 +62,13 @@ class Searches:
             return EVERYTHING
         return pattern if (await self._sample.get()).has_few(prefix) else EVERYTHING
 
+    async def newest_number(self) -> int:
+        """Return the number that the store gave its newest promise; 0 if it has none.
+
+        PostgreSQL has `shared.resonate.cursors.HIGHEST` numbers for all promises that ever are.
+        """
+        return await self._ask(self._calls.newest_number)
+
     async def with_activity(self, execution: Execution) -> Execution:
         """Return a pending execution with its activity, or as it is if it has ended meanwhile."""
         return await self._ask(self._calls.with_activity, execution)

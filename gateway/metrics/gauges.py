@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sized
 
     from gateway.backend.client import Backend
+    from gateway.metrics.promise_numbers import PromiseNumbers
     from gateway.presence.deaths import Deaths
     from gateway.presence.workers import Workers
     from gateway.updates.event_streams import EventStreams
@@ -23,6 +24,7 @@ class Parts(NamedTuple):
     """
 
     backend: Backend
+    numbers: PromiseNumbers
     begins: Sized
     waiters: Sized
     streams: EventStreams
@@ -79,6 +81,11 @@ def _read_server(meter: Meter, parts: Parts) -> None:
         "durable_http_gateway_offload_queue",
         "Calls to the server that wait for a thread.",
         lambda: parts.backend.load.waiting,
+    )
+    meter.read_gauge(
+        "durable_http_gateway_promise_numbers_used_ratio",
+        "Part of the store's numbers for promises that is used up, as of the last scrape.",
+        lambda: parts.numbers.used_ratio,
     )
 
 

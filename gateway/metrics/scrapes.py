@@ -10,7 +10,7 @@ from gateway.metrics.siblings import encode, merged
 from shared.metrics import accepts_open_metrics, exposition
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from aiohttp import web
     from prometheus_client.metrics_core import Metric
@@ -30,6 +30,9 @@ class Scrapes:
     """
 
     def __init__(self, meter: Meter) -> None:
+        self.observers: list[Callable[[], None]] = []
+        """Are called in the event loop when this process is scraped."""
+
         self._meter = meter
         self._executor = SerialExecutor("metrics")
         self._siblings: Siblings | None = None
@@ -63,6 +66,7 @@ class Scrapes:
         return [] if self._siblings is None else list((await self._siblings.others()).values())
 
     async def _make(self, *, is_open: bool) -> Exposed:
+        self._note_scrape()
         own = self._executor.run(self._meter.collect)
         siblings = self._siblings
         if siblings is None:
@@ -72,7 +76,12 @@ class Scrapes:
         everything = {siblings.number: collected, **others}
         return await self._executor.run(_exposed_together, everything, is_open)
 
+    def _note_scrape(self) -> None:
+        for observer in self.observers:
+            observer()
+
     async def _encoded(self) -> bytes:
+        self._note_scrape()
         return await self._executor.run(lambda: encode(self._meter.collect()))
 
 

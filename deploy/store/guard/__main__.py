@@ -13,7 +13,9 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from deploy.store.guard.lock import Lock
-from deploy.store.guard.settings import GuardError, guard_settings
+from deploy.store.guard.pulse import HUNG_SECONDS, Pulse
+from deploy.store.guard.server_settings import GuardError
+from deploy.store.guard.settings import guard_settings
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -65,16 +67,22 @@ async def guarded(settings: GuardSettings) -> int:
 
 
 async def _serve(settings: GuardSettings, lock: Lock, stop: asyncio.Event) -> int:
-    """Run a server until it ends, is to stop, or another guard has the lock; return its code."""
+    """Run a server until it ends or hangs, is to stop, or another guard has the lock."""
     server = await asyncio.create_subprocess_exec(
         *settings.command(), env=settings.server_environment(), preexec_fn=_end_with_parent
     )
     log.info("server started")
+    pulse = Pulse(settings.api, settings.metrics)
     try:
-        while not stop.is_set() and server.returncode is None and lock.is_held:
-            await _first(stop.wait(), server.wait(), lock.kept())
+        while not (stop.is_set() or server.returncode is not None or pulse.is_lost):
+            if not lock.is_held:
+                break
+            await _first(stop.wait(), server.wait(), lock.kept(), pulse.lost())
         if server.returncode is not None:
             log.error("the server has ended with code %s", server.returncode)
+        elif pulse.is_lost:
+            log.error("the server hangs: it has shown no life for %g s; it is killed", HUNG_SECONDS)
+            server.kill()
         elif not lock.is_held:
             log.error("another guard has taken the lock; this server is ended")
         return server.returncode or 1

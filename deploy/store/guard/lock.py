@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 
-from deploy.store.guard.settings import SPARE_PAUSE_SECONDS, GuardError
+from deploy.store.guard.server_settings import GuardError
+from deploy.store.guard.settings import SPARE_PAUSE_SECONDS
 
 if TYPE_CHECKING:
     from deploy.store.guard.settings import GuardSettings

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import yaml
+from deploy.store.guard.server_settings import GuardError, ServerSetting, ServerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from deploy.store.guard.server_settings import Address
 
 SPARE_PAUSE_SECONDS: Final = 3.0
 """Seconds for which a guard that waited lets the active one be first, once PostgreSQL is back."""
@@ -22,15 +24,17 @@ PREFIX: Final = "AIO_SUBSYSTEMS_STORE_POSTGRES_CONFIG_"
 """Variables from which the server takes the settings of its store (cmd/serve/serve.go, v0.8.2)."""
 
 STORE_FLAG: Final = "--aio-store-"
-WORKERS: Final = "--aio-store-postgres-workers"
+WORKERS: Final = ServerSetting(
+    "--aio-store-postgres-workers", ("aio", "subsystems", "store", "postgres", "config", "workers")
+)
+API: Final = ServerSetting(
+    "--api-http-addr", ("api", "subsystems", "http", "config", "addr"), ":8001"
+)
+METRICS: Final = ServerSetting("--metrics-addr", ("metricsAddr",), ":9090")
 
 ONE_WORKER: Final = (
     "the store must have one worker: with more of them the server loses executions and ends"
 )
-
-
-class GuardError(Exception):
-    """The guard cannot do its work; the message has the way to correct that."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,9 @@ class GuardSettings:
     """Is touched every second while the guard runs, also while it waits."""
 
     environment: Mapping[str, str]
+    api: Address
+    metrics: Address
+    """Where the server listens for calls, and for scrapes."""
 
     @property
     def guard_user(self) -> str:
@@ -81,7 +88,8 @@ class GuardSettings:
 
 def guard_settings(environment: Mapping[str, str], flags: Sequence[str]) -> GuardSettings:
     """Return the settings. Raises `GuardError`."""
-    refuse_workers(environment, flags)
+    server = ServerSettings(environment, flags)
+    refuse_workers(server)
     for flag in flags:
         if flag.startswith(STORE_FLAG):
             raise GuardError(f"{flag}: the guard sets the store; use PGHOST, PGUSER and the like")
@@ -100,33 +108,13 @@ def guard_settings(environment: Mapping[str, str], flags: Sequence[str]) -> Guar
         flags=tuple(flags),
         alive_file=Path(alive) if alive else None,
         environment=environment,
+        api=server.address(API),
+        metrics=server.address(METRICS),
     )
 
 
-def refuse_workers(environment: Mapping[str, str], flags: Sequence[str]) -> None:
+def refuse_workers(server: ServerSettings) -> None:
     """Raise `GuardError` where a flag, a variable or the server's file asks for several workers."""
-    config = ""
-    for position, flag in enumerate(flags):
-        name, _, value = flag.partition("=")
-        following = value or (flags[position + 1] if position + 1 < len(flags) else "")
-        if name == WORKERS and following != "1":
-            raise GuardError(f"{WORKERS}={following}: {ONE_WORKER}")
-        if name in ("--config", "-c"):
-            config = following
-    variable = f"{PREFIX}WORKERS"
-    if environment.get(variable, "1") != "1":
-        raise GuardError(f"{variable}={environment[variable]}: {ONE_WORKER}")
-    if config:
-        _refuse_workers_of(Path(config))
-
-
-def _refuse_workers_of(file: Path) -> None:
-    try:
-        node: Any = yaml.safe_load(file.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise GuardError(f"{file}: {error}") from error
-    path = ("aio", "subsystems", "store", "postgres", "config", "workers")
-    for name in path:
-        node = node.get(name) if isinstance(node, dict) else None
-    if node not in (None, 1):
-        raise GuardError(f"{file}: {'.'.join(path)}: {node}: {ONE_WORKER}")
+    for place, value in server.places(WORKERS):
+        if str(value) != "1":
+            raise GuardError(f"{place}={value}: {ONE_WORKER}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.stacks.stores import postgres
+from deploy.store.guard.pulse import CHECK_SECONDS, HUNG_SECONDS
 from tests.support.cell.guards import (
     PASSWORD,
     Guard,
@@ -67,9 +68,11 @@ def _stack(server: SafeServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield stack
 
 
-def exit_of(store: PostgresStore, directory: Path, **environment: str) -> tuple[int, str]:
+def exit_of(
+    store: PostgresStore, directory: Path, *flags: str, **environment: str
+) -> tuple[int, str]:
     """Run a guard that ends by itself; return its code and what it has said."""
-    guard = Guard("refused", directory, {**address_of(store), **environment})
+    guard = Guard("refused", directory, {**address_of(store), **environment}, *flags)
     guard.start()
     assert guard.child is not None
     try:
@@ -109,13 +112,38 @@ def test_a_database_without_the_roles(store: PostgresStore, tmp_path: Path) -> N
     assert (code, "PostgreSQL has no role other: run roles.sql" in said) == (2, True), said
 
 
-def test_several_workers_of_the_store(store: PostgresStore, tmp_path: Path) -> None:
-    """More than one worker of the store is refused by the name of the setting."""
-    name = "AIO_SUBSYSTEMS_STORE_POSTGRES_CONFIG_WORKERS"
+WORKERS_FLAG = "--aio-store-postgres-workers"
+WORKERS_VARIABLE = "AIO_SUBSYSTEMS_STORE_POSTGRES_CONFIG_WORKERS"
+WORKERS_KEY = "aio.subsystems.store.postgres.config.workers"
 
-    code, said = exit_of(store, tmp_path, **{name: "4"})
 
-    assert (code, f"{name}=4: the store must have one worker" in said) == (2, True), said
+@pytest.mark.parametrize("flags", [(f"{WORKERS_FLAG}=4",), (WORKERS_FLAG, "4")])
+def test_several_workers_by_flag(
+    store: PostgresStore, tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    """More than one worker of the store is refused by the name of the flag."""
+    code, said = exit_of(store, tmp_path, *flags)
+
+    assert (code, f"{WORKERS_FLAG}=4: the store must have one worker" in said) == (2, True), said
+
+
+def test_several_workers_by_variable(store: PostgresStore, tmp_path: Path) -> None:
+    """They are refused by the name of the variable."""
+    code, said = exit_of(store, tmp_path, **{WORKERS_VARIABLE: "4"})
+
+    words = f"{WORKERS_VARIABLE}=4: the store must have one worker"
+    assert (code, words in said) == (2, True), said
+
+
+def test_several_workers_by_file(store: PostgresStore, tmp_path: Path) -> None:
+    """They are refused by the server's file and its key, whose case the server ignores."""
+    file = tmp_path / "resonate.yaml"
+    file.write_text("aio: {subsystems: {store: {Postgres: {config: {workers: 4}}}}}")
+
+    code, said = exit_of(store, tmp_path, f"--config={file}")
+
+    words = f"{file}: {WORKERS_KEY}=4: the store must have one worker"
+    assert (code, words in said) == (2, True), said
 
 
 @pytest.mark.alone
@@ -188,6 +216,32 @@ def test_the_active_server_ends(stack: Stack, whole: SafeServer, job: str, what:
 
     check_ends(stack, ids)
     assert whole.active() is not active
+
+
+def test_the_active_server_hangs(stack: Stack, whole: SafeServer, job: str) -> None:
+    """A server that is frozen is killed after ten seconds, and the spare goes on."""
+    ids = in_flight(stack, job)
+    active = whole.active()
+    os.kill(active.server(), signal.SIGSTOP)
+    wait_until(lambda: not active.running(), what="the end of the guard")
+    assert answers_again(stack, whole, f"{job}-after") < 1.0
+
+    check_ends(stack, ids)
+    assert "the server hangs" in active.log.read_text()
+    assert whole.active() is not active
+
+
+def test_postgresql_answers_nothing(stack: Stack, whole: SafeServer, job: str) -> None:
+    """A server whose calls wait for PostgreSQL does not hang, however long they wait."""
+    ids = in_flight(stack, job)
+    active = whole.active()
+    before = (active.server(), [guard.pid for guard in whole.guards])
+    seconds = HUNG_SECONDS + 2 * CHECK_SECONDS
+    whole.postgres.run(f"LOCK TABLE promises, tasks; SELECT pg_sleep({seconds})")
+    answers_again(stack, whole, f"{job}-after")
+
+    check_ends(stack, ids)
+    assert (active.server(), [guard.pid for guard in whole.guards]) == before
 
 
 def test_postgresql_is_away(stack: Stack, whole: SafeServer, job: str) -> None:

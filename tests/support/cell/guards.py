@@ -59,13 +59,16 @@ def address_of(store: PostgresStore) -> dict[str, str]:
 class Guard(Process):
     """A guard, and the ports of the server that it runs while it has the lock."""
 
-    def __init__(self, name: str, directory: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, directory: Path, environment: Mapping[str, str], *more: str
+    ) -> None:
         self.store_port, self.message_port = free_port(), free_port()
         flags = (
             f"--config={CONFIG}",
             f"--api-http-addr=127.0.0.1:{self.store_port}",
             f"--aio-poll-addr=127.0.0.1:{self.message_port}",
-            "--metrics-addr=127.0.0.1:0",
+            f"--metrics-addr=127.0.0.1:{free_port()}",
+            *more,
         )
         log = directory / f"{name}.log"
         super().__init__("deploy.store.guard", environment, log, arguments=flags)
