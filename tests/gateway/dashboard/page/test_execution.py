@@ -232,6 +232,27 @@ async def test_a_signal_is_answered_from_the_page(browser: Browser) -> None:
             assert sent[0][1]
 
 
+async def test_a_value_stays_with_its_signal(browser: Browser) -> None:
+    """What was typed for one signal is not sent to the next one, which takes its place."""
+    waits = [{"name": name, "since": at(15)} for name in ("refund", "approval")]
+    async with scripted_gateway() as gateway:
+        gateway.answers |= {
+            "/wait": lambda _: execution("job-1", "waiting", waiting_for=waits),
+            "/signal": lambda _: {"promise_id": "job-1", "delivered": True},
+        }
+        async with browsing(browser, f"{gateway.url}/#job-1") as page:
+            fields = page.get_by_label("Value of the signal")
+            await fields.nth(0).fill('"all of it"')
+            await fields.nth(1).fill('"by Ann"')
+            del waits[0]
+            await expect(fields).to_have_count(1)
+            await expect(fields).to_have_value('"by Ann"')
+            await page.get_by_role("button", name="Send the signal").click()
+            await until(lambda: "/signal" in gateway.paths())
+            sent = [(query, body) for _, path, query, body in gateway.asked if path == "/signal"]
+            assert sent == [({"id": "job-1", "name": "approval"}, '"by Ann"')]
+
+
 async def test_a_cancel_asks_for_a_reason(browser: Browser) -> None:
     """The dialog can be left with Escape; what it sends is the reason, by keyboard alone."""
     async with scripted_gateway() as gateway:
