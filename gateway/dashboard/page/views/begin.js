@@ -43,7 +43,8 @@ export class Begin {
 
   _form(known) {
     if (!known.names.length) return html`<p class="empty">This gateway's catalog has no function that a client can begin.</p>`;
-    const name = known.names.includes(this._name) ? this._name : known.names[0];
+    if (!known.names.includes(this._name)) this._show(known.names[0]);
+    const name = this._name;
     const about = known.of(name);
     const fields = fieldsOf(about);
     const asJson = this._asJson || !fields;
@@ -92,10 +93,15 @@ export class Begin {
   }
 
   _choose = (event) => {
-    this._name = event.target.value;
-    this._json = null;
+    this._show(event.target.value);
     this._forget();
   };
+
+  /** From now on this is the function, also if another one becomes the default. */
+  _show(name) {
+    this._name = name;
+    this._json = null;
+  }
 
   _switch(asJson, event, fields) {
     this._json = asJson ? filled(event.target.form, fields) : null;

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from playwright.async_api import expect
 
-from tests.support.page.browser import IN_BROWSER, browsing
+from tests.support.page.browser import IN_BROWSER, browsing, hide
 from tests.support.page.executions import execution
 from tests.support.page.gateway import ScriptedGateway, functions, problem, scripted_gateway
 
@@ -125,6 +125,34 @@ async def test_faults_stand_beside_their_fields(browser: Browser) -> None:
             await page.get_by_role("button", name="Begin", exact=True).click()
             await page.wait_for_url("**/#job-1")
             assert '"pace": 1.50' in _begun(gateway)[1][1]
+
+
+async def test_a_new_catalog_leaves_what_was_typed(browser: Browser) -> None:
+    """Texts stay with the names of their fields, and the function with the form."""
+    one = {"type": "object", "properties": {"to": {"type": "string"}, "size": {"enum": ["S", "M"]}}}
+    properties = {
+        "from": {"type": "string"},
+        "to": {"type": "string"},
+        "size": {"enum": ["M", "S"]},
+    }
+    async with scripted_gateway() as gateway:
+        _with_begin(gateway)
+        gateway.answers["/functions"] = lambda _: functions(ship=one)
+        async with browsing(browser, f"{gateway.url}/#/begin") as page:
+            await page.get_by_label("to").fill("Ann")
+            await page.get_by_label("size").select_option("S")
+            two = {"type": "object", "properties": properties}
+            gateway.answers["/functions"] = lambda _: functions(fly={}, ship=two)
+            await hide(page, hidden=True)
+            await hide(page, hidden=False)
+            await page.get_by_label("from").fill("Bob")
+            await expect(page.get_by_label("Function")).to_have_value("ship")
+            await page.get_by_role("button", name="Begin", exact=True).click()
+            await page.wait_for_url("**/#job-1")
+            [(query, body)] = _begun(gateway)
+            assert query["function"] == "ship"
+            # The size is to be chosen again, since its choices have changed.
+            assert json.loads(body) == {"from": "Bob", "to": "Ann"}
 
 
 async def test_json_is_edited_where_no_form_will_do(browser: Browser) -> None:
