@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from playwright.async_api import expect
 
 from tests.support.page.browser import IN_BROWSER, browsing, hide
 from tests.support.page.executions import execution
 from tests.support.page.gateway import ScriptedGateway, functions, problem, scripted_gateway
+from tests.support.page.waiting import until
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -172,9 +175,36 @@ async def test_json_is_edited_where_no_form_will_do(browser: Browser) -> None:
             await editor.fill('{"deep": {"n": 12345678901234567890}}')
             await page.get_by_role("button", name="Begin", exact=True).click()
             await page.wait_for_url("**/#job-1")
-            assert _begun(gateway) == [
-                ({"function": "nested"}, '{"deep": {"n": 12345678901234567890}}')
-            ]
+            [(query, body)] = _begun(gateway)
+            assert query == {"function": "nested", "id": query["id"]}
+            assert body == '{"deep": {"n": 12345678901234567890}}'
+
+
+async def test_a_lost_answer_begins_nothing_twice(browser: Browser) -> None:
+    """Where no id is given one is made, and sent again until an answer comes, for the same input."""
+    lost = ("backend-unavailable", 503, "The server cannot be reached.")
+    async with scripted_gateway() as gateway:
+        _with_begin(gateway, *(problem(*lost) for _ in range(3)))
+        async with browsing(browser, f"{gateway.url}/#/begin") as page:
+            for name in ("Ann", "Ann", "Bob", "Ann"):
+                await page.get_by_label("name").fill(name)
+                count = len(_begun(gateway))
+                await page.get_by_role("button", name="Begin", exact=True).click()
+                await until(lambda count=count: len(_begun(gateway)) > count)  # type: ignore[misc]
+                if len(_begun(gateway)) <= 3:
+                    await expect(page.get_by_role("alert")).to_contain_text("Try again")
+            await page.wait_for_url("**/#job-1")
+            ids = [query["id"] for query, _ in _begun(gateway)]
+            assert ids[0] == ids[1] == ids[3] != ids[2]
+            assert ids == [str(UUID(id)) for id in ids]
+            assert {UUID(id).version for id in ids} == {7}
+            assert abs(int(ids[0].replace("-", "")[:12], 16) / 1000 - time.time()) < 60
+            # What is begun from the page once more is another execution.
+            await page.goto(f"{gateway.url}/#/begin")
+            await page.get_by_label("name").fill("Ann")
+            await page.get_by_role("button", name="Begin", exact=True).click()
+            await page.wait_for_url("**/#job-1")
+            assert _begun(gateway)[-1][0]["id"] not in ids
 
 
 async def test_a_form_is_taken_over_as_json(browser: Browser) -> None:
