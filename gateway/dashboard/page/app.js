@@ -16,6 +16,9 @@ import { banner, header, signIn } from "./views/frame.js";
 /** Milliseconds between two drawings, unless a person has done something. */
 const DRAW = 250;
 
+/** Drawings of which the browser keeps how long they took: it would keep all of them. */
+const MEASURED = 1_000;
+
 class App {
   constructor(root) {
     this._root = root;
@@ -62,8 +65,10 @@ class App {
     performance.mark("draw");
     this._draw();
     performance.measure("drawing", "draw");
+    performance.clearMarks("draw");
     this._drawnAt = performance.now();
     this.drawings += 1;
+    if (this.drawings % MEASURED === 0) performance.clearMeasures("drawing");
   }
 
   /** Show another address of this page: an id, or a path that begins with a slash. */

@@ -156,6 +156,20 @@ async def test_updates_are_drawn_together(browser: Browser) -> None:
         assert all(second - first > 240 for first, second in itertools.pairwise(began)), began
 
 
+async def test_the_browser_keeps_a_bounded_number_of_measures(browser: Browser) -> None:
+    """A page that is open for days makes its browser keep no entry for each drawing."""
+    async with scripted_gateway() as gateway, browsing(browser, gateway.url) as page:
+        await expect(page.get_by_text("Nothing has been begun yet")).to_be_visible()
+        kept = await page.evaluate(
+            """() => {
+              for (let n = 0; n < 1_010; n += 1) dispatchEvent(new Event("hashchange"));
+              return ["mark", "measure"].map((kind) => performance.getEntriesByType(kind).length);
+            }"""
+        )
+        assert kept[0] == 0
+        assert 0 < kept[1] < 1_000
+
+
 async def test_numbers_are_shown_and_unknown_ones_are_not_invented(browser: Browser) -> None:
     """Each number stands with its name; what nobody knows is a dash."""
     known = {"running": 3, "waiting": 2, "blocked": 1, "rejected": 4, "timedout": 1}
