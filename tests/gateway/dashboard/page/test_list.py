@@ -8,7 +8,7 @@ from playwright.async_api import expect
 
 from tests.support.page.browser import IN_BROWSER, browsing
 from tests.support.page.executions import item
-from tests.support.page.gateway import ScriptedGateway, functions, scripted_gateway
+from tests.support.page.gateway import ScriptedGateway, functions, problem, scripted_gateway
 from tests.support.page.snapshots import bar, snapshot, worker
 from tests.support.page.waiting import until
 
@@ -85,6 +85,52 @@ async def test_pages_go_older_and_newer(browser: Browser) -> None:
             await expect(page.get_by_role("button", name="Older")).to_be_disabled()
             await page.get_by_role("button", name="Newer").click()
             await expect(first).to_have_text("job-1-0")
+
+
+async def test_the_newest_page_is_read_again(browser: Browser) -> None:
+    """It follows begins that leave the counts alone, reads anyway at times, and after an error."""
+    ids, refusals = [f"job-{n}" for n in range(50)], [0]
+
+    def page_of(_: web.Request) -> Any:
+        if refusals[0]:
+            refusals[0] -= 1
+            return problem("backend-unavailable", 503, "The server cannot be reached.")
+        return {"items": [item(id) for id in ids], "next_cursor": "more"}
+
+    async with scripted_gateway() as gateway:
+        gateway.answers["/list"] = page_of
+        async with browsing(browser, gateway.url, clock=True) as page:
+
+            async def told(seconds: int, begins: float) -> None:
+                await page.clock.run_for(seconds * 1000)
+                await gateway.tell(snapshot(begins_per_second=begins))
+
+            rows, alert = page.locator("tbody tr"), page.locator(".list .problem")
+            await expect(rows).to_have_count(50)
+            await told(6, 1.0)
+            await until(lambda: len(_queries(gateway)) == 2)
+            ids.append("one more")
+            await told(6, 2.0)
+            await expect(rows).to_have_count(51)
+            refusals[0] = 1
+            await told(6, 3.0)
+            await expect(alert).to_be_visible()
+            await told(6, 3.0)
+            await expect(alert).to_be_hidden()
+            ids.append("and another")
+            await told(16, 3.0)
+            await expect(rows).to_have_count(52)
+            # An older page stays as it is, unless it could not be read.
+            refusals[0] = 1
+            await page.get_by_role("button", name="Older").click()
+            await expect(alert).to_be_visible()
+            await told(6, 3.0)
+            await expect(alert).to_be_hidden()
+            read = len(_queries(gateway))
+            await told(16, 4.0)
+            await page.get_by_role("button", name="Newer").click()
+            await until(lambda: len(_queries(gateway)) > read)
+            assert [query.get("cursor") for query in _queries(gateway)[-2:]] == ["more", None]
 
 
 async def test_rows_show_what_the_lanes_know(browser: Browser) -> None:
