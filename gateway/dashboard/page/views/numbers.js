@@ -20,12 +20,17 @@ const TILES = [
 
 const RATES = [
   { key: "begins", label: "Begins/s", about: "Begins per second", show: (value) => number(value, 1) },
-  { key: "p50", label: "Done p50", about: "From begin to done, median", show: time },
-  { key: "p99", label: "Done p99", about: "From begin to done, 99 of 100", show: time },
+  { key: "p50", label: "Done p50", about: "From begin to done, median", show: time, of: timed },
+  { key: "p99", label: "Done p99", about: "From begin to done, 99 of 100", show: time, of: timed },
 ];
 
 function time(value) {
   return value === null ? "–" : duration(value);
+}
+
+/** Of how many executions a time is. */
+function timed({ ended, oldest_at: oldest }, now) {
+  return ended > 0 && Number.isFinite(oldest) ? `of ${number(ended)} in ${duration(now - oldest)}` : "of none";
 }
 
 /** The strip of numbers. */
@@ -49,12 +54,10 @@ export class Numbers {
     return html`
       <ul class="tiles" role="list">
         ${TILES.map((tile) => this._count(tile))}
-        ${RATES.map((tile) => this._rate(tile))}
+        ${RATES.map((tile) => this._rate(tile, snapshot, now))}
         ${recoveries(snapshot.recoveries, now)}
       </ul>
-      <p class="quiet">${snapshot.counts
-        ? `Executions are counted among the newest ${number(snapshot.counts.sample)}.`
-        : "Executions have not been counted yet."}</p>
+      <p class="quiet">${snapshot.counts ? about(snapshot, now) : "Executions have not been counted yet."}</p>
     `;
   }
 
@@ -66,10 +69,11 @@ export class Numbers {
     </li>`;
   }
 
-  _rate({ key, label, about, show }) {
+  _rate({ key, label, about, show, of }, snapshot, now) {
     return html`<li class="tile" data-tone="calm">
       <span class="label" title=${about}>${label}</span>
-      <span class="value" data-key=${key}>${show(this._values[key])}</span>${this._line(key)}
+      <span class="value" data-key=${key}>${show(this._values[key])}</span>
+      ${of ? html`<span class="last">${of(snapshot, now)}</span>` : nothing}${this._line(key)}
     </li>`;
   }
 
@@ -96,6 +100,12 @@ function valuesOf(snapshot) {
     p50: snapshot.p50_ms ?? null,
     p99: snapshot.p99_ms ?? null,
   };
+}
+
+function about({ counts, ended, oldest_at: oldest }, now) {
+  const begun = Number.isFinite(oldest) ? `, begun in the last ${duration(now - oldest)}` : "";
+  const timed = ended > 0 ? ` Done is of the ${number(ended)} of them that were done in the last minute; what takes longer is not among them.` : "";
+  return `Executions are counted among the newest ${number(counts.sample)}${begun}.${timed}`;
 }
 
 function recoveries(told, now) {

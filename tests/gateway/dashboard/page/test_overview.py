@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import TYPE_CHECKING
 
 from playwright.async_api import expect
@@ -175,7 +176,8 @@ async def test_numbers_are_shown_and_unknown_ones_are_not_invented(browser: Brow
     known = {"running": 3, "waiting": 2, "blocked": 1, "rejected": 4, "timedout": 1}
     counts = {**COUNTS, **known, "queued": None}
     async with scripted_gateway() as gateway:
-        gateway.snapshot = snapshot(worker("w"), counts=counts, begins_per_second=12.5, p50_ms=120)
+        times = {"p50_ms": 120, "ended": 7, "oldest_at": ago(30)}
+        gateway.snapshot = snapshot(worker("w"), counts=counts, begins_per_second=12.5, **times)
         async with browsing(browser, gateway.url) as page:
             shown = {
                 key: await page.locator(f'.value[data-key="{key}"]').text_content()
@@ -195,6 +197,12 @@ async def test_numbers_are_shown_and_unknown_ones_are_not_invented(browser: Brow
                 "p99": "\N{EN DASH}",
             }
             await expect(page.locator('.tile[data-tone="bad"]')).to_have_count(2)
+            # A time says of how many it is: of slow ones nobody knows where many are begun.
+            of = re.compile(r"^of 7 in 3\d s$")
+            await expect(page.locator(".tile > .last").filter(has_text=of)).to_have_count(2)
+            await expect(
+                page.get_by_text(re.compile("newest 200, begun in the last 3. s"))
+            ).to_contain_text("Done is of the 7 of them")
 
 
 async def test_without_anything_the_page_says_how_to_begin(browser: Browser) -> None:
