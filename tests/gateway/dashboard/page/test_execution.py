@@ -21,6 +21,14 @@ pytestmark = IN_BROWSER
 TYPE_ERROR = {"type": "TypeError", "message": "no number", "step": "charge"}
 BLOCKED = {"expected": "step reserve", "found": "step quote", "worker": "worker-2", "version": 1}
 NO_VERSION = snapshot(worker("worker-1", functions={"checkout": [2]}))
+UNKNOWN = "See that workers with checkout version 1 run and have room."
+MANY_WORKERS = snapshot(worker("worker-1", busy=16), workers_left_out=3)
+MANY_FUNCTIONS = snapshot(worker("worker-1", functions={"foo": [1]}, functions_left_out=2))
+MANY_VERSIONS = snapshot(worker("worker-1", functions={"checkout": [*range(5, 25)]}))
+OTHERS_BUSY = snapshot(
+    worker("worker-1", busy=16), worker("worker-2", functions={}, functions_left_out=1)
+)
+ONE_FREE = snapshot(worker("worker-1"), workers_left_out=3)
 ALL_BUSY = snapshot(worker("worker-1", busy=16), worker("worker-2", busy=16))
 
 REASONS: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
@@ -112,6 +120,22 @@ REASONS: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
         snapshot(),
         "No worker is connected to this gateway.",
         "Start a worker",
+    ),
+    *(
+        (execution("job-1", "queued"), told, "It waits for a worker.", UNKNOWN)
+        for told in (MANY_WORKERS, MANY_FUNCTIONS, MANY_VERSIONS, OTHERS_BUSY)
+    ),
+    (
+        execution("job-1", "recovering", worker="worker-9"),
+        MANY_VERSIONS,
+        "Its worker worker-9 was lost, and no other has taken it over yet.",
+        "If no worker with checkout version 1 runs, start one",
+    ),
+    (
+        execution("job-1", "queued"),
+        ONE_FREE,
+        "It is offered to a worker with checkout version 1.",
+        "What to do: Nothing.",
     ),
     (
         execution("job-1", "scheduled", starts_at=at(-3600)),
