@@ -16,6 +16,9 @@ import { banner, header, signIn } from "./views/frame.js";
 /** Milliseconds between two drawings, unless a person has done something. */
 const DRAW = 250;
 
+/** Milliseconds between two reads of the functions, which a new catalog changes. */
+const CATALOG = 60_000;
+
 /** Drawings of which the browser keeps how long they took: it would keep all of them. */
 const MEASURED = 1_000;
 
@@ -24,6 +27,8 @@ class App {
     this._root = root;
     this.functions = null;
     this.functionsProblem = null;
+    this._functionsReadAt = 0;
+    this._person = 0;
     this.live = new Live(() => this._told());
     this._lanes = new Lanes(() => this.changed());
     this._numbers = new Numbers();
@@ -42,12 +47,26 @@ class App {
       event.preventDefault();
       document.getElementById("content")?.focus();
     });
-    document.addEventListener("visibilitychange", () => (document.hidden ? this._view?.stop() : this._view?.start()));
+    document.addEventListener("visibilitychange", () => this._seen());
     this._route();
     this.live.start();
     this.readFunctions();
-    // Times in words go on also when nothing else happens.
-    setInterval(() => document.hidden || this.changed(), 1_000);
+    setInterval(() => this._tick(), 1_000);
+  }
+
+  /** The tab is shown or hidden. */
+  _seen() {
+    if (document.hidden) this._view?.stop();
+    else if (this.live.mode !== "signed out") {
+      this._view?.start();
+      this.readFunctions();
+    }
+  }
+
+  _tick() {
+    if (document.hidden) return;
+    this.changed(); // Times in words go on also when nothing else happens.
+    if (Date.now() - this._functionsReadAt >= CATALOG && this.live.mode !== "signed out") this.readFunctions();
   }
 
   /** Draw soon: at most four times a second. */
@@ -86,12 +105,12 @@ class App {
   }
 
   async readFunctions() {
-    try {
-      this.functions = await functions();
-      this.functionsProblem = null;
-    } catch (error) {
-      this.functionsProblem = error;
-    }
+    const person = this._person;
+    this._functionsReadAt = Date.now();
+    const [read, problem] = await functions().then((told) => [told, null], (error) => [this.functions, error]);
+    if (person !== this._person) return;
+    this.functions = read;
+    this.functionsProblem = problem;
     this.changed();
   }
 
@@ -161,8 +180,11 @@ class App {
     this.live.mode = "connecting";
     this.live.snapshot = null;
     this._list = new List(this);
+    this._person += 1; // What was asked for before is not shown any more.
+    this.functions = this.functionsProblem = null;
     this.live.resume();
     this._route();
+    this.readFunctions();
   }
 }
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.async_api import expect
 
-from tests.support.page.browser import IN_BROWSER, browsing
+from tests.support.page.browser import IN_BROWSER, browsing, hide, later
 from tests.support.page.executions import item
 from tests.support.page.gateway import ScriptedGateway, functions, problem, scripted_gateway
 from tests.support.page.snapshots import bar, snapshot, worker
@@ -47,6 +47,29 @@ async def test_filters_are_kept_in_the_address(browser: Browser) -> None:
             assert _queries(gateway)[-1] == {**wanted, "limit": "50"}
             await page.get_by_role("link", name="Clear").click()
             await until(lambda: _queries(gateway)[-1] == {"limit": "50"})
+
+
+async def test_the_functions_to_choose_from_are_those_of_now(browser: Browser) -> None:
+    """They are read again by whoever signs in, when the tab is shown, and each minute."""
+    async with scripted_gateway() as gateway:
+        gateway.token = "secret"
+        async with browsing(browser, gateway.url, clock=True) as page:
+            known = page.get_by_label("Function").locator("option")
+            await page.get_by_label("Token").fill("secret")
+            await page.keyboard.press("Enter")
+            await expect(known).to_have_text(["any", "foo"])
+            gateway.answers["/functions"] = lambda _: functions(foo={}, bar={})
+            await hide(page, hidden=True)
+            await hide(page, hidden=False)
+            await expect(known).to_have_text(["any", "foo", "bar"])
+            gateway.answers["/functions"] = lambda _: functions(bar={})
+            await page.clock.run_for(61_000)
+            await expect(known).to_have_text(["any", "bar"])
+            await page.get_by_role("button", name="Sign out").click()
+            await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+            read = gateway.paths().count("/functions")
+            await later(page, 120)
+            assert gateway.paths().count("/functions") == read
 
 
 async def test_a_short_page_is_filled_with_the_next_ones(browser: Browser) -> None:
