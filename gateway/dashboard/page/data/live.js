@@ -110,8 +110,14 @@ export class Live {
 
 /** Resolve after a time, or at once when the signal aborts. */
 export function elapsed(pause, signal) {
+  if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, pause);
-    signal?.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end); // The signal lasts as long as the page is open.
+      resolve();
+    };
+    const timer = setTimeout(end, pause);
+    signal.addEventListener("abort", end);
   });
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from playwright.async_api import expect
 
 from tests.support.page.browser import IN_BROWSER, browsing, hide, later
+from tests.support.page.executions import execution
 from tests.support.page.gateway import ScriptedGateway, scripted_gateway
 from tests.support.page.snapshots import snapshot, worker
 from tests.support.page.waiting import until
@@ -41,6 +42,35 @@ async def test_without_a_stream_it_polls_until_there_is_one_again(browser: Brows
         gateway.streams = True
         await page.clock.run_for(20_000)
         await expect(mode(page)).to_contain_text("Live")
+
+
+LISTENERS = """() => {
+  const { addEventListener: add, removeEventListener: remove } = AbortSignal.prototype;
+  const kept = new Set();
+  AbortSignal.prototype.addEventListener = function (kind, listener, options) {
+    kept.add(listener);
+    return add.call(this, kind, listener, options);
+  };
+  AbortSignal.prototype.removeEventListener = function (kind, listener, options) {
+    kept.delete(listener);
+    return remove.call(this, kind, listener, options);
+  };
+  window.listeners = () => kept.size;
+}"""
+"""Has the page count the listeners of its signals."""
+
+
+async def test_a_page_that_is_open_for_long_keeps_no_listeners(browser: Browser) -> None:
+    """Each pause between two polls, or two reads of an execution, takes its listener with it."""
+    async with scripted_gateway() as gateway, browsing(browser, gateway.url, clock=True) as page:
+        gateway.answers["/wait"] = lambda _: execution("job-1")
+        await expect(mode(page)).to_contain_text("Live")
+        await page.evaluate(LISTENERS)
+        await page.evaluate("location.hash = 'job-1'")
+        for count in range(1, 9):
+            await until(lambda count=count: gateway.paths().count("/wait") >= count)  # type: ignore[misc]
+            await page.clock.run_for(4_000)
+        assert await page.evaluate("window.listeners()") <= 6
 
 
 async def test_a_gateway_that_is_away_is_told_in_words_and_asked_again(browser: Browser) -> None:
