@@ -8,7 +8,7 @@ import { encoded, shell, text } from "./format.js";
 import { Begin } from "./views/begin.js";
 import { Execution } from "./views/execution.js";
 import { Lanes } from "./views/lanes.js";
-import { FILTERS, List } from "./views/list.js";
+import { List, filters } from "./views/list.js";
 import { News } from "./views/news.js";
 import { Numbers } from "./views/numbers.js";
 import { banner, header, signIn } from "./views/frame.js";
@@ -116,7 +116,8 @@ class App {
 
   _route() {
     const hash = location.hash.slice(1);
-    this._view?.stop();
+    const before = this._view;
+    before?.stop();
     this._view = viewOf(this, hash);
     const title = this._view?.title;
     document.title = title ? `${text(title)} · durable-http` : "durable-http";
@@ -124,7 +125,8 @@ class App {
     if (!document.hidden) this._view?.start();
     this.changedNow();
     if (this._view) document.querySelector("h1")?.focus({ preventScroll: true });
-    scrollTo(0, 0);
+    // A filter leaves the page where it is.
+    if (before || this._view) scrollTo(0, 0);
   }
 
   _told() {
@@ -204,7 +206,7 @@ function decoded(hash) {
 
 function filtersOf(hash) {
   const given = new URLSearchParams(hash.split("?")[1] ?? "");
-  return Object.fromEntries(FILTERS.filter((name) => given.get(name)).map((name) => [name, given.get(name)]));
+  return filters((name) => given.get(name));
 }
 
 const app = new App(document.getElementById("page"));

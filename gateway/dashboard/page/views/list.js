@@ -15,7 +15,15 @@ const MOST_REQUESTS = 5;
 /** Milliseconds between two reads of the newest page: where something has happened, and where nothing is told. */
 const EVERY = { least: 5_000, most: 15_000 };
 
-export const FILTERS = ["status", "phase", "function", "version", "prefix"];
+const FILTERS = ["status", "phase", "function", "version", "prefix"];
+
+/** Return those filters that have a value; a version is one of a function. */
+export function filters(value) {
+  const given = FILTERS.map((name) => [name, String(value(name) ?? "").trim()]).filter(([, text]) => text);
+  const found = Object.fromEntries(given);
+  if (!found.function) delete found.version;
+  return found;
+}
 
 /** The section with the list. */
 export class List {
@@ -105,8 +113,8 @@ export class List {
   _filter = (event) => {
     event.preventDefault();
     const given = new FormData(event.currentTarget);
-    const chosen = FILTERS.map((name) => [name, String(given.get(name) ?? "").trim()]);
-    this._app.go(`/?${chosen.filter(([, value]) => value).map(([name, value]) => `${name}=${encoded(value)}`).join("&")}`);
+    const chosen = Object.entries(filters((name) => given.get(name)));
+    this._app.go(`/?${chosen.map(([name, value]) => `${name}=${encoded(value)}`).join("&")}`);
   };
 
   _table(snapshot, now) {

@@ -64,7 +64,7 @@ export class Numbers {
   _count({ key, label, link, tone }) {
     const value = this._values[key];
     return html`<li class="tile" data-tone=${value > 0 && tone ? tone : "calm"}>
-      <a href=${`#/?${link}`}><span class="label">${label}</span>
+      <a href=${`#/?${link}`} @click=${showList}><span class="label">${label}</span>
       <span class="value" data-key=${key}>${number(value)}</span></a>${this._line(key)}
     </li>`;
   }
@@ -100,6 +100,12 @@ function valuesOf(snapshot) {
     p50: snapshot.p50_ms ?? null,
     p99: snapshot.p99_ms ?? null,
   };
+}
+
+/** Show the list that a tile filters, which is below all lanes. */
+function showList(event) {
+  const isElsewhere = event.ctrlKey || event.metaKey || event.shiftKey;
+  if (!isElsewhere) document.getElementById("list-heading")?.scrollIntoView();
 }
 
 function about({ counts, ended, oldest_at: oldest }, now) {

@@ -9,7 +9,7 @@ from playwright.async_api import expect
 from tests.support.page.browser import IN_BROWSER, browsing, hide, later
 from tests.support.page.executions import item
 from tests.support.page.gateway import ScriptedGateway, functions, problem, scripted_gateway
-from tests.support.page.snapshots import bar, snapshot, worker
+from tests.support.page.snapshots import bar, many, snapshot, worker
 from tests.support.page.waiting import until
 
 if TYPE_CHECKING:
@@ -47,6 +47,41 @@ async def test_filters_are_kept_in_the_address(browser: Browser) -> None:
             assert _queries(gateway)[-1] == {**wanted, "limit": "50"}
             await page.get_by_role("link", name="Clear").click()
             await until(lambda: _queries(gateway)[-1] == {"limit": "50"})
+
+
+async def test_a_filter_leaves_the_page_where_it_is(browser: Browser) -> None:
+    """A tile leads to the list; a filter does not lead away from it; a version has a function."""
+    async with scripted_gateway() as gateway:
+        gateway.snapshot = many(12, 3)
+        gateway.answers["/list"] = lambda _: {
+            "items": [item(f"job-{n}") for n in range(50)],
+            "next_cursor": None,
+        }
+        async with browsing(browser, gateway.url) as page:
+            await expect(page.locator("tbody tr")).to_have_count(50)
+            # Lanes grow until all of them are drawn.
+            drawn = page.locator(".lane").filter(has=page.locator(".bar"))
+            await expect(drawn).to_have_count(12)
+            heading = page.get_by_role("heading", name="Executions", exact=True)
+            await expect(heading).not_to_be_in_viewport()
+            await page.locator('.tile a[href="#/?phase=running"]').click()
+            await until(lambda: _queries(gateway)[-1].get("phase") == "running")
+            await expect(heading).to_be_in_viewport()
+            place = await page.evaluate("scrollY")
+            assert place > 0
+            await page.get_by_label("Function").select_option("foo")
+            await page.get_by_label("Version").fill("2")
+            await page.keyboard.press("Enter")
+            await until(lambda: _queries(gateway)[-1].get("version") == "2")
+            await page.get_by_label("Function").select_option("any")
+            await until(lambda: _queries(gateway)[-1] == {"phase": "running", "limit": "50"})
+            await expect(heading).to_be_in_viewport()
+            assert await page.evaluate("scrollY") == place
+            await page.goto(f"{gateway.url}/#/?version=2")
+            await until(lambda: _queries(gateway)[-1] == {"limit": "50"})
+            await page.locator("tbody a").last.click()
+            await expect(page.locator("h1 .id")).to_have_text("job-49")
+            assert await page.evaluate("scrollY") == 0
 
 
 async def test_the_functions_to_choose_from_are_those_of_now(browser: Browser) -> None:
