@@ -121,6 +121,7 @@ class App {
     this._view = viewOf(this, hash);
     const title = this._view?.title;
     document.title = title ? `${text(title)} · durable-http` : "durable-http";
+    this.live.show(!(this._view instanceof Execution));
     if (!this._view) this._list.show(filtersOf(hash));
     if (!document.hidden) this._view?.start();
     this.changedNow();

@@ -23,6 +23,7 @@ export class Live {
     this._changed = changed;
     this._abort = null;
     this._ahead = [];
+    this._streams = true;
   }
 
   /** The time by the gateway's clock, in milliseconds since the epoch. */
@@ -48,12 +49,22 @@ export class Live {
     this._follow(this._abort.signal);
   }
 
+  /**
+   * Begin to follow by a stream, or by polls alone. A browser has six connections to a gateway for all
+   * its windows together, and one that shows an execution has a stream for that already.
+   */
+  show(streams) {
+    const goesOn = streams && this._streams;
+    this._streams = streams;
+    if (!goesOn && this._abort && this.mode !== "signed out") this.resume();
+  }
+
   async _follow(signal) {
     let pause = POLL.first;
     let nextStream = 0;
     while (!signal.aborted) {
       try {
-        if (Date.now() >= nextStream) {
+        if (this._streams && Date.now() >= nextStream) {
           nextStream = Date.now() + STREAM_AGAIN;
           if (await this._stream(signal)) nextStream = 0;
         }

@@ -44,6 +44,28 @@ async def test_without_a_stream_it_polls_until_there_is_one_again(browser: Brows
         await expect(mode(page)).to_contain_text("Live")
 
 
+async def test_windows_side_by_side_do_not_block_each_other(browser: Browser) -> None:
+    """Each that shows an execution has one stream, of its events: there are six connections."""
+    async with scripted_gateway() as gateway, browsing(browser, gateway.url) as page:
+        gateway.answers["/wait"] = lambda request: execution(request.query["id"])
+        gateway.frozen = ("/events",)
+        pages = [page, *[await page.context.new_page() for _ in range(3)]]
+        for number, each in enumerate(pages):
+            if each is not page:
+                await each.goto(gateway.url)
+            await expect(mode(each)).to_contain_text("Live")
+            await each.goto(f"{gateway.url}/#job-{number}")
+            await expect(each.locator(".sentence")).to_contain_text("It runs")
+        await until(lambda: gateway.open_streams == 0)
+        await gateway.tell(snapshot(worker("worker-8")))
+        for each in pages:
+            await expect(mode(each)).to_contain_text("Polling")
+        await page.goto(f"{gateway.url}/#/")
+        await expect(page.get_by_role("heading", name="worker-8")).to_be_visible()
+        await expect(mode(page)).to_contain_text("Live")
+        assert gateway.open_streams == 1
+
+
 LISTENERS = """() => {
   const { addEventListener: add, removeEventListener: remove } = AbortSignal.prototype;
   const kept = new Set();
