@@ -33,7 +33,8 @@ export class Live {
 
   /** Begin now, and again whenever the tab is shown. */
   start() {
-    document.addEventListener("visibilitychange", () => this.resume());
+    // Whoever has to sign in has to also when the tab is shown again, and keeps what was typed.
+    document.addEventListener("visibilitychange", () => this.mode === "signed out" || this.resume());
     this.resume();
   }
 

@@ -173,6 +173,21 @@ async def test_with_tokens_a_person_signs_in_and_out(browser: Browser) -> None:
             await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
+async def test_a_hidden_tab_stays_signed_out(browser: Browser) -> None:
+    """Hidden and shown again, it asks for nothing, and what was typed is still there."""
+    async with scripted_gateway() as gateway:
+        gateway.token = TOKEN
+        async with browsing(browser, gateway.url, clock=True) as page:
+            await page.get_by_label("Token").fill("half of")
+            asked = len(gateway.asked)
+            gateway.frozen = ("/dashboard",)
+            await hide(page, hidden=True)
+            await hide(page, hidden=False)
+            await page.clock.run_for(5_000)
+            await expect(page.get_by_label("Token")).to_have_value("half of")
+            assert gateway.asked[asked:] == []
+
+
 async def test_a_stream_of_nonsense_breaks_nothing(browser: Browser) -> None:
     """Snapshots with missing, wrong and absurd members are shown as far as they can be."""
 
