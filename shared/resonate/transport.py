@@ -204,7 +204,7 @@ def _reason_unless_final(status: int, answer: bytes) -> str:
 
 
 def _reason_of_nonsense(status: int, answer: bytes, error: Exception) -> str:
-    """Return what an answer was that cannot be read; of a success no byte, since it may have inputs."""
+    """Return what an answer was that cannot be read: of a success no byte, it may have inputs."""
     what = f"{len(answer)} bytes" if status < 300 else repr(answer[:200])
     return f"{status}: not an answer of the server: {what}, {type(error).__name__}"
 

@@ -1,7 +1,8 @@
 """Spans of OpenTelemetry, sent in batches by a thread of their own.
 
-The queue is bounded: while the collector does not answer or is too slow, the oldest spans are dropped,
-and the log has one line, and one with their number once none is dropped any more. All settings are the libraries' own variables.
+The queue is bounded: while the collector does not answer, or is too slow, the oldest spans are
+dropped. The log has one line then, and one with their number once none is dropped any more. All
+settings are the libraries' own variables.
 """
 
 from __future__ import annotations
@@ -182,7 +183,7 @@ class QuietExporter(SpanExporter):
 
 
 class _Batches(BatchSpanProcessor):
-    """Collects batches, and reports each span that a full queue costs: the library only logs that."""
+    """Collects batches, and reports each span that a full queue costs."""
 
     def __init__(self, exporter: QuietExporter, delay: float | None) -> None:
         super().__init__(exporter, schedule_delay_millis=delay)

@@ -213,7 +213,7 @@ traces.close()
 
 
 def test_what_a_full_queue_costs_is_told(collector: Collector) -> None:
-    """A collector that takes less than is made costs spans: the log has a line, and their number."""
+    """A collector that takes less than is made costs spans: the log has a line, and how many."""
     code = """
 import threading
 gate = threading.Event()

@@ -181,7 +181,7 @@ async def test_json_is_edited_where_no_form_will_do(browser: Browser) -> None:
 
 
 async def test_a_lost_answer_begins_nothing_twice(browser: Browser) -> None:
-    """Where no id is given one is made, and sent again until an answer comes, for the same input."""
+    """Where no id is given one is made, and sent again until an answer comes, for one input."""
     lost = ("backend-unavailable", 503, "The server cannot be reached.")
     async with scripted_gateway() as gateway:
         _with_begin(gateway, *(problem(*lost) for _ in range(3)))
