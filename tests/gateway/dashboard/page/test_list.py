@@ -14,7 +14,7 @@ from tests.support.page.waiting import until
 
 if TYPE_CHECKING:
     from aiohttp import web
-    from playwright.async_api import Browser
+    from playwright.async_api import Browser, Page
 
 pytestmark = IN_BROWSER
 
@@ -145,50 +145,64 @@ async def test_pages_go_older_and_newer(browser: Browser) -> None:
             await expect(first).to_have_text("job-1-0")
 
 
+class _Listed:
+    """A gateway that lists these ids, unless it is to refuse that."""
+
+    def __init__(self, gateway: ScriptedGateway, page: Page) -> None:
+        self.ids = [f"job-{n}" for n in range(50)]
+        self.refusals = 0
+        self._gateway, self._page = gateway, page
+        gateway.answers["/list"] = self._answer
+
+    def _answer(self, _: web.Request) -> Any:
+        if self.refusals:
+            self.refusals -= 1
+            return problem("backend-unavailable", 503, "The server cannot be reached.")
+        return {"items": [item(id) for id in self.ids], "next_cursor": "more"}
+
+    async def told(self, seconds: int, begins: float) -> None:
+        """Send a snapshot after some seconds."""
+        await self._page.clock.run_for(seconds * 1000)
+        await self._gateway.tell(snapshot(begins_per_second=begins))
+
+
 async def test_the_newest_page_is_read_again(browser: Browser) -> None:
     """It follows begins that leave the counts alone, reads anyway at times, and after an error."""
-    ids, refusals = [f"job-{n}" for n in range(50)], [0]
+    async with scripted_gateway() as gateway, browsing(browser, gateway.url, clock=True) as page:
+        listed = _Listed(gateway, page)
+        rows, alert = page.locator("tbody tr"), page.locator(".list .problem")
+        await listed.told(6, 1.0)
+        await expect(rows).to_have_count(50)
+        listed.ids.append("one more")
+        await listed.told(6, 2.0)
+        await expect(rows).to_have_count(51)
+        listed.refusals = 1
+        await listed.told(6, 3.0)
+        await expect(alert).to_be_visible()
+        await listed.told(6, 3.0)
+        await expect(alert).to_be_hidden()
+        listed.ids.append("and another")
+        await listed.told(16, 3.0)
+        await expect(rows).to_have_count(52)
 
-    def page_of(_: web.Request) -> Any:
-        if refusals[0]:
-            refusals[0] -= 1
-            return problem("backend-unavailable", 503, "The server cannot be reached.")
-        return {"items": [item(id) for id in ids], "next_cursor": "more"}
 
-    async with scripted_gateway() as gateway:
-        gateway.answers["/list"] = page_of
-        async with browsing(browser, gateway.url, clock=True) as page:
-
-            async def told(seconds: int, begins: float) -> None:
-                await page.clock.run_for(seconds * 1000)
-                await gateway.tell(snapshot(begins_per_second=begins))
-
-            rows, alert = page.locator("tbody tr"), page.locator(".list .problem")
-            await expect(rows).to_have_count(50)
-            await told(6, 1.0)
-            await until(lambda: len(_queries(gateway)) == 2)
-            ids.append("one more")
-            await told(6, 2.0)
-            await expect(rows).to_have_count(51)
-            refusals[0] = 1
-            await told(6, 3.0)
-            await expect(alert).to_be_visible()
-            await told(6, 3.0)
-            await expect(alert).to_be_hidden()
-            ids.append("and another")
-            await told(16, 3.0)
-            await expect(rows).to_have_count(52)
-            # An older page stays as it is, unless it could not be read.
-            refusals[0] = 1
-            await page.get_by_role("button", name="Older").click()
-            await expect(alert).to_be_visible()
-            await told(6, 3.0)
-            await expect(alert).to_be_hidden()
-            read = len(_queries(gateway))
-            await told(16, 4.0)
-            await page.get_by_role("button", name="Newer").click()
-            await until(lambda: len(_queries(gateway)) > read)
-            assert [query.get("cursor") for query in _queries(gateway)[-2:]] == ["more", None]
+async def test_an_older_page_stays_unless_it_could_not_be_read(browser: Browser) -> None:
+    """It is read again after an error only, so that its rows do not move."""
+    async with scripted_gateway() as gateway, browsing(browser, gateway.url, clock=True) as page:
+        listed = _Listed(gateway, page)
+        alert = page.locator(".list .problem")
+        await listed.told(6, 1.0)
+        await expect(page.locator("tbody tr")).to_have_count(50)
+        listed.refusals = 1
+        await page.get_by_role("button", name="Older").click()
+        await expect(alert).to_be_visible()
+        await listed.told(6, 1.0)
+        await expect(alert).to_be_hidden()
+        read = len(_queries(gateway))
+        await listed.told(16, 4.0)
+        await page.get_by_role("button", name="Newer").click()
+        await until(lambda: len(_queries(gateway)) > read)
+        assert [query.get("cursor") for query in _queries(gateway)[-2:]] == ["more", None]
 
 
 async def test_rows_show_what_the_lanes_know(browser: Browser) -> None:
