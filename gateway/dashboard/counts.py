@@ -35,6 +35,9 @@ BEGIN_SECONDS: Final = 10.0
 END_SECONDS: Final = 60.0
 """Seconds of which the ends are looked at."""
 
+LEAST_OF_P99: Final = 20
+"""Ends of which 99 of 100 can be told from the slowest one."""
+
 KEPT_NAMES: Final = 2_000
 """Executions whose functions are remembered."""
 
@@ -63,10 +66,16 @@ class Counts(Struct, frozen=True):
 
 
 class Numbers(Struct, frozen=True):
-    """The counts, begins a second, and milliseconds from begin to end; None is not known."""
+    """The counts, begins a second, and milliseconds from begin to end; None is not known.
+
+    The milliseconds are those of `ended` executions, all begun after `oldest_at`, in milliseconds
+    since the epoch: where many are begun, slower ones are not among them.
+    """
 
     counts: Counts | None = None
     begins_per_second: float | None = None
+    oldest_at: int | None = None
+    ended: int = 0
     p50_ms: int | None = None
     p99_ms: int | None = None
 
@@ -95,8 +104,10 @@ class NewestExecutions:
         return Numbers(
             self._counts(found, told, now),
             _begins_per_second(found, now),
+            min((each.created_at for each in found), default=None),
+            len(durations),
             _percentile(durations, 50),
-            _percentile(durations, 99),
+            _percentile(durations, 99) if len(durations) >= LEAST_OF_P99 else None,
         )
 
     async def _read_phases(self, untold: Iterable[Execution]) -> None:

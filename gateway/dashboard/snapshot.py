@@ -73,6 +73,8 @@ class SnapshotBody(Struct, frozen=True, kw_only=True):
     bars_left_out: int
     counts: Counts | None
     begins_per_second: float | None
+    oldest_at: int | None
+    ended: int
     p50_ms: int | None
     p99_ms: int | None
     recoveries: RecoveriesBody
@@ -108,6 +110,8 @@ class Snapshots:
             bars_left_out=left_out + sum(len(lane.bars) for lane in others),
             counts=numbers.counts,
             begins_per_second=numbers.begins_per_second,
+            oldest_at=numbers.oldest_at,
+            ended=numbers.ended,
             p50_ms=numbers.p50_ms,
             p99_ms=numbers.p99_ms,
             recoveries=self._recovered(),

@@ -132,8 +132,8 @@ class Transport:
             except (OSError, BrokenAnswer) as error:
                 reason = repr(error)
                 retry = retry and (retry_timeouts or not isinstance(error, TimeoutError))
-            except NOT_AS_EXPECTED:
-                reason = f"{status}: not an answer of the server: {answer[:200]!r}"
+            except NOT_AS_EXPECTED as error:
+                reason = _reason_of_nonsense(status, answer, error)
             wait = pause * (0.5 + random.random())  # noqa: S311 - jitter
             if not retry or self._stopped() or time.monotonic() + wait > end:
                 raise Unanswered(reason)
@@ -201,6 +201,12 @@ def _reason_unless_final(status: int, answer: bytes) -> str:
     if status < 500 and status != 429:
         raise refusal
     return str(refusal)
+
+
+def _reason_of_nonsense(status: int, answer: bytes, error: Exception) -> str:
+    """Return what an answer was that cannot be read: of a success no byte, it may have inputs."""
+    what = f"{len(answer)} bytes" if status < 300 else repr(answer[:200])
+    return f"{status}: not an answer of the server: {what}, {type(error).__name__}"
 
 
 def authorization(server: ServerSettings) -> dict[str, str]:

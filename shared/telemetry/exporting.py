@@ -1,7 +1,8 @@
 """Spans of OpenTelemetry, sent in batches by a thread of their own.
 
-The queue is bounded: while the collector does not answer, the oldest spans are dropped, and the log
-has one line. All settings are the libraries' own variables.
+The queue is bounded: while the collector does not answer, or is too slow, the oldest spans are
+dropped. The log has one line then, and one with their number once none is dropped any more. All
+settings are the libraries' own variables.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ METHODS: Final = frozenset(
 )
 """The methods that OpenTelemetry's conventions know."""
 
+FULL: Final = "the queue is full, see OTEL_BSP_MAX_QUEUE_SIZE"
+"""The reason where the collector has not failed, and takes less than is made."""
+
 SHOWN: Final = 300
 """Characters of a reason in the log."""
 
@@ -59,9 +63,7 @@ class ExportedTracing(Tracing):
         )
         delay = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else DELAY_MILLISECONDS
         self._exporter = QuietExporter(OTLPSpanExporter())
-        self._provider.add_span_processor(
-            BatchSpanProcessor(self._exporter, schedule_delay_millis=delay)
-        )
+        self._provider.add_span_processor(_Batches(self._exporter, delay))
         self._exporter.hush()
         # So that spans that a step's function makes are sent too, within that of the step.
         trace.set_tracer_provider(self._provider)
@@ -132,6 +134,7 @@ class QuietExporter(SpanExporter):
         self._said = _LastRecord()
         self._is_failing = False
         self._dropped = 0
+        self._lock = threading.Lock()
         self._log = get_logger()
 
     def hush(self) -> None:
@@ -143,39 +146,64 @@ class QuietExporter(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         if os.getpid() != self._pid:  # a child that was forked shares our connection
             return SpanExportResult.FAILURE
+        dropped = self._dropped
         try:
             result = self._exporter.export(spans)
         except Exception as error:  # noqa: BLE001 - whatever it is, it costs spans and nothing else
             result = SpanExportResult.FAILURE
             self._said.text = repr(error)
         if result is SpanExportResult.SUCCESS:
-            if self._is_failing:
-                self._log.info("spans are sent again", dropped=self._dropped)
-            self._is_failing, self._dropped = False, 0
-            return result
-        self.failed(len(spans))
+            self._succeeded(dropped)
+        else:
+            self.failed(len(spans))
         return result
+
+    def _succeeded(self, dropped: int) -> None:
+        """Log that spans are sent again, unless more were dropped while these were sent."""
+        with self._lock:
+            if self._dropped != dropped:
+                return
+            if self._is_failing:
+                self._log.info("spans are sent again", dropped=dropped)
+            self._is_failing, self._dropped, self._said.text = False, 0, ""
 
     def failed(self, count: int) -> None:
         """Log that spans are lost, unless that is known."""
-        if not self._is_failing:
-            self._log.warning(
-                "spans not sent, see OTEL_EXPORTER_OTLP_ENDPOINT and its collector",
-                reason=self._said.text[:SHOWN],
-            )
-        self._is_failing = True
-        self._dropped += count
+        with self._lock:
+            if not self._is_failing:
+                self._log.warning(
+                    "spans not sent, see OTEL_EXPORTER_OTLP_ENDPOINT and its collector",
+                    reason=(self._said.text or FULL)[:SHOWN],
+                )
+            self._is_failing = True
+            self._dropped += count
 
     def shutdown(self) -> None:
         self._exporter.shutdown()
 
 
+class _Batches(BatchSpanProcessor):
+    """Collects batches, and reports each span that a full queue costs."""
+
+    def __init__(self, exporter: QuietExporter, delay: float | None) -> None:
+        super().__init__(exporter, schedule_delay_millis=delay)
+        self._failed = exporter.failed
+
+    def on_end(self, span: ReadableSpan) -> None:
+        queue = self._batch_processor._queue  # noqa: SLF001 - no other way to see it
+        if len(queue) == queue.maxlen and span.context and span.context.trace_flags.sampled:
+            self._failed(1)
+        super().on_end(span)
+
+
 class _LastRecord(logging.Handler):
-    """Remembers what a library has logged last."""
+    """Remembers what a library has logged last of its trouble with the collector."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.text = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.text = record.getMessage()
+        text = record.getMessage()
+        if not text.startswith("Queue full"):  # a consequence, and no reason
+            self.text = text

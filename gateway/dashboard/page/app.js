@@ -8,7 +8,7 @@ import { encoded, shell, text } from "./format.js";
 import { Begin } from "./views/begin.js";
 import { Execution } from "./views/execution.js";
 import { Lanes } from "./views/lanes.js";
-import { FILTERS, List } from "./views/list.js";
+import { List, filters } from "./views/list.js";
 import { News } from "./views/news.js";
 import { Numbers } from "./views/numbers.js";
 import { banner, header, signIn } from "./views/frame.js";
@@ -16,11 +16,19 @@ import { banner, header, signIn } from "./views/frame.js";
 /** Milliseconds between two drawings, unless a person has done something. */
 const DRAW = 250;
 
+/** Milliseconds between two reads of the functions, which a new catalog changes. */
+const CATALOG = 60_000;
+
+/** Drawings of which the browser keeps how long they took: it would keep all of them. */
+const MEASURED = 1_000;
+
 class App {
   constructor(root) {
     this._root = root;
     this.functions = null;
     this.functionsProblem = null;
+    this._functionsReadAt = 0;
+    this._person = 0;
     this.live = new Live(() => this._told());
     this._lanes = new Lanes(() => this.changed());
     this._numbers = new Numbers();
@@ -39,12 +47,26 @@ class App {
       event.preventDefault();
       document.getElementById("content")?.focus();
     });
-    document.addEventListener("visibilitychange", () => (document.hidden ? this._view?.stop() : this._view?.start()));
+    document.addEventListener("visibilitychange", () => this._seen());
     this._route();
     this.live.start();
     this.readFunctions();
-    // Times in words go on also when nothing else happens.
-    setInterval(() => document.hidden || this.changed(), 1_000);
+    setInterval(() => this._tick(), 1_000);
+  }
+
+  /** The tab is shown or hidden. */
+  _seen() {
+    if (document.hidden) this._view?.stop();
+    else if (this.live.mode !== "signed out") {
+      this._view?.start();
+      this.readFunctions();
+    }
+  }
+
+  _tick() {
+    if (document.hidden) return;
+    this.changed(); // Times in words go on also when nothing else happens.
+    if (Date.now() - this._functionsReadAt >= CATALOG && this.live.mode !== "signed out") this.readFunctions();
   }
 
   /** Draw soon: at most four times a second. */
@@ -62,8 +84,10 @@ class App {
     performance.mark("draw");
     this._draw();
     performance.measure("drawing", "draw");
+    performance.clearMarks("draw");
     this._drawnAt = performance.now();
     this.drawings += 1;
+    if (this.drawings % MEASURED === 0) performance.clearMeasures("drawing");
   }
 
   /** Show another address of this page: an id, or a path that begins with a slash. */
@@ -81,26 +105,29 @@ class App {
   }
 
   async readFunctions() {
-    try {
-      this.functions = await functions();
-      this.functionsProblem = null;
-    } catch (error) {
-      this.functionsProblem = error;
-    }
+    const person = this._person;
+    this._functionsReadAt = Date.now();
+    const [read, problem] = await functions().then((told) => [told, null], (error) => [this.functions, error]);
+    if (person !== this._person) return;
+    this.functions = read;
+    this.functionsProblem = problem;
     this.changed();
   }
 
   _route() {
     const hash = location.hash.slice(1);
-    this._view?.stop();
+    const before = this._view;
+    before?.stop();
     this._view = viewOf(this, hash);
     const title = this._view?.title;
     document.title = title ? `${text(title)} · durable-http` : "durable-http";
+    this.live.show(!(this._view instanceof Execution));
     if (!this._view) this._list.show(filtersOf(hash));
     if (!document.hidden) this._view?.start();
     this.changedNow();
     if (this._view) document.querySelector("h1")?.focus({ preventScroll: true });
-    scrollTo(0, 0);
+    // A filter leaves the page where it is.
+    if (before || this._view) scrollTo(0, 0);
   }
 
   _told() {
@@ -156,8 +183,11 @@ class App {
     this.live.mode = "connecting";
     this.live.snapshot = null;
     this._list = new List(this);
+    this._person += 1; // What was asked for before is not shown any more.
+    this.functions = this.functionsProblem = null;
     this.live.resume();
     this._route();
+    this.readFunctions();
   }
 }
 
@@ -177,7 +207,7 @@ function decoded(hash) {
 
 function filtersOf(hash) {
   const given = new URLSearchParams(hash.split("?")[1] ?? "");
-  return Object.fromEntries(FILTERS.filter((name) => given.get(name)).map((name) => [name, given.get(name)]));
+  return filters((name) => given.get(name));
 }
 
 const app = new App(document.getElementById("page"));

@@ -86,6 +86,7 @@ async def test_an_empty_service_has_no_rates(newest: NewestExecutions) -> None:
     assert numbers.counts is not None
     assert numbers.counts.sample == numbers.counts.pending == 0
     assert (numbers.begins_per_second, numbers.p50_ms, numbers.p99_ms) == (None, None, None)
+    assert (numbers.ended, numbers.oldest_at) == (0, None)
 
 
 async def test_rates_and_times(newest: NewestExecutions, backend: PlayedBackend) -> None:
@@ -98,7 +99,8 @@ async def test_rates_and_times(newest: NewestExecutions, backend: PlayedBackend)
     numbers = await newest.read()
 
     assert numbers.begins_per_second == pytest.approx(10, abs=0.2)
-    assert (numbers.p50_ms, numbers.p99_ms) == (50, 99)
+    assert (numbers.p50_ms, numbers.p99_ms, numbers.ended) == (50, 99, 100)
+    assert numbers.oldest_at == (NOW - 600) * 1000
     assert numbers.counts is not None
     assert (numbers.counts.resolved, numbers.counts.canceled, numbers.counts.sample) == (
         101,
@@ -107,6 +109,18 @@ async def test_rates_and_times(newest: NewestExecutions, backend: PlayedBackend)
     )
     assert newest.function_of("job-1") == "foo"
     assert newest.function_of("other") is None
+
+
+@pytest.mark.parametrize(("count", "p99"), [(19, None), (20, 20)])
+async def test_few_ends_have_no_p99(
+    newest: NewestExecutions, backend: PlayedBackend, count: int, p99: int | None
+) -> None:
+    """Of a few executions nobody can say how long 99 of 100 take."""
+    backend.found = [execution(f"job-{n}", 1 + n, (n + 1) / 1000) for n in range(count)]
+
+    numbers = await newest.read()
+
+    assert (numbers.ended, numbers.p50_ms, numbers.p99_ms) == (count, 10, p99)
 
 
 async def test_a_full_sample_goes_less_far_back(
@@ -120,6 +134,7 @@ async def test_a_full_sample_goes_less_far_back(
     assert numbers.counts is not None
     assert numbers.counts.sample == SAMPLE
     assert numbers.begins_per_second == pytest.approx(1_000, rel=0.02)
+    assert numbers.oldest_at == NOW * 1000 - (SAMPLE - 1)
 
 
 async def test_phases_are_read_a_few_at_a_time(

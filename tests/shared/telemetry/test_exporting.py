@@ -212,6 +212,35 @@ traces.close()
     wait_until(lambda: len(collector.spans) == 1, what="the last span")
 
 
+def test_what_a_full_queue_costs_is_told(collector: Collector) -> None:
+    """A collector that takes less than is made costs spans: the log has a line, and how many."""
+    code = """
+import threading
+gate = threading.Event()
+exporter = traces._exporter._exporter
+send = exporter.export
+exporter.export = lambda spans: send(spans) if gate.wait(30) else None
+queue = traces._provider._active_span_processor._span_processors[0]._batch_processor._queue
+def make(count):
+    for n in range(count):
+        traces.run(claimed(f"task/{n}")).end("ended", attempt=1)
+make(8)
+while queue:
+    time.sleep(0.01)
+make(20)
+gate.set()
+traces._provider.force_flush()
+make(1)
+traces.close()
+"""
+    size = {"OTEL_BSP_MAX_QUEUE_SIZE": "8", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "8"}
+    first, second = run(collector, code, **size, OTEL_BSP_SCHEDULE_DELAY="60000")
+
+    assert (first["level"], second["event"]) == ("warning", "spans are sent again")
+    assert first["reason"] == "the queue is full, see OTEL_BSP_MAX_QUEUE_SIZE"
+    assert (second["dropped"], len(collector.spans)) == (12, 17)
+
+
 @pytest.mark.parametrize(
     "url", ["nonsense", "http://", "ftp://127.0.0.1:1", "http://127.0.0.1:99999"]
 )

@@ -53,6 +53,8 @@ class ScriptedGateway:
         self.streams = True
         """Whether a stream can be had."""
         self.is_away = False
+        self.frozen: tuple[str, ...] = ()
+        """Beginnings of paths that are not answered, as by a process that is stopped."""
         self.open_streams = 0
         self.written = 0
         """Snapshots that were written to streams."""
@@ -63,6 +65,7 @@ class ScriptedGateway:
             "/list": lambda _: {"items": [], "next_cursor": None},
         }
         self._news = asyncio.Condition()
+        self._forever = asyncio.Event()
 
     async def tell(self, told: dict[str, Any] | None) -> None:
         """Send a snapshot to all pages; None ends their streams."""
@@ -91,6 +94,8 @@ class ScriptedGateway:
             assert request.transport is not None
             request.transport.close()
             raise web.HTTPServiceUnavailable
+        if request.path.startswith(self.frozen):
+            await self._forever.wait()
         if self.token is not None and sent != f"Bearer {self.token}":
             return problem("unauthorized", 401, "Send a token.")
         if request.path == "/dashboard/live":

@@ -67,6 +67,8 @@ def snapshot(*workers: dict[str, Any], **also: Any) -> dict[str, Any]:
         "bars_left_out": 0,
         "counts": COUNTS,
         "begins_per_second": None,
+        "oldest_at": None,
+        "ended": 0,
         "p50_ms": None,
         "p99_ms": None,
         "recoveries": {"count": 0, "last": None},

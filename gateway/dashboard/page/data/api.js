@@ -2,6 +2,10 @@
 
 import { encoded, parsed } from "../format.js";
 
+/** Milliseconds after which a request is given up; one for a snapshot, which nobody has to read, sooner. */
+const LONGEST = 30_000;
+const LONGEST_STATE = 10_000;
+
 let token = "";
 
 /** A call that was not answered as it should be; its message is fit for people. */
@@ -40,7 +44,7 @@ export function hasToken() {
   return token !== "";
 }
 
-/** Make a request with the token; raises `Problem`, with status 0 if nobody answers. */
+/** Make a request with the token, without a limit of time; raises `Problem`, with status 0 if nobody answers. */
 export async function ask(path, options = {}) {
   const headers = { ...options.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) };
   let response;
@@ -62,13 +66,19 @@ async function bodyOf(response) {
   }
 }
 
-async function json(path, options) {
-  const response = await ask(path, options);
+/** Return what `read` makes of an answer's text, all of which has to come within some milliseconds. */
+async function whole(path, { read = parsed, within = LONGEST, signal, ...options } = {}) {
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(new DOMException("no answer in time", "TimeoutError")), within);
   try {
-    return parsed(await response.text());
+    const ends = AbortSignal.any(signal ? [signal, limit.signal] : [limit.signal]);
+    const response = await ask(path, { ...options, signal: ends });
+    return read(await response.text());
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (error instanceof Problem || error.name === "AbortError") throw error;
     throw new Problem(0, null);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -79,7 +89,7 @@ function query(path, parameters) {
 
 function posted(path, body) {
   const sent = body === "" ? {} : { body, headers: { "Content-Type": "application/json" } };
-  return json(path, { method: "POST", ...sent });
+  return whole(path, { method: "POST", ...sent });
 }
 
 /** Paths, as the calls below and the lines for curl have them. */
@@ -92,19 +102,18 @@ export const paths = {
   list: (parameters) => query("/list", parameters),
 };
 
-export const state = (signal) => json("/dashboard/state", { signal });
-export const list = (parameters) => json(paths.list(parameters));
-export const wait = (id, include) => json(paths.wait(id, include));
+export const state = (signal) => whole("/dashboard/state", { signal, within: LONGEST_STATE });
+export const catalog = () => whole("/functions", { read: JSON.parse });
+export const list = (parameters) => whole(paths.list(parameters));
+export const wait = (id, include, signal) => whole(paths.wait(id, include), { signal });
 export const begin = (parameters, body) => posted(paths.begin(parameters), body);
 export const cancel = (id, reason) =>
   posted(paths.cancel(id), reason ? JSON.stringify({ reason }) : "");
 
 /** Deliver a value, as JSON text. The key makes a repeat after a lost answer safe. */
-export async function signal(id, name, value, key) {
-  const response = await ask(paths.signal(id, name), {
+export const signal = (id, name, value, key) =>
+  whole(paths.signal(id, name), {
     method: "POST",
     body: value,
     headers: { "Content-Type": "application/json", "Idempotency-Key": key },
   });
-  return response.json();
-}

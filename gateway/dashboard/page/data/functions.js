@@ -1,10 +1,10 @@
 /** The functions that can be begun. */
 
-import { ask } from "./api.js";
+import { catalog } from "./api.js";
 
 /** Return `{names, of}`: the names, the default one first, and what is known of each. */
 export async function functions() {
-  const told = await (await ask("/functions")).json();
+  const told = await catalog();
   const known = new Map((told.functions ?? []).map((each) => [each.name, described(each)]));
   const names = [...known.keys()].sort((one, other) => (other === told.default) - (one === told.default));
   return { names, of: (name) => known.get(name) };

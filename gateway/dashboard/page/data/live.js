@@ -23,6 +23,7 @@ export class Live {
     this._changed = changed;
     this._abort = null;
     this._ahead = [];
+    this._streams = true;
   }
 
   /** The time by the gateway's clock, in milliseconds since the epoch. */
@@ -32,7 +33,8 @@ export class Live {
 
   /** Begin now, and again whenever the tab is shown. */
   start() {
-    document.addEventListener("visibilitychange", () => this.resume());
+    // Whoever has to sign in has to also when the tab is shown again, and keeps what was typed.
+    document.addEventListener("visibilitychange", () => this.mode === "signed out" || this.resume());
     this.resume();
   }
 
@@ -48,12 +50,22 @@ export class Live {
     this._follow(this._abort.signal);
   }
 
+  /**
+   * Begin to follow by a stream, or by polls alone. A browser has six connections to a gateway for all
+   * its windows together, and one that shows an execution has a stream for that already.
+   */
+  show(streams) {
+    const goesOn = streams && this._streams;
+    this._streams = streams;
+    if (!goesOn && this._abort && this.mode !== "signed out") this.resume();
+  }
+
   async _follow(signal) {
     let pause = POLL.first;
     let nextStream = 0;
     while (!signal.aborted) {
       try {
-        if (Date.now() >= nextStream) {
+        if (this._streams && Date.now() >= nextStream) {
           nextStream = Date.now() + STREAM_AGAIN;
           if (await this._stream(signal)) nextStream = 0;
         }
@@ -110,8 +122,14 @@ export class Live {
 
 /** Resolve after a time, or at once when the signal aborts. */
 export function elapsed(pause, signal) {
+  if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, pause);
-    signal?.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end); // The signal lasts as long as the page is open.
+      resolve();
+    };
+    const timer = setTimeout(end, pause);
+    signal.addEventListener("abort", end);
   });
 }

@@ -11,17 +11,22 @@ const LARGEST_EVENT = 16 * 1024 * 1024;
 /** Yield the events of a stream as `{event, data, id}`, until it ends or the signal aborts it. */
 export async function* events(path, signal, headers = {}) {
   const silence = new AbortController();
-  const response = await ask(path, {
-    signal: AbortSignal.any([signal, silence.signal]),
-    headers: { Accept: "text/event-stream", ...headers },
-  });
+  const heard = (answer) => {
+    const timer = setTimeout(() => silence.abort(), SILENCE_SECONDS * 1000);
+    return answer.finally(() => clearTimeout(timer));
+  };
+  const response = await heard(
+    ask(path, {
+      signal: AbortSignal.any([signal, silence.signal]),
+      headers: { Accept: "text/event-stream", ...headers },
+    }),
+  );
   if (!response.body || response.status === 204) return;
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   try {
     while (true) {
-      const timer = setTimeout(() => silence.abort(), SILENCE_SECONDS * 1000);
-      const { value, done } = await reader.read().finally(() => clearTimeout(timer));
+      const { value, done } = await heard(reader.read());
       if (done) return;
       const blocks = (rest + value).replaceAll("\r\n", "\n").split("\n\n");
       rest = blocks.pop();

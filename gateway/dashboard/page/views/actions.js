@@ -1,6 +1,7 @@
 /** What can be done with an execution: answer a signal, cancel it with a reason. */
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { createRef, ref } from "../vendor/lit-html/directives/ref.js";
 import { cancel, signal } from "../data/api.js";
 import { faultIn } from "../data/json_fault.js";
@@ -26,7 +27,7 @@ export class Actions {
     if (state.done) return nothing;
     const names = [...new Set(waits.filter((each) => each.kind === "signal").map((each) => each.name))];
     return html`<div class="actions">
-      ${names.map((name) => this._signal(name))} ${problem(this._problem)}
+      ${repeat(names, (name) => name, (name) => this._signal(name))} ${problem(this._problem)}
       ${this._news ? html`<p class="news" role="status">${this._news}</p>` : nothing}
       <button type="button" class="danger" @click=${() => this._dialog.value.showModal()}>Cancel this execution…</button>
       ${this._question()}

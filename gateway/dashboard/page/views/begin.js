@@ -19,6 +19,7 @@ export class Begin {
     this._problem = null;
     this._faults = [];
     this._busy = false;
+    this._ids = new Map();
   }
 
   get title() {
@@ -43,7 +44,8 @@ export class Begin {
 
   _form(known) {
     if (!known.names.length) return html`<p class="empty">This gateway's catalog has no function that a client can begin.</p>`;
-    const name = known.names.includes(this._name) ? this._name : known.names[0];
+    if (!known.names.includes(this._name)) this._show(known.names[0]);
+    const name = this._name;
     const about = known.of(name);
     const fields = fieldsOf(about);
     const asJson = this._asJson || !fields;
@@ -92,10 +94,15 @@ export class Begin {
   }
 
   _choose = (event) => {
-    this._name = event.target.value;
-    this._json = null;
+    this._show(event.target.value);
     this._forget();
   };
+
+  /** From now on this is the function, also if another one becomes the default. */
+  _show(name) {
+    this._name = name;
+    this._json = null;
+  }
 
   _switch(asJson, event, fields) {
     this._json = asJson ? filled(event.target.form, fields) : null;
@@ -113,14 +120,15 @@ export class Begin {
     event.preventDefault();
     const form = event.currentTarget;
     const given = (field) => String(new FormData(form).get(field) ?? "").trim();
-    const body = fields ? filled(form, fields) : form.elements.json.value;
+    const body = (fields ? filled(form, fields) : form.elements.json.value).trim();
     this._forget();
-    if (!fields && body.trim() && !this._isJson(body, form.elements.json)) return;
+    if (!fields && body && !this._isJson(body, form.elements.json)) return;
     this._busy = true;
     this._app.changedNow();
     try {
-      const parameters = { id: given("id"), function: name, delay: given("delay"), timeout: given("timeout") };
-      const begun = await begin(parameters, body.trim());
+      const asked = { function: name, delay: given("delay"), timeout: given("timeout") };
+      const begun = await begin({ id: given("id") || this._idOf(asked, body), ...asked }, body);
+      this._ids.clear();
       this._app.go(begun.promise);
     } catch (error) {
       this._problem = error;
@@ -130,6 +138,13 @@ export class Begin {
     this._app.changedNow();
     if (this._problem) form.querySelector("[aria-invalid=true]")?.focus();
   };
+
+  /** An id for what has none. It stays until an answer has come: a second click after a lost one is a repeat. */
+  _idOf(asked, body) {
+    const key = JSON.stringify([asked, body]);
+    if (!this._ids.has(key)) this._ids.set(key, madeId());
+    return this._ids.get(key);
+  }
 
   /** Say where the text stops being JSON, and put the cursor there. */
   _isJson(body, editor) {
@@ -143,6 +158,15 @@ export class Begin {
     editor.setSelectionRange(position, Math.min(position + 1, body.length));
     return false;
   }
+}
+
+/** An id that nobody else makes, and that sorts by time as those of gateways do: a UUID of version 7. */
+function madeId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  new DataView(bytes.buffer).setBigUint64(0, (BigInt(Date.now()) << 16n) | 0x7000n | BigInt(bytes[7]));
+  bytes[8] = 0x80 | (bytes[8] & 0x3f);
+  const digits = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
 function filled(form, fields) {

@@ -51,7 +51,7 @@ export class Execution {
 
   async _read(signal) {
     try {
-      const state = await wait(this.id, this._input === undefined ? "input,steps" : "steps");
+      const state = await wait(this.id, this._input === undefined ? "input,steps" : "steps", signal);
       if (signal.aborted) return;
       if ("input" in state) this._input = state.input;
       this._state = state;

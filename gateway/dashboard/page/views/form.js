@@ -1,12 +1,15 @@
 /** The fields of a form for an input, each with its faults beside it. */
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { fieldAt } from "../data/schemas.js";
 import { cut, text } from "../format.js";
 
 /** Return a field for each of these; `faults` are those that the gateway has found. */
 export function inputs(fields, faults) {
-  return html`<div class="fields">${fields.map((field, number) => {
+  // A catalog that changes meanwhile leaves what was typed with its field, and gives no other meaning to it.
+  const key = ({ name, kind, choices }) => JSON.stringify([name, kind, choices]);
+  return html`<div class="fields">${repeat(fields, key, (field, number) => {
     const found = faults.filter((fault) => fieldAt(fault.pointer) === field.name);
     const about = `about-field-${number}`;
     return html`<div class="field">

@@ -12,10 +12,18 @@ const PAGE = 50;
 /** Requests for one page, of which each looks at a part of all executions only. */
 const MOST_REQUESTS = 5;
 
-/** Milliseconds between two reads of the newest page. */
-const EVERY = 5_000;
+/** Milliseconds between two reads of the newest page: where something has happened, and where nothing is told. */
+const EVERY = { least: 5_000, most: 15_000 };
 
-export const FILTERS = ["status", "phase", "function", "version", "prefix"];
+const FILTERS = ["status", "phase", "function", "version", "prefix"];
+
+/** Return those filters that have a value; a version is one of a function. */
+export function filters(value) {
+  const given = FILTERS.map((name) => [name, String(value(name) ?? "").trim()]).filter(([, text]) => text);
+  const found = Object.fromEntries(given);
+  if (!found.function) delete found.version;
+  return found;
+}
 
 /** The section with the list. */
 export class List {
@@ -39,13 +47,13 @@ export class List {
     this._go(null, []);
   }
 
-  /** Read the newest page again if something has happened. */
+  /** Read the newest page again, sooner if something has happened; any page if it could not be read. */
   refresh(snapshot) {
-    const seen = JSON.stringify([snapshot.counts, snapshot.recoveries?.count]);
-    const due = Date.now() - this._readAt > EVERY && seen !== this._seen;
-    if (this._cursor !== null || this._reading || !due) return;
-    this._seen = seen;
-    this._read();
+    // Where many end at once the counts stay the same: the newest ones all are done.
+    const seen = JSON.stringify([snapshot.counts, snapshot.recoveries?.count, snapshot.begins_per_second]);
+    const pause = this._problem || seen !== this._seen ? EVERY.least : EVERY.most;
+    if (this._reading || Date.now() - this._readAt <= pause) return;
+    if (this._cursor === null || this._problem) this._read(seen);
   }
 
   _go(cursor, before) {
@@ -54,7 +62,7 @@ export class List {
     this._read();
   }
 
-  async _read() {
+  async _read(seen = this._seen) {
     const asked = { filters: this._filters, cursor: this._cursor };
     const same = () => asked.filters === this._filters && asked.cursor === this._cursor;
     this._reading = true;
@@ -65,6 +73,7 @@ export class List {
       this._rows = items;
       this._next = next;
       this._problem = null;
+      this._seen = seen;
     } catch (error) {
       if (same()) this._problem = error;
     } finally {
@@ -104,8 +113,8 @@ export class List {
   _filter = (event) => {
     event.preventDefault();
     const given = new FormData(event.currentTarget);
-    const chosen = FILTERS.map((name) => [name, String(given.get(name) ?? "").trim()]);
-    this._app.go(`/?${chosen.filter(([, value]) => value).map(([name, value]) => `${name}=${encoded(value)}`).join("&")}`);
+    const chosen = Object.entries(filters((name) => given.get(name)));
+    this._app.go(`/?${chosen.map(([name, value]) => `${name}=${encoded(value)}`).join("&")}`);
   };
 
   _table(snapshot, now) {

@@ -3,8 +3,8 @@
 import { html, nothing, svg } from "../vendor/lit-html/lit-html.js";
 import { duration, encoded, number, relative, text } from "../format.js";
 
-/** Samples that are kept of each number, and milliseconds between two. */
-const SAMPLES = 120;
+/** Milliseconds that a line shows, and those between two of its samples, at least. */
+const SHOWN = 120_000;
 const EVERY = 1_000;
 
 const TILES = [
@@ -14,18 +14,24 @@ const TILES = [
   { key: "retrying", label: "Retrying", link: "phase=retrying", tone: "warn" },
   { key: "recovering", label: "Recovering", link: "phase=recovering", tone: "warn" },
   { key: "blocked", label: "Blocked", link: "phase=blocked", tone: "bad" },
-  { key: "failed", label: "Failed", link: "status=rejected", tone: "bad" },
+  { key: "rejected", label: "Failed", link: "status=rejected", tone: "bad" },
+  { key: "timedout", label: "Timed out", link: "status=timedout", tone: "bad" },
   { key: "pending", label: "Pending", link: "status=pending" },
 ];
 
 const RATES = [
   { key: "begins", label: "Begins/s", about: "Begins per second", show: (value) => number(value, 1) },
-  { key: "p50", label: "Done p50", about: "From begin to done, median", show: time },
-  { key: "p99", label: "Done p99", about: "From begin to done, 99 of 100", show: time },
+  { key: "p50", label: "Done p50", about: "From begin to done, median", show: time, of: timed },
+  { key: "p99", label: "Done p99", about: "From begin to done, 99 of 100", show: time, of: timed },
 ];
 
 function time(value) {
   return value === null ? "–" : duration(value);
+}
+
+/** Of how many executions a time is. */
+function timed({ ended, oldest_at: oldest }, now) {
+  return ended > 0 && Number.isFinite(oldest) ? `of ${number(ended)} in ${duration(now - oldest)}` : "of none";
 }
 
 /** The strip of numbers. */
@@ -40,7 +46,8 @@ export class Numbers {
     if (now < this._next) return;
     this._next = now + EVERY;
     for (const [key, value] of Object.entries(this._values)) {
-      this._samples.set(key, [...(this._samples.get(key) ?? []), value].slice(-SAMPLES));
+      const known = (this._samples.get(key) ?? []).filter(([time]) => now - time < SHOWN);
+      this._samples.set(key, Number.isFinite(value) ? [...known, [now, value]] : known);
     }
   }
 
@@ -48,54 +55,63 @@ export class Numbers {
     if (!snapshot) return nothing;
     return html`
       <ul class="tiles" role="list">
-        ${TILES.map((tile) => this._count(tile))}
-        ${RATES.map((tile) => this._rate(tile))}
+        ${TILES.map((tile) => this._count(tile, now))}
+        ${RATES.map((tile) => this._rate(tile, snapshot, now))}
         ${recoveries(snapshot.recoveries, now)}
       </ul>
-      <p class="quiet">${snapshot.counts
-        ? `Executions are counted among the newest ${number(snapshot.counts.sample)}.`
-        : "Executions have not been counted yet."}</p>
+      <p class="quiet">${snapshot.counts ? counting(snapshot, now) : "Executions have not been counted yet."}</p>
     `;
   }
 
-  _count({ key, label, link, tone }) {
+  _count({ key, label, link, tone }, now) {
     const value = this._values[key];
     return html`<li class="tile" data-tone=${value > 0 && tone ? tone : "calm"}>
-      <a href=${`#/?${link}`}><span class="label">${label}</span>
-      <span class="value" data-key=${key}>${number(value)}</span></a>${this._line(key)}
+      <a href=${`#/?${link}`} @click=${showList}><span class="label">${label}</span>
+      <span class="value" data-key=${key}>${number(value)}</span></a>${this._line(key, now)}
     </li>`;
   }
 
-  _rate({ key, label, about, show }) {
+  _rate({ key, label, about, show, of }, snapshot, now) {
     return html`<li class="tile" data-tone="calm">
       <span class="label" title=${about}>${label}</span>
-      <span class="value" data-key=${key}>${show(this._values[key])}</span>${this._line(key)}
+      <span class="value" data-key=${key}>${show(this._values[key])}</span>
+      ${of ? html`<span class="last">${of(snapshot, now)}</span>` : nothing}${this._line(key, now)}
     </li>`;
   }
 
-  _line(key) {
-    const known = (this._samples.get(key) ?? []).map((value) => value ?? 0);
-    const most = Math.max(1e-9, ...known);
-    const points = known.map(
-      (value, index) =>
-        `${(index + SAMPLES - known.length).toFixed(0)},${(19 - (value / most) * 17).toFixed(1)}`,
-    );
-    return html`<svg class="spark" viewBox="0 0 ${SAMPLES} 20" preserveAspectRatio="none" aria-hidden="true">
+  /** The line of a number: each sample stands at its time, and the present value at the end of this second. */
+  _line(key, now) {
+    const known = (this._samples.get(key) ?? []).filter(([time]) => now - time < SHOWN);
+    const end = Math.ceil(now / EVERY) * EVERY;
+    const shown = Number.isFinite(this._values[key]) ? [...known, [end, this._values[key]]] : known;
+    const most = Math.max(1e-9, ...shown.map(([, value]) => value));
+    const x = (time) => Math.min(Math.max(0, 120 - (end - time) / 1000), 120).toFixed(1);
+    const points = shown.map(([time, value]) => `${x(time)},${(19 - (value / most) * 17).toFixed(1)}`);
+    return html`<svg class="spark" viewBox="0 0 120 20" preserveAspectRatio="none" aria-hidden="true">
       ${svg`<polyline points=${points.join(" ")}></polyline>`}</svg>`;
   }
 }
 
 function valuesOf(snapshot) {
   const counts = snapshot.counts ?? {};
-  const sum = (...keys) =>
-    keys.every((key) => counts[key] == null) ? null : keys.reduce((all, key) => all + (counts[key] ?? 0), 0);
   return {
     ...counts,
-    failed: sum("rejected", "timedout"),
     begins: snapshot.begins_per_second ?? null,
     p50: snapshot.p50_ms ?? null,
     p99: snapshot.p99_ms ?? null,
   };
+}
+
+/** Show the list that a tile filters, which is below all lanes. */
+function showList(event) {
+  const isElsewhere = event.ctrlKey || event.metaKey || event.shiftKey;
+  if (!isElsewhere) document.getElementById("list-heading")?.scrollIntoView();
+}
+
+function counting({ counts, ended, oldest_at: oldest }, now) {
+  const begun = Number.isFinite(oldest) ? `, begun in the last ${duration(now - oldest)}` : "";
+  const timed = ended > 0 ? ` Done is of the ${number(ended)} of them that were done in the last minute; what takes longer is not among them.` : "";
+  return `Executions are counted among the newest ${number(counts.sample)}${begun}.${timed}`;
 }
 
 function recoveries(told, now) {

@@ -116,28 +116,43 @@ function recovering(execution, snapshot) {
     : { title, sentence: `${lost}. Another worker takes it over and goes on after its last stored step.`, advice: "Nothing." };
 }
 
+/** Versions of a function that a snapshot has of a worker: the newest ones. */
+const TOLD_VERSIONS = 20;
+
 /**
  * Who could take an execution, and in words why nobody can: `missing` where no worker serves it,
- * `full` where none has a slot. Without `isKnown` nobody tells of workers.
+ * `full` where none has a slot. Without `isKnown` nobody tells of workers, or one that could take it
+ * may be among those that are left out.
  */
 function takers(execution, snapshot) {
   const wanted = `${short(execution.function)}${execution.version ? ` version ${execution.version}` : ""}`;
   const alive = (snapshot?.workers ?? []).filter((worker) => worker.state === "alive");
   const fits = alive.filter((worker) => serves(worker, execution));
   const slots = fits.reduce((sum, worker) => sum + worker.slots, 0);
+  const isFree = fits.some((worker) => worker.busy < worker.slots);
+  const others = snapshot?.workers_left_out > 0 || alive.some((worker) => mayServe(worker, execution));
   return {
     wanted,
-    isKnown: Boolean(snapshot) && snapshot.presence !== "off",
+    isKnown: Boolean(snapshot) && snapshot.presence !== "off" && (isFree || !others),
     missing: fits.length ? null : alive.length ? `No worker serves ${wanted}.` : "No worker is connected to this gateway.",
-    full: fits.every((worker) => worker.busy >= worker.slots)
+    full: !isFree
       ? `${slots === 1 ? "The only slot" : `All ${number(slots)} slots`} of the ${fits.length === 1 ? "only worker" : `${number(fits.length)} workers`} with ${wanted} ${slots === 1 ? "is" : "are"} busy.`
       : null,
   };
 }
 
+function versions(worker, name) {
+  return Object.hasOwn(worker.functions ?? {}, name) ? worker.functions[name] : [];
+}
+
 function serves(worker, { function: name, version }) {
-  const versions = Object.hasOwn(worker.functions ?? {}, name) ? worker.functions[name] : [];
-  return version ? versions.includes(version) : versions.length > 0;
+  return version ? versions(worker, name).includes(version) : versions(worker, name).length > 0;
+}
+
+/** Whether a worker does not serve an execution by what the snapshot has, which is not all. */
+function mayServe(worker, execution) {
+  const told = versions(worker, execution.function).length;
+  return !serves(worker, execution) && (told ? told >= TOLD_VERSIONS : worker.functions_left_out > 0);
 }
 
 /** What an execution waits for: each with its `kind`, "signal", "sleep" or "child". */

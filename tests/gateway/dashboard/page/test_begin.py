@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from playwright.async_api import expect
 
-from tests.support.page.browser import IN_BROWSER, browsing
+from tests.support.page.browser import IN_BROWSER, browsing, hide
 from tests.support.page.executions import execution
 from tests.support.page.gateway import ScriptedGateway, functions, problem, scripted_gateway
+from tests.support.page.waiting import until
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -127,6 +130,34 @@ async def test_faults_stand_beside_their_fields(browser: Browser) -> None:
             assert '"pace": 1.50' in _begun(gateway)[1][1]
 
 
+async def test_a_new_catalog_leaves_what_was_typed(browser: Browser) -> None:
+    """Texts stay with the names of their fields, and the function with the form."""
+    one = {"type": "object", "properties": {"to": {"type": "string"}, "size": {"enum": ["S", "M"]}}}
+    properties = {
+        "from": {"type": "string"},
+        "to": {"type": "string"},
+        "size": {"enum": ["M", "S"]},
+    }
+    async with scripted_gateway() as gateway:
+        _with_begin(gateway)
+        gateway.answers["/functions"] = lambda _: functions(ship=one)
+        async with browsing(browser, f"{gateway.url}/#/begin") as page:
+            await page.get_by_label("to").fill("Ann")
+            await page.get_by_label("size").select_option("S")
+            two = {"type": "object", "properties": properties}
+            gateway.answers["/functions"] = lambda _: functions(fly={}, ship=two)
+            await hide(page, hidden=True)
+            await hide(page, hidden=False)
+            await page.get_by_label("from").fill("Bob")
+            await expect(page.get_by_label("Function")).to_have_value("ship")
+            await page.get_by_role("button", name="Begin", exact=True).click()
+            await page.wait_for_url("**/#job-1")
+            [(query, body)] = _begun(gateway)
+            assert query["function"] == "ship"
+            # The size is to be chosen again, since its choices have changed.
+            assert json.loads(body) == {"from": "Bob", "to": "Ann"}
+
+
 async def test_json_is_edited_where_no_form_will_do(browser: Browser) -> None:
     """The editor begins with the default; what is no JSON is told with its place, and not sent."""
     async with scripted_gateway() as gateway:
@@ -144,9 +175,36 @@ async def test_json_is_edited_where_no_form_will_do(browser: Browser) -> None:
             await editor.fill('{"deep": {"n": 12345678901234567890}}')
             await page.get_by_role("button", name="Begin", exact=True).click()
             await page.wait_for_url("**/#job-1")
-            assert _begun(gateway) == [
-                ({"function": "nested"}, '{"deep": {"n": 12345678901234567890}}')
-            ]
+            [(query, body)] = _begun(gateway)
+            assert query == {"function": "nested", "id": query["id"]}
+            assert body == '{"deep": {"n": 12345678901234567890}}'
+
+
+async def test_a_lost_answer_begins_nothing_twice(browser: Browser) -> None:
+    """Where no id is given one is made, and sent again until an answer comes, for one input."""
+    lost = ("backend-unavailable", 503, "The server cannot be reached.")
+    async with scripted_gateway() as gateway:
+        _with_begin(gateway, *(problem(*lost) for _ in range(3)))
+        async with browsing(browser, f"{gateway.url}/#/begin") as page:
+            for name in ("Ann", "Ann", "Bob", "Ann"):
+                await page.get_by_label("name").fill(name)
+                count = len(_begun(gateway))
+                await page.get_by_role("button", name="Begin", exact=True).click()
+                await until(lambda count=count: len(_begun(gateway)) > count)  # type: ignore[misc]
+                if len(_begun(gateway)) <= 3:
+                    await expect(page.get_by_role("alert")).to_contain_text("Try again")
+            await page.wait_for_url("**/#job-1")
+            ids = [query["id"] for query, _ in _begun(gateway)]
+            assert ids[0] == ids[1] == ids[3] != ids[2]
+            assert ids == [str(UUID(id)) for id in ids]
+            assert {UUID(id).version for id in ids} == {7}
+            assert abs(int(ids[0].replace("-", "")[:12], 16) / 1000 - time.time()) < 60
+            # What is begun from the page once more is another execution.
+            await page.goto(f"{gateway.url}/#/begin")
+            await page.get_by_label("name").fill("Ann")
+            await page.get_by_role("button", name="Begin", exact=True).click()
+            await page.wait_for_url("**/#job-1")
+            assert _begun(gateway)[-1][0]["id"] not in ids
 
 
 async def test_a_form_is_taken_over_as_json(browser: Browser) -> None:

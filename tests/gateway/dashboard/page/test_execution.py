@@ -21,6 +21,14 @@ pytestmark = IN_BROWSER
 TYPE_ERROR = {"type": "TypeError", "message": "no number", "step": "charge"}
 BLOCKED = {"expected": "step reserve", "found": "step quote", "worker": "worker-2", "version": 1}
 NO_VERSION = snapshot(worker("worker-1", functions={"checkout": [2]}))
+UNKNOWN = "See that workers with checkout version 1 run and have room."
+MANY_WORKERS = snapshot(worker("worker-1", busy=16), workers_left_out=3)
+MANY_FUNCTIONS = snapshot(worker("worker-1", functions={"foo": [1]}, functions_left_out=2))
+MANY_VERSIONS = snapshot(worker("worker-1", functions={"checkout": [*range(5, 25)]}))
+OTHERS_BUSY = snapshot(
+    worker("worker-1", busy=16), worker("worker-2", functions={}, functions_left_out=1)
+)
+ONE_FREE = snapshot(worker("worker-1"), workers_left_out=3)
 ALL_BUSY = snapshot(worker("worker-1", busy=16), worker("worker-2", busy=16))
 
 REASONS: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
@@ -112,6 +120,22 @@ REASONS: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
         snapshot(),
         "No worker is connected to this gateway.",
         "Start a worker",
+    ),
+    *(
+        (execution("job-1", "queued"), told, "It waits for a worker.", UNKNOWN)
+        for told in (MANY_WORKERS, MANY_FUNCTIONS, MANY_VERSIONS, OTHERS_BUSY)
+    ),
+    (
+        execution("job-1", "recovering", worker="worker-9"),
+        MANY_VERSIONS,
+        "Its worker worker-9 was lost, and no other has taken it over yet.",
+        "If no worker with checkout version 1 runs, start one",
+    ),
+    (
+        execution("job-1", "queued"),
+        ONE_FREE,
+        "It is offered to a worker with checkout version 1.",
+        "What to do: Nothing.",
     ),
     (
         execution("job-1", "scheduled", starts_at=at(-3600)),
@@ -230,6 +254,27 @@ async def test_a_signal_is_answered_from_the_page(browser: Browser) -> None:
             assert bodies == ['{"by": "Ann"}'] * 2
             assert sent[0] == sent[1]
             assert sent[0][1]
+
+
+async def test_a_value_stays_with_its_signal(browser: Browser) -> None:
+    """What was typed for one signal is not sent to the next one, which takes its place."""
+    waits = [{"name": name, "since": at(15)} for name in ("refund", "approval")]
+    async with scripted_gateway() as gateway:
+        gateway.answers |= {
+            "/wait": lambda _: execution("job-1", "waiting", waiting_for=waits),
+            "/signal": lambda _: {"promise_id": "job-1", "delivered": True},
+        }
+        async with browsing(browser, f"{gateway.url}/#job-1") as page:
+            fields = page.get_by_label("Value of the signal")
+            await fields.nth(0).fill('"all of it"')
+            await fields.nth(1).fill('"by Ann"')
+            del waits[0]
+            await expect(fields).to_have_count(1)
+            await expect(fields).to_have_value('"by Ann"')
+            await page.get_by_role("button", name="Send the signal").click()
+            await until(lambda: "/signal" in gateway.paths())
+            sent = [(query, body) for _, path, query, body in gateway.asked if path == "/signal"]
+            assert sent == [({"id": "job-1", "name": "approval"}, '"by Ann"')]
 
 
 async def test_a_cancel_asks_for_a_reason(browser: Browser) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from playwright.async_api import expect
 
 from tests.support.page.browser import IN_BROWSER, browsing, hide, later
+from tests.support.page.executions import execution
 from tests.support.page.gateway import ScriptedGateway, scripted_gateway
 from tests.support.page.snapshots import snapshot, worker
 from tests.support.page.waiting import until
@@ -41,6 +42,57 @@ async def test_without_a_stream_it_polls_until_there_is_one_again(browser: Brows
         gateway.streams = True
         await page.clock.run_for(20_000)
         await expect(mode(page)).to_contain_text("Live")
+
+
+async def test_windows_side_by_side_do_not_block_each_other(browser: Browser) -> None:
+    """Each that shows an execution has one stream, of its events: there are six connections."""
+    async with scripted_gateway() as gateway, browsing(browser, gateway.url) as page:
+        gateway.answers["/wait"] = lambda request: execution(request.query["id"])
+        gateway.frozen = ("/events",)
+        pages = [page, *[await page.context.new_page() for _ in range(3)]]
+        for number, each in enumerate(pages):
+            if each is not page:
+                await each.goto(gateway.url)
+            await expect(mode(each)).to_contain_text("Live")
+            await each.goto(f"{gateway.url}/#job-{number}")
+            await expect(each.locator(".sentence")).to_contain_text("It runs")
+        await until(lambda: gateway.open_streams == 0)
+        await gateway.tell(snapshot(worker("worker-8")))
+        for each in pages:
+            await expect(mode(each)).to_contain_text("Polling")
+        await page.goto(f"{gateway.url}/#/")
+        await expect(page.get_by_role("heading", name="worker-8")).to_be_visible()
+        await expect(mode(page)).to_contain_text("Live")
+        assert gateway.open_streams == 1
+
+
+LISTENERS = """() => {
+  const { addEventListener: add, removeEventListener: remove } = AbortSignal.prototype;
+  const kept = new Set();
+  AbortSignal.prototype.addEventListener = function (kind, listener, options) {
+    kept.add(listener);
+    return add.call(this, kind, listener, options);
+  };
+  AbortSignal.prototype.removeEventListener = function (kind, listener, options) {
+    kept.delete(listener);
+    return remove.call(this, kind, listener, options);
+  };
+  window.listeners = () => kept.size;
+}"""
+"""Has the page count the listeners of its signals."""
+
+
+async def test_a_page_that_is_open_for_long_keeps_no_listeners(browser: Browser) -> None:
+    """Each pause between two polls, or two reads of an execution, takes its listener with it."""
+    async with scripted_gateway() as gateway, browsing(browser, gateway.url, clock=True) as page:
+        gateway.answers["/wait"] = lambda _: execution("job-1")
+        await expect(mode(page)).to_contain_text("Live")
+        await page.evaluate(LISTENERS)
+        await page.evaluate("location.hash = 'job-1'")
+        for count in range(1, 9):
+            await until(lambda count=count: gateway.paths().count("/wait") >= count)  # type: ignore[misc]
+            await page.clock.run_for(4_000)
+        assert await page.evaluate("window.listeners()") <= 6
 
 
 async def test_a_gateway_that_is_away_is_told_in_words_and_asked_again(browser: Browser) -> None:
@@ -119,6 +171,21 @@ async def test_with_tokens_a_person_signs_in_and_out(browser: Browser) -> None:
             await expect(page.locator(".lane")).to_have_count(1)
             await page.reload()
             await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+async def test_a_hidden_tab_stays_signed_out(browser: Browser) -> None:
+    """Hidden and shown again, it asks for nothing, and what was typed is still there."""
+    async with scripted_gateway() as gateway:
+        gateway.token = TOKEN
+        async with browsing(browser, gateway.url, clock=True) as page:
+            await page.get_by_label("Token").fill("half of")
+            asked = len(gateway.asked)
+            gateway.frozen = ("/dashboard",)
+            await hide(page, hidden=True)
+            await hide(page, hidden=False)
+            await page.clock.run_for(5_000)
+            await expect(page.get_by_label("Token")).to_have_value("half of")
+            assert gateway.asked[asked:] == []
 
 
 async def test_a_stream_of_nonsense_breaks_nothing(browser: Browser) -> None:

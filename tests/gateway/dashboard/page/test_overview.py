@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import TYPE_CHECKING
 
+import pytest
 from playwright.async_api import expect
 
 from tests.support.page.browser import IN_BROWSER, browsing
@@ -156,17 +158,32 @@ async def test_updates_are_drawn_together(browser: Browser) -> None:
         assert all(second - first > 240 for first, second in itertools.pairwise(began)), began
 
 
+async def test_the_browser_keeps_a_bounded_number_of_measures(browser: Browser) -> None:
+    """A page that is open for days makes its browser keep no entry for each drawing."""
+    async with scripted_gateway() as gateway, browsing(browser, gateway.url) as page:
+        await expect(page.get_by_text("Nothing has been begun yet")).to_be_visible()
+        kept = await page.evaluate(
+            """() => {
+              for (let n = 0; n < 1_010; n += 1) dispatchEvent(new Event("hashchange"));
+              return ["mark", "measure"].map((kind) => performance.getEntriesByType(kind).length);
+            }"""
+        )
+        assert kept[0] == 0
+        assert 0 < kept[1] < 1_000
+
+
 async def test_numbers_are_shown_and_unknown_ones_are_not_invented(browser: Browser) -> None:
     """Each number stands with its name; what nobody knows is a dash."""
     known = {"running": 3, "waiting": 2, "blocked": 1, "rejected": 4, "timedout": 1}
     counts = {**COUNTS, **known, "queued": None}
     async with scripted_gateway() as gateway:
-        gateway.snapshot = snapshot(worker("w"), counts=counts, begins_per_second=12.5, p50_ms=120)
+        times = {"p50_ms": 120, "ended": 7, "oldest_at": ago(30)}
+        gateway.snapshot = snapshot(worker("w"), counts=counts, begins_per_second=12.5, **times)
         async with browsing(browser, gateway.url) as page:
             shown = {
                 key: await page.locator(f'.value[data-key="{key}"]').text_content()
                 for key in (
-                    *("running", "queued", "waiting", "blocked", "failed"),
+                    *("running", "queued", "waiting", "blocked", "rejected", "timedout"),
                     *("begins", "p50", "p99"),
                 )
             }
@@ -175,12 +192,53 @@ async def test_numbers_are_shown_and_unknown_ones_are_not_invented(browser: Brow
                 "queued": "\N{EN DASH}",
                 "waiting": "2",
                 "blocked": "1",
-                "failed": "5",
+                "rejected": "4",
+                "timedout": "1",
                 "begins": "12.5",
                 "p50": "0.1 s",
                 "p99": "\N{EN DASH}",
             }
-            await expect(page.locator('.tile[data-tone="bad"]')).to_have_count(2)
+            await expect(page.locator('.tile[data-tone="bad"]')).to_have_count(3)
+            # Each number that leads to a list is that of this list.
+            for key in ("rejected", "timedout"):
+                tile = page.locator(".tile").filter(has=page.locator(f'[data-key="{key}"]'))
+                await expect(tile.locator("a")).to_have_attribute("href", f"#/?status={key}")
+            # A time says of how many it is: of slow ones nobody knows where many are begun.
+            of = re.compile(r"^of 7 in 3\d s$")
+            await expect(page.locator(".tile > .last").filter(has_text=of)).to_have_count(2)
+            await expect(
+                page.get_by_text(re.compile("newest 200, begun in the last 3. s"))
+            ).to_contain_text("Done is of the 7 of them")
+
+
+async def test_the_line_of_a_number_has_the_last_two_minutes(browser: Browser) -> None:
+    """Its samples stand at their times, however often snapshots come; the oldest ones leave it."""
+    line = '.tile:has([data-key="running"]) polyline'
+    async with scripted_gateway() as gateway, browsing(browser, gateway.url, clock=True) as page:
+        await expect(page.locator(line)).to_have_count(1)
+
+        async def told(running: int | None) -> list[tuple[float, float]]:
+            """Return the points of the line, once it has the value."""
+            await gateway.tell(snapshot(counts={**COUNTS, "running": running}, at=None))
+            shown = "\N{EN DASH}" if running is None else str(running)
+            await expect(page.locator('[data-key="running"]')).to_have_text(shown)
+            points = await page.locator(line).get_attribute("points") or ""
+            return [(float(x), float(y)) for x, y in (each.split(",") for each in points.split())]
+
+        points: list[tuple[float, float]] = []
+        for running in (8, 8, 2):
+            await page.clock.run_for(15_000)
+            points = await told(running)
+        assert points[0][0] < 80
+        assert points[-1][0] == pytest.approx(120, abs=1)
+        assert points[-1][1] == pytest.approx(19 - 17 / 4, abs=0.1)
+        assert [y for _, y in points].count(2.0) >= 2
+        # What nobody knows is not drawn as zero.
+        zeros = [y for _, y in points].count(19.0)
+        assert [y for _, y in await told(None)].count(19.0) == zeros
+        await page.clock.run_for(150_000)
+        points = await told(1)
+        assert all(0 <= x <= 120 and y == 2.0 for x, y in points)
 
 
 async def test_without_anything_the_page_says_how_to_begin(browser: Browser) -> None:
