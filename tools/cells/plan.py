@@ -176,7 +176,8 @@ def balancer(haproxy: str, port: int, paths: CellsPaths, environment: Mapping[st
         "OWN_BIND": str(paths.data / "own.sock"),
         "ADMIN_SOCKET": str(paths.admin_socket),
         "SLOTS_MAP": str(paths.slots),
+        # It says the same on standard error.
+        "BALANCER_LOG": "emerg",
     }
-    # Quiet: what it writes to its log it would say on standard error as well.
-    command = [haproxy, "-db", "-q", "-f", str(paths.haproxy)]
+    command = [haproxy, "-db", "-f", str(paths.haproxy)]
     return Program("haproxy", command, own, "haproxy", 4, stop_seconds=2)
