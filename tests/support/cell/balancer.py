@@ -11,8 +11,8 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tests.support.ports import free_port
 from tests.support.processes import wait_until
-from tests.support.server import free_port
 from tools.cells.followers import Followers
 from tools.cells.haproxy import configuration, slots_file
 
@@ -34,7 +34,7 @@ class Balancer:
         self._configuration = directory / "haproxy.cfg"
         self._configuration.write_text(configuration(slots))
         self._log = directory / "haproxy.log"
-        self._admin, self._own, self._port = sockets / "admin", free_port(), free_port()
+        self.admin_socket, self._own, self._port = sockets / "admin", free_port(), free_port()
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -44,13 +44,13 @@ class Balancer:
     @property
     def followers(self) -> Followers:
         """Return what a move tells."""
-        return Followers(sockets=[str(self._admin)], slots=self.slots, seconds=SECONDS)
+        return Followers(sockets=[str(self.admin_socket)], slots=self.slots, seconds=SECONDS)
 
     def start(self) -> None:
         own = {
             "CLIENTS_BIND": f"127.0.0.1:{self._port}",
             "OWN_BIND": f"127.0.0.1:{self._own}",
-            "ADMIN_SOCKET": str(self._admin),
+            "ADMIN_SOCKET": str(self.admin_socket),
             "SLOTS_MAP": str(self.slots),
         }
         with self._log.open("ab") as log:
