@@ -7,6 +7,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from tools.api import Api, NotAnsweredError
 from tools.cells import slot_map
@@ -66,6 +67,8 @@ class Followers:
 
     def said(self, cell: str, url: str) -> int | str:
         """Return the generation that a gateway says is in force, or why it is not known."""
+        if _is_shared(url):
+            return "has several addresses: name each gateway by itself"
         try:
             answer = Api(url, self.token).ask("GET", "/cells")
         except NotAnsweredError:
@@ -88,6 +91,16 @@ class Followers:
                     f"HAProxy at {address} cannot be told: {error}. It still sends to former"
                     " cells, which pass requests on: run the same command again"
                 ) from None
+
+
+def _is_shared(url: str) -> bool:
+    """Return whether a name stands for several gateways, of which only one would be asked."""
+    parts = urlsplit(url)
+    try:
+        found = socket.getaddrinfo(parts.hostname, parts.port, socket.AF_INET, socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return len({address for *_, address in found}) > 1
 
 
 def _words(said: int | str) -> str:
