@@ -8,19 +8,20 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from gateway.cells.hash_slots import SLOTS
 from tools.cells import local, slot_map
 from tools.cells.followers import Followers
 from tools.cells.haproxy import configuration, slots_file
 from tools.cells.moves import move
 from tools.cells.plan import paths_of
-from tools.cells.slot_map import SLOTS, MapError, spans
+from tools.cells.slot_map import MapError, spans
 from tools.run.checks import NotStartedError
 from tools.server import report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tools.cells.slot_map import SlotMap
+    from gateway.cells.hash_slots import SlotMap
 
 BESIDE: Final = ("admin.sock", "slots.map")
 """Names of HAProxy's admin socket and of its file of hash slots, where they lie beside the map."""

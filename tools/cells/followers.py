@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 
 from tools.api import Api, NotAnsweredError
 from tools.cells import slot_map
-from tools.cells.haproxy import slots_file
+from tools.cells.haproxy import commands, slots_file
 from tools.cells.slot_map import MapError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tools.cells.slot_map import SlotMap
+    from gateway.cells.hash_slots import SlotMap
 
 PAUSE_SECONDS: Final = 0.1
 """Seconds between two rounds of asking."""
@@ -77,7 +77,7 @@ class Followers:
             return f"answers {answer.status}"
         if answer.body["cell"] != cell:
             return f"says that it is of cell {answer.body['cell']}"
-        return int(answer.body["generation"])
+        return int(answer.body["generation"]) or "has a process that does not answer"
 
     def balance(self, slots: SlotMap) -> None:
         """Have each HAProxy send requests to the owners by this map. Raises `MapError`."""
@@ -108,12 +108,13 @@ def _words(said: int | str) -> str:
 
 
 def _set(address: str, slots: SlotMap) -> None:
-    """Set every hash slot, and look whether HAProxy has them all. Raises `OSError`."""
+    """Tell an HAProxy, and look whether it has every hash slot. Raises `OSError`."""
     number = next(
         line.split()[0] for line in _command(address, "show map").splitlines()[1:] if line.strip()
     )
+    # Of a cell that is not in its configuration yet it has no server, and says so.
+    _command(address, "; ".join(commands(slots, number)))
     pairs = slots_file(slots).splitlines()
-    _command(address, "; ".join(f"set map #{number} {pair}" for pair in pairs))
     shown = _command(address, f"show map #{number}").splitlines()
     if sorted(line.partition(" ")[2] for line in shown if line) != sorted(pairs):
         raise OSError("it has not taken the new map")

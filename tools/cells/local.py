@@ -13,7 +13,7 @@ from tools import server
 from tools.api import Api
 from tools.cells import plan
 from tools.cells.haproxy import configuration, slots_file
-from tools.cells.slot_map import MapError, SlotMap, spans
+from tools.cells.slot_map import MapError, spans
 from tools.run import checks
 from tools.run.catalog import write_catalog
 from tools.run.output import Output
@@ -22,6 +22,7 @@ from tools.run.service import answers, index, prepare, serve, supervised
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from gateway.cells.hash_slots import SlotMap
     from tools.cells.plan import Cell, CellsPaths
     from tools.run.service import Stage
 

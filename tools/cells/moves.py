@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from tools.cells.slot_map import Slot, SlotMap
+    from gateway.cells.hash_slots import Slot, SlotMap
 
 
 class Followers(Protocol):
@@ -49,8 +49,8 @@ def move(path: Path, numbers: Sequence[int], to: str, followers: Followers) -> S
         }
         now = _close(path, before, moved, followers)
         if moved:
-            now = now.with_slots({number: given(slot, to) for number, slot in moved.items()})
-            slot_map.write(path, now.encoded())
+            now = slot_map.with_slots(now, {n: given(slot, to) for n, slot in moved.items()})
+            slot_map.write(path, slot_map.encoded(now))
             followers.publish()
         try:
             followers.await_gateways(now)
@@ -79,15 +79,17 @@ def _close(path: Path, before: SlotMap, moved: Mapping[int, Slot], followers: Fo
     if not all(slot.closed for slot in moved.values()):
         # A gateway that cannot be asked is found before any begin is refused for it.
         followers.await_gateways(before)
-        now = before.with_slots({n: replace(slot, closed=True) for n, slot in moved.items()})
-        slot_map.write(path, now.encoded())
+        closed = {n: replace(slot, closed=True) for n, slot in moved.items()}
+        now = slot_map.with_slots(before, closed)
+        slot_map.write(path, slot_map.encoded(now))
     try:
         followers.publish()
         followers.await_gateways(now)
     except MapError as error:
         # Also those that an earlier move has left closed: nobody else has been given them.
-        opened = now.with_slots({n: replace(slot, closed=False) for n, slot in moved.items()})
-        slot_map.write(path, opened.encoded())
+        open_again = {n: replace(slot, closed=False) for n, slot in moved.items()}
+        opened = slot_map.with_slots(now, open_again)
+        slot_map.write(path, slot_map.encoded(opened))
         followers.publish()
         raise MapError(
             f"{error}. Nothing was moved; generation {opened.generation} has these hash slots where"

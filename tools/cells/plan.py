@@ -6,9 +6,10 @@ import string
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from gateway.cells.hash_slots import SLOTS, Slot, SlotMap
 from gateway.settings import LAST_PORT
 from tools.cells import slot_map
-from tools.cells.slot_map import MapError, Slot, SlotMap
+from tools.cells.slot_map import MapError
 from tools.run.checks import NotStartedError, port_fault
 from tools.run.plan import (
     DataPaths,
@@ -128,7 +129,7 @@ def current_map(paths: CellsPaths, cells: Sequence[Cell]) -> SlotMap:
     urls = {cell.name: (cell.url,) for cell in cells}
     if not paths.map.exists():
         names = list(urls)
-        owners = (names[number * len(names) // 64] for number in range(64))
+        owners = (names[number * len(names) // SLOTS] for number in range(SLOTS))
         slots = SlotMap(1, urls, tuple(Slot(name) for name in owners))
     else:
         former = slot_map.read(paths.map)
@@ -137,8 +138,12 @@ def current_map(paths: CellsPaths, cells: Sequence[Cell]) -> SlotMap:
                 f"{paths.map} has the cells {', '.join(sorted(missing))} as well: start"
                 f" {len(former.cells)}, or delete {paths.data}"
             )
-        slots = former if former.cells == urls else former.with_cells(urls)
-    slot_map.write(paths.map, slots.encoded())
+        slots = (
+            former
+            if former.cells == urls
+            else replace(former, generation=former.generation + 1, cells=urls)
+        )
+    slot_map.write(paths.map, slot_map.encoded(slots))
     return slots
 
 

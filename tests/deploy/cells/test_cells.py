@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 import pytest
 
-from tests.support.cell.cells import Cells, hash_slot, running_cells
+from gateway.cells.hash_slots import number_of
+from tests.support.cell.cells import Cells, running_cells
 from tests.support.cell.guards import needs_haproxy
 from tests.support.processes import call, wait_until
 from tools.cells.__main__ import main
@@ -148,23 +149,30 @@ async def page(session: aiohttp.ClientSession, cursor: str | None) -> dict[str, 
 async def test_the_list_has_each_execution_of_all_cells_once(
     cells: Cells, session: aiohttp.ClientSession
 ) -> None:
-    """Its pages, each of which any gateway may answer, have all ids, while others are begun."""
+    """Its pages have all ids, while others are begun, any gateway answers, and a cell is away."""
     missing = max(0, LISTED - sum(len(cells.stored(cell)) for cell in cells.stacks))
     begun = await asyncio.gather(*(begin(session) for _ in range(missing)))
     assert {each.status for each in begun} <= {202}
     expected = {id for cell in cells.stacks for id in cells.stored(cell)}
+    server = cells.stacks["b"].server
     listed: list[str] = []
+    away: list[list[str]] = []
     cursor = None
-    while True:
+    for number in itertools.count():
+        if number == 2:
+            server.kill()
+        if number == 4:
+            await asyncio.to_thread(server.start)
         found = await page(session, cursor)
-        assert not found.get("away")
+        away.append(found.get("away", []))
         listed += [item["id"] for item in found["items"]]
         cursor = found["next_cursor"]
         if cursor is None:
             break
-        await begin(session)
+        await begin(session, repeats=50)
 
     assert len(expected) >= LISTED
+    assert away[:5] == [[], [], ["b"], ["b"], []]
     assert Counter(listed) == dict.fromkeys(expected, 1)
     times = await asyncio.gather(*(begin(session, id) for id in random.sample(listed, 20)))
     assert not any(each.created for each in times)
@@ -176,7 +184,7 @@ async def test_a_hash_slot_moves_while_clients_begin(
     """No id is in two cells, none is lost, and old ids are answered by their new cell."""
     slot, moved = 7, asyncio.Event()
     new = (f"job-{uuid.uuid4().hex[:12]}" for _ in itertools.count())
-    ids = (id for id in new if hash_slot(id) == slot)
+    ids = (id for id in new if number_of(id) == slot)
     begun: list[Begun] = []
 
     async def client() -> None:

@@ -19,7 +19,7 @@ from tools.cells.haproxy import configuration, slots_file
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tools.cells.slot_map import SlotMap
+    from gateway.cells.hash_slots import SlotMap
 
 SECONDS: Final = 15.0
 """Seconds that gateways have to follow a move."""

@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import zlib
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from gateway.cells.hash_slots import SLOTS, Slot, SlotMap
 from tests.support.cell.balancer import running_balancer
 from tests.support.ports import free_port
 from tests.support.processes import wait_until
 from tests.support.stack import SHIPPED_MODULES, running_stack
 from tools.cells import slot_map
-from tools.cells.slot_map import Slot, SlotMap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -26,11 +25,6 @@ if TYPE_CHECKING:
 EXECUTIONS: Final = "SELECT id, state FROM promises WHERE id NOT LIKE '%.%' AND id NOT LIKE '=%'"
 PENDING: Final = 1
 """A state of the server's schema."""
-
-
-def hash_slot(id: str) -> int:
-    """Return the hash slot of an id."""
-    return zlib.crc32(id.encode()) % 64
 
 
 class Cells:
@@ -49,7 +43,7 @@ class Cells:
         return slot_map.read(self.map_file)
 
     def owner(self, id: str) -> str:
-        return self.map().owners[hash_slot(id)]
+        return self.map().slot_of(id).cell
 
     def stored(self, cell: str) -> dict[str, int]:
         """Return the executions in a cell's store, each with its state."""
@@ -102,9 +96,9 @@ def running_cells(
     """
     ports = {name: free_port() for name in names}
     urls = {name: (f"http://127.0.0.1:{port}",) for name, port in ports.items()}
-    slots = SlotMap(1, urls, tuple(Slot(names[n * len(names) // 64]) for n in range(64)))
+    slots = SlotMap(1, urls, tuple(Slot(names[n * len(names) // SLOTS]) for n in range(SLOTS)))
     file = directory / "cells.json"
-    slot_map.write(file, slots.encoded())
+    slot_map.write(file, slot_map.encoded(slots))
     with contextlib.ExitStack() as stack:
         stacks = {}
         for name, port in ports.items():
