@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from gateway.cells.hash_slots import SLOTS, Slot, SlotMap
-from gateway.settings import LAST_PORT
+from gateway.environment import LAST_PORT
 from tools.cells import slot_map
 from tools.cells.slot_map import MapError
 from tools.run.checks import NotStartedError, port_fault
