@@ -71,7 +71,7 @@ def test_cells_run_and_a_hash_slot_moves(environment: dict[str, str], job: str) 
             stderr=output,
         )
     try:
-        wait_until(lambda: b"Ready: " in log.read_bytes(), seconds=60, what="the start")
+        wait_until(lambda: b"Ready: " in log.read_bytes(), seconds=90, what="the start")
         pids = [int((data / f"{name}.pid").read_text()) for name in PROCESSES]
         assert call(f"{url}/begin?id={job}", "POST", {"foo": "hello"}).status == 202
         wait_until(lambda: call(f"{url}/wait?id={job}").body["done"], what="its end")

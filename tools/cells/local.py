@@ -17,7 +17,7 @@ from tools.cells.slot_map import MapError, spans
 from tools.run import checks
 from tools.run.catalog import write_catalog
 from tools.run.output import Output
-from tools.run.service import answers, index, prepare, serve, supervised
+from tools.run.service import READY_SECONDS, answers, index, prepare, serve, supervised
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -64,7 +64,8 @@ def run(count: int, environment: Mapping[str, str]) -> int:
         prepare(processes, paths, output)
         with supervised(paths, output, signals) as supervisor:
             shown = usage(port, paths, cells, slots)
-            return serve(supervisor, signals, output, stages(port, cells), shown)
+            order, seconds = stages(port, cells), READY_SECONDS * len(cells)
+            return serve(supervisor, signals, output, order, shown, seconds=seconds)
 
 
 def stages(port: int, cells: Sequence[Cell]) -> Iterator[Stage]:

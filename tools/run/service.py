@@ -27,7 +27,7 @@ type Stage = tuple[str, Callable[[], bool]]
 """What must be ready, in words, and whether it is."""
 
 READY_SECONDS: Final = 60.0
-"""Seconds from the start until all stages must be ready."""
+"""Seconds from the start until all stages of one service must be ready."""
 
 
 def prepare(processes: Iterable[Program], paths: DataPaths, output: Output) -> None:
@@ -71,12 +71,14 @@ def supervised(
         supervisor.wait()
 
 
-def serve(
+def serve(  # noqa: PLR0913 - what it serves, and how
     supervisor: subprocess.Popen[bytes],
     signals: StopSignals,
     output: Output,
     stages: Iterable[Stage],
     shown: str,
+    *,
+    seconds: float = READY_SECONDS,
 ) -> int:
     """Wait until all stages are ready, print how to use the service, and wait for its end."""
     terminal = sys.stdout.isatty()
@@ -87,11 +89,11 @@ def serve(
         closed = terminal and not sys.stdout.isatty()
         return signals.stop.is_set() or closed or supervisor.poll() is not None
 
-    deadline = time.monotonic() + READY_SECONDS
+    deadline = time.monotonic() + seconds
     for name, ready in stages:
         while not ended() and not ready():
             if time.monotonic() > deadline:
-                output.log("not ready", reason=f"{name} did not answer for {READY_SECONDS:g} s")
+                output.log("not ready", reason=f"{name} did not answer for {seconds:g} s")
                 return 1
             signals.stop.wait(0.03)
     if not ended():

@@ -52,12 +52,12 @@ async def _session(cells: Cells) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def begin(
-    session: aiohttp.ClientSession, id: str = "", *, key: str = "", repeats: int = 0
+    session: aiohttp.ClientSession, id: str = "", *, key: str = "", repeats: int = 0, at: str = ""
 ) -> Begun:
-    """Begin an execution, and repeat a 503 so often, as its `Retry-After` says."""
+    """Begin an execution, through HAProxy or at a gateway, and repeat a 503 so often."""
     query, headers = ({"id": id} if id else {}), ({"Idempotency-Key": key} if key else {})
     for refusals in itertools.count():
-        async with session.post("/begin", params=query, headers=headers) as response:
+        async with session.post(f"{at}/begin", params=query, headers=headers) as response:
             body = await response.json()
             if response.status == 503:
                 assert int(response.headers["Retry-After"]) > 0
@@ -181,7 +181,11 @@ async def test_the_list_has_each_execution_of_all_cells_once(
 async def test_a_hash_slot_moves_while_clients_begin(
     cells: Cells, session: aiohttp.ClientSession
 ) -> None:
-    """No id is in two cells, none is lost, and old ids are answered by their new cell."""
+    """No id is in two cells, none is lost, and old ids are answered by their new cell.
+
+    Each id is begun through HAProxy and at a gateway of either cell, all at once.
+    """
+    ways = ["", *(stack.url for stack in cells.stacks.values())]
     slot, moved = 7, asyncio.Event()
     new = (f"job-{uuid.uuid4().hex[:12]}" for _ in itertools.count())
     ids = (id for id in new if number_of(id) == slot)
@@ -191,7 +195,8 @@ async def test_a_hash_slot_moves_while_clients_begin(
         after = 5
         while after:
             id = next(ids)
-            begun.extend(await asyncio.gather(*(begin(session, id, repeats=300) for _ in range(2))))
+            each = (begin(session, id, repeats=300, at=url) for url in ways)
+            begun.extend(await asyncio.gather(*each))
             after -= moved.is_set()
 
     clients = [asyncio.create_task(client()) for _ in range(4)]
