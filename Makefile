@@ -18,7 +18,7 @@ export COMPOSE_FILE ?= $(COMPOSE_FILES)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help sync server run up deploy down clean logs kill revive scale demo load e2e faults kube bench vendored wheel format lint types imports test check
+.PHONY: help sync server run cells up deploy down clean logs kill revive scale demo load e2e faults kube bench vendored wheel format lint types imports test check
 
 # A line `##@ …` is a heading; the text after `## ` describes its target.
 help: ## List the targets
@@ -35,6 +35,9 @@ $(UV):
 
 run: sync ## Start the server, a gateway on port 5001 and three workers; Ctrl-C stops all
 	@$(BIN)/python -m tools.run
+
+cells: sync ## Start N cells behind HAProxy on port 5001, each with server, gateway and two workers: make cells N=2
+	@$(BIN)/python -m tools.cells run $(or $(N),2)
 
 ##@ Containers
 

@@ -7,7 +7,7 @@ from typing import Final
 
 STUDIES: Final = (
     *("waiters", "endurance", "lease", "lists", "large_results", "values", "kills"),
-    *("many_claims", "observability", "pages", "browser"),
+    *("many_claims", "observability", "pages", "browser", "cells"),
 )
 """Modules of this package, each with a `main`, in the order in which they run."""
 

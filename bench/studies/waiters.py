@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from bench.studies.crowd import crowd, probe
+from bench.loads.crowd import crowd, probe
 from shared.resonate import tags as tag
 from shared.resonate.codec import encode_call
 from shared.resonate.store import Store

@@ -12,6 +12,7 @@ from tests.support.processes import ROOT
 PAGES: Final = (
     "README.md",
     "docs/architecture.md",
+    "docs/cells.md",
     "docs/functions.md",
     "docs/functions-reference.md",
     "docs/kubernetes.md",

@@ -23,15 +23,16 @@ _lock: Final = threading.Lock()
 
 def free_port() -> int:
     """Return a port that nobody listens on, and no other test gets while this process lives."""
-    return _consecutive(1)
+    return consecutive_ports(1)
 
 
 def neighbouring_ports() -> int:
     """Return the first of two such ports, of which the other one comes next."""
-    return _consecutive(2)
+    return consecutive_ports(2)
 
 
-def _consecutive(count: int) -> int:
+def consecutive_ports(count: int) -> int:
+    """Return the first of so many such ports in a row."""
     with _lock:
         for _ in PORTS:
             first = random.choice(PORTS[:-1])

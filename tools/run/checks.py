@@ -72,23 +72,27 @@ def check_settings(environment: Mapping[str, str]) -> GatewaySettings:
 
 def check_ports(ports: Ports) -> None:
     """Raise `NotStartedError` with a line for every port that is in use."""
-    faults = []
-    for name, port in ports.by_variable().items():
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError as error:
-                reason = (
-                    "is in use"
-                    if error.errno == errno.EADDRINUSE
-                    else f"cannot be used: {error.strerror}"
-                )
-                faults.append(f"port {port} {reason}: free it, or set {name} to another")
+    faults = [
+        f"port {port} {fault}: free it, or set {name} to another"
+        for name, port in ports.by_variable().items()
+        if (fault := port_fault(port)) is not None
+    ]
     if len(set(ports.by_variable().values())) < len(ports.by_variable()):
         faults.append(f"{', '.join(ports.by_variable())} must differ")
     if faults:
         raise NotStartedError(*faults)
+
+
+def port_fault(port: int) -> str | None:
+    """Return why nothing can listen on a port here, or None."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            in_use = error.errno == errno.EADDRINUSE
+            return "is in use" if in_use else f"cannot be used: {error.strerror}"
+    return None
 
 
 def presence_port(ports: Ports, settings: GatewaySettings, *, is_chosen: bool) -> int:

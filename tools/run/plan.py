@@ -14,7 +14,7 @@ from tools import server
 from tools.server import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 WORKERS: Final = ("worker-1", "worker-2", "worker-3")
 DRAIN_SECONDS: Final = "2"
@@ -120,7 +120,7 @@ def own_environment(
     }
     folders = environment.get("PYTHONPATH", "").split(os.pathsep)
     return {
-        **_inherited(environment),
+        **inherited(environment),
         "WORKER_DRAIN_SECONDS": DRAIN_SECONDS,
         "WORKER_GATEWAYS": f"127.0.0.1:{presence_port}",
         **_presence_secret(environment),
@@ -142,15 +142,20 @@ def _presence_secret(environment: Mapping[str, str]) -> dict[str, str]:
     return {"PRESENCE_SECRET": secrets.token_urlsafe()}
 
 
-def _inherited(environment: Mapping[str, str]) -> dict[str, str]:
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that every process inherits."""
     return {key: environment[key] for key in INHERITED if key in environment}
 
 
 def programs(
-    binary: Path, ports: Ports, paths: DataPaths, environment: Mapping[str, str]
+    binary: Path,
+    ports: Ports,
+    paths: DataPaths,
+    environment: Mapping[str, str],
+    workers: Sequence[str] = WORKERS,
 ) -> list[Program]:
     """Return every process of the service; gateway and workers have this environment."""
-    base, ours = _inherited(environment), dict(environment)
+    base, ours = inherited(environment), dict(environment)
     serve = server.command(
         binary, store_port=ports.store, message_port=ports.message, database=paths.database
     )
@@ -162,7 +167,7 @@ def programs(
         Program("server", serve, {**base, **server.ENVIRONMENT}, "server", 1, stop_seconds=2),
         Program("gateway", _python("gateway"), ours, "gateway", 2, stop_seconds=15),
     ]
-    for name in WORKERS:
+    for name in workers:
         own = {**ours, "WORKER_NAME": name, "WORKER_READY_FILE": str(paths.ready(name))}
         result.append(
             Program(name, _python("worker"), own, "workers", 3, stop_seconds=stop_seconds)

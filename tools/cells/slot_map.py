@@ -1,0 +1,104 @@
+"""The file with the slot map, as tools read it, change it and put it in place at once."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from dataclasses import replace
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from gateway.cells.hash_slots import SlotMap, SlotMapError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from gateway.cells.hash_slots import Slot
+
+
+class MapError(Exception):
+    """The map cannot be used or changed; the message is the reason."""
+
+
+def read(path: Path) -> SlotMap:
+    """Return the map in a file. Raises `MapError`."""
+    try:
+        return SlotMap.parse(path.read_bytes())
+    except OSError as error:
+        raise MapError(f"{path}: {error.strerror}") from None
+    except SlotMapError as error:
+        raise MapError(f"{path}: {error}") from None
+
+
+def write(path: Path, content: bytes) -> None:
+    """Put a file in place at once, and so that it survives the end of this machine."""
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other programs from changing the map until the block ends. Raises `MapError`."""
+    try:
+        lock = path.with_name(f"{path.name}.lock").open("a")
+    except OSError as error:
+        raise MapError(f"{path}: {error.strerror}") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise MapError(f"{path} is being changed by another program") from None
+        yield
+
+
+def with_slots(slots: SlotMap, changed: Mapping[int, Slot]) -> SlotMap:
+    """Return the next generation, in which these hash slots are changed."""
+    every = tuple(changed.get(number, slot) for number, slot in enumerate(slots.slots))
+    return replace(slots, generation=slots.generation + 1, slots=every)
+
+
+def owners(slots: SlotMap) -> list[str]:
+    """Return the cell of each hash slot."""
+    return [slot.cell for slot in slots.slots]
+
+
+def spans(slots: SlotMap, cell: str) -> str:
+    """Return the hash slots of a cell, such as `0-31, 40`."""
+    found = groupby(enumerate(owners(slots)), key=lambda pair: pair[1])
+    parts = [[number for number, _ in pairs] for owner, pairs in found if owner == cell]
+    return ", ".join(_span(part) for part in parts)
+
+
+def encoded(slots: SlotMap) -> bytes:
+    """Return the content of the map's file; neighbouring hash slots that are alike share a line."""
+    cells = [f'"{name}": {_line({"gateways": urls})}' for name, urls in slots.cells.items()]
+    lines = []
+    for slot, found in groupby(enumerate(slots.slots), key=lambda pair: pair[1]):
+        line: dict[str, Any] = {"slots": _span([number for number, _ in found]), "cell": slot.cell}
+        if slot.former:
+            line["former"] = slot.former
+        if slot.closed:
+            line["closed"] = True
+        lines.append(_line(line))
+    between = ",\n    "
+    return (
+        f'{{\n  "generation": {slots.generation},\n'
+        f'  "cells": {{\n    {between.join(cells)}\n  }},\n'
+        f'  "slots": [\n    {between.join(lines)}\n  ]\n}}\n'
+    ).encode()
+
+
+def _span(numbers: list[int]) -> str:
+    first, last = numbers[0], numbers[-1]
+    return str(first) if first == last else f"{first}-{last}"
+
+
+def _line(value: object) -> str:
+    return json.dumps(value)
