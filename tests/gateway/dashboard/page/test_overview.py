@@ -54,15 +54,18 @@ async def test_a_lost_execution_is_seen_to_go_on_in_another_lane(browser: Browse
             assert (
                 said == "job-1, checkout, running the step pack, recovered in 0.06 s from worker-1"
             )
-            end = await lost.locator(".bar .steps").bounding_box()
-            goes_on = await other.locator(".bar .steps").bounding_box()
-            line = await page.locator(".arrows line").nth(1).bounding_box()
-            assert end
-            assert goes_on
-            assert line
-            assert abs(end["x"] + end["width"] - goes_on["x"]) < 5
+            # At one moment: bars move with time.
+            end, goes_on, line = await page.evaluate(
+                "(all) => all.map((one) => one.getBoundingClientRect().toJSON())",
+                [
+                    await lost.locator(".bar .steps").element_handle(),
+                    await other.locator(".bar .steps").element_handle(),
+                    await page.locator(".arrows line").nth(1).element_handle(),
+                ],
+            )
+            assert abs(end["right"] - goes_on["x"]) < 5
             assert abs(line["x"] - goes_on["x"]) < 5
-            assert end["y"] < line["y"] < line["y"] + line["height"] < goes_on["y"] + 20
+            assert end["y"] < line["y"] < line["bottom"] < goes_on["y"] + 20
 
 
 async def test_a_bar_grows_until_it_ends_and_moves_with_time(browser: Browser) -> None:
