@@ -58,7 +58,7 @@ class Endpoint:
         with contextlib.ExitStack() as waiting:
             for _ in range(4):
                 connection = waiting.enter_context(socket.socket())
-                connection.setblocking(False)
+                connection.settimeout(0)
                 connection.connect_ex(("127.0.0.1", self.port))
             yield
             self._takes.set()
@@ -93,7 +93,9 @@ class Balancer:
         with contextlib.suppress(OSError):
             url = f"http://127.0.0.1:{self.own_port}/metrics"
             with urllib.request.urlopen(url, timeout=5) as answer:
-                (found,) = re.findall(rf"^{re.escape(metric)} (\d+)", answer.read().decode(), re.M)
+                (found,) = re.findall(
+                    rf"^{re.escape(metric)} (\d+)", answer.read().decode(), re.MULTILINE
+                )
                 return int(found)
         return -1
 
