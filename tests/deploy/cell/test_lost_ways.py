@@ -56,6 +56,12 @@ def ended(guard: Guard, seconds: float) -> int:
     return guard.child.wait(seconds)
 
 
+def sessions(store: PostgresStore) -> int:
+    """Return how many sessions servers and guards have."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'resonate%'"
+    return int(store.rows(query)[0][0])
+
+
 def test_a_server_that_waits_for_an_answer_for_ever(
     store: PostgresStore, way: Way, tmp_path: Path
 ) -> None:
@@ -64,7 +70,7 @@ def test_a_server_that_waits_for_an_answer_for_ever(
         wait_until(guard.serves, what="the server")
         asked = way.asked
         wait_until(lambda: way.asked > asked + 1, what="looks of the guard")
-        way.lose_connections()
+        way.lose_connections(lambda: wait_until(lambda: sessions(store) == 0, what="their end"))
 
         assert ended(guard, MOST_UNSEEN + MARGIN) == 1
         assert "the server has no connection to PostgreSQL" in guard.log.read_text()
@@ -72,11 +78,11 @@ def test_a_server_that_waits_for_an_answer_for_ever(
 
 def test_an_active_server_is_cut_off_alone(store: PostgresStore, way: Way, tmp_path: Path) -> None:
     """It ends soon after the other one has become active, and waits as the spare later."""
-    with (
-        guard_of(store, tmp_path, "guard-1", PGPORT=str(way.port)) as first,
-        guard_of(store, tmp_path, "guard-2") as second,
-    ):
+    with contextlib.ExitStack() as guards:
+        own = guard_of(store, tmp_path, "guard-1", PGPORT=str(way.port))
+        first = guards.enter_context(own)
         wait_until(first.serves, what="the active server")
+        second = guards.enter_context(guard_of(store, tmp_path, "guard-2"))
         wait_until(second.waits, what="the spare")
         way.cut()
         began = time.monotonic()

@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 OF_GUARDS: Final = b"resonate_guard"
 """What is in the first message of a guard, and not of a server."""
@@ -31,16 +31,18 @@ class Way:
         self._silent: list[socket.socket] = []
         _in_background(self._listen)
 
-    def lose_connections(self) -> None:
+    def lose_connections(self, wait: Callable[[], object] = lambda: None) -> None:
         """Forget those that are there, as if PostgreSQL's machine had been replaced.
 
-        PostgreSQL ends its sessions. A server, which waits for an answer, notices nothing; a guard
-        does, since its kernel asks for signs of life.
+        PostgreSQL ends its sessions, for which is waited. A server, which waits for an answer,
+        notices nothing; a guard does, since its kernel asks for signs of life.
         """
         passing, self._passing = self._passing, []
         for each in passing:
             each.is_lost = True
             _end(each.far)
+        wait()
+        for each in passing:
             if each.is_of_guard:
                 _end(each.near)
             else:
