@@ -1,5 +1,20 @@
 -- sqlite.sql for PostgreSQL, to be run by psql. Indexes are built while the server runs.
 -- Its trigger for large values is not needed: PostgreSQL stores them beside the row by itself.
+
+-- A large store takes its time.
+SET statement_timeout = 0;
+-- One run at a time, so that an index that is not valid is not being built, but what an interrupted
+-- run has left: IF NOT EXISTS would keep it, and no statement uses it. Waiting for the lock would keep
+-- a snapshot, for which the other run would wait.
+DO $$ BEGIN
+    IF NOT pg_try_advisory_lock(hashtext('durable indexes')) THEN
+        RAISE 'postgres.sql runs already; run it again when that has ended';
+    END IF;
+END $$;
+SELECT format('DROP INDEX CONCURRENTLY IF EXISTS %s', indexrelid::regclass)
+FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+WHERE relname LIKE 'durable\_%' AND NOT indisvalid \gexec
+
 CREATE INDEX CONCURRENTLY IF NOT EXISTS durable_tasks_due ON tasks (expires_at) WHERE state = 1;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS durable_tasks_open_root ON tasks (root_promise_id)
     WHERE state IN (1, 2, 4);

@@ -50,32 +50,42 @@ async def guarded(settings: GuardSettings) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     lock, alive = Lock(settings), asyncio.ensure_future(_stay_alive(settings.alive_file))
     try:
-        await _first(stop.wait(), lock.acquire())
-        code = 0
-        for _ in range(MOST_REFUSED):
-            if stop.is_set() or not lock.is_held:
-                break
-            began = time.monotonic()
-            code = await _serve(settings, lock, stop)
-            if time.monotonic() - began > REFUSED_SECONDS:
-                break
-            await _first(stop.wait(), asyncio.sleep(REFUSED_PAUSE))
-        return 0 if stop.is_set() else code
+        while True:
+            await _first(stop.wait(), lock.acquire())
+            code = await _serve_with(settings, lock, stop)
+            # Without the lock it waits for it again, as the spare.
+            if stop.is_set() or lock.is_held:
+                return 0 if stop.is_set() else code
     finally:
         alive.cancel()
         await lock.release()
 
 
+async def _serve_with(settings: GuardSettings, lock: Lock, stop: asyncio.Event) -> int:
+    """Run a server, again while PostgreSQL refuses it for the connection of a former one."""
+    code = 0
+    for _ in range(MOST_REFUSED):
+        if stop.is_set() or not lock.is_held:
+            break
+        began = time.monotonic()
+        code = await _serve(settings, lock, stop)
+        if time.monotonic() - began > REFUSED_SECONDS:
+            break
+        await _first(stop.wait(), asyncio.sleep(REFUSED_PAUSE))
+    return code
+
+
 async def _serve(settings: GuardSettings, lock: Lock, stop: asyncio.Event) -> int:
-    """Run a server until it ends or hangs, is to stop, or another guard has the lock."""
+    """Run a server until it ends, hangs or is cut off, is to stop, or the lock is lost."""
+    lock.expect_server()
     server = await asyncio.create_subprocess_exec(
         *settings.command(), env=settings.server_environment(), preexec_fn=_end_with_parent
     )
     log.info("server started")
     pulse = Pulse(settings.api, settings.metrics)
     try:
-        while not (stop.is_set() or server.returncode is not None or pulse.is_lost):
-            if not lock.is_held:
+        while lock.is_held and server.returncode is None and not stop.is_set():
+            if pulse.is_lost or lock.is_server_cut:
                 break
             await _first(stop.wait(), server.wait(), lock.kept(), pulse.lost())
         if server.returncode is not None:
@@ -83,8 +93,11 @@ async def _serve(settings: GuardSettings, lock: Lock, stop: asyncio.Event) -> in
         elif pulse.is_lost:
             log.error("the server hangs: it has shown no life for %g s; it is killed", HUNG_SECONDS)
             server.kill()
+        elif lock.is_server_cut:
+            log.error("the server has no connection to PostgreSQL, which answers; it is killed")
+            server.kill()
         elif not lock.is_held:
-            log.error("another guard has taken the lock; this server is ended")
+            log.error("the lock is lost; this server is ended")
         return server.returncode or 1
     finally:
         await _stop(server)

@@ -137,6 +137,8 @@ def test_there_is_one_server(name: str) -> None:
     server = named(overlay(name), "StatefulSet", "resonate")
 
     assert server["spec"]["replicas"] == 1
+    # Otherwise a rollout whose pod is never ready would not be undone by the next one.
+    assert server["spec"]["podManagementPolicy"] == "Parallel"
     assert not [each for each in overlay(name) if each["kind"] == "PodDisruptionBudget"
                 and "resonate" in str(each)]  # fmt: skip
 

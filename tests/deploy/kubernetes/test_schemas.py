@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -93,8 +94,10 @@ def test_workers_are_scaled(everything: tuple[Object, ...]) -> None:
     assert scaled["minReplicaCount"] >= 1
     assert "replicas" not in worker
     queries = " ".join(trigger["metadata"]["query"] for trigger in scaled["triggers"])
-    used = [word for word in queries.replace("(", " ").replace(")", " ").split() if "_" in word]
+    used = re.findall(r"\bdurable_\w+", queries)
     assert used
+    counted = re.findall(r'\bdurable_\w+\{namespace="durable-http"\}', queries)
+    assert len(counted) == len(used), "workers of other namespaces count as well"
     assert all(f"| `{name}` | gauge |" in page for name in used)
 
 
@@ -109,6 +112,9 @@ def test_the_pages_overlay_works(tmp_path: Path) -> None:
     found = objects(tmp_path)
 
     assert {each["metadata"].get("namespace", "orders") for each in found} == {"orders"}
+    (scaled,) = (each["spec"] for each in found if each["kind"] == "ScaledObject")
+    queries = " ".join(trigger["metadata"]["query"] for trigger in scaled["triggers"])
+    assert set(re.findall(r'namespace="([^"]*)"', queries)) == {"orders"}
     images = {
         container["image"]
         for each in found

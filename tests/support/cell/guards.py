@@ -33,9 +33,10 @@ needs_haproxy = pytest.mark.skipif(
 )
 
 
-def prepare_roles(store: PostgresStore) -> None:
+def prepare_roles(store: PostgresStore, administrator: str = "postgres") -> None:
     """Do what is done once for a new PostgreSQL."""
-    address = {"PGHOST": "127.0.0.1", "PGPORT": str(store.port), "PGUSER": "postgres"}
+    address = {"PGHOST": "127.0.0.1", "PGPORT": str(store.port), "PGUSER": administrator}
+    address["PGDATABASE"] = "postgres"
     subprocess.run(
         ["psql", "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", f"--file={ROLES}"],
         env={**os.environ, **address, "RESONATE_PASSWORD": PASSWORD},
