@@ -220,29 +220,27 @@ def _check_end(verdict: Verdict, begin: Event, reads: list[Event], facts: _Facts
 
 def _check_time(verdict: Verdict, begin: Event, ended: float, facts: _Facts) -> None:
     began, own = begin["at"], begin["own"]
-    latest, over = _latest_end(began, own, facts.disturbances)
-    if ended > latest:
+    if ended > _latest_end(began, own, facts.disturbances):
         took = ended - began
         verdict.faults.append(f"{begin['id']} took {took:.1f} s; by itself it takes {own:g} s")
-    if over is not None:
-        late = ended - max(over, began) - own
+    over = [
+        met.over for met in facts.disturbances if began <= met.until and met.over <= ended - own
+    ]
+    if over:
+        late = ended - max(began, *over) - own
         verdict.longest_after_fault = max(verdict.longest_after_fault, late)
 
 
-def _latest_end(
-    began: float, own: float, disturbances: list[Disturbance]
-) -> tuple[float, float | None]:
+def _latest_end(began: float, own: float, disturbances: list[Disturbance]) -> float:
     """Return when an execution must have ended: a fault that meets it gives it time to recover.
 
-    The second value is the end of the last such fault, None without one. A death that an attack has
-    caused gives no time: what runs beside attacks is to be in time.
+    A death that an attack has caused gives none: what runs beside attacks is to be in time.
     """
-    latest, over = began + own + BESIDE_SECONDS, None
+    latest = began + own + BESIDE_SECONDS
     for met in disturbances:
         if not met.is_death and met.at <= latest and met.until >= began:
             latest = max(latest, met.until + own + RECOVERY_SECONDS)
-            over = met.over if over is None else max(over, met.over)
-    return latest, over
+    return latest
 
 
 def _is_back(read: Event, first: Event) -> bool:
