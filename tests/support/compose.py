@@ -21,6 +21,13 @@ PREFIX = "e2e-"
 PROJECT = "durable-http-e2e"
 WORKERS = ["worker-1", "worker-2", "worker-3"]
 
+CRASH = (
+    "import os, pathlib; [os.kill(int(p.name), 9) for p in pathlib.Path('/proc').iterdir()"
+    " if p.name.isdigit() and (p / 'cmdline').read_bytes().endswith(b'-m\\0worker\\0')"
+    " and int(p.name) != 1]"
+)
+"""A program that kills the worker in whose container it runs."""
+
 DRAIN_SECONDS = 5
 """Seconds that a worker drains, so that a job outlasts them soon."""
 
@@ -115,12 +122,7 @@ class Compose:
 
         The container ends with it, and may take this command along. So the exit code says nothing.
         """
-        script = (
-            "import os, pathlib; [os.kill(int(p.name), 9) for p in pathlib.Path('/proc').iterdir()"
-            " if p.name.isdigit() and (p / 'cmdline').read_bytes().endswith(b'-m\\0worker\\0')"
-            " and int(p.name) != 1]"
-        )
-        docker("exec", self.prefix + name, "python", "-c", script, check=False)
+        docker("exec", self.prefix + name, "python", "-c", CRASH, check=False)
 
     def start(self, name: str) -> None:
         docker("start", self.prefix + name)

@@ -14,6 +14,7 @@ from random import Random
 
 import aiohttp
 
+from tests.support.chaos.caller import Caller
 from tests.support.chaos.clients import Clients
 from tests.support.chaos.containers import Containers
 from tests.support.chaos.logs import WorkerLogs, watch_ends
@@ -74,7 +75,8 @@ async def _do(compose: Compose, history: History, seed: int, lasts: float) -> No
     logs = WorkerLogs(compose, history, prefix)
     over, ended = asyncio.Event(), asyncio.Event()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        clients = Clients(compose.url, history, Random(f"{seed}"), session, prefix)
+        caller = Caller(compose.url, history, session)
+        clients = Clients(caller, history, Random(f"{seed}"), prefix)
         deaths = asyncio.create_task(watch_ends(compose, history, nemesis))
         reports = asyncio.create_task(_report(clients, nemesis))
         reading = asyncio.create_task(logs.work(ended))
