@@ -120,10 +120,14 @@ def test_a_history_that_breaks_a_promise(history: list[Event], fault: str) -> No
 
 
 def test_times_are_measured_from_what_was_done() -> None:
-    """A recovery is timed from when the fault was taken back, a begin from its first request."""
-    verdict = check([BEGIN | {"own": 0.5, "at": 4.0, "since": 1.0}, FAULT, END])
+    """A delay is what neither the execution nor a fault took, and a begin has its first request."""
+    within: Event = {"kind": "fault", "at": 8.2, "until": 8.6, "what": "x"}
+    later: Event = {"kind": "fault", "at": 9.5, "until": 12.0, "what": "x"}
+    first = BEGIN | {"own": 0.5, "at": 4.0, "since": 1.0}
+    verdict = check([first, later, within, FAULT, END])
 
-    assert verdict.longest_after_fault == 0.5
+    # From 4 to 10 s, of which faults took 8 to 9 s and 9.5 to 10 s.
+    assert verdict.longest_delay == 4.0
     assert verdict.longest_begin == 3.0
 
 

@@ -62,8 +62,8 @@ class Verdict:
 
     `lost` and `double` are numbers of executions: those without an end, and those with two begins,
     two results or a finished step that began again. `longest_recovery` is the time from the last
-    fault of all to an end, `longest_after_fault` the time from a fault to the end of an execution
-    that it met, without what it takes by itself; `longest_begin` the time until a begin was taken.
+    fault of all to an end, `longest_delay` what an execution took more than by itself while no
+    fault lasted, `longest_begin` the time until a begin was taken.
     """
 
     accepted: int = 0
@@ -76,7 +76,7 @@ class Verdict:
     injected: Counter[str] = field(default_factory=Counter)
     longest_recovery: float = 0.0
     longest_begin: float = 0.0
-    longest_after_fault: float = 0.0
+    longest_delay: float = 0.0
     faults: list[str] = field(default_factory=list)
 
 
@@ -223,12 +223,19 @@ def _check_time(verdict: Verdict, begin: Event, ended: float, facts: _Facts) -> 
     if ended > _latest_end(began, own, facts.disturbances):
         took = ended - began
         verdict.faults.append(f"{begin['id']} took {took:.1f} s; by itself it takes {own:g} s")
-    over = [
-        met.over for met in facts.disturbances if began <= met.until and met.over <= ended - own
-    ]
-    if over:
-        late = ended - max(began, *over) - own
-        verdict.longest_after_fault = max(verdict.longest_after_fault, late)
+    late = ended - began - own - _harmed(began, ended, facts.disturbances)
+    verdict.longest_delay = max(verdict.longest_delay, late)
+
+
+def _harmed(began: float, ended: float, disturbances: list[Disturbance]) -> float:
+    """Return for how much of a time any fault lasted; the disturbances are sorted."""
+    harmed, reached = 0.0, began
+    for met in disturbances:
+        if met.at >= ended:
+            break
+        harmed += max(0.0, min(met.over, ended) - max(met.at, reached))
+        reached = max(reached, met.over)
+    return harmed
 
 
 def _latest_end(began: float, own: float, disturbances: list[Disturbance]) -> float:
