@@ -183,7 +183,7 @@ class Compose:
 
 def role_of(container: str) -> str:
     """Return whether a server's guard has said last that it is active, or that it waits."""
-    said = docker("logs", "--tail", "200", container)
+    said = docker("logs", container)
     starts, waits = said.rfind("server started"), said.rfind("waits as the spare")
     return "active" if starts > waits else "spare"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -137,13 +138,14 @@ class Nemesis:
         """Harm a container for as long as the block lasts, and note it once all works again."""
         at, name = time.time(), fault.name
         self.busy[name] += 1
+        is_done = False
         try:
-            await self._try(self._harm, fault)
+            is_done = await self._try(self._harm, fault)
             yield
             await self._try(self._undo, fault)
         finally:
             self.done += 1
-            note = asyncio.create_task(self._note(fault, at))
+            note = asyncio.create_task(self._note(fault, at, is_done=is_done))
             self._notes.add(note)
             note.add_done_callback(self._notes.discard)
 
@@ -169,19 +171,23 @@ class Nemesis:
             case _:
                 pass
 
-    async def _try(self, do: Callable[[Fault], None], fault: Fault) -> None:
-        """Do something to a container, which may have ended by itself a moment before."""
+    async def _try(self, do: Callable[[Fault], None], fault: Fault) -> bool:
+        """Do it to a container, which may have ended by itself; return whether it was done."""
         try:
             await asyncio.to_thread(do, fault)
-        except AssertionError as error:
+        except (AssertionError, subprocess.TimeoutExpired) as error:
             self.history.note("failed", what=fault.what, error=str(error))
+            return False
+        return True
 
-    async def _note(self, fault: Fault, at: float) -> None:
+    async def _note(self, fault: Fault, at: float, *, is_done: bool) -> None:
         over = time.time()
         await asyncio.to_thread(self._await_ready)
         until = time.time() + LEASE_SECONDS
         times = {"at": at, "over": over, "until": until}
-        self.history.note("fault", what=fault.what, on=fault.name, **times, **fault.loses)
+        # Docker can give up a pause half way, so it may have done harm all the same.
+        what = fault.what if is_done else f"{fault.what}, which Docker refused"
+        self.history.note("fault", what=what, on=fault.name, **times, **fault.loses)
         self.busy[fault.name] -= 1
 
     def _await_ready(self) -> None:
