@@ -8,6 +8,7 @@ LONG ?=
 HOSTILE ?=
 ATTACKS ?=
 SEED ?= 1
+HOURS ?= 1
 export UV_PYTHON_DOWNLOADS := never
 ifdef FUNCTIONS
 export FUNCTIONS
@@ -18,7 +19,7 @@ export COMPOSE_FILE ?= $(COMPOSE_FILES)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help sync server run cells up deploy down clean logs kill revive scale demo load e2e faults kube bench vendored wheel format lint types imports test check
+.PHONY: help sync server run cells up deploy down clean logs kill revive scale demo load e2e faults chaos kube bench vendored wheel format lint types imports test check
 
 # A line `##@ …` is a heading; the text after `## ` describes its target.
 help: ## List the targets
@@ -127,6 +128,9 @@ e2e: sync ## Test the containers, in a stack of their own; STORE=postgres or ha
 faults: sync ## Test every fault, 20 s of random ones and of all attacks; LONG=1: ten minutes, with HOSTILE=1 of attacks; SEED=, ATTACKS= select
 	FAULTS_SECONDS=$(if $(LONG),600,20) FAULTS_SEED=$(SEED) FAULTS_HOSTILE=$(HOSTILE) FAULTS_ATTACKS=$(ATTACKS) \
 		$(BIN)/pytest tests/faults$(if $(HOSTILE),/test_hostile.py) -m "not e2e" -s $(T)
+
+chaos: sync ## Harm containers of its own for HOURS and judge; STORE=sqlite or ha, SEED=; needs root; history in .data/chaos
+	@$(BIN)/python -m tests.support.chaos run --hours $(HOURS) --store $(STORE) --seed $(SEED)
 
 kube: sync ## Apply the manifests to a real API server of Kubernetes, which is built the first time
 	$(BIN)/pytest tests/deploy/kubernetes -m long $(T)

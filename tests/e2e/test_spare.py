@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.compose import PREFIX, docker
+from tests.support.compose import PREFIX, role_of
 from tests.support.processes import wait_until
 
 if TYPE_CHECKING:
@@ -22,18 +22,15 @@ JOBS = 40
 SERVERS = {"resonate", "resonate-spare"}
 
 
-def role_of(server: str) -> str:
-    """Return whether a server's guard has said last that it is active, or that it waits."""
-    said = docker("logs", PREFIX + server)
-    starts, waits = said.rfind("server started"), said.rfind("waits as the spare")
-    return "active" if starts > waits else "spare"
-
-
 def active_server(compose: Compose) -> str:
     """Wait until one server is active and the other waits, and return the active one."""
 
     def found() -> str | None:
-        roles = {name: role_of(name) for name in SERVERS if compose.containers()[name] == "running"}
+        roles = {
+            name: role_of(PREFIX + name)
+            for name in SERVERS
+            if compose.containers()[name] == "running"
+        }
         active = [name for name, role in roles.items() if role == "active"]
         return active[0] if len(roles) == 2 and len(active) == 1 else None
 
@@ -68,7 +65,7 @@ def test_any_one_container_is_killed(compose: Compose, job: str, victim: str) ->
     assert seconds < 10
     if victim == "active":
         (other,) = SERVERS - {active}
-        assert role_of(other) == "active"
+        assert role_of(PREFIX + other) == "active"
     if victim == "postgres":
         assert {compose.inspect(server)["RestartCount"] for server in SERVERS} == {0}
     compose.start(name)

@@ -21,6 +21,13 @@ PREFIX = "e2e-"
 PROJECT = "durable-http-e2e"
 WORKERS = ["worker-1", "worker-2", "worker-3"]
 
+CRASH = (
+    "import os, pathlib; [os.kill(int(p.name), 9) for p in pathlib.Path('/proc').iterdir()"
+    " if p.name.isdigit() and (p / 'cmdline').read_bytes().endswith(b'-m\\0worker\\0')"
+    " and int(p.name) != 1]"
+)
+"""A program that kills the worker in whose container it runs."""
+
 DRAIN_SECONDS = 5
 """Seconds that a worker drains, so that a job outlasts them soon."""
 
@@ -29,12 +36,15 @@ DRAIN_SECONDS = 5
 class Compose:
     """The stack; `store` says where the server keeps its data.
 
-    `functions` is the folder of the functions that it serves, empty for those that ship.
+    `functions` is the folder of the functions that it serves, empty for those that ship. Stacks
+    with other names, `project` and `prefix`, run beside each other.
     """
 
     store: str
     port: int
     functions: str = ""
+    project: str = PROJECT
+    prefix: str = PREFIX
 
     @property
     def url(self) -> str:
@@ -48,10 +58,10 @@ class Compose:
         files = FILES[self.store] + (f":{FUNCTIONS}" if self.functions else "")
         return {
             **os.environ,
-            "COMPOSE_PROJECT_NAME": PROJECT,
+            "COMPOSE_PROJECT_NAME": self.project,
             "COMPOSE_FILE": files,
             "FUNCTIONS": self.functions,
-            "STACK_PREFIX": PREFIX,
+            "STACK_PREFIX": self.prefix,
             "GATEWAY_PORT": str(self.port),
             "WORKER_DRAIN_SECONDS": str(DRAIN_SECONDS),
         }
@@ -75,7 +85,7 @@ class Compose:
             name for name in ("resonate", "gateway", *WORKERS) if states.get(name) == "exited"
         ]
         if stopped:
-            docker("start", *(PREFIX + name for name in stopped))
+            docker("start", *(self.prefix + name for name in stopped))
         else:
             self("up", "--no-build", "--detach")
         wait_until(self._works, what="a service with three workers")
@@ -97,30 +107,25 @@ class Compose:
     def containers(self) -> dict[str, str]:
         """Return the state of each service's container by its name without the prefix."""
         lines = self("ps", "-a", "--format", "{{.Name}} {{.State}}").splitlines()
-        pairs = (line.removeprefix(PREFIX).split() for line in lines)
+        pairs = (line.removeprefix(self.prefix).split() for line in lines)
         return {name: state for name, state in pairs}  # noqa: C416 - the pairs are lists
 
     def inspect(self, name: str) -> dict[str, Any]:
-        found: list[dict[str, Any]] = json.loads(docker("inspect", PREFIX + name))
+        found: list[dict[str, Any]] = json.loads(docker("inspect", self.prefix + name))
         return found[0]
 
     def kill(self, name: str) -> None:
-        docker("kill", PREFIX + name)
+        docker("kill", self.prefix + name)
 
     def crash(self, name: str) -> None:
         """End a worker's process from within its container.
 
         The container ends with it, and may take this command along. So the exit code says nothing.
         """
-        script = (
-            "import os, pathlib; [os.kill(int(p.name), 9) for p in pathlib.Path('/proc').iterdir()"
-            " if p.name.isdigit() and (p / 'cmdline').read_bytes().endswith(b'-m\\0worker\\0')"
-            " and int(p.name) != 1]"
-        )
-        docker("exec", PREFIX + name, "python", "-c", script, check=False)
+        docker("exec", self.prefix + name, "python", "-c", CRASH, check=False)
 
     def start(self, name: str) -> None:
-        docker("start", PREFIX + name)
+        docker("start", self.prefix + name)
 
     def begin(self, id: str, function: str = "foo", body: object = None) -> Answer:
         return call(f"{self.url}/begin?id={id}&function={function}", "POST", body)
@@ -159,7 +164,7 @@ class Compose:
             "ps",
             "-a",
             "--filter",
-            f"label=com.docker.compose.project={PROJECT}",
+            f"label=com.docker.compose.project={self.project}",
             "--format",
             "{{.Names}}",
         ).split()
@@ -174,6 +179,13 @@ class Compose:
 
     def step_counts(self, id: str) -> Counter[str]:
         return Counter(step for _, _, step in self.starts(id))
+
+
+def role_of(container: str) -> str:
+    """Return whether a server's guard has said last that it is active, or that it waits."""
+    said = docker("logs", container)
+    starts, waits = said.rfind("server started"), said.rfind("waits as the spare")
+    return "active" if starts > waits else "spare"
 
 
 def docker(

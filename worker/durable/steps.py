@@ -115,6 +115,7 @@ class StepRun:
                 return outcome_of(stored)
         try:
             with handle.start(self._id, name):
+                handle.check()  # the process may have been frozen while the start was stored
                 result = self._run()
         except Rejection as rejection:
             self._failure = Failure.decode(str(rejection))

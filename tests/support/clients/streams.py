@@ -57,6 +57,10 @@ class Parser:
             else:
                 self._fields[name] = value.removeprefix(" ")
 
+    def drop_partial(self) -> None:
+        """Forget the fields of an event whose end did not come."""
+        self._fields = {}
+
     def _dispatch(self) -> None:
         fields, self._fields = self._fields, {}
         if fields:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.faults.checker import Event
@@ -43,7 +44,11 @@ class History:
             body["ended_at"] = seconds(body["completed_at"])
         for step in body.get("steps", []):
             step["ended_at"] = seconds(step["ended"]) if step["ended"] else None
-        self.note("read", id=id, body=body)
+        return self.note_body(id, body)
+
+    def note_body(self, id: str, body: dict[str, Any], **what: Any) -> bool:
+        """Add a state whose times are seconds; return whether that is final."""
+        self.note("read", id=id, body=body, **what)
         return bool(body["done"])
 
     def note_steps(self, stack: Stack, prefix: str) -> None:
@@ -56,5 +61,13 @@ class History:
                         "step", id=event["execution"], at=at, step=step, worker=event["process"]
                     )
 
-    def events(self) -> list[Event]:
-        return [json.loads(line) for line in self._path.read_text().splitlines()]
+    def events(self) -> Iterator[Event]:
+        """Yield the events, one line after the other."""
+        return events_of(self._path)
+
+
+def events_of(path: Path) -> Iterator[Event]:
+    """Yield the events of a history that was kept."""
+    with path.open() as file:
+        for line in file:
+            yield json.loads(line)

@@ -15,6 +15,7 @@ from worker.errors import Fenced
 
 if TYPE_CHECKING:
     from durable_http import Context, Step, Workflow
+    from worker.tasks.claim_handle import NoRecord
 
 
 def test_a_step_gets_its_own_data() -> None:
@@ -134,6 +135,26 @@ def test_a_step_of_a_lost_claim_is_not_started() -> None:
 
     assert (work.seen, sdk.stored, sdk.pauses) == ([], {}, [])
     assert sdk.claim.lost == "the lease ran out"
+
+
+class FrozenSdk(FakeSdk):
+    """Its process is frozen for two minutes while the start of a step is stored."""
+
+    def begin(self, id: str, name: str, *, whole: bool) -> tuple[NoRecord, None]:
+        """Note the name of a step, and let the time pass."""
+        self.claim.taken_at -= 120
+        return super().begin(id, name, whole=whole)
+
+
+def test_a_lease_that_ends_while_the_start_is_stored() -> None:
+    """A step does not run: another worker may have run it meanwhile."""
+    work = Work()
+    sdk = FrozenSdk()
+
+    with pytest.raises(Fenced):
+        sdk.run(one_step(work))
+
+    assert (sdk.names, work.seen, sdk.stored) == (["work"], [], {})
 
 
 def test_a_claim_lost_between_two_attempts_ends_the_step() -> None:
