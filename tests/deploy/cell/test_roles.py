@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +22,9 @@ STATES = """
 SELECT relname, indisvalid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 WHERE relname LIKE 'durable%' ORDER BY relname
 """
+SLEEPING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+TIMEOUT_SECONDS = 1
+"""Seconds for a statement in this database: longer than one of psql takes beside other tests."""
 
 
 @pytest.fixture(name="store", scope="module")
@@ -66,10 +70,15 @@ def test_an_index_that_was_interrupted(store: PostgresStore) -> None:
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'durable_tasks_due'::regclass"
     )
     assert store.rows(STATES) != whole
-    store.run("ALTER DATABASE resonate SET statement_timeout = 1")
-    try:
-        store.index()
-    finally:
-        store.run("ALTER DATABASE resonate RESET statement_timeout")
+    # An index waits for the end of statements that began before it.
+    with ThreadPoolExecutor(1) as pool:
+        older = pool.submit(store.run, f"SELECT pg_sleep({3 * TIMEOUT_SECONDS})")
+        wait_until(lambda: store.rows(SLEEPING), what="an older statement")
+        store.run(f"ALTER DATABASE resonate SET statement_timeout = '{TIMEOUT_SECONDS}s'")
+        try:
+            store.index()
+        finally:
+            store.run("ALTER DATABASE resonate RESET statement_timeout")
+        older.result()
 
     assert store.rows(STATES) == whole
