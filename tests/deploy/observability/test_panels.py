@@ -32,6 +32,14 @@ def unanswered(watching: Prometheus, legends: dict[str, str]) -> dict[str, str]:
     return left
 
 
+CELLS = """{
+  "generation": 1,
+  "cells": {"a": {"gateways": ["http://127.0.0.1:1"]}, "b": {"gateways": ["http://127.0.0.1:1"]}},
+  "slots": [{"slots": "0-63", "cell": "a"}]
+}"""
+"""Two cells, one of which has all ids."""
+
+
 @needs_prometheus
 def test_each_panel_has_data(tmp_path: Path) -> None:
     """Each query of the dashboard has a result, with the labels of its legend."""
@@ -41,9 +49,14 @@ def test_each_panel_has_data(tmp_path: Path) -> None:
         for panel in panels()
         for target in panel["targets"]
     }
+    (tmp_path / "cells.json").write_text(CELLS)
     with running_stack(tmp_path, workers=0) as stack:
         several = stack.add_gateway(
-            "several", GATEWAY_PROCESSES="2", GATEWAY_PRESENCE_PORT=str(neighbouring_ports())
+            "several",
+            GATEWAY_PROCESSES="2",
+            GATEWAY_PRESENCE_PORT=str(neighbouring_ports()),
+            GATEWAY_CELLS=str(tmp_path / "cells.json"),
+            GATEWAY_CELL="a",
         )
         port = free_port()
         stack.add_worker("w", WORKER_METRICS_PORT=str(port)).started("metrics served")

@@ -59,6 +59,7 @@ def runs(stack: Stack, id: str, seconds: float) -> None:
     assert stack.outcome(id, seconds)["status"] == "resolved"
 
 
+@pytest.mark.alone
 def test_a_hundred_hung_steps_that_are_canceled(stuck: Stack, job: str) -> None:
     """All slots are free within 5 s, and the next execution runs at once."""
     ids = [f"{job}-{n}" for n in range(100)]
