@@ -81,9 +81,8 @@ async def hangs(**taken: object) -> bool:
     async with Server() as server:
         watched = server.watched()
         found = asyncio.create_task(is_lost(watched, 15))
-        while server.count < 2:  # noqa: ASYNC110 - the server is asked, and says nothing by itself
+        while server.count < 4:  # noqa: ASYNC110 - the server is asked, and says nothing by itself
             await asyncio.sleep(SECONDS / 10)
-        await asyncio.sleep(SECONDS)
         for name, value in taken.items():
             setattr(server, name, value)
         return await found

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+import pytest
 
 from gateway.dashboard import live, reads
 from gateway.dashboard.routes import LIVE
@@ -21,8 +22,6 @@ from tests.support.gateway.raw import connected, request
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pytest
-
     from shared.resonate.store import Store
     from tests.support.faults.proxy import Proxy
     from tests.support.gateway.client import Gateway, StartGateway
@@ -31,6 +30,14 @@ if TYPE_CHECKING:
     from tests.support.server import Server
 
 TASK: Final = "__invoke:job-1"
+
+
+@pytest.fixture(name="proxied")
+def _proxied(proxy: Proxy, server: Server) -> GatewaySettings:
+    """Return settings of a gateway that meets the server by the proxy."""
+    return GatewaySettings(
+        server=ServerSettings("http://127.0.0.1", proxy.port, server.message_port)
+    )
 
 
 def shows(what: Callable[[Any], object]) -> Callable[[Stream], object]:
@@ -149,16 +156,14 @@ def searches(proxy: Proxy) -> int:
 
 async def test_nothing_is_read_while_no_page_is_open(
     proxy: Proxy,
-    server: Server,
+    proxied: GatewaySettings,
     start_gateway: StartGateway,
     job: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The newest executions are read while a page is open, and once one is opened again."""
     monkeypatch.setattr(reads, "READ_SECONDS", 0.3)
-    gateway = await start_gateway(
-        GatewaySettings(server=ServerSettings("http://127.0.0.1", proxy.port, server.message_port))
-    )
+    gateway = await start_gateway(proxied)
     assert (await gateway.begin(job, 1)).status == 202
     await polled(gateway, job, 1)
     assert searches(proxy) == 0
@@ -178,16 +183,14 @@ async def test_nothing_is_read_while_no_page_is_open(
 
 async def test_pages_share_what_is_read(
     proxy: Proxy,
-    server: Server,
+    proxied: GatewaySettings,
     start_gateway: StartGateway,
     job: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A further page causes no further read."""
     monkeypatch.setattr(reads, "READ_SECONDS", 60)
-    gateway = await start_gateway(
-        GatewaySettings(server=ServerSettings("http://127.0.0.1", proxy.port, server.message_port))
-    )
+    gateway = await start_gateway(proxied)
     assert (await gateway.begin(job, 1)).status == 202
     async with looking(gateway) as one:
         await one.until(shows(lambda seen: seen["counts"] is not None))
@@ -201,18 +204,15 @@ async def test_pages_share_what_is_read(
 
 async def test_numbers_stay_while_the_server_is_away(
     proxy: Proxy,
-    server: Server,
+    proxied: GatewaySettings,
     start_gateway: StartGateway,
     job: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The stream goes on, says that the server is away, and shows the last numbers."""
     monkeypatch.setattr(reads, "READ_SECONDS", 0.3)
-    settings = GatewaySettings(
-        server=ServerSettings("http://127.0.0.1", proxy.port, server.message_port)
-    )
-    deadlines = replace(settings.deadlines, store_attempt=0.2, store_budget=0.3)
-    gateway = await start_gateway(replace(settings, deadlines=deadlines))
+    deadlines = replace(proxied.deadlines, store_attempt=0.2, store_budget=0.3)
+    gateway = await start_gateway(replace(proxied, deadlines=deadlines))
     await gateway.begin(job, 1)
     async with looking(gateway) as stream:
         await stream.until(shows(lambda seen: seen["server"] == "ok" and seen["counts"]))
