@@ -104,13 +104,26 @@ async def _until_drained(
     try:
         waits: set[asyncio.Future[Any]] = {asked, draining} if only_waits else {asked}
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        if asked.done():
-            return asked.result()
-        raise BackendUnavailable("This gateway is shutting down; repeat the request.")
+    except asyncio.CancelledError:
+        _drop(asked)
+        raise
     finally:
         draining.cancel()
-        if not asked.done():
-            asked.cancel()
+    if asked.done():
+        return asked.result()
+    _drop(asked)
+    raise BackendUnavailable("This gateway is shutting down; repeat the request.")
+
+
+def _drop(asked: asyncio.Future[aiohttp.ClientResponse]) -> None:
+    """Ask no longer; an answer that has come just now is closed, so that it keeps no place."""
+    asked.cancel()
+    asked.add_done_callback(_close)
+
+
+def _close(asked: asyncio.Future[aiohttp.ClientResponse]) -> None:
+    if not asked.cancelled() and asked.exception() is None:
+        asked.result().close()
 
 
 async def _send(

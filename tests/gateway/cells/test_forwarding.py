@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import itertools
 import json
+import select
 import signal
 import socket
 import time
@@ -155,6 +156,18 @@ def test_a_client_that_leaves_is_waited_for_nowhere(cells: Cells, path: str) -> 
         connection.sendall(f"GET {path}{id} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         wait_until(lambda: waiters(cells, "b") == 1, what="a client that waits")
     wait_until(lambda: waiters(cells, "b") == 0, seconds=5, what="its end at the other cell")
+
+
+@pytest.mark.parametrize("path", ["/wait?wait=25s&id=", "/events?id="])
+def test_clients_that_leave_as_their_answers_begin_keep_no_place(cells: Cells, path: str) -> None:
+    """A client may leave at the very moment at which the other cell's answer arrives."""
+    id = approval(cells)
+    parts = urlsplit(cells.urls["a"])
+    for turn in range(150):
+        with socket.create_connection((parts.hostname, parts.port)) as connection:
+            connection.sendall(f"GET {path}{id} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            select.select([connection], [], [], turn % 50 * 0.0002)
+    wait_until(lambda: waiters(cells, "b") == 0, seconds=5, what="their end at the other cell")
 
 
 def test_a_peer_that_dies_in_the_middle_is_seen(cells: Cells) -> None:
