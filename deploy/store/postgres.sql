@@ -97,6 +97,22 @@ CREATE OR REPLACE TRIGGER durable_tasks_asked_for AFTER INSERT ON locks
     FOR EACH ROW WHEN (left(NEW.resource_id, 7) = 'offers.' AND NEW.process_id ~ '^[0-9]{1,4}$')
     EXECUTE FUNCTION durable_ask_for_offers();
 
+-- Tasks that a dead worker held become due. A JSON that cannot be read fails nothing else.
+CREATE OR REPLACE FUNCTION durable_leave_behind() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE tasks
+    SET process_id = NULL, state = 1, counter = counter + 1, attempt = 0, ttl = 0, expires_at = 0
+    FROM jsonb_each(NEW.execution_id::jsonb) AS held
+    WHERE tasks.id = held.key AND to_jsonb(tasks.counter) = held.value AND tasks.state IN (2, 4);
+    DELETE FROM locks WHERE resource_id = NEW.resource_id;
+    RETURN NULL;
+EXCEPTION WHEN data_exception THEN
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER durable_tasks_left_behind AFTER INSERT ON locks
+    FOR EACH ROW WHEN (left(NEW.resource_id, 5) = 'dead.')
+    EXECUTE FUNCTION durable_leave_behind();
+
 -- The server was away: tasks that were set aside long ago become due over ten minutes.
 UPDATE tasks
 SET expires_at = extract(epoch FROM now()) * 1000 + floor(random() * 600000)

@@ -89,6 +89,19 @@ BEGIN
         LIMIT CAST(NEW.process_id AS INTEGER)
     );
 END;
+-- A gateway hands back all that a dead worker held by a lock `dead.<any>` (shared/resonate/tasks.py), whose
+-- execution id is a JSON object of tasks and counters. Each becomes due as if it was dropped, unless
+-- another worker has it meanwhile. That the lock is gone again tells the gateway that this was done.
+DROP TRIGGER IF EXISTS durable_tasks_left_behind;
+CREATE TRIGGER durable_tasks_left_behind AFTER INSERT ON locks
+WHEN NEW.resource_id >= 'dead.' AND NEW.resource_id < 'dead/' AND json_valid(NEW.execution_id)
+BEGIN
+    UPDATE tasks
+    SET process_id = NULL, state = 1, counter = counter + 1, attempt = 0, ttl = 0, expires_at = 0
+    FROM json_each(NEW.execution_id) AS held
+    WHERE tasks.id = held.key AND tasks.counter = held.value AND tasks.state IN (2, 4);
+    DELETE FROM locks WHERE resource_id = NEW.resource_id;
+END;
 COMMIT;
 -- The server was away for a while: tasks that were set aside long ago become due over ten minutes, not
 -- all at once. It orders those that are due by their id, for each hundred of them anew.

@@ -5,6 +5,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+import orjson
+import uuid_utils
+
 from shared.ids import stored_id
 from shared.resonate.transport import FENCED, PROMISE_EXISTS, Refused
 
@@ -24,6 +27,12 @@ NO_COUNTER: Final = -1
 
 NO_TASK: Final = "none"
 """Id that no task has: ids of real tasks begin with `__`."""
+
+LOCK_UNKNOWN: Final = 40402
+"""The server's code for a lock that does not exist."""
+
+HAND_BACK_MILLISECONDS: Final = 60_000
+"""How long the lock of `hand_back` stays where no trigger deletes it, so that it can be seen."""
 
 
 class TaskState(Enum):
@@ -142,6 +151,26 @@ class Locks:
             "ttl": milliseconds,
         }
         self._transport.call("POST", "/locks/acquire", body, read=read_nothing, budget=0)
+
+    def hand_back(self, tasks: Mapping[str, int]) -> bool:
+        """Have the store take claims and offers back, by task and counter, all in one call.
+
+        What others have meanwhile is left to them. Returns False if the store cannot do that: its
+        triggers (deploy/store) are missing, or those of an earlier release.
+        """
+        lock = {
+            "resourceId": f"dead.{uuid_utils.uuid4()}",
+            "executionId": orjson.dumps(tasks).decode(),
+        }
+        body = {**lock, "processId": "nobody", "ttl": HAND_BACK_MILLISECONDS}
+        self._transport.call("POST", "/locks/acquire", body, read=read_nothing)
+        try:
+            self._transport.call("POST", "/locks/release", lock, read=read_nothing)
+        except Refused as refusal:
+            if refusal.code != LOCK_UNKNOWN:
+                raise
+            return True
+        return False
 
 
 class UnusedPromiseVerbs:

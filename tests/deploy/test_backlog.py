@@ -1,7 +1,8 @@
-"""Tasks that wait: how often the server tries them, and how a worker asks for them."""
+"""Tasks that wait: how often the server tries them, who asks for them, and who hands them back."""
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
@@ -190,6 +191,55 @@ def test_an_execution_that_starts_later_is_not_made_due(server: BenchServer) -> 
 
     wait_until(lambda: attempts(server)["job"] == 5, what="an attempt")
     assert attempts(server)["later"] == 0
+
+
+def claimed(server: BenchServer) -> dict[str, tuple[int, int]]:
+    """Return state and counter of each task, by promise."""
+    rows = server.sql.rows("SELECT root_promise_id, state, counter FROM tasks")
+    return {id: (int(state), int(counter)) for id, state, counter in rows}
+
+
+def test_what_a_dead_worker_held_is_free(server: BenchServer) -> None:
+    """Claims and offers of this very counter are over; what another worker has since stays."""
+    for id in ("claimed", "offered", "taken", "ended"):
+        create(server, id)
+    wait_until(lambda: min(attempts(server).values()) > 0, what="an attempt of each")
+    far = int(time.time() * 1000) + HOUR
+    for id, state, counter in (("claimed", 4, 7), ("offered", 2, 3), ("taken", 4, 9)):
+        server.sql.run(
+            f"UPDATE tasks SET state = {state}, counter = {counter}, process_id = 'worker-1', "
+            f"expires_at = {far} WHERE root_promise_id = '{id}'"
+        )
+    server.sql.run(
+        f"UPDATE tasks SET state = 8, expires_at = {far} WHERE root_promise_id = 'ended'"
+    )
+
+    held = {f"__invoke:{id}": n for id, n in (("claimed", 7), ("offered", 3), ("taken", 8))}
+    acquire(server, "dead.1", json.dumps(held | {"__invoke:ended": 1}), "nobody", HOUR)
+
+    found = claimed(server)
+    assert (found["claimed"][1], found["offered"][1]) == (8, 4)
+    assert (found["taken"], found["ended"][0]) == ((4, 9), 8)
+    wait_until(
+        lambda: {claimed(server)[id][0] for id in ("claimed", "offered")} == {1}, what="new tries"
+    )
+    assert server.sql.rows("SELECT count(*) FROM locks") == [["0"]]
+
+
+@pytest.mark.parametrize(
+    "held",
+    ["no JSON", "[1]", "7", '{"__invoke:job": null}', '{"a": {"b": [NaN]}}', '{"\\u0000": 1}'],
+)
+def test_what_no_gateway_sends_hands_nothing_back(server: BenchServer, held: str) -> None:
+    """The lock is granted, as any other lock is, and the tasks are left alone."""
+    create(server, "job")
+    wait_until(lambda: attempts(server)["job"] > 0, what="an attempt")
+    far = int(time.time() * 1000) + HOUR
+    server.sql.run(f"UPDATE tasks SET state = 4, counter = 1, expires_at = {far}")
+
+    acquire(server, "dead.1", held, "nobody", HOUR)
+
+    assert claimed(server) == {"job": (4, 1)}
 
 
 def test_old_tasks_do_not_all_become_due_at_once(server: BenchServer) -> None:
