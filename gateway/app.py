@@ -53,7 +53,7 @@ from gateway.dashboard.snapshot import Snapshots
 from gateway.http.access_log import AccessLog
 from gateway.http.body import expect
 from gateway.http.budgets import AnswerBudget, BodyBudget
-from gateway.http.keys import ACCESS_LOG, ANSWER_BUDGET, BODY_BUDGET, SETTINGS
+from gateway.http.keys import ACCESS_LOG, ANSWER_BUDGET, BODY_BUDGET, CELL, SETTINGS
 from gateway.http.middleware import surround
 from gateway.http.routing import add_routes
 from gateway.inputs.reading import Inputs
@@ -151,6 +151,7 @@ def _add_cells(app: web.Application, slots: SlotMap | None) -> None:
         if settings is None or slots is None
         else Cells.of(settings, slots, app[BACKEND], app[METRICS])
     )
+    app[CELL] = "" if settings is None else settings.name
     app[NEW_IDS] = NewIds() if cells is None else cells.ids
     if cells is not None:
         app.cleanup_ctx.append(cells.peers.running)

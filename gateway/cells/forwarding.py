@@ -12,10 +12,10 @@ from multidict import CIMultiDict
 
 from gateway.api.keys import DRAINING
 from gateway.api.parameters import LONGEST_WAIT
-from gateway.cells.peers import HOP, Question
+from gateway.cells.peers import Question
 from gateway.errors import BackendUnavailable
 from gateway.http.body import read_raw
-from gateway.http.keys import BODY_SHARE, REQUEST_ID, SETTINGS
+from gateway.http.keys import ANSWERING_CELL, BODY_SHARE, CELL_HOP, REQUEST_ID, SETTINGS
 from gateway.http.middleware import WITH_BODIES, add_own_headers
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ ANSWER_SECONDS: Final = 6.0
 UNSENDABLE: Final = re.compile(r"[\ud800-\udfff]")
 """What stands for a byte that is no UTF-8."""
 
-NOT_PASSED: Final = OF_CONNECTIONS | {"expect", "x-request-id", HOP.lower()}
-NOT_RETURNED: Final = OF_CONNECTIONS | {"server", "date", "x-request-id"}
+NOT_PASSED: Final = OF_CONNECTIONS | {"expect", "x-request-id", CELL_HOP.lower()}
+NOT_RETURNED: Final = OF_CONNECTIONS | {"server", "date", "x-request-id", ANSWERING_CELL.lower()}
 
 
 async def pass_on(

@@ -14,6 +14,8 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from gateway.errors import BackendUnavailable, InvalidRequest
+from gateway.http.keys import ANSWERING_CELL, CELL_HOP
+from shared.log import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -21,13 +23,6 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from gateway.cells.hash_slots import SlotMap
-
-HOP: Final = "X-Cell-Hop"
-"""The header of a request from one cell's gateway to another one's: which cell is meant, and how.
-
-`b/owner`: answer as the cell to which the id's hash slot belongs. `b/store`: answer for what is
-stored in this cell, and for nothing else. Neither is passed on to an owner again.
-"""
 
 CONNECT_SECONDS: Final = 1.0
 ASK_SECONDS: Final = 2.0
@@ -60,7 +55,7 @@ class Hop(NamedTuple):
     @classmethod
     def of(cls, request: web.Request) -> Hop | None:
         """Return what a request's header says, None without one."""
-        text = request.headers.get(HOP)
+        text = request.headers.get(CELL_HOP)
         if text is None:
             return None
         cell, _, role = text.partition("/")
@@ -91,6 +86,7 @@ class Peers:
         self._turn = itertools.count()
         self._failed_at: dict[str, float] = {}
         self._session: aiohttp.ClientSession | None = None
+        self._log = get_logger()
 
     async def running(self, _: web.Application) -> AsyncIterator[None]:
         """Keep connections until the application ends."""
@@ -107,8 +103,8 @@ class Peers:
     async def ask(self, slots: SlotMap, hop: Hop, question: Question) -> aiohttp.ClientResponse:
         """Return the answer of one of the cell's gateways; the caller closes it.
 
-        Raises `BackendUnavailable` if none answers, and if one may have acted on a request that
-        changes something without an answer.
+        Raises `BackendUnavailable` if none answers as this cell's, and if one may have acted on a
+        request that changes something without an answer.
         """
         for url in self._in_turn(slots.cells.get(hop.cell, ())):
             try:
@@ -117,13 +113,17 @@ class Peers:
                 self._failed_at[url] = time.monotonic()
                 continue
             except (aiohttp.ClientError, TimeoutError, OSError):
-                self._failed_at[url] = time.monotonic()
-                if question.method in {"GET", "HEAD"}:
-                    continue
+                pass
+            else:
+                if answer.headers.get(ANSWERING_CELL) == hop.cell:
+                    self._failed_at.pop(url, None)
+                    self._counted(hop.cell, "answered")
+                    return answer
+                answer.close()
+                self._log.error("gateway is not of the cell", cell=hop.cell, gateway=url)
+            self._failed_at[url] = time.monotonic()
+            if question.method not in {"GET", "HEAD"}:
                 break
-            self._failed_at.pop(url, None)
-            self._counted(hop.cell, "answered")
-            return answer
         self._counted(hop.cell, "unreached")
         raise BackendUnavailable(f"Cell {hop.cell} cannot be reached; repeat with the same id.")
 
@@ -140,7 +140,7 @@ class Peers:
         if self._session is None:
             raise aiohttp.ClientConnectionError("not running")
         headers = CIMultiDict(question.headers)
-        headers[HOP] = str(hop)
+        headers[CELL_HOP] = str(hop)
         async with asyncio.timeout(question.seconds):
             return await self._session.request(
                 question.method,

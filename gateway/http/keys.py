@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from aiohttp import web
 
 from gateway.http.access_log import AccessLog
@@ -14,6 +16,19 @@ ACCESS_LOG = web.AppKey("access_log", AccessLog)
 ANSWER_BUDGET = web.AppKey("answer_budget", AnswerBudget)
 BODY_BUDGET = web.AppKey("body_budget", BodyBudget)
 BODY_SHARE = web.RequestKey("body_share", BodyShare)
+CELL = web.AppKey("cell", str)
+"""The name of this gateway's cell, empty where there are no cells."""
+
+CELL_HOP: Final = "X-Cell-Hop"
+"""The header of a request from one cell's gateway to another one's: which cell is meant, and how.
+
+`b/owner`: answer as the cell to which the id's hash slot belongs. `b/store`: answer for what is
+stored in this cell, and for nothing else. Neither is passed on to an owner again.
+"""
+
+ANSWERING_CELL: Final = "X-Cell"
+"""The header of its answer: the cell that answers, without which nobody's answer counts."""
+
 REQUEST_ID = web.RequestKey("request_id", str)
 TRACE = web.RequestKey("trace", TraceContext)
 """The span to which an execution belongs that the request begins."""

@@ -10,7 +10,7 @@ import structlog
 import uuid_utils
 from aiohttp import web
 
-from gateway.errors import ServiceError
+from gateway.errors import BackendUnavailable, ServiceError
 from gateway.http.access_log import QUIET_PATHS, Entry
 from gateway.http.answers.problems import (
     INTERNAL,
@@ -24,7 +24,15 @@ from gateway.http.answers.problems import (
 from gateway.http.auth import require_token
 from gateway.http.body import count_body
 from gateway.http.browsers import preflight_answer, share
-from gateway.http.keys import ACCESS_LOG, LOGGED_ID, REQUEST_ID, TRACE
+from gateway.http.keys import (
+    ACCESS_LOG,
+    ANSWERING_CELL,
+    CELL,
+    CELL_HOP,
+    LOGGED_ID,
+    REQUEST_ID,
+    TRACE,
+)
 from gateway.http.routing import path_of_route
 from gateway.http.trace_context import trace_of
 from shared.ids import is_execution_id
@@ -116,6 +124,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         if preflight is not None:
             return preflight
         require_token(request)
+        _require_cell(request)
         if request.method in WITH_BODIES:
             return await count_body(request, handler)
         return await handler(request)
@@ -128,8 +137,17 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return problem_response(request, INTERNAL, REPORT_TO_OPERATOR)
 
 
+def _require_cell(request: web.Request) -> None:
+    """Refuse what a cell's gateway passes on to one that is of none: here is not what it means."""
+    if CELL_HOP in request.headers and not request.app[CELL]:
+        raise BackendUnavailable("This gateway is of no cell; the slot map names a wrong one.")
+
+
 def add_own_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Give an answer the headers that every answer has; a stream has them from its handler."""
     response.headers["Server"] = SERVER_NAME
     response.headers["X-Request-Id"] = request[REQUEST_ID]
+    cell = request.app[CELL]
+    if cell and CELL_HOP in request.headers:
+        response.headers[ANSWERING_CELL] = cell
     share(request, response)

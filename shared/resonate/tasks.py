@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import orjson
-import uuid_utils
 
 from shared.ids import stored_id
 from shared.resonate.transport import FENCED, PROMISE_EXISTS, Refused
@@ -159,7 +159,7 @@ class Locks:
         triggers (deploy/store) are missing, or those of an earlier release.
         """
         lock = {
-            "resourceId": f"dead.{uuid_utils.uuid4()}",
+            "resourceId": f"dead.{secrets.token_hex(16)}",
             "executionId": orjson.dumps(tasks).decode(),
         }
         body = {**lock, "processId": "nobody", "ttl": HAND_BACK_MILLISECONDS}

@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 
 from gateway.cells.hash_slots import number_of
 from tests.support.cells import Cells, running_cells
-from tests.support.processes import wait_until
+from tests.support.processes import call, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -204,3 +204,42 @@ def test_two_clients_of_two_gateways_begin_an_id_once(cells: Cells) -> None:
     created = [id for id, answer in answers if answer.body["created"]]
     assert sorted(created) == sorted(ids)
     assert [stored(cells, id) for id in ids] == [["a"]] * 4 + [["b"]] * 4
+
+
+@pytest.fixture(name="stranger")
+def _stranger(cells: Cells) -> Iterator[str]:
+    """Let the map name a gateway of no cell as that of b, and yield its address."""
+    url = cells.stacks["a"].add_gateway("stranger", GATEWAY_CELLS="", GATEWAY_CELL="")
+    real, cells.urls["b"] = cells.urls["b"], url
+    cells.put()
+    wait_until(lambda: cells.in_force("a") == cells.generation, what="the wrong map")
+    yield url
+    cells.urls["b"] = real
+    cells.change({})
+
+
+@pytest.mark.usefixtures("stranger")
+def test_a_gateway_of_no_cell_is_asked_for_nothing(cells: Cells) -> None:
+    """A map may name another service's gateway, which then begins and answers nothing."""
+    id = new_id(cells, "b")
+
+    begun, polled = cells.begin("a", id), cells.call("a", f"/wait?id={id}")
+    listed = cells.call("a", "/list?limit=1")
+    own = call(f"{cells.urls['b']}/wait?id={id}")
+
+    assert (begun.status, polled.status, listed.body["away"]) == (503, 503, ["b"])
+    assert own.status == 404
+    lines = cells.stacks["a"].gateways["gateway"].events("gateway is not of the cell")
+    assert {line["gateway"] for line in lines} == {cells.urls["b"]}
+
+
+def test_a_gateway_of_another_cell_is_asked_for_nothing(cells: Cells) -> None:
+    """A map may mix two cells up: an answer counts as that of the cell that gives it."""
+    answers = [
+        cells.call("a", "/list?limit=1", headers={"X-Cell-Hop": hop})
+        for hop in ("a/store", "b/store")
+    ]
+
+    assert [answer.status for answer in answers] == [200, 503]
+    assert [answer.headers.get("X-Cell") for answer in answers] == ["a", "a"]
+    assert "X-Cell" not in cells.call("a", f"/wait?id={new_id(cells, 'b')}").headers
