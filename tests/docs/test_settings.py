@@ -28,15 +28,25 @@ class Asked(UserDict[str, str]):
 
 
 def test_each_setting_has_a_row() -> None:
-    """The README's table has every variable that a gateway or a worker reads."""
+    """The tables of docs/settings.md have every variable that a gateway or a worker reads."""
     asked = Asked()
     gateway_settings(asked, terminal=False)
     worker_settings(asked, terminal=False)
 
-    table = (ROOT / "README.md").read_text().partition("## Settings")[2].partition("\n## ")[0]
-    first_cells = " ".join(re.findall(r"^\| ([^|]*) \|", table, re.MULTILINE))
+    page = (ROOT / "docs" / "settings.md").read_text()
+    first_cells = " ".join(re.findall(r"^\| ([^|]*) \|", page, re.MULTILINE))
     assert {"GATEWAY_PORT", "WORKER_NAME"} <= asked.names
     assert asked.names - set(re.findall(r"`([A-Z_]+)`", first_cells)) == set()
+
+
+def test_the_readme_has_the_same_defaults() -> None:
+    """Each setting of the README has its row, with the same default, in docs/settings.md."""
+    section = (ROOT / "README.md").read_text().partition("## Settings")[2].partition("\n## ")[0]
+    page = (ROOT / "docs" / "settings.md").read_text()
+    first = re.findall(r"^(\| `[^|]* \| [^|]* \|)", section, re.MULTILINE)
+
+    assert len(first) > 0
+    assert [cells for cells in first if f"\n{cells}" not in page] == []
 
 
 def test_the_example_has_the_settings_of_the_containers() -> None:

@@ -176,7 +176,7 @@ def test_settings_are_taken(found: tuple[Object, ...], tmp_path: Path) -> None:
     assert worker.metrics.port == container(found, "worker")["ports"][0]["containerPort"]
     ports = {port["containerPort"] for port in container(found, "gateway")["ports"]}
     assert ports == {gateway.port, gateway.presence.port}
-    rows = (ROOT / "README.md").read_text().partition("## Settings")[2]
+    rows = (ROOT / "docs" / "settings.md").read_text()
     for names in given.values():
         assert names.keys() - set(re.findall(r"`([A-Z_]+)`", rows)) == set()
 
