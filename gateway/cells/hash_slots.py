@@ -6,9 +6,11 @@ id belongs to one of 64 hash slots, each hash slot to one cell. Balancers comput
 
 from __future__ import annotations
 
+import hashlib
 import re
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import msgspec
@@ -68,6 +70,13 @@ class SlotMap:
         for name, gateways in cells.items():
             _check_cell(name, gateways)
         return cls(raw.generation, cells, _slots(raw.slots, cells))
+
+    @cached_property
+    def digest(self) -> str:
+        """Eight bytes in hex, which differ for maps that differ, however a file is written."""
+        slots = [(slot.cell, slot.former, slot.closed) for slot in self.slots]
+        content = msgspec.json.encode((self.generation, sorted(self.cells.items()), slots))
+        return hashlib.sha256(content).hexdigest()[:16]
 
     def slot_of(self, id: str) -> Slot:
         """Return the hash slot of an id."""

@@ -25,11 +25,13 @@ GENERATION: Final = "durable_http_gateway_slot_map_generation"
 class CellsBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The cell of this gateway, and the generation by which each of its processes works.
 
-    It is 0 while one of them does not answer.
+    It is 0 while one of them does not answer. `digest` is that of the map of this generation, and
+    empty while a later one is about to be in force.
     """
 
     cell: str
     generation: int
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,10 @@ class State:
         """Answer the lowest generation of this gateway's processes."""
         others = await request.app[SCRAPES].others()
         generations = [self.ids.generation, *map(_generation, others)]
-        return json_response(CellsBody(cell=self.ids.name, generation=min(generations)))
+        generation, slots = min(generations), self.ids.slots
+        digest = slots.digest if slots.generation == generation else ""
+        body = CellsBody(cell=self.ids.name, generation=generation, digest=digest)
+        return json_response(body)
 
 
 def _generation(families: Iterable[Metric] | None) -> int:

@@ -243,4 +243,4 @@ def test_all_processes_of_a_gateway_count(cells: Cells) -> None:
         os.kill(frozen, signal.SIGCONT)
     several.stop()
 
-    assert one_frozen == {"cell": "b", "generation": 0}
+    assert one_frozen == {"cell": "b", "generation": 0, "digest": ""}
