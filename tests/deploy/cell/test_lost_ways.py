@@ -77,13 +77,17 @@ def test_a_server_that_waits_for_an_answer_for_ever(
 
 
 def test_an_active_server_is_cut_off_alone(store: PostgresStore, way: Way, tmp_path: Path) -> None:
-    """It ends soon after the other one has become active, and waits as the spare later."""
+    """It ends soon after the other one has become active, and waits as the spare later.
+
+    Prometheus gets an answer of both, but of the first one none without an error until then.
+    """
     with contextlib.ExitStack() as guards:
         own = guard_of(store, tmp_path, "guard-1", PGPORT=str(way.port))
         first = guards.enter_context(own)
         wait_until(first.serves, what="the active server")
         second = guards.enter_context(guard_of(store, tmp_path, "guard-2"))
         wait_until(second.waits, what="the spare")
+        assert [first.is_up(), second.is_up()] == [True, True]
         way.cut()
         began = time.monotonic()
         wait_until(second.serves, what="the other server")
@@ -91,8 +95,11 @@ def test_an_active_server_is_cut_off_alone(store: PostgresStore, way: Way, tmp_p
         assert time.monotonic() - began < AWAY_SECONDS + CONNECT_SECONDS + MARGIN
 
         assert first.running()
+        wait_until(second.is_up, what="metrics of the other server")
+        assert not first.is_up()
         way.heal()
         wait_until(first.waits, what="the spare")
+        wait_until(first.is_up, what="an answer of the spare")
         assert second.serves()
 
 

@@ -64,11 +64,12 @@ class Guard(Process):
         self, name: str, directory: Path, environment: Mapping[str, str], *more: str
     ) -> None:
         self.store_port, self.message_port = free_port(), free_port()
+        self.metrics_port = free_port()
         flags = (
             f"--config={CONFIG}",
             f"--api-http-addr=127.0.0.1:{self.store_port}",
             f"--aio-poll-addr=127.0.0.1:{self.message_port}",
-            f"--metrics-addr=127.0.0.1:{free_port()}",
+            f"--metrics-addr=127.0.0.1:{self.metrics_port}",
             *more,
         )
         log = directory / f"{name}.log"
@@ -78,6 +79,14 @@ class Guard(Process):
         """Return whether its server answers."""
         with contextlib.suppress(OSError):
             return call(f"http://127.0.0.1:{self.store_port}/ping").status == 200
+        return False
+
+    def is_up(self) -> bool:
+        """Return whether Prometheus gets what it takes for an answer of a healthy server."""
+        url = f"http://127.0.0.1:{self.metrics_port}/metrics"
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
+            has_samples = b"coroutines_total" in answer.read()
+            return has_samples == bool(self.server())
         return False
 
     def server(self) -> int:
