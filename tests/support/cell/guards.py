@@ -123,7 +123,7 @@ class SafeServer(Server):
         self.postgres.index()
         second.start()
         wait_until(second.waits, what="the spare")
-        self._balance()
+        self.balance()
         wait_until(self.answers, what="an answer through the balancer")
 
     def kill(self) -> None:
@@ -158,7 +158,8 @@ class SafeServer(Server):
 
         return wait_until(found, what="an active server")[0]
 
-    def _balance(self) -> None:
+    def balance(self) -> None:
+        """Start the balancer."""
         first, second = self.guards
         ports = {
             "CLIENTS_BIND": self.clients_port,
@@ -182,11 +183,16 @@ class SafeServer(Server):
 
 
 @contextlib.contextmanager
-def safe_server(directory: Path) -> Iterator[SafeServer]:
-    """Run a PostgreSQL, an active server, a spare and a balancer until the block ends."""
+def safe_server(directory: Path, *, gateway: int | None = None) -> Iterator[SafeServer]:
+    """Run a PostgreSQL, an active server, a spare and a balancer until the block ends.
+
+    `gateway` is the port at which the balancer looks for the first gateway.
+    """
     with postgres() as store:
         prepare_roles(store)
         server = SafeServer(directory, store)
+        if gateway is not None:
+            server.gateways["GATEWAY_1"] = gateway
         try:
             server.start()
             yield server
