@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -40,9 +41,11 @@ def _way(store: PostgresStore) -> Iterator[Way]:
 
 
 @contextlib.contextmanager
-def guard_of(store: PostgresStore, folder: Path, name: str, **own: str) -> Iterator[Guard]:
+def guard_of(
+    store: PostgresStore, folder: Path, name: str, *flags: str, **own: str
+) -> Iterator[Guard]:
     """Run a guard until the block ends."""
-    guard = Guard(name, folder, {**address_of(store), **own})
+    guard = Guard(name, folder, {**address_of(store), **own}, *flags)
     guard.start()
     try:
         yield guard
@@ -88,6 +91,8 @@ def test_an_active_server_is_cut_off_alone(store: PostgresStore, way: Way, tmp_p
         second = guards.enter_context(guard_of(store, tmp_path, "guard-2"))
         wait_until(second.waits, what="the spare")
         assert [first.is_up(), second.is_up()] == [True, True]
+        # A client that asks nothing does not keep the port from the server.
+        guards.enter_context(socket.create_connection(("127.0.0.1", second.metrics_port)))
         way.cut()
         began = time.monotonic()
         wait_until(second.serves, what="the other server")
@@ -101,6 +106,16 @@ def test_an_active_server_is_cut_off_alone(store: PostgresStore, way: Way, tmp_p
         wait_until(first.waits, what="the spare")
         wait_until(first.is_up, what="an answer of the spare")
         assert second.serves()
+
+
+def test_a_spare_whose_port_for_metrics_is_taken(store: PostgresStore, tmp_path: Path) -> None:
+    """It waits all the same, and says that it cannot be scraped."""
+    with guard_of(store, tmp_path, "guard-1") as first:
+        wait_until(lambda: first.serves() and first.is_up(), what="the active server")
+        taken = f"--metrics-addr=127.0.0.1:{first.metrics_port}"
+        with guard_of(store, tmp_path, "guard-2", taken) as second:
+            wait_until(second.waits, what="the spare")
+            assert "this server cannot be scraped while it waits" in second.log.read_text()
 
 
 def test_a_copy_that_only_reads(store: PostgresStore, tmp_path: Path) -> None:
