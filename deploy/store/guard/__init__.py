@@ -9,6 +9,8 @@ database, on two machines, are an active server and a spare:
 3. The role of the server may have one connection (roles.sql). Should two guards ever believe that
    they have the lock, the second server ends with an error: there are never two on one database.
 
+A guard that waits answers Prometheus where its server will.
+
 While PostgreSQL is away the server and its guard go on and connect again. A guard that waits gives
 them `settings.SPARE_PAUSE_SECONDS` to be first.
 """

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from deploy.store.guard.lock import Lock
 from deploy.store.guard.pulse import HUNG_SECONDS, Pulse
+from deploy.store.guard.scrapes import waiting_scrapes
 from deploy.store.guard.server_settings import GuardError
 from deploy.store.guard.settings import guard_settings
 
@@ -51,7 +52,8 @@ async def guarded(settings: GuardSettings) -> int:
     lock, alive = Lock(settings), asyncio.ensure_future(_stay_alive(settings.alive_file))
     try:
         while True:
-            await _first(stop.wait(), lock.acquire())
+            async with waiting_scrapes(settings.metrics_listener, lock):
+                await _first(stop.wait(), lock.acquire())
             code = await _serve_with(settings, lock, stop)
             # Without the lock it waits for it again, as the spare.
             if stop.is_set() or lock.is_held:

@@ -62,7 +62,7 @@ class Lock:
     def __init__(self, settings: GuardSettings) -> None:
         self._settings = settings
         self._connection: Connection | None = None
-        self._answered = 0.0
+        self._answered = -AWAY_SECONDS
         self._refused: float | None = None
         self._unseen, self._seen = 0, False
         self.is_held = False
@@ -72,6 +72,11 @@ class Lock:
     def is_server_cut(self) -> bool:
         """Whether PostgreSQL answers the guard, and the server has no connection to it."""
         return self._unseen >= (MOST_UNSEEN if self._seen else MOST_UNSEEN_AT_START)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether PostgreSQL has answered this guard lately, which gets the lock if it is free."""
+        return time.monotonic() < self._answered + AWAY_SECONDS
 
     def expect_server(self) -> None:
         """Look for the connection of a new server."""

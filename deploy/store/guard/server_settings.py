@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 type Address = tuple[str, int]
 """A host and a port at which the guard reaches the server."""
 
-ANY_HOST: Final = ("", "0.0.0.0", "[::]")  # noqa: S104 - where the server listens
+ANY_HOST: Final = ("", "0.0.0.0")  # noqa: S104 - where the server listens
+ANY_IPV6: Final = "[::]"
+"""Every host for the server, also those without IPv6."""
+
 CONFIG_FLAGS: Final = ("--config", "-c")
 
 
@@ -63,11 +66,16 @@ class ServerSettings:
 
     def address(self, setting: ServerSetting) -> Address:
         """Return where the server is reached that listens at this address. Raises `GuardError`."""
+        host, port = self.listener(setting)
+        return host if host not in ANY_HOST else "127.0.0.1", port
+
+    def listener(self, setting: ServerSetting) -> Address:
+        """Return where the server listens, with no host for all of them. Raises `GuardError`."""
         place, value = next(self.places(setting), (setting.flag, setting.default))
         host, _, port = str(value).rpartition(":")
         if not port.isdecimal() or int(port) == 0:
             raise GuardError(f"{place}={value}: the guard asks the server there, so name its port")
-        return "127.0.0.1" if host in ANY_HOST else host.strip("[]"), int(port)
+        return host.strip("[]") if host != ANY_IPV6 else "", int(port)
 
 
 def _pairs(flags: Sequence[str]) -> Iterator[tuple[str, str]]:

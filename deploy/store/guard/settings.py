@@ -57,7 +57,10 @@ class GuardSettings:
     environment: Mapping[str, str]
     api: Address
     metrics: Address
-    """Where the server listens for calls, and for scrapes."""
+    """Where the server is reached for calls, and for scrapes."""
+
+    metrics_listener: Address
+    """Where the server listens for scrapes; its host is empty for all of them."""
 
     @property
     def guard_user(self) -> str:
@@ -110,6 +113,7 @@ def guard_settings(environment: Mapping[str, str], flags: Sequence[str]) -> Guar
         environment=environment,
         api=server.address(API),
         metrics=server.address(METRICS),
+        metrics_listener=server.listener(METRICS),
     )
 
 

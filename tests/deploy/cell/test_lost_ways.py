@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -40,9 +41,11 @@ def _way(store: PostgresStore) -> Iterator[Way]:
 
 
 @contextlib.contextmanager
-def guard_of(store: PostgresStore, folder: Path, name: str, **own: str) -> Iterator[Guard]:
+def guard_of(
+    store: PostgresStore, folder: Path, name: str, *flags: str, **own: str
+) -> Iterator[Guard]:
     """Run a guard until the block ends."""
-    guard = Guard(name, folder, {**address_of(store), **own})
+    guard = Guard(name, folder, {**address_of(store), **own}, *flags)
     guard.start()
     try:
         yield guard
@@ -77,13 +80,19 @@ def test_a_server_that_waits_for_an_answer_for_ever(
 
 
 def test_an_active_server_is_cut_off_alone(store: PostgresStore, way: Way, tmp_path: Path) -> None:
-    """It ends soon after the other one has become active, and waits as the spare later."""
+    """It ends soon after the other one has become active, and waits as the spare later.
+
+    Prometheus gets an answer of both, but of the first one none without an error until then.
+    """
     with contextlib.ExitStack() as guards:
         own = guard_of(store, tmp_path, "guard-1", PGPORT=str(way.port))
         first = guards.enter_context(own)
         wait_until(first.serves, what="the active server")
         second = guards.enter_context(guard_of(store, tmp_path, "guard-2"))
         wait_until(second.waits, what="the spare")
+        assert [first.is_up(), second.is_up()] == [True, True]
+        # A client that asks nothing does not keep the port from the server.
+        guards.enter_context(socket.create_connection(("127.0.0.1", second.metrics_port)))
         way.cut()
         began = time.monotonic()
         wait_until(second.serves, what="the other server")
@@ -91,9 +100,22 @@ def test_an_active_server_is_cut_off_alone(store: PostgresStore, way: Way, tmp_p
         assert time.monotonic() - began < AWAY_SECONDS + CONNECT_SECONDS + MARGIN
 
         assert first.running()
+        wait_until(second.is_up, what="metrics of the other server")
+        assert not first.is_up()
         way.heal()
         wait_until(first.waits, what="the spare")
+        wait_until(first.is_up, what="an answer of the spare")
         assert second.serves()
+
+
+def test_a_spare_whose_port_for_metrics_is_taken(store: PostgresStore, tmp_path: Path) -> None:
+    """It waits all the same, and says that it cannot be scraped."""
+    with guard_of(store, tmp_path, "guard-1") as first:
+        wait_until(lambda: first.serves() and first.is_up(), what="the active server")
+        taken = f"--metrics-addr=127.0.0.1:{first.metrics_port}"
+        with guard_of(store, tmp_path, "guard-2", taken) as second:
+            wait_until(second.waits, what="the spare")
+            assert "this server cannot be scraped while it waits" in second.log.read_text()
 
 
 def test_a_copy_that_only_reads(store: PostgresStore, tmp_path: Path) -> None:

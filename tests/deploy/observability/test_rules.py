@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+import pytest
 import yaml
 
 from tests.support.processes import ROOT
@@ -39,7 +40,8 @@ def asked(text: str) -> set[str]:
 @needs_prometheus
 def test_prometheus_takes_the_files() -> None:
     """The configuration and the rules are valid."""
-    for kind, file in (("config", "prometheus.yml"), ("rules", "alerts.yml")):
+    files = ("config", "prometheus.yml"), ("config", "prometheus.ha.yml"), ("rules", "alerts.yml")
+    for kind, file in files:
         done = promtool("check", kind, str(FILES / file))
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -138,10 +140,64 @@ def test_the_containers_use_the_files() -> None:
         mounted = [each.split(":")[0] for each in service["volumes"] if each.startswith("./")]
         assert mounted
         assert all((ROOT / path).exists() for path in mounted)
-    scrapes = yaml.safe_load((FILES / "prometheus.yml").read_text())["scrape_configs"]
-    static = (each["targets"] for scrape in scrapes for each in scrape.get("static_configs", ()))
-    found = (each["names"] for scrape in scrapes for each in scrape.get("dns_sd_configs", ()))
+
+
+class Loader(yaml.SafeLoader):
+    """Reads files of Compose, and passes over their tags, such as `!override`."""
+
+
+def _without_tag(loader: yaml.SafeLoader, _tag: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node)
+    return loader.construct_sequence(node) if isinstance(node, yaml.SequenceNode) else None
+
+
+Loader.add_multi_constructor("!", _without_tag)
+
+
+def services(*files: str) -> dict[str, Any]:
+    """Return the services of files, each by the last one that has it."""
+    found: dict[str, Any] = {}
+    for file in files:
+        found |= yaml.load((ROOT / file).read_text(), Loader)["services"]
+    return found
+
+
+def jobs(file: str) -> dict[str, Any]:
+    """Return what Prometheus asks, by the names of the jobs."""
+    scrapes = yaml.safe_load((FILES / file).read_text())["scrape_configs"]
+    return {each["job_name"]: each for each in scrapes}
+
+
+@pytest.mark.parametrize(
+    ("config", "files"),
+    [
+        ("prometheus.yml", ["compose.yaml"]),
+        ("prometheus.ha.yml", ["compose.yaml", "compose.ha.yaml"]),
+    ],
+)
+def test_all_containers_are_scraped(config: str, files: list[str]) -> None:
+    """Prometheus reads the file of its setup, which has each container that has metrics."""
+    there = services(*files)
+    asked = jobs(config).values()
+    static = (each["targets"] for job in asked for each in job.get("static_configs", ()))
+    found = (each["names"] for job in asked for each in job.get("dns_sd_configs", ()))
     names = {target.partition(":")[0] for targets in (*static, *found) for target in targets}
-    assert names == {
-        name for name in services if name.startswith(("worker", "gateway", "resonate"))
-    }
+
+    assert f"--config.file=/etc/prometheus/{config}" in there["prometheus"]["command"]
+    scraped = ("worker", "gateway", "resonate", "haproxy")
+    assert names == {name for name in there if name.startswith(scraped)}
+
+
+def test_two_servers_are_scraped_like_one() -> None:
+    """What both setups have is asked in the same way, with the same flags."""
+    plain, ha = jobs("prometheus.yml"), jobs("prometheus.ha.yml")
+    assert ha.keys() - plain.keys() == {"balancer"}
+    for name, job in plain.items():
+        ((own,), (both,)) = (each.pop("static_configs") for each in (job, ha[name]))
+        assert set(own["targets"]) <= set(both["targets"])
+        assert job == ha[name]
+    first, second = (
+        services(file)["prometheus"]["command"] for file in ("compose.yaml", "compose.ha.yaml")
+    )
+    assert first[1:] == second[1:]

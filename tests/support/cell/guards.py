@@ -64,11 +64,12 @@ class Guard(Process):
         self, name: str, directory: Path, environment: Mapping[str, str], *more: str
     ) -> None:
         self.store_port, self.message_port = free_port(), free_port()
+        self.metrics_port = free_port()
         flags = (
             f"--config={CONFIG}",
             f"--api-http-addr=127.0.0.1:{self.store_port}",
             f"--aio-poll-addr=127.0.0.1:{self.message_port}",
-            f"--metrics-addr=127.0.0.1:{free_port()}",
+            f"--metrics-addr=127.0.0.1:{self.metrics_port}",
             *more,
         )
         log = directory / f"{name}.log"
@@ -78,6 +79,14 @@ class Guard(Process):
         """Return whether its server answers."""
         with contextlib.suppress(OSError):
             return call(f"http://127.0.0.1:{self.store_port}/ping").status == 200
+        return False
+
+    def is_up(self) -> bool:
+        """Return whether Prometheus gets what it takes for an answer of a healthy server."""
+        url = f"http://127.0.0.1:{self.metrics_port}/metrics"
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
+            has_samples = b"coroutines_total" in answer.read()
+            return has_samples == bool(self.server())
         return False
 
     def server(self) -> int:
@@ -114,7 +123,7 @@ class SafeServer(Server):
         self.postgres.index()
         second.start()
         wait_until(second.waits, what="the spare")
-        self._balance()
+        self.balance()
         wait_until(self.answers, what="an answer through the balancer")
 
     def kill(self) -> None:
@@ -149,7 +158,8 @@ class SafeServer(Server):
 
         return wait_until(found, what="an active server")[0]
 
-    def _balance(self) -> None:
+    def balance(self) -> None:
+        """Start the balancer."""
         first, second = self.guards
         ports = {
             "CLIENTS_BIND": self.clients_port,
@@ -173,11 +183,16 @@ class SafeServer(Server):
 
 
 @contextlib.contextmanager
-def safe_server(directory: Path) -> Iterator[SafeServer]:
-    """Run a PostgreSQL, an active server, a spare and a balancer until the block ends."""
+def safe_server(directory: Path, *, gateway: int | None = None) -> Iterator[SafeServer]:
+    """Run a PostgreSQL, an active server, a spare and a balancer until the block ends.
+
+    `gateway` is the port at which the balancer looks for the first gateway.
+    """
     with postgres() as store:
         prepare_roles(store)
         server = SafeServer(directory, store)
+        if gateway is not None:
+            server.gateways["GATEWAY_1"] = gateway
         try:
             server.start()
             yield server
