@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import stat
 from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -34,20 +35,48 @@ def read(path: Path) -> SlotMap:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Put a file in place at once, and so that it survives the end of this machine."""
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    """Put a file in place at once, and so that it survives the end of this machine.
+
+    It has the mode and the owner of the file that it replaces; a link to that stays. Raises
+    `MapError`.
+    """
+    try:
+        target = path.resolve()
+        part = target.with_name(f"{target.name}.part")
+        with part.open("wb") as file:
+            with contextlib.suppress(FileNotFoundError):
+                _give(file.fileno(), target.stat())
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+        _keep_names(target.parent)
+    except OSError as error:
+        raise MapError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _give(descriptor: int, former: os.stat_result) -> None:
+    own = os.fstat(descriptor)
+    if (own.st_uid, own.st_gid) != (former.st_uid, former.st_gid):
+        os.fchown(descriptor, former.st_uid, former.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(former.st_mode))
+
+
+def _keep_names(folder: Path) -> None:
+    """Have the names of a folder's files survive the end of this machine."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Keep other programs from changing the map until the block ends. Raises `MapError`."""
+    target = path.resolve()
     try:
-        lock = path.with_name(f"{path.name}.lock").open("a")
+        lock = target.with_name(f"{target.name}.lock").open("a")
     except OSError as error:
         raise MapError(f"{path}: {error.strerror}") from None
     with lock:
