@@ -14,7 +14,7 @@ from tools.cells.followers import Followers
 from tools.cells.haproxy import configuration, slots_file
 from tools.cells.moves import move
 from tools.cells.plan import paths_of
-from tools.cells.slot_map import MapError, spans
+from tools.cells.slot_map import MapError, closed_spans, spans
 from tools.run.checks import NotStartedError
 from tools.server import report
 
@@ -71,7 +71,11 @@ def shown(slots: SlotMap, followers: Followers) -> str:
     """Return what the map says, and what each gateway says of it."""
     lines = [f"generation {slots.generation}"]
     for cell, urls in slots.cells.items():
-        lines.append(f"cell {cell}: hash slots {spans(slots, cell) or 'none'}")
+        closed = closed_spans(slots, cell)
+        lines.append(
+            f"cell {cell}: hash slots {spans(slots, cell) or 'none'}"
+            + (f", of which a move has closed {closed}" if closed else "")
+        )
         for url in urls:
             said = followers.said(cell, url)
             lines.append(f"  {url}  " + (said if isinstance(said, str) else f"generation {said}"))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.cells.hash_slots import SlotMap, SlotMapError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from gateway.cells.hash_slots import Slot
@@ -100,9 +100,13 @@ def owners(slots: SlotMap) -> list[str]:
 
 def spans(slots: SlotMap, cell: str) -> str:
     """Return the hash slots of a cell, such as `0-31, 40`."""
-    found = groupby(enumerate(owners(slots)), key=lambda pair: pair[1])
-    parts = [[number for number, _ in pairs] for owner, pairs in found if owner == cell]
-    return ", ".join(_span(part) for part in parts)
+    return _spans(number for number, owner in enumerate(owners(slots)) if owner == cell)
+
+
+def closed_spans(slots: SlotMap, cell: str) -> str:
+    """Return those hash slots of a cell of which it takes no new ids."""
+    found = enumerate(slots.slots)
+    return _spans(number for number, slot in found if slot.cell == cell and slot.closed)
 
 
 def encoded(slots: SlotMap) -> bytes:
@@ -122,6 +126,12 @@ def encoded(slots: SlotMap) -> bytes:
         f'  "cells": {{\n    {between.join(cells)}\n  }},\n'
         f'  "slots": [\n    {between.join(lines)}\n  ]\n}}\n'
     ).encode()
+
+
+def _spans(numbers: Iterable[int]) -> str:
+    # Those that follow each other are as far from their places in the list.
+    found = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
+    return ", ".join(_span([number for _, number in pairs]) for _, pairs in found)
 
 
 def _span(numbers: list[int]) -> str:
