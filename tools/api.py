@@ -32,10 +32,11 @@ class Answer:
 
 
 class Api:
-    """One gateway at `url`; `token` is sent unless it is empty."""
+    """One gateway at `url`, which has `seconds` to answer; `token` is sent unless it is empty."""
 
-    def __init__(self, url: str, token: str = "") -> None:
+    def __init__(self, url: str, token: str = "", seconds: float = REQUEST_SECONDS) -> None:
         self.url = url.rstrip("/")
+        self._seconds = seconds
         self._headers = {"Content-Type": "application/json"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
@@ -47,7 +48,7 @@ class Api:
             self.url + path, data, self._headers, method=method
         )
         try:
-            with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as response:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=self._seconds) as response:  # noqa: S310
                 return Answer(response.status, json.loads(response.read()))
         except urllib.error.HTTPError as error:
             with error:

@@ -12,7 +12,7 @@ from tools.cells import slot_map
 from tools.cells.__main__ import main, numbers_of
 from tools.cells.moves import move
 from tools.cells.plan import cells_of, current_map, paths_of
-from tools.cells.slot_map import MapError, encoded, with_slots
+from tools.cells.slot_map import MapError, OtherMapError, encoded, with_slots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,11 +29,13 @@ FIRST: Final = SlotMap(4, CELLS, tuple(Slot("a" if n < 32 else "b") for n in ran
 class PlayedFollowers:
     """Followers that record what they are told; `away` are generations that a gateway misses.
 
-    `unpublished` are runs of the command, from 1, that fail.
+    `unpublished` are runs of the command, from 1, that fail. Of the generation `foreign` a gateway
+    has another map.
     """
 
     away: Sequence[int] = ()
     unpublished: Sequence[int] = ()
+    foreign: int = 0
     heard: list[SlotMap] = field(default_factory=list)
     balanced: list[SlotMap] = field(default_factory=list)
     published: int = 0
@@ -46,6 +48,8 @@ class PlayedFollowers:
     def await_gateways(self, slots: SlotMap) -> None:
         if slots.generation in self.away:
             raise MapError("gateway http://b:5001 of cell b cannot be asked")
+        if slots.generation == self.foreign:
+            raise OtherMapError("gateway http://b:5001 of cell b has another map")
         self.heard.append(slots)
 
     def balance(self, slots: SlotMap) -> None:
@@ -195,6 +199,17 @@ def test_a_map_that_somebody_else_changes_is_left_as_it_is(file: Path) -> None:
 
         assert slot_map.read(file) == other
         assert followers.balanced == []
+
+
+def test_hash_slots_stay_closed_for_a_gateway_with_another_map(file: Path) -> None:
+    """By that map they may be of another cell already, so nobody is given them."""
+    followers = PlayedFollowers(foreign=5)
+
+    with pytest.raises(MapError, match=r"another map\. Nothing was moved, and .* stay closed"):
+        move(file, [7], "b", followers)
+
+    assert slot_map.read(file).slots[7] == Slot("a", closed=True)
+    assert slot_map.read(file).generation == 5
 
 
 def test_a_closed_slot_can_be_opened_where_it_is(file: Path) -> None:

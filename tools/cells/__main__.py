@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.cells.hash_slots import SLOTS
 from tools.cells import local, slot_map
-from tools.cells.followers import Followers
+from tools.cells.followers import Followers, Gateway, InForce
 from tools.cells.haproxy import configuration, slots_file
 from tools.cells.moves import move
 from tools.cells.plan import paths_of
@@ -70,16 +70,22 @@ def numbers_of(text: str) -> list[int]:
 def shown(slots: SlotMap, followers: Followers) -> str:
     """Return what the map says, and what each gateway says of it."""
     lines = [f"generation {slots.generation}"]
+    said = followers.said_of(slots)
     for cell, urls in slots.cells.items():
         closed = closed_spans(slots, cell)
         lines.append(
             f"cell {cell}: hash slots {spans(slots, cell) or 'none'}"
             + (f", of which a move has closed {closed}" if closed else "")
         )
-        for url in urls:
-            said = followers.said(cell, url)
-            lines.append(f"  {url}  " + (said if isinstance(said, str) else f"generation {said}"))
+        lines += [f"  {url}  {_words(said[Gateway(cell, url)], slots)}" for url in urls]
     return "\n".join(lines)
+
+
+def _words(said: InForce | str, slots: SlotMap) -> str:
+    if isinstance(said, str) or not said.generation:
+        return str(said)
+    other = said.generation == slots.generation and not said.is_of(slots)
+    return f"generation {said.generation}" + (", of another map" if other else "")
 
 
 def _followers(given: argparse.Namespace, environment: Mapping[str, str]) -> Followers:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from tools.cells import slot_map
-from tools.cells.slot_map import MapError
+from tools.cells.slot_map import MapError, OtherMapError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +30,10 @@ class Followers(Protocol):
         """Bring the file to where gateways read it. Raises `MapError`."""
 
     def await_gateways(self, slots: SlotMap) -> None:
-        """Return once each gateway of each cell says this generation. Raises `MapError`."""
+        """Return once all gateways of all cells say, at the same time, that this map is in force.
+
+        Raises `OtherMapError` if one of them never will, and `MapError`.
+        """
 
     def balance(self, slots: SlotMap) -> None:
         """Have HAProxy send requests to the owners by this map. Raises `MapError`."""
@@ -87,6 +90,9 @@ def _close(path: Path, before: SlotMap, moved: Mapping[int, Slot], followers: Fo
         if has_closed:
             followers.publish()
         followers.await_gateways(now)
+    except OtherMapError as error:
+        # Its hash slots may have been given to others by that map.
+        raise MapError(f"{error}. Nothing was moved, and these hash slots stay closed") from None
     except MapError as error:
         raise MapError(f"{error}. {_open_again(path, now, moved, followers)}") from None
     return now

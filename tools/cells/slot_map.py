@@ -24,6 +24,10 @@ class MapError(Exception):
     """The map cannot be used or changed; the message is the reason."""
 
 
+class OtherMapError(MapError):
+    """A gateway has a map that did not come from here, and keeps it."""
+
+
 def read(path: Path) -> SlotMap:
     """Return the map in a file. Raises `MapError`."""
     try:
