@@ -8,11 +8,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gateway.cells.hash_slots import Slot, SlotMap
 from tools.cells import slot_map
+from tools.cells.followers import Followers
+from tools.cells.haproxy import configuration
 from tools.cells.slot_map import MapError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def changed_by_hand(text: str) -> str:
+    """Return a configuration with lines of its users."""
+    bind = text.replace('-:5001}"', '-:5001}" ssl crt /tls.pem')
+    assert bind != text
+    return f"{bind}\nbackend others\n    server b-1 other:80 disabled\n"
 
 
 def test_a_file_keeps_its_mode_and_its_link(tmp_path: Path) -> None:
@@ -69,6 +79,29 @@ def test_a_new_name_outlives_the_machine(tmp_path: Path, monkeypatch: pytest.Mon
     slot_map.write(file, b"first")
 
     assert kept == [("file", False), ("folder", True)]
+
+
+def test_haproxy_starts_again_as_the_map_is_now(tmp_path: Path) -> None:
+    """A cell is disabled for requests without an id while it owns none; other lines stay."""
+    urls = {cell: (f"http://{cell}:5001", f"http://{cell}:5002") for cell in ("a", "a-1", "b")}
+    before = SlotMap(1, urls, tuple(Slot("a") for _ in range(64)))
+    after = SlotMap(2, urls, tuple(Slot("a-1", ("a",)) for _ in range(64)))
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(changed_by_hand(configuration(before)))
+
+    Followers(configuration=file).balance(after)
+    assert file.read_text() == changed_by_hand(configuration(after))
+
+    Followers(configuration=file).balance(before)
+    assert file.read_text() == changed_by_hand(configuration(before))
+
+
+def test_a_file_of_haproxy_that_is_not_there_is_a_fault_in_words(tmp_path: Path) -> None:
+    """It is not made, since what else its users want in it is not known."""
+    slots = SlotMap(1, {"a": ("http://a:5001",)}, tuple(Slot("a") for _ in range(64)))
+
+    with pytest.raises(MapError, match="cannot be read"):
+        Followers(configuration=tmp_path / "haproxy.cfg").balance(slots)
 
 
 def test_one_file_has_one_lock(tmp_path: Path) -> None:

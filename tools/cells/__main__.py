@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from gateway.cells.hash_slots import SlotMap
 
-BESIDE: Final = ("admin.sock", "slots.map")
-"""Names of HAProxy's admin socket and of its file of hash slots, where they lie beside the map."""
+BESIDE: Final = ("admin.sock", "slots.map", "haproxy.cfg")
+"""Names of HAProxy's admin socket and of its files, where they lie beside the map."""
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
@@ -89,11 +89,12 @@ def _words(said: InForce | str, slots: SlotMap) -> str:
 
 
 def _followers(given: argparse.Namespace, environment: Mapping[str, str]) -> Followers:
-    socket, slots = (given.map.with_name(name) for name in BESIDE)
+    socket, slots, configured = (given.map.with_name(name) for name in BESIDE)
     return Followers(
         token=environment.get("GATEWAY_TOKENS", "").split(",")[0].strip(),
         sockets=given.haproxy or ([str(socket)] if socket.exists() else []),
         slots=given.slots_file or (slots if slots.exists() else None),
+        configuration=given.haproxy_file or (configured if configured.exists() else None),
         publish_command=given.publish,
         seconds=given.seconds,
     )
@@ -114,6 +115,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     asked.add_argument("--seconds", type=float, default=30.0, help="that gateways have to follow")
     asked.add_argument("--haproxy", action="append", help="its admin socket; may be repeated")
     asked.add_argument("--slots-file", type=Path, help="the file of hash slots that HAProxy reads")
+    asked.add_argument("--haproxy-file", type=Path, help="HAProxy's configuration")
     asked.add_argument("--publish", default="", help="command that brings the map to the gateways")
 
     configured = commands.add_parser("haproxy", parents=[map_file], help="print its configuration")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from tools.api import Api, NotAnsweredError
 from tools.cells import slot_map
-from tools.cells.haproxy import commands, slots_file
+from tools.cells.haproxy import commands, slots_file, with_owners
 from tools.cells.slot_map import MapError, OtherMapError
 
 if TYPE_CHECKING:
@@ -70,13 +70,15 @@ class Gateway(NamedTuple):
 class Followers:
     """The gateways of the map, and each HAProxy, by its admin socket: a path or host:port.
 
-    `slots` is the file that an HAProxy reads at its start. `publish_command` brings the map to
-    where gateways read it, if that is not the file itself. Gateways have `seconds` to follow.
+    `slots` and `configuration` are the files that an HAProxy reads at its start. `publish_command`
+    brings the map to where gateways read it, if that is not the file itself. Gateways have
+    `seconds` to follow.
     """
 
     token: str = ""
     sockets: Sequence[str] = ()
     slots: Path | None = None
+    configuration: Path | None = None
     publish_command: str = ""
     seconds: float = 30.0
 
@@ -146,6 +148,8 @@ class Followers:
         """Have each HAProxy send requests to the owners by this map. Raises `MapError`."""
         if self.slots is not None:
             slot_map.write(self.slots, slots_file(slots).encode())
+        if self.configuration is not None:
+            slot_map.write(self.configuration, _configured(self.configuration, slots))
         for address in self.sockets:
             try:
                 _set(address, slots)
@@ -187,6 +191,14 @@ def _is_shared(url: str) -> bool:
         return False
     families = Counter(family for family, _ in {(family, at[0]) for family, *_, at in found})
     return max(families.values(), default=0) > 1
+
+
+def _configured(file: Path, slots: SlotMap) -> bytes:
+    """Return the content of HAProxy's configuration by this map. Raises `MapError`."""
+    try:
+        return with_owners(file.read_bytes().decode(), slots).encode()
+    except (OSError, UnicodeError) as error:
+        raise MapError(f"{file} cannot be read: {error}") from None
 
 
 def _set(address: str, slots: SlotMap) -> None:
