@@ -52,7 +52,7 @@ class Api:
                 return Answer(response.status, json.loads(response.read()))
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(error.code, json.loads(error.read() or b"{}"))
+                return Answer(error.code, _body_of(error))
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise NotAnsweredError(f"{self.url}{path}: {error}") from error
 
@@ -74,6 +74,15 @@ class Api:
             return answer.status == 200 and answer.body["status"] == "ok"
         except NotAnsweredError:
             return False
+
+
+def _body_of(error: urllib.error.HTTPError) -> dict[str, Any]:
+    """Return the body of a refusal, which is empty if something before the gateway refused."""
+    try:
+        body = json.loads(error.read())
+    except (OSError, http.client.HTTPException, ValueError):
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Api:

@@ -148,6 +148,26 @@ def test_a_name_of_several_gateways_is_refused(
     assert words in " ".join(map(str, said.values()))
 
 
+def test_a_page_of_something_before_a_gateway_is_no_answer_of_it(first: SlotMap) -> None:
+    """It ends the move in words, as any gateway that cannot be asked."""
+    page = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 6\r\n\r\n<html>"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(page)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        said = Followers().said_of(SlotMap(4, {"a": (url,)}, first.slots))
+        thread.join()
+
+    assert [*said.values()] == ["answers 502"]
+
+
 class PlayedAdmin:
     """An admin socket of HAProxy, with one map; it refuses lines that fill its buffer."""
 
