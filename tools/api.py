@@ -32,10 +32,11 @@ class Answer:
 
 
 class Api:
-    """One gateway at `url`; `token` is sent unless it is empty."""
+    """One gateway at `url`, which has `seconds` to answer; `token` is sent unless it is empty."""
 
-    def __init__(self, url: str, token: str = "") -> None:
+    def __init__(self, url: str, token: str = "", seconds: float = REQUEST_SECONDS) -> None:
         self.url = url.rstrip("/")
+        self._seconds = seconds
         self._headers = {"Content-Type": "application/json"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
@@ -47,11 +48,11 @@ class Api:
             self.url + path, data, self._headers, method=method
         )
         try:
-            with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as response:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=self._seconds) as response:  # noqa: S310
                 return Answer(response.status, json.loads(response.read()))
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(error.code, json.loads(error.read() or b"{}"))
+                return Answer(error.code, _body_of(error))
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise NotAnsweredError(f"{self.url}{path}: {error}") from error
 
@@ -73,6 +74,15 @@ class Api:
             return answer.status == 200 and answer.body["status"] == "ok"
         except NotAnsweredError:
             return False
+
+
+def _body_of(error: urllib.error.HTTPError) -> dict[str, Any]:
+    """Return the body of a refusal, which is empty if something before the gateway refused."""
+    try:
+        body = json.loads(error.read())
+    except (OSError, http.client.HTTPException, ValueError):
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Api:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -12,35 +12,79 @@ from tools.cells import slot_map
 from tools.cells.__main__ import main, numbers_of
 from tools.cells.moves import move
 from tools.cells.plan import cells_of, current_map, paths_of
-from tools.cells.slot_map import MapError, encoded, with_slots
+from tools.cells.slot_map import MapError, OtherMapError, encoded, with_slots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 CELLS: Final = {cell: (f"http://{cell}:5001",) for cell in "abc"}
+NOBODY: Final = dict.fromkeys("abc", ("http://127.0.0.1:1",))
+"""Gateways that cannot be asked, which shows soon."""
+
 FIRST: Final = SlotMap(4, CELLS, tuple(Slot("a" if n < 32 else "b") for n in range(64)))
 
 
 @dataclass
 class PlayedFollowers:
-    """Followers that record what they are told; `away` are generations that a gateway misses."""
+    """Followers that record what they are told; `away` are generations that a gateway misses.
+
+    `unpublished` are runs of the command, from 1, that fail. Of the generation `foreign` a gateway
+    has another map.
+    """
 
     away: Sequence[int] = ()
+    unpublished: Sequence[int] = ()
+    foreign: int = 0
     heard: list[SlotMap] = field(default_factory=list)
     balanced: list[SlotMap] = field(default_factory=list)
     published: int = 0
 
     def publish(self) -> None:
         self.published += 1
+        if self.published in self.unpublished:
+            raise MapError("'copy' ended with 1")
 
     def await_gateways(self, slots: SlotMap) -> None:
         if slots.generation in self.away:
             raise MapError("gateway http://b:5001 of cell b cannot be asked")
+        if slots.generation == self.foreign:
+            raise OtherMapError("gateway http://b:5001 of cell b has another map")
         self.heard.append(slots)
 
     def balance(self, slots: SlotMap) -> None:
         self.balanced.append(slots)
+
+
+class BroughtMaps(PlayedFollowers):
+    """Gateways that know a map only once it is brought to them."""
+
+    def __init__(self, file: Path, unpublished: Sequence[int]) -> None:
+        super().__init__(unpublished=unpublished)
+        self.file = file
+        self.brought = FIRST
+
+    def publish(self) -> None:
+        super().publish()
+        self.brought = slot_map.read(self.file)
+
+    def await_gateways(self, slots: SlotMap) -> None:
+        if slots != self.brought:
+            raise MapError(f"gateway http://b:5001 has generation {self.brought.generation}")
+        super().await_gateways(slots)
+
+
+class MeddledMaps(PlayedFollowers):
+    """Followers during whose wait for generation 5 somebody writes another map."""
+
+    def __init__(self, file: Path, other: SlotMap, away: Sequence[int]) -> None:
+        super().__init__(away=away)
+        self.file, self.other = file, other
+
+    def await_gateways(self, slots: SlotMap) -> None:
+        if slots.generation == 5:
+            slot_map.write(self.file, encoded(self.other))
+        super().await_gateways(slots)
 
 
 @pytest.fixture(name="file")
@@ -62,7 +106,7 @@ def test_a_move_closes_the_slot_everywhere_before_it_opens_elsewhere(file: Path)
         (6, Slot("b", ("a",))),
     ]
     assert followers.balanced == [now] == [slot_map.read(file)]
-    assert followers.published == 2
+    assert followers.published == 3
     assert [n for n in range(64) if now.slots[n] != FIRST.slots[n]] == [7]
 
 
@@ -120,6 +164,54 @@ def test_a_move_that_was_broken_off_goes_on(file: Path) -> None:
     assert followers.heard == followers.balanced == [now]
 
 
+@pytest.mark.parametrize(
+    ("failed", "words"),
+    [
+        ([1], "'copy' ended with 1"),
+        ([2], "Nothing was moved; generation 6"),
+        ([2, 3], "but 'copy' ended with 1: the next run"),
+        ([3], "Generation 6 is in place; .* run the same command again"),
+    ],
+)
+def test_a_move_goes_on_after_a_map_that_was_not_brought(
+    file: Path, failed: list[int], words: str
+) -> None:
+    """The next run brings what the former one has left, before it waits for any gateway."""
+    followers = BroughtMaps(file, unpublished=failed)
+    with pytest.raises(MapError, match=words):
+        move(file, [7], "b", followers)
+
+    now = move(file, [7], "b", followers)
+
+    assert now.slots[7] == Slot("b", ("a",))
+    assert followers.balanced == [now] == [followers.brought]
+
+
+def test_a_map_that_somebody_else_changes_is_left_as_it_is(file: Path) -> None:
+    """The move ends, whether it would have gone on or opened the hash slot again."""
+    for away in ([], [5]):
+        slot_map.write(file, encoded(FIRST))
+        other = with_slots(with_slots(FIRST, {}), {9: Slot("b", ("a",))})
+        followers = MeddledMaps(file, other, away=away)
+
+        with pytest.raises(MapError, match="not as it was read or written here, in generation 5"):
+            move(file, [7], "b", followers)
+
+        assert slot_map.read(file) == other
+        assert followers.balanced == []
+
+
+def test_hash_slots_stay_closed_for_a_gateway_with_another_map(file: Path) -> None:
+    """By that map they may be of another cell already, so nobody is given them."""
+    followers = PlayedFollowers(foreign=5)
+
+    with pytest.raises(MapError, match=r"another map\. Nothing was moved, and .* stay closed"):
+        move(file, [7], "b", followers)
+
+    assert slot_map.read(file).slots[7] == Slot("a", closed=True)
+    assert slot_map.read(file).generation == 5
+
+
 def test_a_closed_slot_can_be_opened_where_it_is(file: Path) -> None:
     """A move to its own cell does that."""
     slot_map.write(file, encoded(with_slots(FIRST, {7: Slot("a", ("b",), closed=True)})))
@@ -157,6 +249,18 @@ def test_faults_are_a_line(file: Path, capsys: pytest.CaptureFixture[str]) -> No
         "cells: there is no cell z but a, b, c",
         f"cells: {file.with_name('no.json')}: No such file or directory",
     ]
+
+
+def test_closed_slots_are_shown(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A move that was broken off is seen."""
+    closed = {number: Slot("a", closed=True) for number in (3, 4, 7)}
+    slot_map.write(file, encoded(with_slots(replace(FIRST, cells=NOBODY), closed)))
+
+    assert main(["show", "--map", str(file)], {}) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert "cell a: hash slots 0-31, of which a move has closed 3-4, 7" in lines
+    assert "cell b: hash slots 32-63" in lines
 
 
 def test_a_map_is_written_as_people_write_it(file: Path) -> None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.cells.hash_slots import SLOTS
 from tools.cells import local, slot_map
-from tools.cells.followers import Followers
+from tools.cells.followers import Followers, Gateway, InForce
 from tools.cells.haproxy import configuration, slots_file
 from tools.cells.moves import move
 from tools.cells.plan import paths_of
-from tools.cells.slot_map import MapError, spans
+from tools.cells.slot_map import MapError, closed_spans, spans
 from tools.run.checks import NotStartedError
 from tools.server import report
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from gateway.cells.hash_slots import SlotMap
 
-BESIDE: Final = ("admin.sock", "slots.map")
-"""Names of HAProxy's admin socket and of its file of hash slots, where they lie beside the map."""
+BESIDE: Final = ("admin.sock", "slots.map", "haproxy.cfg")
+"""Names of HAProxy's admin socket and of its files, where they lie beside the map."""
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
@@ -70,20 +70,31 @@ def numbers_of(text: str) -> list[int]:
 def shown(slots: SlotMap, followers: Followers) -> str:
     """Return what the map says, and what each gateway says of it."""
     lines = [f"generation {slots.generation}"]
+    said = followers.said_of(slots)
     for cell, urls in slots.cells.items():
-        lines.append(f"cell {cell}: hash slots {spans(slots, cell) or 'none'}")
-        for url in urls:
-            said = followers.said(cell, url)
-            lines.append(f"  {url}  " + (said if isinstance(said, str) else f"generation {said}"))
+        closed = closed_spans(slots, cell)
+        lines.append(
+            f"cell {cell}: hash slots {spans(slots, cell) or 'none'}"
+            + (f", of which a move has closed {closed}" if closed else "")
+        )
+        lines += [f"  {url}  {_words(said[Gateway(cell, url)], slots)}" for url in urls]
     return "\n".join(lines)
 
 
+def _words(said: InForce | str, slots: SlotMap) -> str:
+    if isinstance(said, str) or not said.generation:
+        return str(said)
+    other = said.generation == slots.generation and not said.is_of(slots)
+    return f"generation {said.generation}" + (", of another map" if other else "")
+
+
 def _followers(given: argparse.Namespace, environment: Mapping[str, str]) -> Followers:
-    socket, slots = (given.map.with_name(name) for name in BESIDE)
+    socket, slots, configured = (given.map.with_name(name) for name in BESIDE)
     return Followers(
         token=environment.get("GATEWAY_TOKENS", "").split(",")[0].strip(),
         sockets=given.haproxy or ([str(socket)] if socket.exists() else []),
         slots=given.slots_file or (slots if slots.exists() else None),
+        configuration=given.haproxy_file or (configured if configured.exists() else None),
         publish_command=given.publish,
         seconds=given.seconds,
     )
@@ -104,6 +115,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     asked.add_argument("--seconds", type=float, default=30.0, help="that gateways have to follow")
     asked.add_argument("--haproxy", action="append", help="its admin socket; may be repeated")
     asked.add_argument("--slots-file", type=Path, help="the file of hash slots that HAProxy reads")
+    asked.add_argument("--haproxy-file", type=Path, help="HAProxy's configuration")
     asked.add_argument("--publish", default="", help="command that brings the map to the gateways")
 
     configured = commands.add_parser("haproxy", parents=[map_file], help="print its configuration")

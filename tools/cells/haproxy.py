@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -41,6 +42,12 @@ backend any-with-server
     http-check expect string '"status":"ok"'
     default-server inter 500ms fall 1"""
 
+SERVER: Final = re.compile(
+    r"(?P<named>\s+server\s+(?P<cell>\S+)-\d+\s+\S+)(?:\s+disabled\b)?(?P<rest>.*)", re.DOTALL
+)
+SPREAD: Final = ("backend any-with-server", "backend any")
+"""Sections with the servers of requests without an id."""
+
 ANY_AT_ALL: Final = f"""
 backend any
 {READS_ONLY}"""
@@ -60,6 +67,25 @@ def configuration(slots: SlotMap) -> str:
         parts += [CELL.format(cell=cell, **words), *_servers(slots, cell)]
     parts += [ANY, *spread, ANY_AT_ALL, *spread]
     return "\n".join(parts) + "\n"
+
+
+def with_owners(text: str, slots: SlotMap) -> str:
+    """Return a configuration in which cells get requests without an id as by this map.
+
+    All else stays as it is: its users may have changed other lines.
+    """
+    owning = set(owners(slots))
+    lines, section = [], ""
+    for line in text.splitlines(keepends=True):
+        if line[:1].isalpha():
+            section = " ".join(line.split()[:2])
+        server = SERVER.fullmatch(line) if section in SPREAD else None
+        if server is None:
+            lines.append(line)
+            continue
+        named, cell, rest = server.group("named", "cell", "rest")
+        lines.append(named + ("" if cell in owning else " disabled") + rest)
+    return "".join(lines)
 
 
 def slots_file(slots: SlotMap) -> str:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from tools.cells import slot_map
-from tools.cells.slot_map import MapError
+from tools.cells.slot_map import MapError, OtherMapError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +30,10 @@ class Followers(Protocol):
         """Bring the file to where gateways read it. Raises `MapError`."""
 
     def await_gateways(self, slots: SlotMap) -> None:
-        """Return once each gateway of each cell says this generation. Raises `MapError`."""
+        """Return once all gateways of all cells say, at the same time, that this map is in force.
+
+        Raises `OtherMapError` if one of them never will, and `MapError`.
+        """
 
     def balance(self, slots: SlotMap) -> None:
         """Have HAProxy send requests to the owners by this map. Raises `MapError`."""
@@ -42,6 +45,8 @@ def move(path: Path, numbers: Sequence[int], to: str, followers: Followers) -> S
         before = slot_map.read(path)
         if to not in before.cells:
             raise MapError(f"there is no cell {to} but {', '.join(before.cells)}")
+        # A run that was broken off may have written a map that was brought to no gateway.
+        followers.publish()
         moved = {
             number: before.slots[number]
             for number in numbers
@@ -49,10 +54,10 @@ def move(path: Path, numbers: Sequence[int], to: str, followers: Followers) -> S
         }
         now = _close(path, before, moved, followers)
         if moved:
-            now = slot_map.with_slots(now, {n: given(slot, to) for n, slot in moved.items()})
-            slot_map.write(path, slot_map.encoded(now))
-            followers.publish()
+            now = _change(path, now, {n: given(slot, to) for n, slot in moved.items()})
         try:
+            if moved:
+                followers.publish()
             followers.await_gateways(now)
         except MapError as error:
             raise MapError(
@@ -76,23 +81,48 @@ def _close(path: Path, before: SlotMap, moved: Mapping[int, Slot], followers: Fo
     if not moved:
         return before
     now = before
-    if not all(slot.closed for slot in moved.values()):
+    has_closed = not all(slot.closed for slot in moved.values())
+    if has_closed:
         # A gateway that cannot be asked is found before any begin is refused for it.
         followers.await_gateways(before)
-        closed = {n: replace(slot, closed=True) for n, slot in moved.items()}
-        now = slot_map.with_slots(before, closed)
-        slot_map.write(path, slot_map.encoded(now))
+        now = _change(path, before, {n: replace(slot, closed=True) for n, slot in moved.items()})
+    try:
+        if has_closed:
+            followers.publish()
+        followers.await_gateways(now)
+    except OtherMapError as error:
+        # Its hash slots may have been given to others by that map.
+        raise MapError(f"{error}. Nothing was moved, and these hash slots stay closed") from None
+    except MapError as error:
+        raise MapError(f"{error}. {_open_again(path, now, moved, followers)}") from None
+    return now
+
+
+def _open_again(path: Path, now: SlotMap, moved: Mapping[int, Slot], followers: Followers) -> str:
+    """Have the owners take new ids as before; return what is in place then."""
+    # Also those that an earlier move has left closed: nobody else has been given them.
+    open_again = {number: replace(slot, closed=False) for number, slot in moved.items()}
+    try:
+        opened = _change(path, now, open_again)
+    except MapError as error:
+        return f"Nothing was moved, and these hash slots stay closed: {error}"
+    words = (
+        f"Nothing was moved; generation {opened.generation} has these hash slots where they were"
+    )
     try:
         followers.publish()
-        followers.await_gateways(now)
     except MapError as error:
-        # Also those that an earlier move has left closed: nobody else has been given them.
-        open_again = {n: replace(slot, closed=False) for n, slot in moved.items()}
-        opened = slot_map.with_slots(now, open_again)
-        slot_map.write(path, slot_map.encoded(opened))
-        followers.publish()
+        return f"{words}, but {error}: the next run brings it to the gateways"
+    return words
+
+
+def _change(path: Path, last: SlotMap, changed: Mapping[int, Slot]) -> SlotMap:
+    """Write the next generation, if the file has still the `last` one. Raises `MapError`."""
+    if slot_map.read(path) != last:
         raise MapError(
-            f"{error}. Nothing was moved; generation {opened.generation} has these hash slots where"
-            " they were"
-        ) from None
+            f"{path} is not as it was read or written here, in generation {last.generation}: it"
+            " was changed by hand or by another program, and is left so"
+        )
+    now = slot_map.with_slots(last, changed)
+    slot_map.write(path, slot_map.encoded(now))
     return now

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import stat
 from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.cells.hash_slots import SlotMap, SlotMapError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from gateway.cells.hash_slots import Slot
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 class MapError(Exception):
     """The map cannot be used or changed; the message is the reason."""
+
+
+class OtherMapError(MapError):
+    """A gateway has a map that did not come from here, and keeps it."""
 
 
 def read(path: Path) -> SlotMap:
@@ -34,20 +39,48 @@ def read(path: Path) -> SlotMap:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Put a file in place at once, and so that it survives the end of this machine."""
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    """Put a file in place at once, and so that it survives the end of this machine.
+
+    It has the mode and the owner of the file that it replaces; a link to that stays. Raises
+    `MapError`.
+    """
+    try:
+        target = path.resolve()
+        part = target.with_name(f"{target.name}.part")
+        with part.open("wb") as file:
+            with contextlib.suppress(FileNotFoundError):
+                _give(file.fileno(), target.stat())
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+        _keep_names(target.parent)
+    except OSError as error:
+        raise MapError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _give(descriptor: int, former: os.stat_result) -> None:
+    own = os.fstat(descriptor)
+    if (own.st_uid, own.st_gid) != (former.st_uid, former.st_gid):
+        os.fchown(descriptor, former.st_uid, former.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(former.st_mode))
+
+
+def _keep_names(folder: Path) -> None:
+    """Have the names of a folder's files survive the end of this machine."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Keep other programs from changing the map until the block ends. Raises `MapError`."""
+    target = path.resolve()
     try:
-        lock = path.with_name(f"{path.name}.lock").open("a")
+        lock = target.with_name(f"{target.name}.lock").open("a")
     except OSError as error:
         raise MapError(f"{path}: {error.strerror}") from None
     with lock:
@@ -71,9 +104,13 @@ def owners(slots: SlotMap) -> list[str]:
 
 def spans(slots: SlotMap, cell: str) -> str:
     """Return the hash slots of a cell, such as `0-31, 40`."""
-    found = groupby(enumerate(owners(slots)), key=lambda pair: pair[1])
-    parts = [[number for number, _ in pairs] for owner, pairs in found if owner == cell]
-    return ", ".join(_span(part) for part in parts)
+    return _spans(number for number, owner in enumerate(owners(slots)) if owner == cell)
+
+
+def closed_spans(slots: SlotMap, cell: str) -> str:
+    """Return those hash slots of a cell of which it takes no new ids."""
+    found = enumerate(slots.slots)
+    return _spans(number for number, slot in found if slot.cell == cell and slot.closed)
 
 
 def encoded(slots: SlotMap) -> bytes:
@@ -93,6 +130,12 @@ def encoded(slots: SlotMap) -> bytes:
         f'  "cells": {{\n    {between.join(cells)}\n  }},\n'
         f'  "slots": [\n    {between.join(lines)}\n  ]\n}}\n'
     ).encode()
+
+
+def _spans(numbers: Iterable[int]) -> str:
+    # Those that follow each other are as far from their places in the list.
+    found = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
+    return ", ".join(_span([number for _, number in pairs]) for _, pairs in found)
 
 
 def _span(numbers: list[int]) -> str:

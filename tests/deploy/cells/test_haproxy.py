@@ -125,7 +125,7 @@ def test_a_gateway_without_its_server_gets_no_new_ids(cells: Cells) -> None:
 
 @needs_haproxy
 def test_a_move_changes_the_cell_of_a_hash_slot(cells: Cells) -> None:
-    """HAProxy follows without a reload, and its file too; a cell's first hash slot opens it."""
+    """HAProxy follows without a reload, and its files too; a cell's first hash slot opens it."""
     id = next(id for id in IDS if cell_of(id) == "a")
     number = zlib.crc32(id.encode()) % 64
     assert cells.begin(f"?id={id}").body["cell"] == "a"
@@ -135,10 +135,12 @@ def test_a_move_changes_the_cell_of_a_hash_slot(cells: Cells) -> None:
 
     assert cells.begin(f"?id={id}").body["cell"] == "new"
     assert f"{number} new" in cells.balancer.slots.read_text().splitlines()
+    assert cells.balancer.configuration.read_text() == configuration(moved)
     assert {cells.begin().body["cell"] for _ in range(20)} == {"a", "b", "new"}
     others = [other for other in IDS if other != id and other.isascii()]
     assert all(cells.begin(f"?id={other}").body["cell"] == cell_of(other) for other in others)
     cells.balancer.followers.balance(cells.slots)
+    assert cells.balancer.configuration.read_text() == configuration(cells.slots)
     assert {cells.begin().body["cell"] for _ in range(20)} == {"a", "b"}
 
 

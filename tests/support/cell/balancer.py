@@ -31,8 +31,8 @@ class Balancer:
     def __init__(self, directory: Path, slots: SlotMap, sockets: Path) -> None:
         self.slots = directory / "slots.map"
         self.slots.write_text(slots_file(slots))
-        self._configuration = directory / "haproxy.cfg"
-        self._configuration.write_text(configuration(slots))
+        self.configuration = directory / "haproxy.cfg"
+        self.configuration.write_text(configuration(slots))
         self._log = directory / "haproxy.log"
         self.admin_socket, self._own, self._port = sockets / "admin", free_port(), free_port()
         self._child: subprocess.Popen[bytes] | None = None
@@ -44,7 +44,12 @@ class Balancer:
     @property
     def followers(self) -> Followers:
         """Return what a move tells."""
-        return Followers(sockets=[str(self.admin_socket)], slots=self.slots, seconds=SECONDS)
+        return Followers(
+            sockets=[str(self.admin_socket)],
+            slots=self.slots,
+            configuration=self.configuration,
+            seconds=SECONDS,
+        )
 
     def start(self) -> None:
         own = {
@@ -55,7 +60,7 @@ class Balancer:
         }
         with self._log.open("ab") as log:
             self._child = subprocess.Popen(
-                ["haproxy", "-db", "-f", str(self._configuration)],
+                ["haproxy", "-db", "-f", str(self.configuration)],
                 env={**os.environ, **own},
                 stdout=log,
                 stderr=log,

@@ -11,16 +11,22 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gateway.cells.hash_slots import SlotMap
+
 OK: Final = '{"presence":"on","status":"ok"}'
 DEGRADED: Final = '{"presence":"on","status":"degraded","detail":"server: it does not answer"}'
 
 
 class PlayedGateway:
-    """A gateway of a cell. `ready` is what it says at /readyz."""
+    """A gateway of a cell. `ready` is what it says at /readyz.
+
+    `maps` are those that it says at /cells, each once, and the last one from then on.
+    """
 
     def __init__(self, cell: str) -> None:
         self.cell = cell
         self.ready = OK
+        self.maps: list[SlotMap] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
@@ -37,6 +43,11 @@ class PlayedGateway:
             self._server.server_close()
             self._thread.join()
 
+    def said_map(self) -> dict[str, object]:
+        """Return what is said at /cells."""
+        slots = self.maps.pop(0) if len(self.maps) > 1 else self.maps[0]
+        return {"cell": self.cell, "generation": slots.generation, "digest": slots.digest}
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         gateway = self
 
@@ -44,7 +55,9 @@ class PlayedGateway:
             wbufsize = -1  # one write for the whole answer
 
             def do_GET(self) -> None:
-                said = {"cell": gateway.cell, "hop": self.headers["X-Cell-Hop"]}
+                said: dict[str, object] = {"cell": gateway.cell, "hop": self.headers["X-Cell-Hop"]}
+                if self.path == "/cells":
+                    said = gateway.said_map()
                 text = gateway.ready if self.path == "/readyz" else json.dumps(said)
                 body = text.encode()
                 self.send_response(200)
