@@ -35,6 +35,7 @@ OPERATORS: Final = (
     "deploy/kubernetes/components/observability",
     "deploy/kubernetes/components/autoscaling",
 )
+BALANCER: Final = "deploy/kubernetes/components/balancer"
 AS_CELL: Final = ("deploy/kubernetes/components/cell", "deploy/kubernetes/overlays/cells/map")
 
 

@@ -6,11 +6,13 @@ import copy
 import re
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import pytest
 import yaml
 
 from tests.support.manifests import (
     AS_CELL,
+    BALANCER,
     OPERATORS,
     OVERLAYS,
     container,
@@ -23,6 +25,7 @@ from tests.support.manifests import (
     workload_named,
     workloads,
 )
+from tests.support.operators import OPERATORS as KINDS
 from tests.support.policies import Peer, reaches
 from tests.support.processes import ROOT
 from tools.cells import slot_map
@@ -30,6 +33,8 @@ from tools.cells.haproxy import configuration, slots_file
 from tools.kubernetes.manifests import FOLDER
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gateway.cells.hash_slots import SlotMap
     from tests.support.manifests import Object
 
@@ -214,3 +219,22 @@ def test_one_haproxy_is_always_there() -> None:
         assert selected.items() <= spec["template"]["metadata"]["labels"].items()
     assert [each["metadata"]["name"] for each in workloads(of(FRONT))] == ["haproxy"]
     assert [each.name for each in containers(of(FRONT))] == ["haproxy"]
+
+
+def test_haproxy_is_monitored(tmp_path: Path) -> None:
+    """Each pod is asked for its metrics, as the job on which alerts rely."""
+    found = with_components(tmp_path, "cells/front", FRONT, (BALANCER,))
+    (added,) = (each for each in found if each["kind"] == "PodMonitor")
+    (endpoint,) = added["spec"]["podMetricsEndpoints"]
+    scrapes = yaml.safe_load((ROOT / "deploy/observability/prometheus.ha.yml").read_text())
+
+    assert added["metadata"]["namespace"] == FRONT
+    msgspec.convert(added["spec"], KINDS[added["apiVersion"], added["kind"]])
+    labels = workload_named(found, "haproxy")["spec"]["template"]["metadata"]["labels"]
+    assert added["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    ports = {each["name"]: each["containerPort"] for each in container(found, "haproxy")["ports"]}
+    (own,) = re.findall(r"OWN_BIND-:(\d+)", configuration(the_map()))
+    assert ports[endpoint["port"]] == int(own)
+    assert reaches(found, MONITORING, HAPROXY, int(own))
+    job = endpoint["relabelings"][0]["replacement"]
+    assert job in {each["job_name"] for each in scrapes["scrape_configs"]}
