@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OVERLAYS: Final = ("sqlite", "postgres", "ha")
+CELL: Final = "cells/a"
+"""A cell of the example of two."""
+FRONT: Final = "cells/front"
+"""HAProxy before these."""
 PODS: Final = frozenset({"Deployment", "StatefulSet"})
 
 type Object = dict[str, Any]
@@ -23,9 +27,16 @@ apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 namespace: {namespace}
 resources: [deploy/kubernetes/overlays/{overlay}]
-components: [deploy/kubernetes/components/observability, deploy/kubernetes/components/autoscaling]
+components: [{components}]
 """
-"""An overlay of a user with all components."""
+"""An overlay of a user with components."""
+
+OPERATORS: Final = (
+    "deploy/kubernetes/components/observability",
+    "deploy/kubernetes/components/autoscaling",
+)
+BALANCER: Final = "deploy/kubernetes/components/balancer"
+AS_CELL: Final = ("deploy/kubernetes/components/cell", "deploy/kubernetes/overlays/cells/map")
 
 
 @cache
@@ -40,10 +51,13 @@ def objects(folder: Path) -> tuple[Object, ...]:
 
 
 def with_components(
-    folder: Path, overlay: str = "sqlite", namespace: str = "durable-http"
+    folder: Path,
+    overlay: str = "sqlite",
+    namespace: str = "durable-http",
+    components: Sequence[str] = OPERATORS,
 ) -> tuple[Object, ...]:
-    """Return the objects of an overlay with all components, which is written into a new folder."""
-    text = TOP.format(overlay=overlay, namespace=namespace)
+    """Return the objects of an overlay with components, which is written into a new folder."""
+    text = TOP.format(overlay=overlay, namespace=namespace, components=", ".join(components))
     (folder / "kustomization.yaml").write_text(reachable(text, folder))
     return objects(folder)
 
@@ -76,6 +90,12 @@ def workloads(found: Sequence[Object]) -> Iterator[Object]:
     return (each for each in found if each["kind"] in PODS)
 
 
+def workload_named(found: Sequence[Object], name: str) -> Object:
+    """Return the one Deployment or StatefulSet with this name."""
+    (it,) = (each for each in workloads(found) if each["metadata"]["name"] == name)
+    return it
+
+
 def pod_of(workload: Object) -> Object:
     """Return the pod of a workload."""
     spec: Object = workload["spec"]["template"]["spec"]
@@ -100,9 +120,12 @@ def container(found: Sequence[Object], name: str) -> Object:
 
 def environment(found: Sequence[Object], name: str, secret: str = "") -> dict[str, str]:
     """Return the environment of a container; what is in a Secret has the value `secret`."""
-    settings: dict[str, str] = named(found, "ConfigMap", "settings")["data"]
+    settings = named(found, "ConfigMap", "settings")
+    own: dict[str, str] = settings["data"]
+    fields = {"metadata.namespace": settings["metadata"]["namespace"]}
     spec = container(found, name)
-    return {
-        **(settings if spec.get("envFrom") else {}),
-        **{each["name"]: each.get("value", secret) for each in spec.get("env", ())},
-    }
+    values = {}
+    for each in spec.get("env", ()):
+        field = each.get("valueFrom", {}).get("fieldRef")
+        values[each["name"]] = fields[field["fieldPath"]] if field else each.get("value", secret)
+    return {**(own if spec.get("envFrom") else {}), **values}

@@ -97,6 +97,7 @@ def _followers(given: argparse.Namespace, environment: Mapping[str, str]) -> Fol
         configuration=given.haproxy_file or (configured if configured.exists() else None),
         publish_command=given.publish,
         seconds=given.seconds,
+        ask_command=given.ask,
     )
 
 
@@ -117,6 +118,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     asked.add_argument("--slots-file", type=Path, help="the file of hash slots that HAProxy reads")
     asked.add_argument("--haproxy-file", type=Path, help="HAProxy's configuration")
     asked.add_argument("--publish", default="", help="command that brings the map to the gateways")
+    asked.add_argument("--ask", default="", help="command that prints a gateway's GET /cells")
 
     configured = commands.add_parser("haproxy", parents=[map_file], help="print its configuration")
     configured.add_argument("--slots", action="store_true", help="print its file of hash slots")

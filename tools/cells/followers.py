@@ -5,14 +5,12 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import urlsplit
 
-from tools.api import Api, NotAnsweredError
 from tools.cells import slot_map
+from tools.cells.asking import NOT_ASKED, answered, printed
 from tools.cells.haproxy import commands, slots_file, with_owners
 from tools.cells.slot_map import MapError, OtherMapError
 
@@ -35,8 +33,6 @@ MOST_ASKED: Final = 256
 SOCKET_SECONDS: Final = 5.0
 COMMANDS_BYTES: Final = 4096
 """Bytes of a line for HAProxy's admin socket: it refuses those that fill its buffer of 16 KiB."""
-
-NOT_ASKED: Final = "cannot be asked"
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,8 @@ class Followers:
 
     `slots` and `configuration` are the files that an HAProxy reads at its start. `publish_command`
     brings the map to where gateways read it, if that is not the file itself. Gateways have
-    `seconds` to follow.
+    `seconds` to follow. `ask_command`, with a gateway's address, prints its answer to GET /cells
+    where no request can be sent from here.
     """
 
     token: str = ""
@@ -81,6 +78,7 @@ class Followers:
     configuration: Path | None = None
     publish_command: str = ""
     seconds: float = 30.0
+    ask_command: str = ""
 
     def publish(self) -> None:
         """Run the command. Raises `MapError`."""
@@ -127,17 +125,15 @@ class Followers:
         return said
 
     def _ask(self, gateway: Gateway, seconds: float) -> InForce | str:
-        if _is_shared(gateway.url):
-            return "has several addresses: name each gateway by itself"
+        if self.ask_command:
+            body = printed(self.ask_command, gateway.url, seconds)
+        else:
+            body = answered(gateway.url, self.token, seconds)
+        if isinstance(body, str):
+            return body
         try:
-            answer = Api(gateway.url, self.token, seconds).ask("GET", "/cells")
-        except NotAnsweredError:
-            return NOT_ASKED
-        if answer.status != 200:
-            return f"answers {answer.status}"
-        try:
-            cell, digest = answer.body["cell"], str(answer.body["digest"])
-            generation = int(answer.body["generation"])
+            cell, digest = body["cell"], str(body["digest"])
+            generation = int(body["generation"])
         except (KeyError, TypeError, ValueError):
             return "does not say which map is in force"
         if cell != gateway.cell:
@@ -177,20 +173,6 @@ def _late(slots: SlotMap, said: Mapping[Gateway, InForce | str]) -> dict[Gateway
                 " somebody else changes the map too, or has not raised its generation"
             )
     return late
-
-
-def _is_shared(url: str) -> bool:
-    """Return whether a name stands for several gateways, of which only one would be asked.
-
-    A gateway may have an address of IPv4 and one of IPv6.
-    """
-    parts = urlsplit(url)
-    try:
-        found = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
-    except OSError:
-        return False
-    families = Counter(family for family, _ in {(family, at[0]) for family, *_, at in found})
-    return max(families.values(), default=0) > 1
 
 
 def _configured(file: Path, slots: SlotMap) -> bytes:

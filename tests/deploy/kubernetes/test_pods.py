@@ -14,6 +14,8 @@ import yaml
 from gateway.environment import gateway_settings
 from gateway.settings import Deadlines
 from tests.support.manifests import (
+    CELL,
+    FRONT,
     OVERLAYS,
     container,
     containers,
@@ -21,6 +23,7 @@ from tests.support.manifests import (
     named,
     overlay,
     pod_of,
+    workload_named,
     workloads,
 )
 from tests.support.processes import ROOT
@@ -47,22 +50,28 @@ MARGIN_SECONDS: Final = 5
 AGE: Final = re.compile(r"stat -c %Y (\S+)\) \)\) -le (\d+)$")
 
 
-@pytest.fixture(params=OVERLAYS)
+@pytest.fixture(params=(*OVERLAYS, CELL, FRONT))
+def all_pods(request: pytest.FixtureRequest) -> tuple[Object, ...]:
+    """Return the objects of an overlay, or of the HAProxy before cells."""
+    return overlay(request.param)
+
+
+@pytest.fixture(params=(*OVERLAYS, CELL))
 def found(request: pytest.FixtureRequest) -> tuple[Object, ...]:
     """Return the objects of an overlay."""
     return overlay(request.param)
 
 
-def test_pods_are_restricted(found: tuple[Object, ...]) -> None:
+def test_pods_are_restricted(all_pods: tuple[Object, ...]) -> None:
     """Each pod keeps to the `restricted` standard, which its namespace enforces."""
-    labels = named(found, "Namespace", "durable-http")["metadata"]["labels"]
+    labels = named(all_pods, "Namespace", "durable-http")["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
-    for workload in workloads(found):
+    for workload in workloads(all_pods):
         context = pod_of(workload)["securityContext"]
         assert context["runAsNonRoot"]
         assert context["runAsUser"] >= 10_000
         assert context["seccompProfile"] == {"type": "RuntimeDefault"}
-    for each in containers(found):
+    for each in containers(all_pods):
         assert each.spec["securityContext"] == {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
@@ -70,21 +79,21 @@ def test_pods_are_restricted(found: tuple[Object, ...]) -> None:
         }
 
 
-def test_pods_know_nothing_of_the_cluster(found: tuple[Object, ...]) -> None:
+def test_pods_know_nothing_of_the_cluster(all_pods: tuple[Object, ...]) -> None:
     """No pod gets variables of Services, such as RESONATE_PORT, or a token of the cluster's API."""
-    for workload in workloads(found):
+    for workload in workloads(all_pods):
         assert pod_of(workload)["enableServiceLinks"] is False
         assert pod_of(workload)["automountServiceAccountToken"] is False
 
 
-def test_containers_have_bounds(found: tuple[Object, ...]) -> None:
+def test_containers_have_bounds(all_pods: tuple[Object, ...]) -> None:
     """Each container asks for CPU and memory, has a limit of memory, and a /tmp with a limit."""
     volumes = {
         (workload["metadata"]["name"], volume["name"]): volume
-        for workload in workloads(found)
+        for workload in workloads(all_pods)
         for volume in pod_of(workload)["volumes"]
     }
-    for each in containers(found):
+    for each in containers(all_pods):
         assert each.spec["resources"]["requests"].keys() == {"cpu", "memory"}
         assert each.spec["resources"]["limits"].keys() == {"memory"}
         (tmp,) = (m["name"] for m in each.spec["volumeMounts"] if m["mountPath"] == "/tmp")
@@ -102,17 +111,17 @@ def test_containers_are_probed(found: tuple[Object, ...]) -> None:
     assert probes == PROBES
 
 
-def test_ports_have_what_is_probed(found: tuple[Object, ...]) -> None:
+def test_ports_have_what_is_probed(all_pods: tuple[Object, ...]) -> None:
     """Probes and Services name ports that their containers have."""
     ports: dict[str, set[str]] = {}
-    for each in containers(found):
+    for each in containers(all_pods):
         own = {port["name"] for port in each.spec.get("ports", ())}
         ports.setdefault(each.pod, set()).update(own)
         for key, probe in each.spec.items():
             if key.endswith("Probe"):
                 at = probe.get("httpGet") or probe.get("tcpSocket")
                 assert at is None or at["port"] in own
-    for service in (each["spec"] for each in found if each["kind"] == "Service"):
+    for service in (each["spec"] for each in all_pods if each["kind"] == "Service"):
         (name,) = service["selector"].values()
         assert {port["targetPort"] for port in service["ports"]} <= ports[name]
 
@@ -183,11 +192,11 @@ def test_settings_are_taken(found: tuple[Object, ...], tmp_path: Path) -> None:
 
 def test_a_stop_has_its_time(found: tuple[Object, ...]) -> None:
     """A pod is killed after what it does at its end: a worker's drain, a gateway's requests."""
-    worker = pod_of(named(found, "Deployment", "worker"))
+    worker = pod_of(workload_named(found, "worker"))
     drain = float(environment(found, "worker")["WORKER_DRAIN_SECONDS"])
     assert worker["terminationGracePeriodSeconds"] >= drain + MARGIN_SECONDS
 
-    gateway = pod_of(named(found, "Deployment", "gateway"))
+    gateway = pod_of(workload_named(found, "gateway"))
     command = container(found, "gateway")["lifecycle"]["preStop"]["exec"]["command"]
     drain = float(command[1]) + Deadlines().shutdown
     assert gateway["terminationGracePeriodSeconds"] >= drain + MARGIN_SECONDS
