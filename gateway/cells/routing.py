@@ -10,8 +10,8 @@ from aiohttp import web
 from cachetools import LRUCache
 
 from gateway.api.parameters import id_of
-from gateway.cells.forwarding import asking_headers, pass_on
-from gateway.cells.peers import Hop
+from gateway.cells.forwarding import BEGIN, asking_headers, pass_on
+from gateway.cells.gateways import OWNER, STORE, Hop
 from gateway.errors import BackendUnavailable, InvalidRequest, UnknownExecution
 from gateway.http.keys import LOGGED_ID
 from gateway.http.routing import path_of_route
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 
 MOST_KNOWN: Final = 100_000
 """Ids of which it is known in which cell they are stored; there they stay."""
-
-BEGIN: Final = "/begin"
-OWNER: Final = "owner"
-STORE: Final = "store"
 
 
 @dataclass(frozen=True)
