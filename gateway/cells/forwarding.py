@@ -52,16 +52,23 @@ NOT_RETURNED: Final = OF_CONNECTIONS | {"server", "date", "x-request-id", ANSWER
 
 
 async def pass_on(
-    request: web.Request, peers: Peers, slots: SlotMap, hop: Hop
+    request: web.Request,
+    peers: Peers,
+    slots: SlotMap,
+    hop: Hop,
+    new_id: str | None = None,
 ) -> web.StreamResponse:
-    """Answer a request with the answer of another cell.
+    """Answer a request with the answer of another cell; a begin that has no id gets `new_id`.
 
     Raises `BackendUnavailable` if none comes, or this gateway shuts down before.
     """
     body = await read_raw(request) if request.method in WITH_BODIES else None
     # The target of a request may name another host; of it only path and query are passed on.
     path, seconds = request.rel_url.raw_path_qs, ANSWER_SECONDS + _wait_of(request)
-    question = Question(request.method, path, _passed(request), body, seconds, _may_repeat(request))
+    headers = _passed(request)
+    if new_id is not None:
+        headers["Idempotency-Key"] = new_id
+    question = Question(request.method, path, headers, body, seconds, _may_repeat(request))
     asked = asyncio.ensure_future(peers.ask(slots, hop, question))
     answer = await _until_drained(request, asked)
     async with answer:

@@ -32,6 +32,7 @@ ASK_SECONDS: Final = 3.0
 
 OWNER: Final = "owner"
 STORE: Final = "store"
+HAS: Final = "has"
 
 
 class Hop(NamedTuple):

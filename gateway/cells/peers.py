@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
-from gateway.cells.gateways import STORE, Gateway, Hop, Question, Unanswered, is_of_cell
+from gateway.cells.gateways import HAS, STORE, Gateway, Hop, Question, Unanswered, is_of_cell
 from gateway.concurrency.tasks import TaskSet
 from gateway.errors import BackendUnavailable, InvalidRequest
 from shared.log import get_logger
@@ -105,7 +105,7 @@ class Peers:
 
         Where there is another one, a failed one is checked meanwhile, so that its turn comes again.
         """
-        gateways = [self._gateway(cell, url) for url in slots.cells.get(cell, ())]
+        gateways = self._all(slots, cell)
         first = next(self._turn) % max(len(gateways), 1)
         ordered = sorted(
             (*gateways[first:], *gateways[:first]), key=lambda gateway: gateway.has_failed
@@ -114,6 +114,16 @@ class Peers:
             if gateway.has_failed:
                 gateway.check_again()
         return ordered
+
+    def have_failed(self, slots: SlotMap, cell: str) -> bool:
+        """Return whether all gateways of a cell have failed; these are checked again soon."""
+        failed = [gateway for gateway in self._all(slots, cell) if gateway.has_failed]
+        for gateway in failed:
+            gateway.check_again()
+        return len(failed) == len(slots.cells[cell])
+
+    def _all(self, slots: SlotMap, cell: str) -> list[Gateway]:
+        return [self._gateway(cell, url) for url in slots.cells.get(cell, ())]
 
     def _gateway(self, cell: str, url: str) -> Gateway:
         if self._session is None:
@@ -127,8 +137,8 @@ class Peers:
     async def has(self, slots: SlotMap, cell: str, id: str, headers: Mapping[str, str]) -> bool:
         """Return whether a cell has an execution of this id. Raises `BackendUnavailable`."""
         question = Question("GET", f"/wait?id={id}", headers)
-        status, raw = await self._read(slots, Hop(cell, STORE), question, MOST_PROBLEM)
-        if status in {200, 304}:
+        status, raw = await self._read(slots, Hop(cell, HAS), question, MOST_PROBLEM)
+        if status == 204:
             return True
         # Only a gateway's own word counts: a 404 of something else would begin the id anew.
         if status == 404 and _problem(raw) == UNKNOWN_ID:

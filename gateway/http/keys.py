@@ -23,7 +23,8 @@ CELL_HOP: Final = "X-Cell-Hop"
 """The header of a request from one cell's gateway to another one's: which cell is meant, and how.
 
 `b/owner`: answer as the cell to which the id's hash slot belongs. `b/store`: answer for what is
-stored in this cell, and for nothing else. Neither is passed on to an owner again.
+stored in this cell, and for nothing else. `b/has`: say only whether the id is stored in this cell.
+None is passed on to an owner again.
 """
 
 ANSWERING_CELL: Final = "X-Cell"
