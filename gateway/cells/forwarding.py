@@ -15,7 +15,14 @@ from gateway.api.parameters import preferred_wait, requested_wait
 from gateway.cells.gateways import Question, answer_before
 from gateway.errors import BackendUnavailable, InvalidRequest
 from gateway.http.body import read_raw
-from gateway.http.keys import ANSWERING_CELL, BODY_SHARE, CELL_HOP, REQUEST_ID, SETTINGS
+from gateway.http.keys import (
+    ANSWERING_CELL,
+    BODY_SHARE,
+    CELL_HOP,
+    PASSED_BODY_BUDGET,
+    REQUEST_ID,
+    SETTINGS,
+)
 from gateway.http.middleware import WITH_BODIES, add_own_headers
 from gateway.http.routing import path_of_route
 
@@ -47,7 +54,10 @@ BEGIN: Final = "/begin"
 CANCEL: Final = "/cancel"
 WAIT: Final = "/wait"
 
-NOT_PASSED: Final = OF_CONNECTIONS | {"expect", "x-request-id", CELL_HOP.lower()}
+OF_BROWSERS: Final = frozenset({"host", "origin", "sec-fetch-site"})
+"""Headers that this gateway has checked, by its own names; another one may have others."""
+
+NOT_PASSED: Final = OF_CONNECTIONS | OF_BROWSERS | {"expect", "x-request-id", CELL_HOP.lower()}
 NOT_RETURNED: Final = OF_CONNECTIONS | {"server", "date", "x-request-id", ANSWERING_CELL.lower()}
 
 
@@ -62,7 +72,7 @@ async def pass_on(
 
     Raises `BackendUnavailable` if none comes, or this gateway shuts down before.
     """
-    body = await read_raw(request) if request.method in WITH_BODIES else None
+    body = await _body_of(request)
     # The target of a request may name another host; of it only path and query are passed on.
     path, seconds = request.rel_url.raw_path_qs, ANSWER_SECONDS + _wait_of(request)
     headers = _passed(request)
@@ -83,9 +93,17 @@ async def pass_on(
         return response
 
 
+async def _body_of(request: web.Request) -> bytes | None:
+    """Return the body, of a part of the budget that leaves room for those of this cell."""
+    if request.method not in WITH_BODIES:
+        return None
+    request[BODY_SHARE].count_in(request.app[PASSED_BODY_BUDGET])
+    return await read_raw(request)
+
+
 def asking_headers(request: web.Request) -> dict[str, str]:
-    """Return the headers of a question about a request: who asks, and under which name."""
-    names = ("Authorization", "Host")
+    """Return the headers of a question about a request: who asks, and for which request."""
+    names = ("Authorization",)
     sent = {name: request.headers[name] for name in names if name in request.headers}
     return {**sent, "X-Request-Id": request[REQUEST_ID]}
 
@@ -128,7 +146,8 @@ async def _until_drained(
 ) -> aiohttp.ClientResponse:
     """Return the answer; one that only waits is not waited for while this gateway shuts down."""
     draining = asyncio.ensure_future(request.app[DRAINING].wait())
-    only_waits = request.method not in WITH_BODIES
+    # A begin may be repeated, so it is no loss either if it is under way and wants to wait.
+    only_waits = request.method not in WITH_BODIES or _wait_of(request) > 0
     try:
         answer = await answer_before(asked, draining) if only_waits else await asked
     finally:

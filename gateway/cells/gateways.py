@@ -30,6 +30,12 @@ CHECK_SECONDS: Final = 1.0
 ASK_SECONDS: Final = 3.0
 """Seconds for a short answer: one gateway may be found frozen, and the next one still answers."""
 
+HOST: Final = "localhost"
+"""The header `Host` of what is sent to another gateway: a name that each takes for its own.
+
+The client's may be a name of one machine only, and that in the map one that no setting has.
+"""
+
 OWNER: Final = "owner"
 STORE: Final = "store"
 HAS: Final = "has"
@@ -157,7 +163,7 @@ class Gateway:
 
     async def _check(self) -> bool:
         self._checked_at = time.monotonic()
-        headers = {CELL_HOP: str(Hop(self.cell, STORE))}
+        headers = {CELL_HOP: str(Hop(self.cell, STORE)), "Host": HOST}
         try:
             async with (
                 asyncio.timeout(CHECK_SECONDS),
@@ -177,6 +183,7 @@ class Gateway:
     async def _send(self, hop: Hop, question: Question) -> aiohttp.ClientResponse:
         headers = CIMultiDict(question.headers)
         headers[CELL_HOP] = str(hop)
+        headers["Host"] = HOST
         return await self._session.request(
             question.method,
             URL(self.url + question.path, encoded=True),

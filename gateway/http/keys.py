@@ -15,6 +15,9 @@ SETTINGS = web.AppKey("settings", GatewaySettings)
 ACCESS_LOG = web.AppKey("access_log", AccessLog)
 ANSWER_BUDGET = web.AppKey("answer_budget", AnswerBudget)
 BODY_BUDGET = web.AppKey("body_budget", BodyBudget)
+PASSED_BODY_BUDGET = web.AppKey("passed_body_budget", BodyBudget)
+"""For bodies that are passed on to other cells, of which one that is frozen keeps them for long."""
+
 BODY_SHARE = web.RequestKey("body_share", BodyShare)
 CELL = web.AppKey("cell", str)
 """The name of this gateway's cell, empty where there are no cells."""
