@@ -164,6 +164,7 @@ class Gateway:
     async def _check(self) -> bool:
         self._checked_at = time.monotonic()
         headers = {CELL_HOP: str(Hop(self.cell, STORE)), "Host": HOST}
+        is_well = is_silent = False
         try:
             async with (
                 asyncio.timeout(CHECK_SECONDS),
@@ -171,13 +172,13 @@ class Gateway:
             ):
                 is_well = answer.status == 200 and is_of_cell(answer, self.cell)
         except (aiohttp.ClientError, TimeoutError, OSError):
-            is_well = False
+            is_silent = True
         self.has_failed = not is_well
-        if is_well:
-            self._heard_at = time.monotonic()
-        else:
+        if is_silent:
             self._lost.set_result(None)
             self._lost = asyncio.get_running_loop().create_future()
+        else:
+            self._heard_at = time.monotonic()  # also if it takes no more connections
         return is_well
 
     async def _send(self, hop: Hop, question: Question) -> aiohttp.ClientResponse:
