@@ -28,9 +28,13 @@ SECONDS: Final = 5.0
 
 
 class Silent:
-    """Accepts connections, notes the first line of each request, and never answers."""
+    """Accepts connections, notes the first line of each request, and never answers.
+
+    If it `is_full` it refuses checks, as a gateway that has as many connections as it may.
+    """
 
     def __init__(self) -> None:
+        self.is_full = False
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._accepted: list[socket.socket] = []
         self.lines: list[str] = []
@@ -54,7 +58,9 @@ class Silent:
             while data := connection.recv(65536):
                 line = data.partition(b"\r\n")[0].decode(errors="replace")
                 if line.endswith("HTTP/1.1"):
-                    self.lines.append(line.partition("?")[0])
+                    self.lines.append(line.partition("?")[0].removesuffix(" HTTP/1.1"))
+                if self.is_full and line.startswith("GET /healthz"):
+                    connection.sendall(b"HTTP/1.1 503 Full\r\nContent-Length: 0\r\n\r\n")
 
 
 @pytest.fixture(name="cells", scope="module")
@@ -119,6 +125,11 @@ def timed(cells: Cells, *request: Any) -> tuple[Answer, float]:
     return answer, time.monotonic() - began
 
 
+def noted(silent: list[Silent], line: str) -> int:
+    """Return how often gateways got a request that begins so."""
+    return sum(each.lines.count(line) for each in silent)
+
+
 def asked_of_b(cells: Cells) -> list[tuple[Answer, float]]:
     """Ask a's gateway about ids of b, side by side, in ways that do not wait."""
     id, prefers = of_b(cells), {"Prefer": "respond-async"}
@@ -147,15 +158,6 @@ def test_an_answer_comes_in_time_where_the_only_gateway_is_frozen(cells: Cells) 
     assert seconds < 1 + SECONDS
 
 
-@pytest.mark.usefixtures("silent")
-def test_an_answer_comes_in_time_where_all_of_several_gateways_are_frozen(cells: Cells) -> None:
-    """The five seconds are for all of them together."""
-    answers = asked_of_b(cells)
-
-    assert {answer.status for answer, _ in answers} == {503}
-    assert max(seconds for _, seconds in answers) < SECONDS
-
-
 @pytest.mark.usefixtures("second", "frozen")
 def test_another_gateway_of_the_cell_answers_instead_of_a_frozen_one(cells: Cells) -> None:
     """Begins too, which may be carried out twice in one cell, and long polls before they end."""
@@ -172,20 +174,31 @@ def test_another_gateway_of_the_cell_answers_instead_of_a_frozen_one(cells: Cell
     assert canceled == [409, 409]
 
 
-def test_a_gateway_that_has_failed_is_asked_by_checks_only(
+def test_several_frozen_gateways_are_asked_by_checks_only(
     cells: Cells, silent: list[Silent]
 ) -> None:
-    """However many clients come, and one check at a time."""
+    """The five seconds are for all of them together; then there is one check at a time."""
     ids = [of_b(cells) for _ in range(20)]
-    cells.begin("a", ids[0])
-    begins = [line for each in silent for line in each.lines].count("POST /begin")
+    first = asked_of_b(cells)
+    begins = noted(silent, "POST /begin")
 
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda id: timed(cells, f"/wait?id={id}"), ids))
+        later = list(pool.map(lambda id: timed(cells, f"/wait?id={id}"), ids))
 
-    lines = [line for each in silent for line in each.lines]
-    assert {answer.status for answer, _ in answers} == {503}
-    assert max(seconds for _, seconds in answers) < SECONDS
-    assert begins == lines.count("POST /begin")
-    assert lines.count("GET /wait") <= 20
-    assert lines.count("GET /healthz") <= 12
+    assert {answer.status for answer, _ in (*first, *later)} == {503}
+    assert max(seconds for _, seconds in (*first, *later)) < SECONDS
+    assert noted(silent, "POST /begin") == begins
+    assert noted(silent, "GET /wait") <= 2 + 1 + 20  # the third one was not found out before
+    assert noted(silent, "GET /healthz") <= 12
+
+
+def test_a_gateway_that_refuses_checks_is_not_frozen(cells: Cells, silent: list[Silent]) -> None:
+    """It has no room for another connection, and clients wait at those that it has."""
+    for each in silent:
+        each.is_full = True
+
+    answer = cells.call("a", f"/wait?id={of_b(cells)}&wait=1s")
+
+    assert answer.status == 503
+    assert noted(silent, "GET /wait") == 1
+    assert noted(silent, "GET /healthz") > 1
