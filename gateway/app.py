@@ -53,7 +53,14 @@ from gateway.dashboard.snapshot import Snapshots
 from gateway.http.access_log import AccessLog
 from gateway.http.body import expect
 from gateway.http.budgets import AnswerBudget, BodyBudget
-from gateway.http.keys import ACCESS_LOG, ANSWER_BUDGET, BODY_BUDGET, CELL, SETTINGS
+from gateway.http.keys import (
+    ACCESS_LOG,
+    ANSWER_BUDGET,
+    BODY_BUDGET,
+    CELL,
+    PASSED_BODY_BUDGET,
+    SETTINGS,
+)
 from gateway.http.middleware import surround
 from gateway.http.routing import add_routes
 from gateway.inputs.reading import Inputs
@@ -106,6 +113,7 @@ def create_app(
     app[CATALOG] = CurrentCatalog(catalog)
     app[ANSWER_BUDGET] = AnswerBudget(settings.answer_budget)
     app[BODY_BUDGET] = BodyBudget(settings.body_budget)
+    app[PASSED_BODY_BUDGET] = BodyBudget(settings.body_budget // 4)
     app[METRICS] = GatewayMetrics(on=settings.metrics)
     app[SCRAPES] = Scrapes(app[METRICS].meter)
     app[ACCESS_LOG] = AccessLog(app[METRICS].requested)

@@ -11,18 +11,27 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from gateway.api.keys import DRAINING
-from gateway.api.parameters import LONGEST_WAIT
-from gateway.cells.peers import Question
-from gateway.errors import BackendUnavailable
+from gateway.api.parameters import preferred_wait, requested_wait
+from gateway.cells.gateways import Question, answer_before
+from gateway.errors import BackendUnavailable, InvalidRequest
 from gateway.http.body import read_raw
-from gateway.http.keys import ANSWERING_CELL, BODY_SHARE, CELL_HOP, REQUEST_ID, SETTINGS
+from gateway.http.keys import (
+    ANSWERING_CELL,
+    BODY_SHARE,
+    CELL_HOP,
+    PASSED_BODY_BUDGET,
+    REQUEST_ID,
+    SETTINGS,
+)
 from gateway.http.middleware import WITH_BODIES, add_own_headers
+from gateway.http.routing import path_of_route
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from gateway.cells.gateways import Hop
     from gateway.cells.hash_slots import SlotMap
-    from gateway.cells.peers import Hop, Peers
+    from gateway.cells.peers import Peers
 
 OF_CONNECTIONS: Final = frozenset(
     (
@@ -32,27 +41,44 @@ OF_CONNECTIONS: Final = frozenset(
 )
 """Headers that are about one connection (RFC 9110, 7.6.1), and the length, which is set anew."""
 
-ANSWER_SECONDS: Final = 6.0
-"""Seconds until an answer that waits for nothing begins: more than a call to the server takes."""
+ANSWER_SECONDS: Final = 4.8
+"""Seconds until an answer that waits for nothing begins, whichever gateways are asked.
+
+This is more than a call to the server takes, and ends before a client's five seconds do.
+"""
 
 UNSENDABLE: Final = re.compile(r"[\ud800-\udfff]")
 """What stands for a byte that is no UTF-8."""
 
-NOT_PASSED: Final = OF_CONNECTIONS | {"expect", "x-request-id", CELL_HOP.lower()}
+BEGIN: Final = "/begin"
+CANCEL: Final = "/cancel"
+WAIT: Final = "/wait"
+
+OF_BROWSERS: Final = frozenset({"host", "origin", "sec-fetch-site"})
+"""Headers that this gateway has checked, by its own names; another one may have others."""
+
+NOT_PASSED: Final = OF_CONNECTIONS | OF_BROWSERS | {"expect", "x-request-id", CELL_HOP.lower()}
 NOT_RETURNED: Final = OF_CONNECTIONS | {"server", "date", "x-request-id", ANSWERING_CELL.lower()}
 
 
 async def pass_on(
-    request: web.Request, peers: Peers, slots: SlotMap, hop: Hop
+    request: web.Request,
+    peers: Peers,
+    slots: SlotMap,
+    hop: Hop,
+    new_id: str | None = None,
 ) -> web.StreamResponse:
-    """Answer a request with the answer of another cell.
+    """Answer a request with the answer of another cell; a begin that has no id gets `new_id`.
 
     Raises `BackendUnavailable` if none comes, or this gateway shuts down before.
     """
-    body = await read_raw(request) if request.method in WITH_BODIES else None
+    body = await _body_of(request)
     # The target of a request may name another host; of it only path and query are passed on.
-    path, seconds = request.rel_url.raw_path_qs, _seconds_of(request)
-    question = Question(request.method, path, _passed(request), body, seconds)
+    path, seconds = request.rel_url.raw_path_qs, ANSWER_SECONDS + _wait_of(request)
+    headers = _passed(request)
+    if new_id is not None:
+        headers["Idempotency-Key"] = new_id
+    question = Question(request.method, path, headers, body, seconds, _may_repeat(request))
     asked = asyncio.ensure_future(peers.ask(slots, hop, question))
     answer = await _until_drained(request, asked)
     async with answer:
@@ -67,17 +93,37 @@ async def pass_on(
         return response
 
 
+async def _body_of(request: web.Request) -> bytes | None:
+    """Return the body, of a part of the budget that leaves room for those of this cell."""
+    if request.method not in WITH_BODIES:
+        return None
+    request[BODY_SHARE].count_in(request.app[PASSED_BODY_BUDGET])
+    return await read_raw(request)
+
+
 def asking_headers(request: web.Request) -> dict[str, str]:
-    """Return the headers of a question about a request: who asks, and under which name."""
-    names = ("Authorization", "Host")
+    """Return the headers of a question about a request: who asks, and for which request."""
+    names = ("Authorization",)
     sent = {name: request.headers[name] for name in names if name in request.headers}
     return {**sent, "X-Request-Id": request[REQUEST_ID]}
 
 
-def _seconds_of(request: web.Request) -> float:
-    """Return the seconds within which an answer begins, if its gateway lives."""
-    waits = "wait" in request.query or "Prefer" in request.headers or request.method in WITH_BODIES
-    return ANSWER_SECONDS + (LONGEST_WAIT if waits else 0)
+def _wait_of(request: web.Request) -> int:
+    """Return the seconds for which a request wants to wait."""
+    path = path_of_route(request)
+    if path == BEGIN:
+        return preferred_wait(request) or 0
+    if path != WAIT:
+        return 0
+    try:
+        return requested_wait(request, request.query.get("wait"))[0]
+    except InvalidRequest:
+        return 0  # the cell of the id says so
+
+
+def _may_repeat(request: web.Request) -> bool:
+    """Return whether nothing more happens if a request is carried out twice in one cell."""
+    return request.method in {"GET", "HEAD"} or path_of_route(request) in {BEGIN, CANCEL}
 
 
 def _passed(request: web.Request) -> CIMultiDict[str]:
@@ -100,30 +146,15 @@ async def _until_drained(
 ) -> aiohttp.ClientResponse:
     """Return the answer; one that only waits is not waited for while this gateway shuts down."""
     draining = asyncio.ensure_future(request.app[DRAINING].wait())
-    only_waits = request.method not in WITH_BODIES
+    # A begin may be repeated, so it is no loss either if it is under way and wants to wait.
+    only_waits = request.method not in WITH_BODIES or _wait_of(request) > 0
     try:
-        waits: set[asyncio.Future[Any]] = {asked, draining} if only_waits else {asked}
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    except asyncio.CancelledError:
-        _drop(asked)
-        raise
+        answer = await answer_before(asked, draining) if only_waits else await asked
     finally:
         draining.cancel()
-    if asked.done():
-        return asked.result()
-    _drop(asked)
-    raise BackendUnavailable("This gateway is shutting down; repeat the request.")
-
-
-def _drop(asked: asyncio.Future[aiohttp.ClientResponse]) -> None:
-    """Ask no longer; an answer that has come just now is closed, so that it keeps no place."""
-    asked.cancel()
-    asked.add_done_callback(_close)
-
-
-def _close(asked: asyncio.Future[aiohttp.ClientResponse]) -> None:
-    if not asked.cancelled() and asked.exception() is None:
-        asked.result().close()
+    if answer is None:
+        raise BackendUnavailable("This gateway is shutting down; repeat the request.")
+    return answer
 
 
 async def _send(

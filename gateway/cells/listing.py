@@ -25,7 +25,7 @@ from gateway.api.listing import (
     position_of,
 )
 from gateway.cells.forwarding import asking_headers
-from gateway.cells.peers import Question
+from gateway.cells.gateways import Question
 from gateway.errors import BackendUnavailable, InvalidRequest
 from gateway.http.answers.responses import json_response
 
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
 
 LIST_SECONDS: Final = 3.0
 """Seconds that a cell has for its part of a page; then it counts as away."""
-
-TRY_SECONDS: Final = 1.4
-"""Seconds that one gateway has, so that a second one of its cell can still answer."""
 
 END: Final = ""
 """Instead of the cursor of a cell whose list has ended. None is that of one that has not begun."""
@@ -71,11 +68,12 @@ class Lists:
         return self.router.ids.slots
 
     async def page(self, request: web.Request, cell: str, asked: Asked) -> PageBody:
-        """Return a page of one cell. Raises `BackendUnavailable`."""
+        """Return a page of one cell. Raises `BackendUnavailable` or `TimeoutError`."""
         if cell == self.router.ids.name:
-            return await page_of(request.app, asked)
+            async with asyncio.timeout(LIST_SECONDS):
+                return await page_of(request.app, asked)
         question = Question(
-            "GET", f"/list?{urlencode(_query(asked))}", asking_headers(request), None, TRY_SECONDS
+            "GET", f"/list?{urlencode(_query(asked))}", asking_headers(request), None, LIST_SECONDS
         )
         raw = await self.peers.read(self.slots, cell, question)
         try:
@@ -123,8 +121,7 @@ class _Page:
     async def _of(self, cell: str, limit: int) -> PageBody | None:
         asked = self._asked._replace(limit=limit, cursor=self._cursors[cell])
         try:
-            async with asyncio.timeout(LIST_SECONDS):
-                page = await self._lists.page(self._request, cell, asked)
+            page = await self._lists.page(self._request, cell, asked)
         except (BackendUnavailable, TimeoutError):
             self._away.add(cell)
             return None

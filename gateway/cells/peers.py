@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
-import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import aiohttp
 import msgspec
 from msgspec import Struct
-from multidict import CIMultiDict
-from yarl import URL
 
+from gateway.cells.gateways import HAS, STORE, Gateway, Hop, Question, Unanswered, is_of_cell
+from gateway.concurrency.tasks import TaskSet
 from gateway.errors import BackendUnavailable, InvalidRequest
-from gateway.http.keys import ANSWERING_CELL, CELL_HOP
 from shared.log import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from aiohttp import web
 
     from gateway.cells.hash_slots import SlotMap
 
 CONNECT_SECONDS: Final = 1.0
-ASK_SECONDS: Final = 2.0
-"""Seconds that a gateway has for an answer to another one, before the cell's next one is asked."""
-
-FAILED_SECONDS: Final = 5.0
-"""Seconds for which a gateway that has not answered is asked after the others of its cell."""
-
 SILENT_SECONDS: Final = 40.0
 """Seconds between two pieces of an answer: a long poll takes 25 s, a stream is silent for 15."""
 
@@ -46,46 +39,15 @@ class _Problem(Struct):
     type: str
 
 
-class Hop(NamedTuple):
-    """What the header says."""
-
-    cell: str
-    role: str
-
-    @classmethod
-    def of(cls, request: web.Request) -> Hop | None:
-        """Return what a request's header says, None without one."""
-        text = request.headers.get(CELL_HOP)
-        if text is None:
-            return None
-        cell, _, role = text.partition("/")
-        return cls(cell, role)
-
-    def __str__(self) -> str:
-        return f"{self.cell}/{self.role}"
-
-
-class Question(NamedTuple):
-    """A request to another cell; `path` begins with / and has the query, both as they are sent.
-
-    Within `seconds` an answer must have begun.
-    """
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes | None = None
-    seconds: float = ASK_SECONDS
-
-
 class Peers:
     """Asks the gateways of other cells; `counted` is told the cell and how it went."""
 
     def __init__(self, counted: Callable[[str, str], None]) -> None:
         self._counted = counted
         self._turn = itertools.count()
-        self._failed_at: dict[str, float] = {}
+        self._gateways: dict[tuple[str, str], Gateway] = {}
         self._session: aiohttp.ClientSession | None = None
+        self._tasks = TaskSet()
         self._log = get_logger()
 
     async def running(self, _: web.Application) -> AsyncIterator[None]:
@@ -97,64 +59,86 @@ class Peers:
             skip_auto_headers=["User-Agent", "Accept", "Accept-Encoding", "Content-Type"],
             timeout=aiohttp.ClientTimeout(connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS),
         )
-        async with self._session:
+        async with self._session, self._tasks.running():
             yield
 
     async def ask(self, slots: SlotMap, hop: Hop, question: Question) -> aiohttp.ClientResponse:
         """Return the answer of one of the cell's gateways; the caller closes it.
 
-        Raises `BackendUnavailable` if none answers as this cell's, and if one may have acted on a
-        request that changes something without an answer.
+        Raises `BackendUnavailable` if none answers as this cell's in time, and if one may have
+        acted on a request that may not be repeated.
         """
-        for url in self._in_turn(slots.cells.get(hop.cell, ())):
-            try:
-                answer = await self._send(url, hop, question)
-            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
-                self._failed_at[url] = time.monotonic()
-                continue
-            except (aiohttp.ClientError, TimeoutError, OSError):
-                pass
-            else:
-                if answer.headers.get(ANSWERING_CELL) == hop.cell:
-                    self._failed_at.pop(url, None)
-                    self._counted(hop.cell, "answered")
-                    return answer
-                answer.close()
-                self._log.error("gateway is not of the cell", cell=hop.cell, gateway=url)
-            self._failed_at[url] = time.monotonic()
-            if question.method not in {"GET", "HEAD"}:
-                break
+        answer = None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(question.seconds):
+                answer = await self._first_answer(slots, hop, question)
+        if answer is not None:
+            self._counted(hop.cell, "answered")
+            return answer
         self._counted(hop.cell, "unreached")
         raise BackendUnavailable(f"Cell {hop.cell} cannot be reached; repeat with the same id.")
 
-    def _in_turn(self, gateways: Sequence[str]) -> list[str]:
-        """Return a cell's gateways, each time another one first, and last those that failed."""
-        first = next(self._turn) % max(len(gateways), 1)
-        since = time.monotonic() - FAILED_SECONDS
-        return sorted(
-            (*gateways[first:], *gateways[:first]),
-            key=lambda url: self._failed_at.get(url, since) > since,
-        )
+    async def _first_answer(
+        self, slots: SlotMap, hop: Hop, question: Question
+    ) -> aiohttp.ClientResponse | None:
+        """Return the answer of the first gateway that gives one as this cell's."""
+        for gateway in self._in_turn(slots, hop.cell):
+            if gateway.has_failed and not await gateway.answers():
+                continue
+            try:
+                answer = await gateway.ask(hop, question)
+            except Unanswered as error:
+                if error.is_sent and not question.may_repeat:
+                    return None
+                continue
+            if is_of_cell(answer, hop.cell):
+                return answer
+            answer.close()
+            gateway.has_failed = True
+            self._log.error("gateway is not of the cell", cell=hop.cell, gateway=gateway.url)
+            if not question.may_repeat:
+                return None
+        return None
 
-    async def _send(self, url: str, hop: Hop, question: Question) -> aiohttp.ClientResponse:
+    def _in_turn(self, slots: SlotMap, cell: str) -> list[Gateway]:
+        """Return a cell's gateways, each time another one first, and last those that have failed.
+
+        Where there is another one, a failed one is checked meanwhile, so that its turn comes again.
+        """
+        gateways = self._all(slots, cell)
+        first = next(self._turn) % max(len(gateways), 1)
+        ordered = sorted(
+            (*gateways[first:], *gateways[:first]), key=lambda gateway: gateway.has_failed
+        )
+        for gateway in ordered[1:]:
+            if gateway.has_failed:
+                gateway.check_again()
+        return ordered
+
+    def have_failed(self, slots: SlotMap, cell: str) -> bool:
+        """Return whether all gateways of a cell have failed; these are checked again soon."""
+        failed = [gateway for gateway in self._all(slots, cell) if gateway.has_failed]
+        for gateway in failed:
+            gateway.check_again()
+        return len(failed) == len(slots.cells[cell])
+
+    def _all(self, slots: SlotMap, cell: str) -> list[Gateway]:
+        return [self._gateway(cell, url) for url in slots.cells.get(cell, ())]
+
+    def _gateway(self, cell: str, url: str) -> Gateway:
         if self._session is None:
-            raise aiohttp.ClientConnectionError("not running")
-        headers = CIMultiDict(question.headers)
-        headers[CELL_HOP] = str(hop)
-        async with asyncio.timeout(question.seconds):
-            return await self._session.request(
-                question.method,
-                URL(url + question.path, encoded=True),
-                headers=headers,
-                data=question.body,
-                allow_redirects=False,
-            )
+            raise BackendUnavailable("This gateway is shutting down; repeat the request.")
+        known = self._gateways.get((cell, url))
+        if known is None:
+            known = Gateway(cell, url, self._session, self._tasks)
+            self._gateways[cell, url] = known
+        return known
 
     async def has(self, slots: SlotMap, cell: str, id: str, headers: Mapping[str, str]) -> bool:
         """Return whether a cell has an execution of this id. Raises `BackendUnavailable`."""
         question = Question("GET", f"/wait?id={id}", headers)
-        status, raw = await self._read(slots, Hop(cell, "store"), question, MOST_PROBLEM)
-        if status in {200, 304}:
+        status, raw = await self._read(slots, Hop(cell, HAS), question, MOST_PROBLEM)
+        if status == 204:
             return True
         # Only a gateway's own word counts: a 404 of something else would begin the id anew.
         if status == 404 and _problem(raw) == UNKNOWN_ID:
@@ -166,7 +150,7 @@ class Peers:
 
         Raises `BackendUnavailable`, and `InvalidRequest` where the cell refuses the request.
         """
-        status, raw = await self._read(slots, Hop(cell, "store"), question, MOST_PAGE)
+        status, raw = await self._read(slots, Hop(cell, STORE), question, MOST_PAGE)
         if status == 400:
             raise InvalidRequest(f"Cell {cell} refuses the request, such as a cursor of its own.")
         if status != 200:
@@ -177,9 +161,10 @@ class Peers:
         self, slots: SlotMap, hop: Hop, question: Question, most: int
     ) -> tuple[int, bytes]:
         """Return status and body; of a 200 with more than `most` bytes the first ones."""
+        end = asyncio.get_running_loop().time() + question.seconds
         try:
             async with await self.ask(slots, hop, question) as answer:
-                async with asyncio.timeout(ASK_SECONDS):
+                async with asyncio.timeout_at(end):
                     return answer.status, await _first(answer, most)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise BackendUnavailable(f"Cell {hop.cell} has not answered in time.") from error

@@ -54,23 +54,29 @@ class BodyBudget:
 
 
 class BodyShare:
-    """The bytes that one request's body holds of the budget."""
+    """The bytes that one request's body holds of each of its budgets, mostly one."""
 
-    __slots__ = ("_budget", "size")
+    __slots__ = ("_budgets", "size")
 
     def __init__(self, budget: BodyBudget) -> None:
-        self._budget = budget
+        self._budgets = [budget]
         self.size = 0
+
+    def count_in(self, budget: BodyBudget) -> None:
+        """Hold bytes of one more budget too, from now on. No bytes are held yet."""
+        self._budgets.append(budget)
 
     def require(self, size: int) -> None:
         """Raise `Overloaded` if the body may not have this size."""
-        self._budget.require(self, size)
+        for budget in self._budgets:
+            budget.require(self, size)
 
     def resize(self, size: int) -> None:
         """Hold this many bytes. Raises `Overloaded` and holds what it held."""
         if size > self.size:
-            self._budget.require(self, size)
-        self._budget.held += size - self.size
+            self.require(size)
+        for budget in self._budgets:
+            budget.held += size - self.size
         self.size = size
 
 

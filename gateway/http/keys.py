@@ -15,6 +15,9 @@ SETTINGS = web.AppKey("settings", GatewaySettings)
 ACCESS_LOG = web.AppKey("access_log", AccessLog)
 ANSWER_BUDGET = web.AppKey("answer_budget", AnswerBudget)
 BODY_BUDGET = web.AppKey("body_budget", BodyBudget)
+PASSED_BODY_BUDGET = web.AppKey("passed_body_budget", BodyBudget)
+"""For bodies that are passed on to other cells, of which one that is frozen keeps them for long."""
+
 BODY_SHARE = web.RequestKey("body_share", BodyShare)
 CELL = web.AppKey("cell", str)
 """The name of this gateway's cell, empty where there are no cells."""
@@ -23,7 +26,8 @@ CELL_HOP: Final = "X-Cell-Hop"
 """The header of a request from one cell's gateway to another one's: which cell is meant, and how.
 
 `b/owner`: answer as the cell to which the id's hash slot belongs. `b/store`: answer for what is
-stored in this cell, and for nothing else. Neither is passed on to an owner again.
+stored in this cell, and for nothing else. `b/has`: say only whether the id is stored in this cell.
+None is passed on to an owner again.
 """
 
 ANSWERING_CELL: Final = "X-Cell"

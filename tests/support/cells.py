@@ -21,13 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Cells:
-    """The stacks by their cells' names, and the file with the slot map."""
+    """The stacks by their cells' names, and the file with the slot map.
+
+    The map names a gateway of each cell by `urls`, and those of `more` after it.
+    """
 
     path: Path
     urls: dict[str, str]
     stacks: dict[str, Stack] = field(default_factory=dict)
     generation: int = 0
     slots: dict[int, dict[str, Any]] = field(default_factory=dict)
+    more: dict[str, list[str]] = field(default_factory=dict)
 
     def put(self, changed: Mapping[int, dict[str, Any]] | None = None) -> None:
         """Put the next generation of the map in place; hash slots not given stay as they are."""
@@ -35,7 +39,10 @@ class Cells:
         self.slots.update(changed or {})
         content = {
             "generation": self.generation,
-            "cells": {name: {"gateways": [url]} for name, url in self.urls.items()},
+            "cells": {
+                name: {"gateways": [url, *self.more.get(name, ())]}
+                for name, url in self.urls.items()
+            },
             "slots": [{"slots": str(number), **slot} for number, slot in self.slots.items()],
         }
         part = self.path.with_suffix(".part")

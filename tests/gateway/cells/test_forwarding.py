@@ -11,6 +11,8 @@ import signal
 import socket
 import time
 import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -240,15 +242,88 @@ def test_a_token_is_checked_by_both(cells: Cells) -> None:
     assert [each.status for each in (without, wrong, right, unseen)] == [401, 401, 202, 401]
 
 
+@pytest.fixture(name="other_gateway", scope="module")
+def _other_gateway(cells: Cells) -> str:
+    """Another gateway of a, with a name of its own and room for few bodies."""
+    return cells.stacks["a"].add_gateway(
+        "other",
+        GATEWAY_CELLS=str(cells.path),
+        GATEWAY_CELL="a",
+        GATEWAY_ALLOWED_HOSTS="only-here",
+        GATEWAY_BODY_BUDGET=str(4 * 1024 * 1024),
+    )
+
+
+def test_names_and_origins_are_checked_where_the_client_is(
+    cells: Cells, other_gateway: str
+) -> None:
+    """A gateway may be called by a name that other cells' gateways do not know."""
+    id = of_b(cells)
+    path, own, foreign = f"{other_gateway}/begin?id={id}&function=foo", "only-here", "elsewhere"
+
+    refused = [
+        call(path, "POST", {}, headers=headers)
+        for headers in ({"Host": foreign}, {"Host": own, "Origin": f"http://{foreign}"})
+    ]
+    named = call(path, "POST", {}, headers={"Host": own})
+    of_page = call(path, "POST", {}, headers={"Host": own, "Origin": f"http://{own}"})
+    moved = {number_of(id): {"cell": "a", "former": ["b"]}}
+    before = {number_of(id): cells.slots[number_of(id)]}
+    cells.change(moved)
+    found = wait_until(
+        lambda: (
+            call(f"{other_gateway}/cells").body["generation"] == cells.generation
+            and call(f"{other_gateway}/wait?id={id}", headers={"Host": own})
+        ),
+        what="the map",
+    )
+    cells.change(before)
+
+    assert [answer.status for answer in refused] == [403, 403]
+    assert (named.status, named.body["created"]) == (202, True)
+    assert of_page.body["created"] is False
+    assert found.status == 200
+
+
+def test_passed_bodies_leave_room_for_those_of_the_own_cell(
+    cells: Cells, other_gateway: str
+) -> None:
+    """Also while the other cell is frozen, so that they are kept for as long as it is asked."""
+    text = {"text": "x" * 700_000}
+    ids = [of_b(cells) for _ in range(5)]
+    own = next(f"own-{n}" for n in range(99) if cells.slots[number_of(f"own-{n}")]["cell"] == "a")
+    gateway = cells.stacks["b"].gateways["gateway"]
+    path = f"{other_gateway}/begin?function=foo&id="
+    gateway.signal(signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor(5) as pool:
+            asked = [pool.submit(call, f"{path}{id}", "POST", text) for id in ids]
+            wait_until(lambda: sum(each.done() for each in asked) >= 4, what="refusals")
+            begun = call(f"{path}{own}", "POST", text)
+    finally:
+        gateway.signal(signal.SIGCONT)
+
+    kinds = Counter(each.result().body["type"] for each in asked)
+    assert kinds["/problems/overloaded"] >= 3  # of two, one may come once the other has ended
+    assert begun.status == 202
+
+
 def test_a_stopping_gateway_lets_go_of_what_it_passes_on(cells: Cells) -> None:
-    """A stream and a long poll to another cell end before its time to stop is over."""
+    """A stream, a long poll and a begin that waits end before its time to stop is over."""
     settings: dict[str, Any] = {"GATEWAY_CELLS": str(cells.path), "GATEWAY_CELL": "a"}
     url = cells.stacks["a"].add_gateway("stopped", **settings)
-    id = approval(cells)
-    with opened(url, f"/events?id={id}") as stream:
+    id, begun = approval(cells), of_b(cells)
+    path, question = f"/begin?id={begun}&function=approval", {"question": "?"}
+    with ThreadPoolExecutor(1) as pool, opened(url, f"/events?id={id}") as stream:
         stream.readline()
+        waits = {"Prefer": "wait=25"}
+        waiting = pool.submit(call, f"{url}{path}", "POST", question, 30, waits)
+        wait_until(lambda: cells.has("b", begun), what="the begin")
         began = time.monotonic()
         code = cells.stacks["a"].gateways["stopped"].stop(seconds=20)
+        seconds = time.monotonic() - began
 
     assert code == 0
-    assert time.monotonic() - began < 5
+    assert seconds < 5
+    assert (waiting.result().status, waiting.result().headers["Retry-After"]) == (503, "1")
+    assert cells.call("a", path, "POST", question).body["created"] is False

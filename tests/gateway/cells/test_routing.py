@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -163,6 +165,107 @@ def test_old_ids_of_a_moved_hash_slot_answer_through_their_new_cell(cells: Cells
     assert (canceled.status, canceled.body["status"]) == (200, "canceled")
     assert begun.body["created"] is True
     assert [stored(cells, id) for id in (old, waiting, unknown)] == [["a"], ["a"], ["b"]]
+
+
+@pytest.mark.parametrize("asked", CELLS)
+def test_an_unknown_id_of_a_closed_hash_slot_is_no_404(cells: Cells, asked: str) -> None:
+    """Its next cell may have begun it: a gateway may have an older map than that cell's."""
+    known, unknown = new_id(cells, "a"), new_id(cells, "a")
+    cells.begin("a", known)
+    before = {number_of(id): cells.slots[number_of(id)] for id in (known, unknown)}
+    cells.change({number: {**slot, "closed": True} for number, slot in before.items()})
+
+    answers = [
+        cells.call(asked, f"/{path}id={unknown}", method, 1 if path.startswith("sig") else None)
+        for path, method in (
+            *(("wait?", "GET"), ("wait?wait=1s&", "GET"), ("result?", "GET"), ("events?", "GET")),
+            *(("cancel?", "POST"), ("signal?name=go&", "POST")),
+        )
+    ]
+    found = cells.call(asked, f"/wait?id={known}")
+    cells.change(before)
+
+    assert [answer.status for answer in answers] == [503] * 6
+    assert all("Retry-After" in answer.headers for answer in answers)
+    assert found.status == 200
+    assert cells.call(asked, f"/wait?id={unknown}").status == 404
+
+
+def test_a_moved_id_whose_result_is_lost_is_found(cells: Cells) -> None:
+    """Its new cell asks the former one for the id, which needs no result."""
+    id = new_id(cells, "a")
+    path, text = f"/begin?id={id}&function=foo", {"text": "x" * 40_000}
+    begun = cells.call("a", path, "POST", text, {"Prefer": "wait=20"})
+    with closing(sqlite3.connect(cells.stacks["a"].server.database)) as store, store:
+        store.execute("DELETE FROM promises WHERE id LIKE ?", (f"={id}=%",))
+    cells.change({number_of(id): {"cell": "b", "former": ["a"]}})
+
+    polled = cells.call("b", f"/wait?id={id}")
+    again = cells.call("b", path, "POST", text)
+
+    assert begun.status == 200
+    assert [(each.status, each.body["type"]) for each in (polled, again)] == [
+        (500, "/problems/value-lost")
+    ] * 2
+
+
+def test_a_cell_that_is_former_no_more_is_not_asked(cells: Cells) -> None:
+    """Where an id was found counts only as long as the map names that cell for it."""
+    id = new_id(cells, "a")
+    cells.begin("a", id)
+    cells.change({number_of(id): {"cell": "b", "former": ["a"]}})
+    found = cells.call("b", f"/wait?id={id}")
+    cells.urls["c"] = "http://127.0.0.1:9"
+    cells.put({number_of(id): {"cell": "b", "former": ["c"]}})
+    wait_until(lambda: cells.in_force("b") == cells.generation, what="the map with c")
+
+    later = cells.call("b", f"/wait?id={id}")
+    del cells.urls["c"]
+    cells.change({number_of(id): {"cell": "b", "former": ["a"]}})
+
+    assert found.status == 200
+    assert later.status == 503
+    assert "c" in later.body["detail"].split()
+
+
+@pytest.fixture(name="giving")
+def _giving(cells: Cells) -> Iterator[None]:
+    """Close all hash slots of a."""
+    before = dict(cells.slots)
+    owned = {number: slot for number, slot in before.items() if slot["cell"] == "a"}
+    cells.change({number: {**slot, "closed": True} for number, slot in owned.items()})
+    yield
+    cells.change(before)
+
+
+@pytest.mark.usefixtures("giving")
+def test_a_cell_that_takes_none_has_another_one_begin_what_has_no_id(cells: Cells) -> None:
+    """A balancer may send such a begin to any cell; what is wrong with it is said as ever."""
+    begun = [begin_any(cells, "a") for _ in range(4)]
+    waited = cells.call("a", "/begin?function=foo", "POST", {}, {"Prefer": "wait=20"})
+    unknown = cells.call("a", "/begin?function=unknown", "POST", {})
+
+    assert [stored(cells, id) for id in begun] == [["b"]] * 4
+    assert (waited.status, waited.body["created"], waited.body["done"]) == (200, True, True)
+    assert (unknown.status, unknown.body["type"]) == (404, "/problems/unknown-function")
+
+
+@pytest.mark.usefixtures("giving")
+def test_a_begin_without_an_id_that_got_lost_is_repeated_with_the_id(cells: Cells) -> None:
+    """The 503 names it."""
+    real, cells.urls["b"] = cells.urls["b"], "http://127.0.0.1:9"
+    cells.put()
+    wait_until(lambda: cells.in_force("a") == cells.generation, what="the map with a dead gateway")
+    refused = cells.call("a", "/begin?function=foo", "POST", {})
+    cells.urls["b"] = real
+    cells.change({})
+    id = refused.body["id"]
+
+    begun = cells.begin("a", id)
+
+    assert refused.status == 503
+    assert begun.body["promise"] == id
+    assert stored(cells, id) == ["b"]
 
 
 def test_nothing_is_begun_while_a_former_cell_is_away(cells: Cells) -> None:
