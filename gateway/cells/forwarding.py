@@ -149,12 +149,16 @@ async def _until_drained(
     # A begin may be repeated, so it is no loss either if it is under way and wants to wait.
     only_waits = request.method not in WITH_BODIES or _wait_of(request) > 0
     try:
-        answer = await answer_before(asked, draining) if only_waits else await asked
+        answer = await answer_before(asked, draining if only_waits else _never())
     finally:
         draining.cancel()
     if answer is None:
         raise BackendUnavailable("This gateway is shutting down; repeat the request.")
     return answer
+
+
+def _never() -> asyncio.Future[None]:
+    return asyncio.get_running_loop().create_future()
 
 
 async def _send(
