@@ -10,7 +10,6 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -89,7 +88,7 @@ async def serve(configured: Configured, part: Part | None) -> int:
         collecting = asyncio.create_task(
             collect_when_quiet(lambda: len(runner.server.connections) if runner.server else 0)
         )
-        async with watch.running(), nullcontext() if cells is None else cells.running():
+        async with watch.running():
             await stop.wait()
         collecting.cancel()
         listener.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -223,6 +224,7 @@ async def _drain(app: web.Application) -> None:
 
 
 async def _running(app: web.Application) -> AsyncIterator[None]:
+    cells = app[CELLS]
     async with (
         app[READER].running(),
         app[ACTIVITIES].running(),
@@ -232,6 +234,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
         app[DEATHS].running(),
         app[LIVE].running(),
         app[PROMISE_NUMBERS].running(),
+        nullcontext() if cells is None else cells.running(),
     ):
         yield
     app[CALLBACK_CHECKER].close()

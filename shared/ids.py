@@ -84,6 +84,21 @@ def value_id(owner: str, digest: str) -> str:
     return f"={owner}={digest}"
 
 
+SLOT_MAPS = "=.slot-map.*"
+"""The search pattern for the records of slot maps. No large value's id begins so, since no owner's
+id begins with `.`."""
+
+
+def slot_map_id(generation: int) -> str:
+    """Return the id of the record that a cell's gateways work by a slot map of this generation."""
+    return f"=.slot-map.{generation}"
+
+
+def generation_of(slot_map_id: str) -> int:
+    """Return the generation from the id of a slot map's record."""
+    return int(slot_map_id.rpartition(".")[2])
+
+
 def cancel_key(execution_id: str) -> str:
     """Return the idempotency key with which gateways and workers cancel an execution."""
     return f"cancel-{execution_id}"

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from gateway.backend.calls import Calls
 from gateway.backend.cancellation import Cancellation
 from gateway.backend.parts import NEWEST_COUNT
-from gateway.backend.readiness import Readiness
-from gateway.backend.releases import RELEASE_THREADS, Releases
 from gateway.backend.searches import Searches
+from gateway.backend.server.readiness import Readiness
+from gateway.backend.server.releases import RELEASE_THREADS, Releases
+from gateway.backend.server.slot_maps import SlotMaps
 from gateway.backend.values import ValueReader
 from gateway.concurrency.paced_executor import PacedExecutor
 from gateway.concurrency.threads import BoundedExecutor
@@ -54,6 +55,7 @@ class Backend:
         self.clock, self.name = self._transport.clock, uuid.uuid4().hex
         self._calls = Calls(self._transport, self.name, settings.worker_group)
         self._executor = BoundedExecutor(settings.threads, settings.queue, deadlines.offload)
+        self.given_up_ended = self._executor.given_up_ended
         self._signals = Turns(deadlines.offload)
         pings = BoundedExecutor(1, 1, deadlines.offload)
         reads = BoundedExecutor(VALUE_THREADS, settings.queue, deadlines.offload)
@@ -67,6 +69,7 @@ class Backend:
         self._readiness = Readiness(self._transport, self.name, ask)
         self.searches = Searches(self._calls, partial(self._ask, executor=searches))
         self.releases = Releases(self._transport, self.name, partial(self._ask, executor=releases))
+        self.keep_slot_map = SlotMaps(self._transport, partial(self._ask, executor=releases)).keep
         self.values = ValueReader(self._transport, partial(self._ask, executor=reads))
         self._log = get_logger()
 

@@ -7,14 +7,16 @@ id belongs to one of 64 hash slots, each hash slot to one cell. Balancers comput
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 import msgspec
 from msgspec import Meta, Struct
+from yarl import URL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,6 +66,7 @@ class SlotMap:
         """Return the map in a file. Raises `SlotMapError`."""
         try:
             raw = _DECODER.decode(content)
+            json.loads(content, object_pairs_hook=_without_doubles)
         except (msgspec.MsgspecError, ValueError) as error:
             raise SlotMapError(str(error)) from None
         cells = {name: tuple(cell.gateways) for name, cell in raw.cells.items()}
@@ -110,12 +113,33 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
 _DECODER: Final = msgspec.json.Decoder(_File)
 
 
+def _without_doubles(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object. Raises `ValueError` for two members of one name.
+
+    Of two cells `a`, say, the gateways of the first one would be lost without a word.
+    """
+    found = dict(members)
+    if len(found) < len(members):
+        names = [name for name, _ in members]
+        double = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{double!r} is given twice")
+    return found
+
+
 def _check_cell(name: str, gateways: Sequence[str]) -> None:
     if CELL_GRAMMAR.fullmatch(name) is None:
         raise SlotMapError(f"the name of a cell must match {CELL_GRAMMAR.pattern}, got {name!r}")
     for url in gateways:
-        if GATEWAY_GRAMMAR.fullmatch(url) is None:
+        if GATEWAY_GRAMMAR.fullmatch(url) is None or not _has_port(url):
             raise SlotMapError(f"a gateway of cell {name} must look like http://host:port: {url!r}")
+
+
+def _has_port(url: str) -> bool:
+    """Return whether there can be such an address; no port is 0 or above 65,535."""
+    try:
+        return bool(URL(url).port)
+    except ValueError:
+        return False
 
 
 def _slots(lines: Sequence[_Line], cells: Mapping[str, object]) -> tuple[Slot, ...]:

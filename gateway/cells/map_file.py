@@ -10,8 +10,9 @@ from gateway.watched_file import Unreadable, WatchedFile
 from shared.log import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
+
+    from gateway.cells.own_ids import OwnIds
 
 
 class MapFault(Exception):
@@ -61,15 +62,15 @@ class MapFile:
 class MapWatch(Watch):
     """Looks at the file every second, and at once when it is told to.
 
-    `changed` is told of a good map of a later generation. Any other one is logged, and nothing
-    changes: a map that goes back could let two cells take new ids of one hash slot.
+    `ids` are told of a good map of a later generation. Any other one is logged, and nothing
+    changes: a map that goes back could let two cells take new ids of one hash slot. If the store
+    has refused the map, another one of this generation may take its place.
     """
 
-    def __init__(self, file: MapFile, current: SlotMap, changed: Callable[[SlotMap], None]) -> None:
+    def __init__(self, file: MapFile, ids: OwnIds) -> None:
         super().__init__("slot map")
         self._file = file
-        self._current = current
-        self._changed = changed
+        self._ids = ids
 
     async def _look(self, *, told: bool) -> None:
         log = get_logger()
@@ -82,12 +83,12 @@ class MapWatch(Watch):
         except Exception:
             log.exception("slot map not changed")
             return
-        if found is None or found == self._current:
+        current, is_refused = self._ids.slots, self._ids.is_refused
+        if found is None or (found == current and not (told and is_refused)):
             return
-        if found.generation <= self._current.generation:
-            reason = f"generation {self._current.generation} is in force"
+        if found.generation < current.generation + (not is_refused):
+            reason = f"generation {current.generation} is in force"
             log.error("slot map not changed", reason=reason, generation=found.generation)
             return
-        self._current = found
-        self._changed(found)
+        self._ids.change(found)
         log.info("slot map changed", generation=found.generation)

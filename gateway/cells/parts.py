@@ -38,7 +38,7 @@ class Cells:
         cls, settings: CellsSettings, slots: SlotMap, backend: Backend, metrics: GatewayMetrics
     ) -> Self:
         """Return the parts for a map, whose file is read again when it has changed."""
-        ids = OwnIds(settings.name, slots, backend.ping)
+        ids = OwnIds(settings.name, slots, backend)
         file = MapFile(settings.path, settings.name)
         peers = Peers(metrics.forwarded)
         metrics.add_cells(cell for cell in slots.cells if cell != settings.name)
@@ -47,7 +47,7 @@ class Cells:
             "Generation of the slot map by which this gateway works.",
             lambda: ids.generation,
         )
-        return cls(ids, MapWatch(file, slots, ids.change), peers, Router.of(ids, peers, backend))
+        return cls(ids, MapWatch(file, ids), peers, Router.of(ids, peers, backend))
 
     def routes(
         self, about_ids: Iterable[web.RouteDef], lists: Iterable[web.RouteDef]
@@ -61,6 +61,6 @@ class Cells:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Follow the file until the block ends."""
+        """Follow the file until the block ends. It has to last for as long as begins come."""
         async with self.ids.running(), self.watch.running():
             yield

@@ -16,6 +16,9 @@ from gateway.errors import DeadlineExceeded, Saturated
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LOOK_SECONDS: Final = 0.05
+"""Seconds between two looks at calls whose callers have given up."""
+
 FULL: Final = "Too many calls are running; try again with the same id."
 STOPPING: Final = "This gateway is stopping; try again with the same id."
 TOO_LONG: Final = "The server took too long; try again with the same id."
@@ -24,7 +27,7 @@ TOO_LONG: Final = "The server took too long; try again with the same id."
 class _Call:
     """A call that a thread takes and makes, unless its caller takes it back before."""
 
-    __slots__ = ("_call", "_context", "_taken", "error", "future", "result")
+    __slots__ = ("_call", "_context", "_taken", "error", "future", "is_over", "result")
 
     def __init__(self, call: Callable[[], Any], future: asyncio.Future[Any]) -> None:
         self._call: Callable[[], Any] | None = call
@@ -33,6 +36,7 @@ class _Call:
         self.future = future
         self.result: Any = None
         self.error: BaseException | None = None
+        self.is_over = False
 
     def take(self) -> Callable[[], Any] | None:
         """Return the call to the first who asks for it, None to all others."""
@@ -86,6 +90,7 @@ class BoundedExecutor:
         self._threads: list[threading.Thread] = []
         self._waiting: CallQueue[_Call] = CallQueue()
         self._ended: deque[_Call] = deque()
+        self._given_up: set[_Call] = set()
         self._is_waking = False
 
     async def run[T](self, call: Callable[..., T], *arguments: Any) -> T:
@@ -102,6 +107,12 @@ class BoundedExecutor:
             timer.cancel()
             self._leave(made)
             del made  # the traceback of an error would keep it, and be kept by it
+
+    async def given_up_ended(self) -> None:
+        """Return once no thread makes a call any more whose caller has given up before now."""
+        made = set(self._given_up)
+        while made & self._given_up:  # noqa: ASYNC110 - rare
+            await asyncio.sleep(LOOK_SECONDS)
 
     def has_callers(self) -> bool:
         """Return whether anybody waits for a call to return."""
@@ -152,6 +163,8 @@ class BoundedExecutor:
         """Take back a call that no thread has taken, and take note of an error nobody sees."""
         if call.take():
             self._free += 1
+        elif not call.is_over:
+            self._given_up.add(call)
         if call.future.done() and not call.future.cancelled():
             call.future.exception()  # asyncio would complain if the caller was cancelled meanwhile
 
@@ -166,6 +179,8 @@ class BoundedExecutor:
         while self._ended:
             call = self._ended.popleft()
             self._free += 1
+            call.is_over = True
+            self._given_up.discard(call)
             call.deliver()
 
     def _work(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from gateway.concurrency.serial_executor import SerialExecutor
+from gateway.concurrency.tasks import SingleFlight
 from gateway.metrics.siblings import encode, merged
 from shared.metrics import accepts_open_metrics, exposition
 
@@ -37,6 +38,7 @@ class Scrapes:
         self._executor = SerialExecutor("metrics")
         self._siblings: Siblings | None = None
         self._made: dict[bool, asyncio.Task[Exposed]] = {}
+        self._asked: SingleFlight[None, Mapping[int, Sequence[Metric] | None]] = SingleFlight()
 
     async def join(self, siblings: Siblings) -> None:
         """Answer for these processes, and answer them."""
@@ -50,6 +52,7 @@ class Scrapes:
             self._siblings.close()
         for task in list(self._made.values()):
             task.cancel()
+        await self._asked.close()
         self._executor.close()
 
     async def read(self, accept: str) -> Exposed:
@@ -62,8 +65,14 @@ class Scrapes:
         return await asyncio.shield(task)
 
     async def others(self) -> list[Sequence[Metric] | None]:
-        """Return what each other process of this gateway counts, None if it does not answer."""
-        return [] if self._siblings is None else list((await self._siblings.others()).values())
+        """Return what each other process of this gateway counts, None if it does not answer.
+
+        Who asks while these are being asked gets the same answers.
+        """
+        return [] if self._siblings is None else list((await self._others(self._siblings)).values())
+
+    async def _others(self, siblings: Siblings) -> Mapping[int, Sequence[Metric] | None]:
+        return await self._asked.run(None, siblings.others)
 
     async def _make(self, *, is_open: bool) -> Exposed:
         self._note_scrape()
@@ -72,7 +81,7 @@ class Scrapes:
         if siblings is None:
             families = await own
             return await self._executor.run(exposition, families, is_open)
-        collected, others = await asyncio.gather(own, siblings.others())
+        collected, others = await asyncio.gather(own, self._others(siblings))
         everything = {siblings.number: collected, **others}
         return await self._executor.run(_exposed_together, everything, is_open)
 

@@ -30,7 +30,7 @@ from shared.log import get_logger
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from gateway.backend.releases import Releases
+    from gateway.backend.server.releases import Releases
     from gateway.presence.workers import ClaimName, Worker, Workers
     from shared.presence import OfferName
 

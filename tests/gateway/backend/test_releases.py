@@ -15,7 +15,7 @@ import pytest
 from deploy.store import indexes
 from gateway.api.keys import BACKEND
 from gateway.backend.client import Backend
-from gateway.backend.releases import FEW
+from gateway.backend.server.releases import FEW
 from gateway.errors import BackendUnavailable
 from gateway.settings import Deadlines
 from shared.resonate.tasks import TaskState
@@ -25,7 +25,7 @@ from tests.support.worker.held import hold
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gateway.backend.releases import Releases
+    from gateway.backend.server.releases import Releases
     from gateway.settings import GatewaySettings
     from shared.resonate.store import Store
     from tests.support.faults.proxy import Proxy

@@ -59,6 +59,9 @@ def test_the_hash_stays() -> None:
         ({"cells": {"a": {"gateways": []}}}, "gateways"),
         ({"cells": {"a": {"gateways": ["http://a:1/path"]}}}, "must look like"),
         ({"cells": {"a": {"gateways": ["http://u:p@a:1"]}}}, "must look like"),
+        ({"cells": {"a": {"gateways": ["http://a:65536"]}}}, "must look like"),
+        ({"cells": {"a": {"gateways": ["http://a:0"]}}}, "must look like"),
+        ({"cells": {"a": {"gateways": ["http://[1.2.3.4]:1"]}}}, "must look like"),
         ({"cells": {"a": {"gateways": ["http://a:1"], "more": 1}}}, "more"),
         ({"slots": [{"slots": "0-62", "cell": "a"}]}, "missing: 63"),
         ({"slots": [*ALL_OF_A, {"slots": "7", "cell": "b"}]}, "slot 7 is given twice"),
@@ -84,4 +87,21 @@ def test_a_bad_map_is_refused_with_words(changed: dict[str, Any], said: str) -> 
 def test_what_is_no_map_is_refused(raw: bytes) -> None:
     """A file that is half written, say."""
     with pytest.raises(SlotMapError):
+        SlotMap.parse(raw)
+
+
+@pytest.mark.parametrize(
+    ("once", "twice"),
+    [
+        (b'"generation": 4', b'"generation": 4, "generation": 5'),
+        (b'"a": {', b'"a": {"gateways": ["http://lost:1"]}, "a": {'),
+        (b'"slots": "0-63"', b'"slots": "0-63", "slots": "0-63"'),
+    ],
+)
+def test_what_is_given_twice_is_refused(once: bytes, twice: bytes) -> None:
+    """Which of the two was meant nobody knows."""
+    name = once.split(b'"')[1].decode()
+    raw = content().replace(once, twice, 1)
+
+    with pytest.raises(SlotMapError, match=f"'{name}' is given twice"):
         SlotMap.parse(raw)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import uuid
 from collections import Counter
@@ -16,6 +17,9 @@ from tests.support.processes import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+NEGATIVE = base64.b64encode(b'[{"a":-1},null,null,""]').decode()
+"""A cursor with a position that no row has."""
 
 EACH = 500
 """Executions that each cell has from the start, besides the one of which they are copies."""
@@ -123,7 +127,25 @@ def test_filters_are_for_all_cells(cells: Cells) -> None:
     assert (unknown.status, unknown.body["type"]) == (404, "/problems/unknown-function")
 
 
-@pytest.mark.parametrize("cursor", ["x", "W10=", "WzFd", "", "WyJ4Iiwi", "bnVsbA=="])
+def test_a_cursor_has_its_filters_once(cells: Cells) -> None:
+    """However many cells there are; a URL may not be much longer than 8,000 characters."""
+    prefix = "p" * 90
+    ids = [new_id(cells, cell, prefix) for cell in "abababab"]
+    for id in ids:
+        assert cells.begin("a", id).status == 202
+    found, cursors = [], [""]
+    while cursors[-1] is not None:
+        query = f"/list?limit=3&prefix={prefix}&function=foo&cursor={cursors[-1]}"
+        made = cells.call("b", query.removesuffix("&cursor=")).body
+        found.append(made)
+        cursors.append(made["next_cursor"])
+
+    assert Counter(ids_of(found)) == dict.fromkeys(ids, 1)
+    assert len(found) > 2
+    assert max(len(cursor) for cursor in cursors if cursor) < 4 / 3 * (len(prefix) + 70)
+
+
+@pytest.mark.parametrize("cursor", ["x", "W10=", "WzFd", "", "WyJ4Iiwi", "bnVsbA==", NEGATIVE])
 def test_a_bad_cursor_is_refused(cells: Cells, cursor: str) -> None:
     """What no gateway has made."""
     assert cells.call("a", f"/list?cursor={cursor}").status == 400

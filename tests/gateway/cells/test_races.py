@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import signal
+import socket
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -222,6 +223,90 @@ def test_gateways_with_different_maps_begin_nothing_on_a_guess(cells: Cells) -> 
     assert stored(cells, id) == ["b"]
 
 
+def test_a_gateway_started_again_with_an_old_file_begins_nothing(cells: Cells) -> None:
+    """A hash slot was moved since: another cell has ids of it. What is stored is answered."""
+    id, stays, known = (new_id(cells, "a") for _ in range(3))
+    assert cells.begin("a", known).status == 202
+    old, gateway = cells.path.read_bytes(), cells.stacks["a"].gateways["gateway"]
+    cells.change({number_of(id): {"cell": "a", "closed": True}})
+    cells.change({number_of(id): {"cell": "b", "former": ["a"]}})
+    assert begun(cells, "b", id)["created"]
+    newest = cells.path.read_bytes()
+    gateway.stop()
+    cells.path.write_bytes(old)
+    gateway.start()
+    gateway.started("gateway started")
+
+    refused = [cells.begin("a", each) for each in (id, stays)]
+    refused.append(cells.call("a", "/begin?function=foo", "POST", {}))
+    again = cells.begin("a", known)
+    said = cells.call("a", "/cells").body
+    lines = gateway.events("slot map is not the latest, no new ids taken")
+    nowhere = stored(cells, stays)
+    cells.path.write_bytes(newest)
+    wait_until(lambda: cells.in_force("a") == cells.generation, what="the map in force")
+    mended = cells.begin("a", stays)
+
+    assert [(each.status, "Retry-After" in each.headers) for each in refused] == [(503, True)] * 3
+    assert {each.body["detail"] for each in refused} == {
+        "This gateway of cell a has an old slot map; ask another one."
+    }
+    assert (again.status in {200, 202}, again.body["created"]) == (True, False)
+    assert said == {"cell": "a", "generation": 0, "digest": ""}
+    assert [line["reason"] for line in lines] == [f"the store knows generation {cells.generation}"]
+    assert nowhere == []
+    assert (mended.status, mended.body["created"]) == (202, True)
+    assert stored(cells, id) == ["b"]
+
+
+def test_of_two_maps_of_one_generation_the_first_one_counts(cells: Cells) -> None:
+    """That of the cell's other gateways; one of another cell is none of this store's either."""
+    content = json.loads(cells.path.read_bytes())
+    own = cells.path.with_name("own.json")
+    for name, edited in (
+        ("a", {**content, "slots": [{"slots": "0-63", "cell": "a"}]}),
+        ("b", content),
+    ):
+        own.write_text(json.dumps(edited))
+        settings: dict[str, Any] = {"GATEWAY_CELLS": str(own), "GATEWAY_CELL": name}
+        url = cells.stacks["a"].add_gateway("edited", **settings)
+        gateway = cells.stacks["a"].gateways["edited"]
+        id = new_id(cells, name)
+
+        refused = call(f"{url}/begin?id={id}&function=foo", "POST", {})
+        own.write_bytes(cells.path.read_bytes())
+        if name == "a":
+            wait_until(
+                lambda url=url: call(f"{url}/cells").body["generation"] == cells.generation,  # type: ignore[misc]
+                what="the map of the others",
+            )
+        gateway.stop()
+
+        assert refused.status == 503
+        assert stored(cells, id) == []
+    found = cells.call("a", "/list?limit=200").body["items"]
+    assert not [item["id"] for item in found if "slot" in item["id"]]
+
+
+def test_a_gateway_that_drains_follows_the_map(cells: Cells) -> None:
+    """A begin that came before goes on, and what is moved meanwhile must not be let in."""
+    settings: dict[str, Any] = {"GATEWAY_CELLS": str(cells.path), "GATEWAY_CELL": "a"}
+    url = cells.stacks["a"].add_gateway("ends", **settings)
+    gateway = cells.stacks["a"].gateways["ends"]
+    head = "POST /begin?function=foo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 10) as client:
+        client.sendall(
+            f"{head}Content-Type: application/json\r\nExpect: 100-continue\r\n\r\n".encode()
+        )
+        assert b" 100 " in client.recv(100)  # the gateway waits for the body now
+        gateway.signal(signal.SIGTERM)
+        gateway.started("draining")
+        cells.put()
+        wait_until(lambda: gateway.events("slot map changed"), what="the new map")
+    gateway.stop()
+    cells.change({})
+
+
 def test_all_processes_of_a_gateway_count(cells: Cells) -> None:
     """The generation is the lowest of all; while one does not answer it is 0."""
     settings: dict[str, Any] = {"GATEWAY_CELLS": str(cells.path), "GATEWAY_CELL": "b"}
@@ -233,7 +318,7 @@ def test_all_processes_of_a_gateway_count(cells: Cells) -> None:
             return call(f"{url}/cells", timeout=3).body
         return None
 
-    in_force = {"cell": "b", "generation": cells.generation}
+    in_force = cells.call("b", "/cells").body
     wait_until(lambda: said() == in_force, what="both processes")
     frozen = numbered(several)["1"]
     os.kill(frozen, signal.SIGSTOP)

@@ -286,3 +286,20 @@ async def test_a_late_error_is_kept_by_nobody() -> None:
     finally:
         gc.enable()
         executor.close()
+
+
+async def test_a_call_that_was_given_up_is_known_until_its_thread_has_ended_it() -> None:
+    """One that no thread has taken is taken back, so nothing comes of it any more."""
+    call, queued = Call(), Call()
+    with offload(1, 1, 0.1, call, queued) as made:
+        for each in (call, queued):
+            with pytest.raises(DeadlineExceeded):
+                await made.run(each)
+        waiting = asyncio.create_task(made.given_up_ended())
+        await asyncio.wait([waiting], timeout=0.2)
+        assert not waiting.done()
+        call.release()
+        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(made.given_up_ended(), 5)
+
+    assert not queued.begun.is_set()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.metrics import siblings
+from gateway.metrics.scrapes import Scrapes
 from gateway.metrics.siblings import Siblings, decode, encode, merged, sockets_directory
 from shared.metrics import Meter, exposition
 from tests.support.metrics import Scraped
@@ -123,6 +124,27 @@ async def test_an_answer_that_is_none(
 
     assert others[2] is None
     assert str(others[3]) == str(decode(encode(meter_of(7).collect())))
+
+
+async def test_who_asks_at_one_time_shares_the_answers(tmp_path: Path) -> None:
+    """However many ask, another process encodes its metrics once; who asks later gets new ones."""
+    asked: list[int] = []
+
+    async def encoded() -> bytes:
+        asked.append(1)
+        return encode(meter_of(len(asked)).collect())
+
+    other, own, scrapes = *(Siblings(str(tmp_path), n, 2) for n in (2, 1)), Scrapes(Meter())
+    await other.start(encoded)
+    await scrapes.join(own)
+    found = await asyncio.gather(*(scrapes.others() for _ in range(50)), scrapes.read(""))
+    later = await scrapes.others()
+    other.close()
+    own.close()
+
+    assert len(asked) == 2
+    assert {str(each) for each in found[:-1]} == {str([decode(encode(meter_of(1).collect()))])}
+    assert str(later) == str([decode(encode(meter_of(2).collect()))])
 
 
 async def test_without_a_directory_nobody_is_asked() -> None:

@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from gateway.backend.releases import Releases
+from gateway.backend.server.releases import Releases
 from gateway.presence.deaths import Deaths
 from gateway.presence.listener import Listener
 from gateway.presence.workers import Workers
