@@ -34,6 +34,7 @@ from gateway.api.keys import (
     LONG_POLLS,
     METRICS,
     NEW_IDS,
+    PASSED_ON,
     READER,
     SCRAPES,
     STATE_CONTENTS,
@@ -42,6 +43,7 @@ from gateway.api.keys import (
 from gateway.api.responses import StateContents
 from gateway.backend.client import Backend
 from gateway.cells.parts import Cells
+from gateway.concurrency.ending import Ending
 from gateway.concurrency.limiter import Limiter
 from gateway.dashboard import routes as dashboard
 from gateway.dashboard.board import Board
@@ -119,6 +121,7 @@ def create_app(
     app[SCRAPES] = Scrapes(app[METRICS].meter)
     app[ACCESS_LOG] = AccessLog(app[METRICS].requested)
     app[DRAINING] = asyncio.Event()
+    app[PASSED_ON] = Ending()
     app[DOCUMENTATION] = Documentation()
     app[CALLBACK_CHECKER] = CallbackChecker(settings.webhooks)
     app[INPUTS] = Inputs(settings.max_result_bytes)
@@ -218,6 +221,7 @@ def _add_dashboard(app: web.Application) -> None:
 
 async def _drain(app: web.Application) -> None:
     app[DRAINING].set()
+    app[PASSED_ON].end()
     app[LONG_POLLS].drain()
     app[EVENT_STREAMS].drain()
     app[LIVE].drain()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from gateway.api.keys import BACKEND, DRAINING, WORKERS
+from gateway.api.keys import BACKEND, DRAINING, NEW_IDS, WORKERS
 from gateway.errors import BackendUnavailable, Saturated, StoreNotWritable
 from gateway.http.answers.problems import UNAVAILABLE, problem_response
 from gateway.http.answers.responses import json_response
@@ -68,7 +68,11 @@ async def readyz(request: web.Request) -> web.Response:
     if request.app[DRAINING].is_set():
         return problem_response(request, UNAVAILABLE, "draining: this gateway is shutting down")
     backend = request.app[BACKEND]
-    fault = await _fault_of_all(backend) or _fault_of_clock(backend.clock.skew)
+    fault = (
+        await _fault_of_all(backend)
+        or request.app[NEW_IDS].fault
+        or _fault_of_clock(backend.clock.skew)
+    )
     presence = presence_of(request.app)
     return json_response(
         ReadyBody(presence) if fault is None else ReadyBody(presence, "degraded", fault)

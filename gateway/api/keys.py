@@ -9,6 +9,7 @@ from aiohttp import web
 from gateway.api.callbacks import CallbackChecker
 from gateway.api.responses import StateContents
 from gateway.backend.client import Backend
+from gateway.concurrency.ending import Ending
 from gateway.concurrency.limiter import Limiter
 from gateway.inputs.reading import Inputs
 from gateway.inputs.served_catalog import CurrentCatalog
@@ -27,6 +28,8 @@ BEGIN_LIMITER = web.AppKey("begin_limiter", Limiter)
 CALLBACK_CHECKER = web.AppKey("callback_checker", CallbackChecker)
 CATALOG = web.AppKey("catalog", CurrentCatalog)
 DRAINING = web.AppKey("draining", asyncio.Event)
+PASSED_ON = web.AppKey("passed_on", Ending)
+"""Ends what only waits for another cell's answer, when this gateway drains."""
 STATE_CONTENTS = web.AppKey("state_contents", StateContents)
 EVENT_STREAMS = web.AppKey("event_streams", EventStreams)
 INPUTS = web.AppKey("inputs", Inputs)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
-from gateway.api.keys import DRAINING
+from gateway.api.keys import DRAINING, PASSED_ON
 from gateway.api.parameters import preferred_wait, requested_wait
-from gateway.cells.gateways import Question, answer_before
+from gateway.cells.gateways import Question
+from gateway.concurrency.ending import Ending
 from gateway.errors import BackendUnavailable, InvalidRequest
 from gateway.http.body import read_raw
 from gateway.http.keys import (
@@ -52,6 +53,7 @@ UNSENDABLE: Final = re.compile(r"[\ud800-\udfff]")
 
 BEGIN: Final = "/begin"
 CANCEL: Final = "/cancel"
+EVENTS: Final = "/events"
 WAIT: Final = "/wait"
 
 OF_BROWSERS: Final = frozenset({"host", "origin", "sec-fetch-site"})
@@ -145,20 +147,15 @@ async def _until_drained(
     request: web.Request, asked: asyncio.Future[aiohttp.ClientResponse]
 ) -> aiohttp.ClientResponse:
     """Return the answer; one that only waits is not waited for while this gateway shuts down."""
-    draining = asyncio.ensure_future(request.app[DRAINING].wait())
     # A begin may be repeated, so it is no loss either if it is under way and wants to wait.
-    only_waits = request.method not in WITH_BODIES or _wait_of(request) > 0
-    try:
-        answer = await answer_before(asked, draining if only_waits else _never())
-    finally:
-        draining.cancel()
+    only_waits = _wait_of(request) > 0 or path_of_route(request) == EVENTS
+    ending = request.app[PASSED_ON] if only_waits else Ending()
+    if only_waits and request.app[DRAINING].is_set():
+        asked.cancel()
+    answer = await ending.before(asked, aiohttp.ClientResponse.close)
     if answer is None:
         raise BackendUnavailable("This gateway is shutting down; repeat the request.")
     return answer
-
-
-def _never() -> asyncio.Future[None]:
-    return asyncio.get_running_loop().create_future()
 
 
 async def _send(
@@ -166,7 +163,7 @@ async def _send(
 ) -> None:
     """Send the answer as it comes; a client that does not take it is disconnected."""
     seconds = request.app[SETTINGS].limits.answer
-    pieces = _Pieces(answer, request.app[DRAINING])
+    pieces = _Pieces(answer, request.app)
     try:
         await response.prepare(request)
         while piece := await pieces.next():
@@ -181,21 +178,17 @@ async def _send(
 class _Pieces:
     """The pieces of an answer; a stream, which clients resume, ends when this gateway stops."""
 
-    def __init__(self, answer: aiohttp.ClientResponse, draining: asyncio.Event) -> None:
+    def __init__(self, answer: aiohttp.ClientResponse, app: web.Application) -> None:
         self._content = answer.content
-        self._draining = draining
+        self._draining = app[DRAINING]
+        self._ending = app[PASSED_ON]
         self._is_stream = answer.content_length is None
 
     async def next(self) -> bytes:
         """Return the next piece, nothing at the end."""
         if not self._is_stream:
             return await self._content.readany()
+        if self._draining.is_set():
+            return b""
         reading = asyncio.ensure_future(self._content.readany())
-        draining = asyncio.ensure_future(self._draining.wait())
-        waits: set[asyncio.Future[Any]] = {reading, draining}
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            return reading.result() if reading.done() else b""
-        finally:
-            reading.cancel()
-            draining.cancel()
+        return await self._ending.before(reading, bytes) or b""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from gateway.concurrency.ending import Ending
 from gateway.concurrency.tasks import SingleFlight
 from gateway.http.keys import ANSWERING_CELL, CELL_HOP
 
@@ -105,14 +106,14 @@ class Gateway:
         self._heard_at = self._checked_at = -PATIENCE_SECONDS
         self._asking = 0
         self._is_watched = False
-        self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._lost = Ending()
 
     async def ask(self, hop: Hop, question: Question) -> aiohttp.ClientResponse:
         """Return the answer; the caller closes it. Raises `Unanswered`."""
         asked = asyncio.ensure_future(self._send(hop, question))
         try:
-            with self._watched() as lost:
-                answer = await answer_before(asked, lost)
+            with self._watched():
+                answer = await self._lost.before(asked, aiohttp.ClientResponse.close)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             self.has_failed = True
             raise Unanswered(is_sent=False) from error
@@ -138,8 +139,8 @@ class Gateway:
         await self.answers()
 
     @contextlib.contextmanager
-    def _watched(self) -> Iterator[asyncio.Future[None]]:
-        """Watch the gateway until the block ends; yields what is done once it has failed."""
+    def _watched(self) -> Iterator[None]:
+        """Watch the gateway until the block ends."""
         if not self._asking:
             self._heard_at = time.monotonic()
         self._asking += 1
@@ -147,7 +148,7 @@ class Gateway:
             self._is_watched = True
             self._tasks.start(self._watch())
         try:
-            yield self._lost
+            yield
         finally:
             self._asking -= 1
 
@@ -175,8 +176,7 @@ class Gateway:
             is_silent = True
         self.has_failed = not is_well
         if is_silent:
-            self._lost.set_result(None)
-            self._lost = asyncio.get_running_loop().create_future()
+            self._lost.end()
         else:
             self._heard_at = time.monotonic()  # also if it takes no more connections
         return is_well
@@ -197,30 +197,3 @@ class Gateway:
 def is_of_cell(answer: aiohttp.ClientResponse, cell: str) -> bool:
     """Return whether a gateway of this cell has given the answer."""
     return answer.headers.get(ANSWERING_CELL) == cell
-
-
-async def answer_before(
-    asked: asyncio.Future[aiohttp.ClientResponse], end: asyncio.Future[Any]
-) -> aiohttp.ClientResponse | None:
-    """Return the answer, None if the end comes before it; then it is asked for no longer."""
-    waits: set[asyncio.Future[Any]] = {asked, end}
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    except asyncio.CancelledError:
-        _drop(asked)
-        raise
-    if asked.done():
-        return asked.result()
-    _drop(asked)
-    return None
-
-
-def _drop(asked: asyncio.Future[aiohttp.ClientResponse]) -> None:
-    """Ask no longer; an answer that has come just now is closed, so that it keeps no place."""
-    asked.cancel()
-    asked.add_done_callback(_close)
-
-
-def _close(asked: asyncio.Future[aiohttp.ClientResponse]) -> None:
-    if not asked.cancelled() and asked.exception() is None:
-        asked.result().close()

@@ -71,10 +71,13 @@ class MapWatch(Watch):
         super().__init__("slot map")
         self._file = file
         self._ids = ids
+        self._passed_over: SlotMap | None = None
 
     async def _look(self, *, told: bool) -> None:
         log = get_logger()
-        read = self._file.read if told else self._file.read_if_changed
+        # What was looked at before the store refused the map counts after it.
+        anew = told or self._ids.is_refused
+        read = self._file.read if anew else self._file.read_if_changed
         try:
             found = await self._executor.run(read)
         except MapFault as error:
@@ -87,6 +90,9 @@ class MapWatch(Watch):
         if found is None or (found == current and not (told and is_refused)):
             return
         if found.generation < current.generation + (not is_refused):
+            if found == self._passed_over and not told:
+                return
+            self._passed_over = found
             reason = f"generation {current.generation} is in force"
             log.error("slot map not changed", reason=reason, generation=found.generation)
             return

@@ -90,6 +90,15 @@ class OwnIds(NewIds):
                     await self._checked.wait()
             yield
 
+    @property
+    def fault(self) -> str | None:
+        return "slot map: it is old, and no new ids are taken" if self.is_refused else None
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether the store has accepted a map, and has refused none since."""
+        return self._accepted is not None
+
     def change(self, slots: SlotMap) -> None:
         """Let in new ids by a later map, or one that takes the place of a refused one.
 

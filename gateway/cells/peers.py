@@ -27,7 +27,6 @@ CONNECT_SECONDS: Final = 1.0
 SILENT_SECONDS: Final = 40.0
 """Seconds between two pieces of an answer: a long poll takes 25 s, a stream is silent for 15."""
 
-MOST_CONNECTIONS: Final = 10_000
 UNKNOWN_ID: Final = "/problems/unknown-id"
 MOST_PROBLEM: Final = 64 * 1024
 MOST_PAGE: Final = 16 * 1024 * 1024
@@ -53,7 +52,8 @@ class Peers:
     async def running(self, _: web.Application) -> AsyncIterator[None]:
         """Keep connections until the application ends."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=MOST_CONNECTIONS),
+            # Clients are limited already, and a wait for a place would look like a dead gateway.
+            connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=["User-Agent", "Accept", "Accept-Encoding", "Content-Type"],

@@ -116,7 +116,7 @@ class Router:
         except UnknownExecution as unknown:
             # While a hash slot moves, or by an old map, another cell may have begun the id already.
             is_settled = not slot.closed and self.ids.slots.slot_of(id) == slot
-            if is_settled and not self.ids.is_refused:
+            if is_settled and self.ids.is_checked:
                 raise
             raise BackendUnavailable(
                 f"Ids like this one are being moved from cell {slot.cell}; repeat the request."

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 class NewIds:
     """All ids are this gateway's own, as where there is one cell."""
 
+    @property
+    def fault(self) -> str | None:
+        """Why this gateway takes no new ids although it could ask the server, None if it does."""
+        return None
+
     def make(self) -> str:
         """Return a new id, which sorts by time (UUIDv7). Raises `BackendUnavailable`."""
         return str(uuid_utils.uuid7())
