@@ -67,6 +67,14 @@ def test_the_examples_are_those_of_the_map() -> None:
     assert (EXAMPLES / "cells.json").read_bytes() == slot_map.encoded(slots)
 
 
+def test_the_page_has_the_example() -> None:
+    """The map that docs/cells.md shows is the committed one."""
+    page = (ROOT / "docs" / "cells.md").read_text()
+    shown = page.partition("```json\n")[2].partition("```")[0]
+
+    assert shown == (EXAMPLES / "cells.json").read_text()
+
+
 @needs_haproxy
 @pytest.mark.parametrize("way", ["plain", "encoded", "later", "bare key", "quoted key", "both"])
 def test_the_hash_slot_of_the_id_has_the_cell(cells: Cells, way: str) -> None:
