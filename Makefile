@@ -14,12 +14,22 @@ ifdef FUNCTIONS
 export FUNCTIONS
 endif
 COMPOSE_FILES := compose.yaml$(if $(filter-out sqlite,$(STORE)),:compose.$(STORE).yaml)$(if $(FUNCTIONS),:compose.functions.yaml)
-ifneq ($(COMPOSE_FILES),compose.yaml)
-export COMPOSE_FILE ?= $(COMPOSE_FILES)
+# A COMPOSE_FILE of the shell or of .env counts. Where STORE= or FUNCTIONS= says another thing, `same` stops.
+SET_FILES := $(or $(COMPOSE_FILE),$(shell sed -nE "s/^(export )?COMPOSE_FILE=['\"]?([^'\" ]*).*/\2/p" .env 2>/dev/null | tail -n 1))
+ifeq ($(SET_FILES)$(filter $(COMPOSE_FILES),compose.yaml),)
+export COMPOSE_FILE := $(COMPOSE_FILES)
 endif
 
+# What compose files, separated by : or a comma, say: the store; the file for functions of one's own, if any.
+comma := ,
+files_in = $(notdir $(subst :, ,$(subst $(comma), ,$(1))))
+store_in = $(or $(patsubst compose.%.yaml,%,$(filter compose.postgres.yaml compose.ha.yaml,$(files_in))),sqlite)
+functions_in = $(filter compose.functions.yaml,$(files_in))
+# The files with which a service's container was started. Nothing without one.
+files_of = $(shell docker compose ps --all --format '{{.Label "com.docker.compose.project.config_files"}}' $(1))
+
 .DEFAULT_GOAL := help
-.PHONY: help sync server run cells up deploy down clean logs kill revive scale demo load e2e faults chaos kube bench vendored wheel format lint types imports test check
+.PHONY: help sync server run cells same up deploy down clean logs kill revive scale demo load e2e faults chaos kube bench vendored wheel format lint types imports test check
 
 # A line `##@ …` is a heading; the text after `## ` describes its target.
 help: ## List the targets
@@ -42,32 +52,51 @@ cells: sync ## Start N cells behind HAProxy on port 5001, each with server, gate
 
 ##@ Containers
 
+# Starts the workers of `make scale` that have ended, and replaces those with an older image.
+define UP_SCALED
+scaled=$$(docker compose --profile scale ps --all --quiet worker) && set -- $$scaled && { [ $$# -eq 0 ] || \
+	docker compose --profile scale up --no-build --no-deps --wait --scale worker=$$# worker; }
+endef
+
+# Stops a command that would replace the store by another, or own functions by the examples.
+same:
+	$(eval ASKED := $(or $(SET_FILES),$(COMPOSE_FILES)))
+	$(if $(and $(filter-out file,$(origin STORE)),$(filter-out $(call store_in,$(ASKED)),$(STORE))),\
+		$(error COMPOSE_FILE of the shell or .env has the store $(call store_in,$(ASKED)): it and STORE=$(STORE) do not go together))
+	$(if $(and $(FUNCTIONS),$(if $(call functions_in,$(ASKED)),,no)),\
+		$(error COMPOSE_FILE of the shell or .env lacks compose.functions.yaml: add it for FUNCTIONS=$(FUNCTIONS)))
+	$(eval HAS := $(call files_of,resonate))
+	$(if $(and $(HAS),$(filter-out $(call store_in,$(ASKED)),$(call store_in,$(HAS)))),\
+		$(error The containers have STORE=$(call store_in,$(HAS)), this command has $(call store_in,$(ASKED)): say STORE=$(call store_in,$(HAS)), or `make down` first))
+	$(if $(and $(call functions_in,$(call files_of,worker-1)),$(if $(call functions_in,$(ASKED)),,no)),\
+		$(error The workers have functions of your own, this command has the examples: say FUNCTIONS=<folder>, or `make down` first))
+	@:
+
 # The image of store-init is the one from which Dockerfiles of functions begin.
-up: ## Build and start the containers, and wait until they are healthy; STORE=postgres or ha, FUNCTIONS= a folder
+up: same ## Build and start the containers, and wait until they are healthy; STORE=postgres or ha, FUNCTIONS= a folder
 	docker compose build --quiet store-init
 	docker compose up --build --wait --detach
 
 # First the new image must load its functions, last the gateway gets to know them. Before that the workers
 # of `make scale` are replaced too, as many as there are.
-deploy: ## Replace the workers, the three one by one, with newly built ones, while work goes on
+deploy: same ## Replace the workers, the three one by one, with newly built ones, while work goes on
 	docker compose build --quiet store-init && docker compose build --quiet worker-1 catalog
 	docker compose run --rm --no-deps --no-TTY store-init
 	docker compose run --rm --no-deps --no-TTY worker-1 catalog >/dev/null
 	for worker in worker-1 worker-2 worker-3; do docker compose up --no-build --no-deps --wait $$worker || exit 1; done
-	scaled=$$(docker compose --profile scale ps --all --quiet worker) && set -- $$scaled && { [ $$# -eq 0 ] || \
-		docker compose --profile scale up --no-build --no-deps --wait --scale worker=$$# worker; }
+	$(UP_SCALED)
 	docker compose up --no-build --no-deps --detach catalog && docker compose wait catalog
 
 down: ## Stop the containers and keep the data
-	docker compose --profile '*' down
+	docker compose --profile '*' down --remove-orphans
 
-clean: ## Stop the containers and delete the data
-	docker compose --profile '*' down --volumes
+clean: same ## Stop the containers and delete the data
+	docker compose --profile '*' down --volumes --remove-orphans
 
 logs: ## Follow the logs
 	docker compose --profile '*' logs --follow --tail 100
 
-scale: ## Run N workers beside the three: make scale N=5
+scale: same ## Run N workers beside the three: make scale N=5
 	docker compose --profile scale up --build --wait --detach --scale worker=$(N)
 
 ##@ Break it and see
@@ -78,8 +107,9 @@ demo: sync ## Kill a worker and the gateway, and judge the result; starts the se
 kill: sync ## Kill the worker that runs an execution: make kill ID=order-1; without ID it begins a checkout first
 	@$(BIN)/python -m tools.kill $(ID)
 
-revive: ## Start the containers that were killed
+revive: same ## Start the containers that were killed
 	docker compose up --detach --no-build --wait
+	$(UP_SCALED)
 
 load: sync ## Send load with hey and oha, and check that every execution ended
 	@$(BIN)/python -m tools.load

@@ -10,7 +10,12 @@ from gateway.environment import gateway_settings
 from tests.support.processes import ROOT
 from worker.settings import worker_settings
 
-COMPOSE: Final = ("compose.yaml", "compose.postgres.yaml", "compose.functions.yaml")
+COMPOSE: Final = (
+    "compose.yaml",
+    "compose.postgres.yaml",
+    "compose.ha.yaml",
+    "compose.functions.yaml",
+)
 OF_COMPOSE: Final = {"COMPOSE_FILE"}
 """What docker compose itself reads."""
 
@@ -39,6 +44,15 @@ def test_each_setting_has_a_row() -> None:
     assert asked.names - set(re.findall(r"`([A-Z_]+)`", first_cells)) == set()
 
 
+def test_each_setting_of_compose_has_a_row() -> None:
+    """The tables also have what only the containers' files take, and compose itself."""
+    page = (ROOT / "docs" / "settings.md").read_text()
+    first_cells = " ".join(re.findall(r"^\| ([^|]*) \|", page, re.MULTILINE))
+
+    named = set(re.findall(r"`([A-Z_]+)`", first_cells))
+    assert {name for name in _taken() | OF_COMPOSE if not name.startswith("OTEL_")} - named == set()
+
+
 def test_the_readme_has_the_same_defaults() -> None:
     """Each setting of the README has its row, with the same default, in docs/settings.md."""
     section = (ROOT / "README.md").read_text().partition("## Settings")[2].partition("\n## ")[0]
@@ -52,8 +66,11 @@ def test_the_readme_has_the_same_defaults() -> None:
 def test_the_example_has_the_settings_of_the_containers() -> None:
     """`.env.example` has what the containers take from `.env`, and nothing else."""
     example = (ROOT / ".env.example").read_text()
-    taken = {
-        name for file in COMPOSE for name in re.findall(r"\$\{([A-Z_]+)", (ROOT / file).read_text())
-    }
 
-    assert set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)) == taken | OF_COMPOSE
+    assert set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)) == _taken() | OF_COMPOSE
+
+
+def _taken() -> set[str]:
+    """Return the variables that the files of compose take."""
+    texts = [(ROOT / file).read_text() for file in COMPOSE]
+    return {name for text in texts for name in re.findall(r"\$\{([A-Z_]+)", text)}
