@@ -27,13 +27,16 @@ class Results:
         return asyncio.ensure_future(make())
 
 
+async def wait_for(ending: Ending, started: asyncio.Future[str], results: Results) -> str | None:
+    """Wait for a result until the end, or until this is canceled."""
+    return await ending.before(started, results.closed.append)
+
+
 async def test_all_that_is_waited_for_ends_at_once() -> None:
     """What comes later is waited for again."""
     ending, results = Ending(), Results()
     started = {name: results.start(name) for name in ("a", "b")}
-    waits = [
-        asyncio.create_task(ending.before(each, results.closed.append)) for each in started.values()
-    ]
+    waits = [asyncio.create_task(wait_for(ending, each, results)) for each in started.values()]
     await asyncio.sleep(0)
 
     ending.end()
@@ -50,7 +53,7 @@ async def test_a_result_that_is_there_is_returned() -> None:
     """The end comes in the same moment."""
     ending, results = Ending(), Results()
     started = results.start("a")
-    wait = asyncio.create_task(ending.before(started, results.closed.append))
+    wait = asyncio.create_task(wait_for(ending, started, results))
     await asyncio.sleep(0)
     results.come["a"].set()
     while not started.done():  # noqa: ASYNC110 - this very moment is meant
@@ -65,9 +68,7 @@ async def test_a_result_that_comes_as_its_caller_leaves_is_closed() -> None:
     """One that has not come is not made any more."""
     ending, results = Ending(), Results()
     started = {name: results.start(name) for name in ("there", "not yet")}
-    waits = [
-        asyncio.create_task(ending.before(each, results.closed.append)) for each in started.values()
-    ]
+    waits = [asyncio.create_task(wait_for(ending, each, results)) for each in started.values()]
     await asyncio.sleep(0)
     results.come["there"].set()
     while not started["there"].done():  # noqa: ASYNC110 - this very moment is meant
