@@ -119,10 +119,16 @@ def container(found: Sequence[Object], name: str) -> Object:
 
 
 def environment(found: Sequence[Object], name: str, secret: str = "") -> dict[str, str]:
-    """Return the environment of a container; what is in a Secret has the value `secret`."""
+    """Return the environment of a container; what is in a Secret has the value `secret`.
+
+    The pod has the name of the container, with `-pod`.
+    """
     settings = named(found, "ConfigMap", "settings")
     own: dict[str, str] = settings["data"]
-    fields = {"metadata.namespace": settings["metadata"]["namespace"]}
+    fields = {
+        "metadata.namespace": settings["metadata"]["namespace"],
+        "metadata.name": f"{name}-pod",
+    }
     spec = container(found, name)
     values = {}
     for each in spec.get("env", ()):

@@ -190,6 +190,11 @@ def test_settings_are_taken(found: tuple[Object, ...], tmp_path: Path) -> None:
         assert names.keys() - set(re.findall(r"`([A-Z_]+)`", rows)) == set()
 
 
+def test_gateways_are_told_apart(found: tuple[Object, ...]) -> None:
+    """Each gateway's logs and traces have the name of its pod."""
+    assert environment(found, "gateway")["GATEWAY_NAME"] == "gateway-pod"
+
+
 def test_a_stop_has_its_time(found: tuple[Object, ...]) -> None:
     """A pod is killed after what it does at its end: a worker's drain, a gateway's requests."""
     worker = pod_of(workload_named(found, "worker"))

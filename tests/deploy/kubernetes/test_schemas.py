@@ -126,3 +126,5 @@ def test_the_pages_overlay_works(tmp_path: Path) -> None:
     assert all(image.startswith("registry.example/") for image in images)
     (settings,) = (e for e in found if e["metadata"]["name"].startswith("settings-"))
     assert settings["data"].items() > {"WORKER_CONCURRENCY": "32", "LOG_LEVEL": "info"}.items()
+    threshold = int(scaled["triggers"][0]["metadata"]["threshold"])
+    assert threshold == int(settings["data"]["WORKER_CONCURRENCY"]) * 3 / 4
