@@ -10,6 +10,7 @@ import signal
 import socket
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -259,6 +260,12 @@ def test_a_gateway_started_again_with_an_old_file_begins_nothing(cells: Cells) -
     assert stored(cells, id) == ["b"]
 
 
+def is_degraded(url: str) -> bool:
+    """Return whether a gateway says that its slot map is no good."""
+    body = call(f"{url}/readyz").body
+    return body["status"] == "degraded" and body["detail"].startswith("slot map:")
+
+
 def test_of_two_maps_of_one_generation_the_first_one_counts(cells: Cells) -> None:
     """That of the cell's other gateways; one of another cell is none of this store's either."""
     content = json.loads(cells.path.read_bytes())
@@ -269,8 +276,9 @@ def test_of_two_maps_of_one_generation_the_first_one_counts(cells: Cells) -> Non
     ):
         own.write_text(json.dumps(edited))
         settings: dict[str, Any] = {"GATEWAY_CELLS": str(own), "GATEWAY_CELL": name}
-        url = cells.stacks["a"].add_gateway("edited", **settings)
+        url = cells.stacks["a"].add_gateway("edited", ready=False, **settings)
         gateway = cells.stacks["a"].gateways["edited"]
+        wait_until(partial(is_degraded, url), what="the store's word, shown to balancers")
         id = new_id(cells, name)
 
         refused = call(f"{url}/begin?id={id}&function=foo", "POST", {})
