@@ -23,6 +23,7 @@ PAGES: Final = (
     "docs/observability.md",
     "docs/operations.md",
     "docs/performance.md",
+    "docs/production.md",
     "docs/settings.md",
 )
 LINKING: Final = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
