@@ -32,6 +32,7 @@ NAMES = {
     "durable_callbacks_promise",
     "durable_promises_id",
     "durable_tasks_done",
+    "durable_tasks_left_behind",
     "durable_values_untagged",
 }
 

@@ -73,7 +73,7 @@ def test_a_stopped_worker_hands_its_work_back(own_stack: Stack, job: str) -> Non
     own_stack.workers["worker-2"].stop()
     own_stack.workers["worker-3"].stop()
     hasty = own_stack.add_worker("hasty", WORKER_DRAIN_SECONDS="0", WORKER_LEASE_SECONDS="60")
-    own_stack.begin(job, "checkout", {"pace": 0.8})
+    own_stack.begin(job, "checkout", {"pace": 1.5})
     assert running_step(own_stack, job, "charge") == "hasty"
     own_stack.add_worker("successor")
 
