@@ -161,7 +161,7 @@ def test_a_worker_dies_before_the_delivery(tmp_path: Path, job: str) -> None:
     with calling_back(tmp_path, workers=0) as stack, receiving() as receiver:
         only = stack.add_worker("worker-1", WORKER_CONCURRENCY="1", **WEBHOOKS)
         # Later, so that the delivery waits already; then the next one is first in line.
-        begin(stack, job, receiver.url, delay="1s", body={"pace": 0.5})
+        begin(stack, job, receiver.url, delay="1s", body={"pace": 0.2})
         wait_until(lambda: stack.starts(job), what="its first step")
         stack.begin(f"{job}-next", "checkout", {"pace": 30})
         wait_until(
