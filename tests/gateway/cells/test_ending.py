@@ -14,6 +14,7 @@ class Results:
 
     def __init__(self) -> None:
         self.closed: list[str] = []
+        self.begun = asyncio.Event()
         self.come: dict[str, asyncio.Event] = {}
 
     def start(self, name: str) -> asyncio.Future[str]:
@@ -21,6 +22,7 @@ class Results:
         self.come[name] = asyncio.Event()
 
         async def make() -> str:
+            self.begun.set()
             await self.come[name].wait()
             return name
 
@@ -37,7 +39,7 @@ async def test_all_that_is_waited_for_ends_at_once() -> None:
     ending, results = Ending(), Results()
     started = {name: results.start(name) for name in ("a", "b")}
     waits = [asyncio.create_task(wait_for(ending, each, results)) for each in started.values()]
-    await asyncio.sleep(0)
+    await results.begun.wait()
 
     ending.end()
     results.come["b"].set()
@@ -53,13 +55,11 @@ async def test_a_result_that_is_there_is_returned() -> None:
     """The end comes in the same moment."""
     ending, results = Ending(), Results()
     started = results.start("a")
+    started.add_done_callback(lambda _: ending.end())  # before who waits for it hears of it
     wait = asyncio.create_task(wait_for(ending, started, results))
-    await asyncio.sleep(0)
-    results.come["a"].set()
-    while not started.done():  # noqa: ASYNC110 - this very moment is meant
-        await asyncio.sleep(0)
+    await results.begun.wait()
 
-    ending.end()
+    results.come["a"].set()
 
     assert await wait == "a"
 
@@ -68,19 +68,23 @@ async def test_a_result_that_comes_as_its_caller_leaves_is_closed() -> None:
     """One that has not come is not made any more."""
     ending, results = Ending(), Results()
     started = {name: results.start(name) for name in ("there", "not yet")}
-    waits = [asyncio.create_task(wait_for(ending, each, results)) for each in started.values()]
-    await asyncio.sleep(0)
+    waits: list[asyncio.Task[str | None]] = []
+
+    def leave(_: object) -> None:
+        for wait in waits:
+            wait.cancel()
+        ending.end()
+
+    started["there"].add_done_callback(leave)  # before who waits for it hears of it
+    waits += [asyncio.create_task(wait_for(ending, each, results)) for each in started.values()]
+    await results.begun.wait()
+
     results.come["there"].set()
-    while not started["there"].done():  # noqa: ASYNC110 - this very moment is meant
-        await asyncio.sleep(0)
-    for wait in waits:
-        wait.cancel()
-    ending.end()
 
     for wait in waits:
         with pytest.raises(asyncio.CancelledError):
             await wait
-    await asyncio.sleep(0)
+    await asyncio.wait({started["not yet"]})
     assert results.closed == ["there"]
     assert started["not yet"].cancelled()
 
